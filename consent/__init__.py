@@ -1,0 +1,1 @@
+"""Who may see which photo for which purpose, and the record of every answer."""

@@ -1,0 +1,1 @@
+"""The database: engine, unit of work, schema version, and the tables of the consent package."""

@@ -1,0 +1,215 @@
+"""Tables of the consent package: what a decision reads, the stored answers, accounts, sessions and jobs.
+
+Instants are integers, microseconds since 1970 in UTC, so that both databases compare them alike and no driver
+re-formats them. Patients are FHIR ids; references are relative FHIR references; photos are numbered, and the number
+never changes its photo.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from consent.store.metadata import METADATA
+
+#: SQLite gives a 64-bit rowid to INTEGER PRIMARY KEY alone.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+site_state = Table(
+    "site_state",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("version", BigInteger, nullable=False),  # settings and memberships: compared by every decision
+    Column("body", Text, nullable=False),  # consent.site.Site as JSON
+)
+
+# --- what the record says of people ---------------------------------------------------------------------------------
+
+patient = Table(
+    "patient",
+    METADATA,
+    Column("patient", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),  # compared by every decision
+    Column("birth_start", BigInteger),  # span of the birth date; both null: unknown
+    Column("birth_end", BigInteger),
+    Column("survivor", String(64), nullable=False, index=True),  # itself, or the record it was merged into
+)
+
+directive = Table(
+    "directive",
+    METADATA,
+    Column("consent", String(64), primary_key=True),
+    Column("patient", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),  # consent.directive.Directive as JSON
+)
+
+held = Table(
+    "held",
+    METADATA,
+    Column("consent", String(64), primary_key=True),
+    Column("patient", String(64), nullable=False, index=True),
+    Column("treatment", Boolean, nullable=False),
+)
+
+representation = Table(
+    "representation",
+    METADATA,
+    Column("person", String(128), primary_key=True),  # RelatedPerson/…
+    Column("patient", String(64), nullable=False, index=True),
+    Column("start", BigInteger),
+    Column("end", BigInteger),
+)
+
+care_member = Table(
+    "care_member",
+    METADATA,
+    Column("source", String(128), primary_key=True),  # the CareTeam, Encounter or Procedure that names her
+    Column("reference", String(128), primary_key=True),
+    Column("patient", String(64), nullable=False, index=True),
+)
+
+membership = Table(
+    "membership",
+    METADATA,
+    Column("source", String(128), primary_key=True),  # the resource that says so
+    Column("member", String(128), primary_key=True, index=True),
+    Column("of", String(128), primary_key=True),  # Organization/…, Group/…, CareTeam/…, PractitionerRole/…
+    Column("start", BigInteger),
+    Column("end", BigInteger),
+)
+
+organization_parent = Table(
+    "organization_parent",
+    METADATA,
+    Column("organization", String(128), primary_key=True),
+    Column("parent", String(128), nullable=False),
+)
+
+# --- photos ---------------------------------------------------------------------------------------------------------
+
+photo = Table(
+    "photo",
+    METADATA,
+    Column("photo", _Number, primary_key=True, autoincrement=True),
+    Column("sop_uid", String(64), nullable=False, unique=True),
+    Column("series_uid", String(64), nullable=False, index=True),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("orthanc_id", String(44), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),  # arrived, examined, linked; only linked is ever visible
+    Column("document", String(64), unique=True),  # id of its DocumentReference
+    Column("imaging_study", String(64), index=True),  # id of its ImagingStudy
+    Column("patient", String(64), index=True),  # the first patient shown
+    Column("taken", BigInteger, index=True),  # start of the capture time's span
+    Column("area", String(128)),  # the first region, system|code, for galleries and counts
+    Column("view", String(128)),
+    Column("procedure", String(64), index=True),  # the first Procedure linked
+    Column("facts", Text, nullable=False),  # consent.facts.PhotoFacts as JSON
+    Index("ix_photo_area_photo", "area", "photo"),
+)
+
+photo_patient = Table(
+    "photo_patient",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True),
+    Column("patient", String(64), primary_key=True, index=True),
+)
+
+photo_link = Table(
+    "photo_link",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True),
+    Column("reference", String(128), primary_key=True, index=True),  # Procedure/…, Encounter/…, CarePlan/…
+)
+
+# --- stored answers for sets ----------------------------------------------------------------------------------------
+
+decided = Table(
+    "decided",
+    METADATA,
+    Column("purpose", String(32), primary_key=True),
+    Column("audience", String(64), primary_key=True),  # channel or project, else *
+    Column("photo", _Number, primary_key=True),
+    Column("effect", String(8), nullable=False),  # always the opposite of the purpose's default
+    Column("patient_version", BigInteger, nullable=False),
+    Index("ix_decided_photo", "photo"),
+)
+
+patient_state = Table(
+    "patient_state",
+    METADATA,
+    Column("patient", String(64), primary_key=True),
+    Column("purpose", String(32), primary_key=True),
+    Column("stale", Boolean, nullable=False),  # stored answers are older than the facts
+    Column("live", Boolean, nullable=False),  # rules name actors or groups: stored answers would not be true for all
+    Column("valid_until", BigInteger),  # the earliest moment at which an answer may change by itself
+    Index("ix_patient_state_unsettled", "purpose", "stale", "live", "valid_until"),
+)
+
+# --- accounts, sessions, emergency grants ---------------------------------------------------------------------------
+
+account = Table(
+    "account",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("password", Text),  # scrypt, in the form scrypt$N$r$p$salt$hash; null: no password sign-in
+    Column("active", Boolean, nullable=False),
+    Column("purposes", Text, nullable=False),  # JSON array of codes, in order
+    Column("rights", Text, nullable=False),  # JSON array
+    Column("reference", String(128)),
+    Column("confined_to", String(64)),  # patient id
+    Column("own_patient", String(64)),
+    Column("display", Text),
+)
+
+login_session = Table(
+    "login_session",
+    METADATA,
+    Column("token_hash", LargeBinary(32), primary_key=True),  # SHA-256 of the cookie's value
+    Column("account", String(64), nullable=False, index=True),
+    Column("account_version", BigInteger, nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+emergency_grant = Table(
+    "emergency_grant",
+    METADATA,
+    Column("grant", String(36), primary_key=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("patient", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+# --- work that nobody waits for -------------------------------------------------------------------------------------
+
+job = Table(
+    "job",
+    METADATA,
+    Column("job", _Number, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(200), nullable=False),  # what it is about; one waiting job for each kind and key
+    Column("body", Text, nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("lease_until", BigInteger),  # null: free
+    Column("lease_by", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Index("uq_job_kind_key", "kind", "key", unique=True),
+    Index("ix_job_not_before", "not_before"),
+)
+
+# --- the audit, where the database is PostgreSQL (on SQLite each chain has a file of its own) ------------------------
+
+audit_record = Table(
+    "audit_record",
+    METADATA,
+    Column("chain", String(96), primary_key=True),  # node/role/slot
+    Column("sequence", BigInteger, primary_key=True),
+    Column("recorded", BigInteger, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),  # canonical JSON, UTF-8
+    Column("hash", LargeBinary(32), nullable=False),  # SHA-256 of the former hash and the body
+)

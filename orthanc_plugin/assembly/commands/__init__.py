@@ -1,0 +1,1 @@
+"""One module for each command of ``photospine``; each offers ``register(app)``."""

@@ -1,0 +1,15 @@
+"""Errors of the assembly.
+
+- AssemblyError
+  - SettingsError
+"""
+
+from __future__ import annotations
+
+
+class AssemblyError(Exception):
+    """Root of what can go wrong while the parts are put together. The text names the fault and the remedy."""
+
+
+class SettingsError(AssemblyError):
+    """A setting is missing, unknown or malformed. Mend ``photospine.toml`` or the environment variable it names."""

@@ -1,0 +1,161 @@
+"""Settings: ``photospine.toml``, then ``PHOTOSPINE_…`` variables, into frozen dataclasses.
+
+Every field of :class:`Settings` is a key of the file's top level, and ``PHOTOSPINE_`` with the key in capitals sets it
+from the environment. The table ``[site]`` holds what binds decisions (:class:`consent.site.Site`); ``photospine db``
+writes it to the database, which is where every node reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
+from orthanc_plugin.assembly.errors import SettingsError
+
+FILE_NAME = "photospine.toml"
+PREFIX = "PHOTOSPINE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the processes of one node find each other. Paths are absolute, or relative to the settings file."""
+
+    folder: Path
+    """Folder of the settings file; relative paths start here."""
+
+    database: str = "sqlite:///photospine.sqlite3"
+    """SQLAlchemy address: ``sqlite:///FILE`` or ``postgresql+psycopg://…``."""
+
+    audit_folder: Path = Path("audit")
+    """Where the audit chains lie (SQLite), and the locks of their slots."""
+
+    keys: Path = Path("keys.json")
+    """The node's keys (tickets, UIDs), made by ``photospine db upgrade`` with mode 0600."""
+
+    node: str = "node1"
+    """Name of this node in audit chains."""
+
+    orthanc: str = "http://127.0.0.1:8042"
+    """Address of Orthanc, as the node's own processes reach it."""
+
+    host: str = "127.0.0.1"
+    """Address that ``serve`` listens on."""
+
+    port: int = 8080
+    """Port that ``serve`` listens on."""
+
+    public_url: str = "http://127.0.0.1:8080"
+    """How browsers reach ``serve``; with ``https`` the session cookie is Secure."""
+
+    ohif: Path | None = None
+    """Folder of the installed OHIF viewer, prepared for ``/ohif/``; none: no such page."""
+
+    assets: Path = Path("assets")
+    """Folder of the browser packages installed from npm (``node_modules``)."""
+
+    session_minutes: int = 60
+    """A workspace session ends after so many minutes without a request."""
+
+    max_file_megabytes: int = 200
+    """Largest file that intake reads."""
+
+    max_pixels: int = 150_000_000
+    """Largest picture that intake decodes, in pixels."""
+
+    site: Site = field(default_factory=Site)
+
+
+def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    file
+        The settings file; None looks at ``PHOTOSPINE_SETTINGS``, then for ``photospine.toml`` in the working folder.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown key or a value of the wrong kind; the text names the key.
+    """
+    environment = os.environ if environment is None else environment
+    if file is None:
+        file = Path(environment.get(PREFIX + "SETTINGS", FILE_NAME))
+    values: dict[str, Any] = {}
+    if file.exists():
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{file}: not valid TOML: {error}") from None
+    site = _site(values.pop("site", {}), file)
+    known = {f.name: f for f in fields(Settings) if f.name not in ("folder", "site")}
+    for key in known:
+        text = environment.get(PREFIX + key.upper())
+        if text is not None:
+            values[key] = text
+    for key in values:
+        if key not in known:
+            raise SettingsError(f"{file}: unknown setting {key!r}; known are {', '.join(sorted(known))} and [site]")
+    folder = file.resolve().parent
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        default = known[key].default
+        if isinstance(default, int):
+            try:
+                made[key] = int(value)
+            except (TypeError, ValueError):
+                raise SettingsError(f"setting {key!r} must be a whole number, not {value!r}") from None
+        elif isinstance(default, Path) or key == "ohif":
+            made[key] = Path(str(value))
+        else:
+            made[key] = str(value)
+    settings = Settings(folder=folder, site=site, **made)
+    return _absolute(settings)
+
+
+def _absolute(settings: Settings) -> Settings:
+    """The same settings, every path absolute, so that the working folder no longer matters."""
+    database = settings.database
+    prefix = "sqlite:///"
+    if database.startswith(prefix) and not database.startswith(prefix + "/"):
+        database = prefix + str(settings.folder / database.removeprefix(prefix))
+    changes: dict[str, Any] = {"database": database}
+    for entry in fields(Settings):
+        value = getattr(settings, entry.name)
+        if isinstance(value, Path) and entry.name != "folder":
+            changes[entry.name] = settings.folder / value
+    return Settings(**{f.name: changes.get(f.name, getattr(settings, f.name)) for f in fields(Settings)})
+
+
+def _site(values: Mapping[str, Any], file: Path) -> Site:
+    known = {f.name: f for f in fields(Site) if f.init}
+    made: dict[str, Any] = {}
+    enums: dict[str, type[StrEnum]] = {
+        "treatment_default": TreatmentDefault,
+        "portal_default": PortalDefault,
+        "care_team": CareTeamScope,
+    }
+    for key, value in values.items():
+        if key not in known:
+            raise SettingsError(f"{file}: unknown setting [site] {key!r}; known are {', '.join(sorted(known))}")
+        try:
+            if key in enums:
+                made[key] = enums[key](value)
+            elif key == "purposes":
+                made[key] = tuple(SitePurpose(**entry) for entry in value)
+            elif isinstance(value, list):
+                made[key] = frozenset(str(entry) for entry in value)
+            else:
+                made[key] = value
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{file}: [site] {key}: {error}") from None
+    try:
+        return Site(**made)
+    except (KeyError, ValueError, OSError) as error:
+        raise SettingsError(f"{file}: [site] time_zone: {error}") from None
