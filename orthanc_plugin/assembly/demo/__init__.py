@@ -1,0 +1,1 @@
+"""The demo clinic: six made-up patients, their treatments, Consents and synthetic photographs."""
