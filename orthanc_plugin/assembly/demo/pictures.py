@@ -72,9 +72,7 @@ def face(portrait: Path, *, severity: float, seed: int, light: float = 1.0, turn
     return _finish(tinted, light=light, turn=turn, seed=seed)
 
 
-def skin(
-    *, tone: Colour, marks: str, severity: float, seed: int, light: float = 1.0, turn: float = 0.0
-) -> Image.Image:
+def skin(*, tone: Colour, marks: str, severity: float, seed: int, light: float = 1.0, turn: float = 0.0) -> Image.Image:
     """A patch of skin with one kind of finding: ``spots``, ``scars``, ``redness``, ``lines`` or ``hair``.
 
     ``severity`` runs from 0 (healed; for hair: full) to 1.
@@ -208,7 +206,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 def _finish(picture: Image.Image, *, light: float, turn: float, seed: int) -> Image.Image:
     """Light, the hand of the photographer, sensor noise, and the mark that it is synthetic."""
-    turned = picture.rotate(turn, Image.Resampling.BICUBIC, fillcolor=picture.getpixel((4, 4)))  # type: ignore[arg-type]
+    turned = picture.rotate(turn, Image.Resampling.BICUBIC, fillcolor=picture.getpixel((4, 4)))
     lit = ImageEnhance.Brightness(turned).enhance(light)
     grain = _noise((_SIZE[0] // 2, _SIZE[1] // 2), seed + 7, 7).resize(_SIZE, Image.Resampling.BILINEAR)
     grained = ImageChops.overlay(lit, Image.merge("RGB", (grain, grain, grain)))

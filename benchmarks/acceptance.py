@@ -1,0 +1,123 @@
+"""``make test-full``: every test at full counts, file by file, resumable; writes ``benchmarks/ACCEPTANCE.md``.
+
+A file that passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a
+counted test was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table
+as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import ROOT, commit, describe
+
+_STATE = ROOT / ".run" / "acceptance"
+_TABLE = ROOT / "benchmarks" / "ACCEPTANCE.md"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One test file at full counts."""
+
+    file: str
+    passed: bool
+    summary: str
+    seconds: float
+    counted: list[dict[str, Any]] = field(default_factory=list)
+
+
+def main() -> int:
+    """Run what is left to run, write the table; 0 when all passed."""
+    at = commit()
+    folder = _STATE / at
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
+    for number, file in enumerate(files, start=1):
+        outcome = _known(folder, file)
+        if outcome is None:
+            print(f"[{number}/{len(files)}] {file}", flush=True)
+            outcome = _run(folder, file)
+        outcomes.append(outcome)
+    _TABLE.write_text(_table(at, outcomes), encoding="utf-8")
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def _state_file(folder: Path, file: str) -> Path:
+    return folder / (file.replace("/", "__") + ".json")
+
+
+def _known(folder: Path, file: str) -> Outcome | None:
+    """The outcome of an earlier run at this commit, if it passed."""
+    state = _state_file(folder, file)
+    if not state.exists():
+        return None
+    outcome = Outcome(**json.loads(state.read_text("utf-8")))
+    return outcome if outcome.passed else None
+
+
+def _run(folder: Path, file: str) -> Outcome:
+    report = folder / (file.replace("/", "__") + ".counts")
+    report.unlink(missing_ok=True)
+    environment = {**os.environ, "PHOTOSPINE_TEST_FULL": "1", "PHOTOSPINE_TEST_REPORT": str(report)}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--no-header", file],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    outcome = Outcome(
+        file=file,
+        passed=done.returncode in (0, 5),  # 5: nothing in the file was selected
+        summary=lines[-1].strip("= ") if lines else done.stderr[-200:],
+        seconds=round(time.monotonic() - started, 1),
+        counted=[json.loads(line) for line in report.read_text("utf-8").splitlines()] if report.exists() else [],
+    )
+    if not outcome.passed:
+        print(done.stdout[-6000:], flush=True)
+    _state_file(folder, file).write_text(
+        json.dumps({name: getattr(outcome, name) for name in Outcome.__slots__}), encoding="utf-8"
+    )
+    return outcome
+
+
+def _table(at: str, outcomes: list[Outcome]) -> str:
+    counted = [(outcome, row) for outcome in outcomes for row in outcome.counted]
+    lines = [
+        "# Acceptance",
+        "",
+        f"`make test-full` at commit {at}, {datetime.now(UTC):%Y-%m-%d}, on {describe()}.",
+        "",
+        "## Counted tests",
+        "",
+        "| test | count asked | count run | failures | seed | seconds |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for _, row in counted:
+        seed = "" if row["seed"] is None else row["seed"]
+        lines.append(
+            f"| {row['name']} | {row['asked']:,} | {row['run']:,} | {row['failures']} | {seed} | {row['seconds']} |"
+        )
+    lines += ["", "## Files", "", "| file | outcome | seconds |", "|---|---|---:|"]
+    for outcome in outcomes:
+        verdict = outcome.summary if outcome.passed else f"**failed**: {outcome.summary}"
+        lines.append(f"| {outcome.file} | {verdict} | {outcome.seconds} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
