@@ -1,0 +1,61 @@
+"""Settings: every wrong word is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from consent.site import CareTeamScope, SitePurpose
+from orthanc_plugin.assembly.errors import SettingsError
+from orthanc_plugin.assembly.settings import load
+
+pytestmark = pytest.mark.fast
+
+
+def _file(folder: Path, text: str) -> Path:
+    file = folder / "photospine.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load(tmp_path / "photospine.toml", {})
+    assert settings.port == 8080
+    assert settings.database == f"sqlite:///{tmp_path}/photospine.sqlite3"
+    assert settings.audit_folder == tmp_path / "audit"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = _file(tmp_path, 'port = 9000\nnode = "a"\n')
+    settings = load(file, {"PHOTOSPINE_PORT": "9100", "PHOTOSPINE_DATABASE": "postgresql+psycopg://h/d"})
+    assert (settings.port, settings.node, settings.database) == (9100, "a", "postgresql+psycopg://h/d")
+
+
+def test_the_site_is_read_in_its_own_words(tmp_path: Path) -> None:
+    file = _file(
+        tmp_path,
+        '[site]\ncare_team = "record"\nchannels = ["instagram"]\n'
+        '[[site.purposes]]\ncode = "FooBar"\nsystem = "urn:x"\nparent = "HRESCH"\n',
+    )
+    site = load(file, {}).site
+    assert site.care_team is CareTeamScope.RECORD
+    assert site.channels == {"instagram"}
+    assert site.purposes == (SitePurpose("FooBar", "urn:x", "HRESCH"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("prot = 1", "prot"),
+        ('port = "many"', "port"),
+        ("[site]\ncolour = 1", "colour"),
+        ('[site]\ncare_team = "everyone"', "care_team"),
+        ('[site]\ntime_zone = "Mars/Olympus"', "time_zone"),
+        ("[site", "TOML"),
+    ],
+    ids=["unknown key", "not a number", "unknown site key", "unknown care team", "unknown zone", "no TOML"],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        load(_file(tmp_path, text), {})
