@@ -19,6 +19,8 @@ site_state = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("version", BigInteger, nullable=False),  # settings and memberships: compared by every decision
+    Column("epoch", BigInteger, nullable=False),  # what binds everybody's answers: settings, parents of organisations
+    Column("stored", Text, nullable=False),  # JSON array: the purposes that have stored answers
     Column("body", Text, nullable=False),  # consent.site.Site as JSON
 )
 
@@ -31,7 +33,8 @@ patient = Table(
     Column("version", BigInteger, nullable=False),  # compared by every decision
     Column("birth_start", BigInteger),  # span of the birth date; both null: unknown
     Column("birth_end", BigInteger),
-    Column("survivor", String(64), nullable=False, index=True),  # itself, or the record it was merged into
+    Column("merged_into", String(64)),  # the record it was merged into, itself perhaps merged again
+    Column("survivor", String(64), nullable=False, index=True),  # the end of that path, or itself
 )
 
 directive = Table(
@@ -72,8 +75,9 @@ membership = Table(
     "membership",
     METADATA,
     Column("source", String(128), primary_key=True),  # the resource that says so
-    Column("member", String(128), primary_key=True, index=True),
-    Column("of", String(128), primary_key=True),  # Organization/…, Group/…, CareTeam/…, PractitionerRole/…
+    Column("position", Integer, primary_key=True),
+    Column("member", String(128), nullable=False, index=True),
+    Column("of", String(128), nullable=False),  # Organization/…, Group/…, CareTeam/…, PractitionerRole/…
     Column("start", BigInteger),
     Column("end", BigInteger),
 )
@@ -95,6 +99,7 @@ photo = Table(
     Column("series_uid", String(64), nullable=False, index=True),
     Column("study_uid", String(64), nullable=False, index=True),
     Column("orthanc_id", String(44), nullable=False, unique=True),
+    Column("version", BigInteger, nullable=False),  # of facts and state: compared by every decision
     Column("state", String(16), nullable=False),  # arrived, examined, linked; only linked is ever visible
     Column("document", String(64), unique=True),  # id of its DocumentReference
     Column("imaging_study", String(64), index=True),  # id of its ImagingStudy
@@ -104,9 +109,11 @@ photo = Table(
     Column("view", String(128)),
     Column("procedure", String(64), index=True),  # the first Procedure linked
     Column("facts", Text, nullable=False),  # consent.facts.PhotoFacts as JSON
-    Index("ix_photo_area_photo", "area", "photo"),
+    Index("ix_photo_state_area", "state", "area"),
+    sqlite_autoincrement=True,  # a number never comes back for another photo
 )
 
+#: Every patient whose Consents bind the photo: those shown in it and, for a copy, in any of its sources.
 photo_patient = Table(
     "photo_patient",
     METADATA,
@@ -119,6 +126,13 @@ photo_link = Table(
     METADATA,
     Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True),
     Column("reference", String(128), primary_key=True, index=True),  # Procedure/…, Encounter/…, CarePlan/…
+)
+
+photo_source = Table(
+    "photo_source",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True),  # the copy
+    Column("source_uid", String(64), primary_key=True, index=True),  # SOP Instance UID of what it was made from
 )
 
 # --- stored answers for sets ----------------------------------------------------------------------------------------
@@ -141,8 +155,14 @@ patient_state = Table(
     Column("purpose", String(32), primary_key=True),
     Column("stale", Boolean, nullable=False),  # stored answers are older than the facts
     Column("live", Boolean, nullable=False),  # rules name actors or groups: stored answers would not be true for all
+    Column(
+        "valid_from", BigInteger, nullable=False
+    ),  # when the answers were decided; a clock put back stands before it
     Column("valid_until", BigInteger),  # the earliest moment at which an answer may change by itself
+    Column("epoch", BigInteger, nullable=False),  # site_state.epoch that the answers were decided under
     Index("ix_patient_state_unsettled", "purpose", "stale", "live", "valid_until"),
+    Index("ix_patient_state_from", "purpose", "valid_from"),
+    Index("ix_patient_state_epoch", "purpose", "epoch"),
 )
 
 # --- accounts, sessions, emergency grants ---------------------------------------------------------------------------
@@ -197,6 +217,7 @@ job = Table(
     Column("lease_until", BigInteger),  # null: free
     Column("lease_by", String(64)),
     Column("attempts", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),  # rises when it is asked for again, also while somebody works on it
     Column("error", Text),
     Index("uq_job_kind_key", "kind", "key", unique=True),
     Index("ix_job_not_before", "not_before"),

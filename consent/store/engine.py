@@ -1,0 +1,128 @@
+"""The unit of work: nobody else opens a connection or begins a transaction.
+
+SQLite runs in WAL mode with ``synchronous=FULL``, so that an acknowledged withdrawal survives a power cut. Its
+transactions begin explicitly: writers take the write lock at once instead of failing half-way, readers see one
+snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for another one on SQLite."""
+
+Call = Callable[[Connection, set[str]], None]
+"""Work for the end of a transaction, with the ids that it is about."""
+
+_BEGIN = "photospine_begin"
+_CALLS = "photospine_before_commit"
+
+
+def open_engine(url: str, *, pool: int = 20) -> Engine:
+    """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://…``; nothing is opened before the first use."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return _sqlite(url, pool)
+    return create_engine(url, pool_size=pool, max_overflow=pool, pool_pre_ping=False, pool_use_lifo=True)
+
+
+def _sqlite(url: str, pool: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool,
+        max_overflow=pool,
+        pool_use_lifo=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself; _begin below does
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement:
+            connection.exec_driver_sql(statement)
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine, *, wait: float | None = None) -> Iterator[Connection]:
+    """A connection in a write transaction: committed at the end, rolled back by an exception.
+
+    Parameters
+    ----------
+    wait
+        Seconds to wait for other writers, where that is not the usual five; a callback of Orthanc waits 0.05.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        The wait was in vain. Nothing was written.
+    """
+    sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as connection:
+        if sqlite:
+            connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        calls: dict[Call, set[str]] = {}
+        try:
+            if sqlite and wait is not None:
+                _set_busy(connection, wait)
+            with connection.begin():
+                if not sqlite and wait is not None:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
+                connection.info[_CALLS] = calls
+                yield connection
+                while calls:
+                    call, items = calls.popitem()
+                    call(connection, items)
+        finally:
+            connection.info.pop(_CALLS, None)
+            if sqlite and wait is not None:
+                _set_busy(connection, BUSY_SECONDS)
+
+
+def _set_busy(connection: Connection, seconds: float) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
+
+def before_commit(connection: Connection, call: Call, items: Iterable[str]) -> None:
+    """Have the unit of work call ``call`` with the items gathered for it, once, before it commits.
+
+    On a connection that is not in :func:`transaction`, nothing happens; so only work that may be left for later
+    belongs here.
+    """
+    calls: dict[Call, set[str]] | None = connection.info.get(_CALLS)
+    if calls is not None:
+        calls.setdefault(call, set()).update(items)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one snapshot of the database from its first query on, and writes nothing."""
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+
+
+@contextmanager
+def glancing(engine: Engine) -> Iterator[Connection]:
+    """A connection on which each query sees the newest commits, without the cost of a transaction around it."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            yield connection.execution_options(**{_BEGIN: ""})
+        else:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")

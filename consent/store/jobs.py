@@ -1,0 +1,104 @@
+"""Work that nobody waits for: rows taken with a lease, so that any number of workers may run, and none may die.
+
+For each kind and key there is one row. Asking again while somebody works on it makes it run once more afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, case, delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from consent.store.clock import micros, now
+from consent.store.tables import job
+
+#: The stored-hook's kind: something may have arrived in Orthanc.
+ARRIVAL = "arrival"
+
+#: Stored answers of a patient (the key) are to be decided anew; key ``*``: of everybody whose answers are not settled.
+REDECIDE = "redecide"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work, taken."""
+
+    number: int
+    kind: str
+    key: str
+    body: str
+    """JSON, as the kind wants it."""
+
+    attempts: int
+    """How often it was taken, this time included."""
+
+    revision: int
+    until: int
+    """End of the lease; it tells this taking from any other."""
+
+
+def put(connection: Connection, kind: str, key: str, body: str = "{}", not_before: datetime | None = None) -> None:
+    """Ask for a piece of work; where the same kind and key waits already, the earlier time holds and this body."""
+    due = 0 if not_before is None else micros(not_before)
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    statement = insert(job).values(kind=kind, key=key, body=body, not_before=due, attempts=0, revision=1)
+    earlier = statement.excluded.not_before < job.c.not_before
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["kind", "key"],
+            set_={
+                "body": statement.excluded.body,
+                "not_before": case((earlier, statement.excluded.not_before), else_=job.c.not_before),
+                "attempts": 0,
+                "revision": job.c.revision + 1,
+            },
+            where=or_(
+                earlier, job.c.body != statement.excluded.body, job.c.lease_until.is_not(None), job.c.attempts > 0
+            ),
+        )
+    )
+
+
+def take(connection: Connection, kinds: Collection[str], lease: timedelta, by: str) -> Job | None:
+    """Take the piece of work that is due longest, or whose lease ran out; None where nothing is due.
+
+    Belongs into a short transaction of its own. The work must be :func:`done` or :func:`failed` before the lease ends.
+    """
+    moment = micros(now(connection))
+    row = connection.execute(
+        select(job)
+        .where(job.c.kind.in_(sorted(kinds)))
+        .where(job.c.not_before <= moment)
+        .where(or_(job.c.lease_until.is_(None), job.c.lease_until <= moment))
+        .order_by(job.c.not_before, job.c.job)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if row is None:
+        return None
+    until = moment + lease // timedelta(microseconds=1)
+    connection.execute(
+        update(job).where(job.c.job == row.job).values(lease_until=until, lease_by=by, attempts=job.c.attempts + 1)
+    )
+    return Job(row.job, row.kind, row.key, row.body, row.attempts + 1, row.revision, until)
+
+
+def done(connection: Connection, taken: Job) -> None:
+    """The work is done; where it was asked for again meanwhile, it becomes free for the next one."""
+    mine = (job.c.job == taken.number) & (job.c.lease_until == taken.until)
+    if connection.execute(delete(job).where(mine, job.c.revision == taken.revision)).rowcount == 0:
+        connection.execute(update(job).where(mine).values(lease_until=None, lease_by=None, error=None))
+
+
+def failed(connection: Connection, taken: Job, error: str, retry: timedelta) -> None:
+    """The work failed; it is due again after ``retry``. ``error`` names the fault, never a person."""
+    due = micros(now(connection)) + retry // timedelta(microseconds=1)
+    connection.execute(
+        update(job)
+        .where(job.c.job == taken.number, job.c.lease_until == taken.until)
+        .values(lease_until=None, lease_by=None, error=error[:1000], not_before=due)
+    )
