@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs from the distribution what Photospine needs, and does nothing where it is there already.
 #   docker/install.sh run     to run it: Orthanc with its Python and DICOMweb plugins, libpq, Node's npm
+#   docker/install.sh image   the same without npm, for the container image
 #   docker/install.sh test    to test it as well: dcmtk, dicom3tools, Chromium, PostgreSQL, exiftool, wrk
 # Debian 12 and 13. Needs root for what is missing; says so otherwise.
 set -eu
@@ -9,12 +10,13 @@ run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb python3-ve
 test_packages="dcmtk dicom3tools chromium postgresql libimage-exiftool-perl wrk unzip"
 
 case "${1:-run}" in
+  image) wanted="$run_packages" ;;
   run) wanted="$run_packages" ;;
   test) wanted="$run_packages $test_packages" ;;
-  *) echo "usage: $0 run|test" >&2; exit 2 ;;
+  *) echo "usage: $0 run|test|image" >&2; exit 2 ;;
 esac
 # A Node of another origin is as good as the distribution's, which would be in its way.
-command -v npm >/dev/null 2>&1 || wanted="$wanted nodejs npm"
+[ "${1:-run}" = image ] || command -v npm >/dev/null 2>&1 || wanted="$wanted nodejs npm"
 
 missing=""
 for package in $wanted; do
