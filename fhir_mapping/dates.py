@@ -1,0 +1,79 @@
+"""FHIR dates and times as spans: half-open, in UTC, of the length of their last unit (R4 date, dateTime, instant)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from consent.directive import Span
+
+_TEXT = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,12}))?)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+
+
+def span(text: str, zone: ZoneInfo) -> Span:
+    """The span of a date or time; without an offset it is in ``zone``.
+
+    Raises
+    ------
+    ValueError
+        The text is no FHIR date or time, or names a day that does not exist.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError("not a FHIR date or time")
+    year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)
+    if match["hour"] is None:
+        start = datetime(year, month, day, tzinfo=zone)
+        if match["day"] is not None:
+            end = _after(start, days=1)
+        elif match["month"] is not None:
+            end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+        else:
+            end = datetime(year + 1, 1, 1, tzinfo=zone)
+        return Span(start.astimezone(UTC), end.astimezone(UTC))
+    offset = zone if match["zone"] is None else _offset(match["zone"])
+    fraction = (match["fraction"] or "")[:6]
+    second = int(match["second"] or 0)
+    moment = datetime(
+        year, month, day, int(match["hour"]), int(match["minute"]), min(second, 59), int(fraction.ljust(6, "0")), offset
+    ).astimezone(UTC)
+    length = timedelta(minutes=1) if match["second"] is None else timedelta(microseconds=10 ** (6 - len(fraction)))
+    return Span(moment, moment + length)
+
+
+def period(value: Mapping[str, Any] | None, zone: ZoneInfo) -> Span:
+    """A Period as a span; an open side is None (R4 Period: bounds are inclusive, to the end of their last unit)."""
+    if not value:
+        return Span()
+    start, end = value.get("start"), value.get("end")
+    return Span(
+        span(start, zone).start if isinstance(start, str) else None,
+        span(end, zone).end if isinstance(end, str) else None,
+    )
+
+
+def instant(moment: datetime) -> str:
+    """A moment as a FHIR instant in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def day_before(midnight: datetime) -> datetime:
+    """Midnight of the calendar day before, in the same zone."""
+    return _after(midnight, days=-1)
+
+
+def _offset(text: str) -> Any:
+    return UTC if text == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
+
+
+def _after(start: datetime, *, days: int) -> datetime:
+    """Midnight so many calendar days later, whatever the clocks do in between."""
+    later = start.date() + timedelta(days=days)
+    return datetime(later.year, later.month, later.day, tzinfo=start.tzinfo)

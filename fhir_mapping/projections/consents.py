@@ -1,0 +1,118 @@
+"""Consents become directives in the transaction that keeps them, or are refused with the element at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from consent.directive import Span
+from consent.site import Site
+from consent.store import people
+from fhir_mapping import dates, references
+from fhir_mapping.errors import ConsentRefused, Issue
+from fhir_mapping.projections.read import current, exists, was_active
+from fhir_mapping.projections.written import Setting, Written
+from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
+
+
+def consent(connection: Connection, setting: Setting, written: Written) -> list[Issue]:
+    """Make the directive of a Consent; what its writer should know comes back.
+
+    Raises
+    ------
+    ConsentRefused
+        It cannot be honoured as it stands, and did not arrive by synchronisation.
+    """
+    reading = read(connection, setting, written)
+    refusals = [Issue("business-rule", each.text, each.element) for each in reading.refusals]
+    patient = _patient(written.resource, setting)
+    before = None if written.previous is None else _patient(written.previous, setting)
+    if written.previous is not None and before != patient:
+        text = "A Consent's patient never changes: mark this one entered-in-error and write it anew."
+        refusals.insert(0, Issue("business-rule", text, "Consent.patient"))
+    if refusals:
+        if not written.arrived or (before is not None and before != patient) or patient is None:
+            raise ConsentRefused(refusals, patient=patient, has_denial=reading.has_denial, body=written.body)
+        people.hold(connection, written.id, patient, reading.denial_reaches_treatment)
+        return [Issue(each.code, each.text, each.element, "warning") for each in refusals]
+    people.release(connection, written.id)
+    if reading.directive is None:
+        people.drop_directive(connection, written.id)
+    else:
+        people.save_directive(connection, reading.directive)
+    return [Issue("informational", note, None, "information") for note in reading.notes]
+
+
+def read(connection: Connection, setting: Setting, written: Written) -> Reading:
+    """The Consent as :func:`fhir_mapping.to_directive.to_directive` reads it against the record."""
+    return to_directive(
+        {**written.resource, "id": written.id},
+        version=written.version,
+        was_active=was_active(connection, "Consent", written.id, written.version),
+        site=setting.site,
+        resolver=RecordResolver(connection, setting),
+    )
+
+
+class RecordResolver:
+    """What reading a Consent asks of the record."""
+
+    def __init__(self, connection: Connection, setting: Setting) -> None:
+        self._connection = connection
+        self._setting = setting
+
+    def exists(self, reference: str) -> bool:
+        """Whether the reference names something in the record."""
+        target = references.local(reference, self._setting.base)
+        return target is not None and exists(self._connection, target)
+
+    def consent(self, consent: str) -> EarlierConsent | None:
+        """The Consent with this id, as far as replacing it needs."""
+        resource = current(self._connection, "Consent", consent)
+        patient = None if resource is None else _patient(resource, self._setting)
+        if resource is None or patient is None:
+            return None
+        stated = resource.get("dateTime")
+        signed = dates.span(stated, self._setting.site.zone) if isinstance(stated, str) else None
+        performers = {references.local(text) for text in references.of(resource, "performer")}
+        birth = self.patient_birth(patient)
+        return EarlierConsent(
+            patient=patient,
+            signed_start=None if signed is None else signed.start,
+            signed_as_adult_by_patient=(
+                f"Patient/{patient}" in performers
+                and signed is not None
+                and birth is not None
+                and _of_age(signed, birth, self._setting.site)
+            ),
+        )
+
+    def patient_birth(self, patient: str) -> Span | None:
+        """The span of a patient's birth date; None where it is not known."""
+        birth = (current(self._connection, "Patient", patient) or {}).get("birthDate")
+        return dates.span(birth, self._setting.site.zone) if isinstance(birth, str) else None
+
+
+def _patient(resource: Mapping[str, Any], setting: Setting) -> str | None:
+    for text in references.of(resource, "patient"):
+        target = references.local(text, setting.base)
+        if target is not None and target.startswith("Patient/"):
+            return references.id_of(target)
+    return None
+
+
+def _of_age(signed: Span, birth: Span, site: Site) -> bool:
+    """Whether the whole of the signing lies after the day of majority has begun for the latest possible birth."""
+    assert birth.end is not None
+    assert signed.start is not None
+    last = birth.end.astimezone(site.zone)
+    try:
+        end = datetime(last.year + site.majority_age, last.month, last.day, tzinfo=site.zone)
+    except ValueError:  # 29 February
+        end = datetime(last.year + site.majority_age, 3, 1, tzinfo=site.zone)
+    # The birth span ends where the day after the birthday begins; majority begins one day earlier.
+    majority = dates.day_before(end).astimezone(UTC)
+    return signed.start >= majority

@@ -1,0 +1,326 @@
+"""A photo's facts, read from its DocumentReference and from whatever links to it, in either direction.
+
+Where each fact stands: interfaces.md, Names in FHIR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from consent.regions import REGIONS
+from sqlalchemy import Connection, select
+
+from consent.directive import Label, Region, Span
+from consent.facts import PhotoFacts
+from consent.store import photos
+from consent.store.tables import photo as photo_table
+from consent.types import Laterality
+from fhir_mapping import dates, references
+from fhir_mapping.errors import MappingError
+from fhir_mapping.projections.read import current, history
+from fhir_mapping.projections.written import Setting, Written
+from fhir_mapping.search.values import indexed
+from fhir_mapping.tables import fhir_reference, fhir_token
+
+PHOTO_REGION = "urn:photospine:photo-region"
+ALSO_SHOWS = "urn:photospine:also-shows"
+KNOWN_SINCE = "urn:photospine:known-since"
+"""Extension on DocumentReference (valueDate): the day that an import manifest states for the source system."""
+
+LINKED_TYPES = frozenset({"Procedure", "Encounter", "EpisodeOfCare", "CarePlan"})
+_MAX_SOURCES = 64
+
+
+class NoPhoto(MappingError):
+    """The DocumentReference is not there, or names no SOP Instance UID: it is no photo."""
+
+
+def photo_facts(connection: Connection, setting: Setting, document_id: str) -> PhotoFacts:
+    """What the record says of the photo that a DocumentReference describes.
+
+    Raises
+    ------
+    NoPhoto
+    """
+    return _facts(connection, setting, document_id, frozenset())
+
+
+def refresh(connection: Connection, setting: Setting, documents: Iterable[str]) -> None:
+    """Write the facts of those photos anew that are stored and whose facts have changed."""
+    pending = sorted(set(documents))
+    done: set[str] = set()
+    while pending:
+        document = pending.pop()
+        if document in done:
+            continue
+        done.add(document)
+        row = connection.execute(select(photo_table).where(photo_table.c.document == document)).one_or_none()
+        try:
+            facts = photo_facts(connection, setting, document)
+        except NoPhoto:
+            continue
+        if row is None:
+            row = connection.execute(select(photo_table).where(photo_table.c.sop_uid == facts.photo)).one_or_none()
+        if row is None:
+            continue
+        known = photos.by_sop(connection, facts.photo)
+        area, procedure = area_of(facts), procedure_of(facts)
+        if known is None or (known.facts == facts and row.area == area and row.procedure == procedure):
+            continue
+        photos.save_photo(
+            connection,
+            facts,
+            series_uid=row.series_uid,
+            study_uid=row.study_uid,
+            orthanc_id=row.orthanc_id,
+            state=row.state,
+            area=area,
+            view=row.view,
+            procedure=procedure,
+        )
+
+
+def area_of(facts: PhotoFacts) -> str | None:
+    """The first region shown, for galleries and counts."""
+    return facts.regions[0].code if facts.regions else None
+
+
+def procedure_of(facts: PhotoFacts) -> str | None:
+    """Id of the first Procedure linked."""
+    found = sorted(each for each in facts.links if each.startswith("Procedure/"))
+    return references.id_of(found[0]) if found else None
+
+
+def affected(connection: Connection, setting: Setting, written: Written) -> set[str]:
+    """Ids of the DocumentReferences whose photo's facts a write may have changed."""
+    documents: set[str] = set()
+    if written.type == "DocumentReference":
+        documents.add(written.id)
+    for resource in (written.resource, written.previous or {}):
+        if written.type == "ImagingStudy":
+            uids = [
+                str(instance.get("uid", ""))
+                for series in resource.get("series") or ()
+                for instance in series.get("instance") or ()
+            ]
+            documents |= _documents_of(connection, uids)
+        for found in references.found(resource):
+            target = references.local(found.text, setting.base)
+            if target is None:
+                continue
+            if target.startswith("DocumentReference/") and written.type != "DocumentReference":
+                documents.add(references.id_of(target))
+            elif target.startswith("ImagingStudy/") and written.type in LINKED_TYPES:
+                study = current(connection, "ImagingStudy", references.id_of(target)) or {}
+                documents |= _documents_of(connection, _instances(study))
+    return documents
+
+
+def sop_uid_of(document: Mapping[str, Any]) -> str | None:
+    """The SOP Instance UID that a DocumentReference names (system ``urn:dicom:uid``, value ``urn:oid:…``)."""
+    listed = list(document.get("identifier") or ())
+    master = document.get("masterIdentifier")
+    for identifier in [master, *listed] if isinstance(master, Mapping) else listed:
+        value = str(identifier.get("value", ""))
+        if identifier.get("system") == "urn:dicom:uid" and value.startswith("urn:oid:"):
+            return value.removeprefix("urn:oid:")
+    return None
+
+
+def _facts(connection: Connection, setting: Setting, document_id: str, seen: frozenset[str]) -> PhotoFacts:
+    document = current(connection, "DocumentReference", document_id)
+    uid = sop_uid_of(document) if document is not None else None
+    if document is None or uid is None:
+        raise NoPhoto(f"DocumentReference/{document_id} is no photo")
+    reference = f"DocumentReference/{document_id}"
+    studies = _referring_studies(connection, uid)
+    encounters = _local(document, setting, "context", "encounter")
+    encounter = next((each for each in encounters if each.startswith("Encounter/")), None)
+    if encounter is None:
+        for study in studies:
+            of_study = _local(current(connection, "ImagingStudy", study) or {}, setting, "encounter")
+            encounter = encounter or next(iter(of_study), None)
+    links = _links(connection, reference, studies)
+    if encounter is not None:
+        links |= {encounter}
+    authors = _local(document, setting, "author")
+    custodians = _local(document, setting, "custodian")
+    return PhotoFacts(
+        photo=uid,
+        patients=_patients(document, setting),
+        known_since=_known_since(connection, setting, document_id, document),
+        document=reference,
+        imaging_study=f"ImagingStudy/{studies[0]}" if studies else None,
+        encounter=encounter,
+        links=frozenset(links),
+        treatment=any(each.startswith("Procedure/") for each in links),
+        author=authors[0] if authors else None,
+        photographer=_photographer(connection, setting, reference),
+        custodian=custodians[0] if custodians else None,
+        taken=_taken(document, setting),
+        regions=_regions(document),
+        labels=_labels(document),
+        sources=_sources(connection, setting, document, seen | {document_id}),
+        own_description=bool(_extensions(document, PHOTO_REGION)),
+    )
+
+
+def _patients(document: Mapping[str, Any], setting: Setting) -> tuple[str, ...]:
+    """Everybody shown, the subject first."""
+    named = _local(document, setting, "subject")
+    for extension in _extensions(document, ALSO_SHOWS):
+        named += _local(extension, setting, "valueReference")
+    found = [references.id_of(each) for each in named if each.startswith("Patient/")]
+    return tuple(dict.fromkeys(found))
+
+
+def _known_since(
+    connection: Connection, setting: Setting, document_id: str, document: Mapping[str, Any]
+) -> dict[str, datetime]:
+    """For each patient, the write since which she has been named without a break, or the manifest's day."""
+    since: dict[str, datetime] = {}
+    open_patients = set(_patients(document, setting))
+    first: set[str] = set()
+    for version, written, body in history(connection, "DocumentReference", document_id):
+        open_patients &= set(_patients(body, setting))
+        for patient in open_patients:
+            since[patient] = written
+        if version == 1:
+            first = set(open_patients)
+        if not open_patients:
+            break
+    stated = next(iter(_extensions(document, KNOWN_SINCE)), None)
+    if stated is not None:
+        day = stated.get("valueDate", stated.get("valueDateTime"))
+        end = dates.span(day, setting.site.zone).end if isinstance(day, str) else None
+        for patient in first:
+            if end is not None:
+                since[patient] = min(since[patient], end)
+    return since
+
+
+def _links(connection: Connection, reference: str, studies: list[str]) -> set[str]:
+    """All Procedure, Encounter, EpisodeOfCare and CarePlan that name the photo or are named by it.
+
+    The visit's ImagingStudy names one Procedure at most. Where the photo itself names a treatment, the study's says
+    nothing of it: else a permit for one treatment would reach photos of another.
+    """
+    own = _linked(connection, reference)
+    for study in studies:
+        for link in _linked(connection, f"ImagingStudy/{study}"):
+            kind = link.partition("/")[0]
+            if not any(each.startswith(f"{kind}/") for each in own):
+                own.add(link)
+    return own
+
+
+def _linked(connection: Connection, reference: str) -> set[str]:
+    kind, _, identity = reference.partition("/")
+    out = select(fhir_reference.c.target).where(fhir_reference.c.type == kind, fhir_reference.c.id == identity)
+    into = select(fhir_reference.c.type, fhir_reference.c.id).where(
+        fhir_reference.c.target == reference, fhir_reference.c.type.in_(sorted(LINKED_TYPES))
+    )
+    found = {each for each in connection.execute(out).scalars() if each.partition("/")[0] in LINKED_TYPES}
+    return found | {f"{row.type}/{row.id}" for row in connection.execute(into)}
+
+
+def _referring_studies(connection: Connection, uid: str) -> list[str]:
+    query = select(fhir_token.c.id).where(
+        fhir_token.c.type == "ImagingStudy", fhir_token.c.name == "instance", fhir_token.c.value == indexed(uid)
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def _documents_of(connection: Connection, uids: Iterable[str]) -> set[str]:
+    values = [indexed(f"urn:oid:{uid}") for uid in uids]
+    found: set[str] = set()
+    for start in range(0, len(values), 500):
+        query = select(fhir_token.c.id).where(
+            fhir_token.c.type == "DocumentReference",
+            fhir_token.c.name == "identifier",
+            fhir_token.c.value.in_(values[start : start + 500]),
+        )
+        found |= set(connection.execute(query).scalars())
+    return found
+
+
+def _instances(study: Mapping[str, Any]) -> list[str]:
+    return [
+        str(instance.get("uid", ""))
+        for series in study.get("series") or ()
+        for instance in series.get("instance") or ()
+    ]
+
+
+def _photographer(connection: Connection, setting: Setting, reference: str) -> str | None:
+    """Provenance.agent of type performer."""
+    query = select(fhir_reference.c.id).where(
+        fhir_reference.c.target == reference, fhir_reference.c.type == "Provenance", fhir_reference.c.path == "target"
+    )
+    for identity in sorted(connection.execute(query).scalars()):
+        for agent in (current(connection, "Provenance", identity) or {}).get("agent") or ():
+            codes = {coding.get("code") for coding in (agent.get("type") or {}).get("coding") or ()}
+            who = _local(agent, setting, "who")
+            if "performer" in codes and who:
+                return who[0]
+    return None
+
+
+def _taken(document: Mapping[str, Any], setting: Setting) -> Span | None:
+    period = (document.get("context") or {}).get("period") or {}
+    start, end = period.get("start"), period.get("end")
+    if not isinstance(start, str):
+        return None
+    first = dates.span(start, setting.site.zone)
+    return Span(first.start, dates.span(end, setting.site.zone).end) if isinstance(end, str) else first
+
+
+def _regions(document: Mapping[str, Any]) -> tuple[Region, ...]:
+    regions: list[Region] = []
+    for extension in _extensions(document, PHOTO_REGION):
+        side = Laterality.BOTH
+        codes: list[str] = []
+        for part in extension.get("extension") or ():
+            if part.get("url") == "laterality" and part.get("valueCode") in ("R", "L", "B"):
+                side = Laterality(part["valueCode"])
+            elif part.get("url") == "code":
+                codings = (part.get("valueCodeableConcept") or {}).get("coding") or ()
+                codes += [f"{coding.get('system', '')}|{coding.get('code', '')}" for coding in codings]
+        known = [code for code in codes if REGIONS.by_code(code) is not None]
+        if codes:
+            regions.append(Region((known or codes)[0], side))
+    return tuple(dict.fromkeys(regions))
+
+
+def _labels(document: Mapping[str, Any]) -> tuple[Label, ...]:
+    codings = [coding for concept in document.get("securityLabel") or () for coding in concept.get("coding") or ()]
+    codings += (document.get("meta") or {}).get("security") or []
+    labels = [Label(str(each.get("system", "")), each["code"]) for each in codings if isinstance(each.get("code"), str)]
+    return tuple(dict.fromkeys(labels))
+
+
+def _sources(
+    connection: Connection, setting: Setting, document: Mapping[str, Any], seen: frozenset[str]
+) -> tuple[PhotoFacts, ...]:
+    """The photos that a copy was made from (DocumentReference.relatesTo, code ``transforms``)."""
+    found: list[PhotoFacts] = []
+    for relation in document.get("relatesTo") or ():
+        for target in _local(relation, setting, "target"):
+            identity = references.id_of(target)
+            if relation.get("code") == "transforms" and identity not in seen and len(seen) < _MAX_SOURCES:
+                try:
+                    found.append(_facts(connection, setting, identity, seen))
+                except NoPhoto:
+                    continue
+    return tuple(found)
+
+
+def _extensions(element: Mapping[str, Any], url: str) -> list[Mapping[str, Any]]:
+    return [each for each in element.get("extension") or () if each.get("url") == url]
+
+
+def _local(resource: Mapping[str, Any], setting: Setting, *path: str) -> list[str]:
+    found = (references.local(text, setting.base) for text in references.of(resource, *path))
+    return [each for each in found if each is not None]

@@ -1,0 +1,7 @@
+"""The record: what was received, what is served, and what is read of it."""
+
+from __future__ import annotations
+
+from fhir_mapping.store.record import CLINICAL, KEPT, OWN, RecordStore, Stored
+
+__all__ = ["CLINICAL", "KEPT", "OWN", "RecordStore", "Stored"]

@@ -1,0 +1,536 @@
+"""The clinical record: FHIR resources kept as received, each version, with their indexes and projections.
+
+Everything that one write causes happens in the caller's transaction: the version, the index rows, and what decisions
+read of it (:mod:`fhir_mapping.projections`). A refusal is an exception; the caller rolls back.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_plus
+
+from sqlalchemy import Connection, insert, select, update
+
+from consent.site import Site
+from consent.store import clock as database_clock
+from consent.store.clock import instant, micros
+from consent.store.versions import lock
+from consent.store.write import among
+from fhir_mapping import dates, references, text
+from fhir_mapping.errors import Conflict, Invalid, Issue, Malformed, NotFound, VersionMismatch
+from fhir_mapping.projections.project import project
+from fhir_mapping.projections.written import Setting, Written
+from fhir_mapping.search import index
+from fhir_mapping.search.query import matching
+from fhir_mapping.search.values import indexed
+from fhir_mapping.store import validate
+from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
+
+#: What anybody with the right to may write.
+CLINICAL = (
+    "Patient",
+    "Organization",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "RelatedPerson",
+    "Group",
+    "CareTeam",
+    "EpisodeOfCare",
+    "Encounter",
+    "CarePlan",
+    "Condition",
+    "BodyStructure",
+    "Device",
+    "DeviceUseStatement",
+    "Medication",
+    "Procedure",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "Observation",
+    "Consent",
+)
+
+#: What this product alone writes.
+OWN = ("DocumentReference", "ImagingStudy", "Provenance", "Task")
+
+KEPT = frozenset(CLINICAL + OWN)
+
+#: Projections of a transaction run in this order, so that a Consent finds the people and photos that came with it.
+_ORDER = {kind: number for number, kind in enumerate((*CLINICAL[:-1], *OWN, CLINICAL[-1]))}
+_MAX_ENTRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of one resource."""
+
+    type: str
+    id: str
+    version: int
+    updated: datetime
+    """UTC, to the microsecond; served to the millisecond."""
+
+    body: bytes
+    """As served: what was received with ``id`` and ``meta`` spliced in."""
+
+    created: bool = False
+    notes: tuple[Issue, ...] = ()
+    """What the writer should know, of severity information or warning."""
+
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
+        return f"{self.type}/{self.id}"
+
+    def json(self) -> dict[str, Any]:
+        """The resource, parsed; decimals as :class:`~decimal.Decimal`."""
+        return text.parse(self.body)
+
+
+@dataclass(slots=True)
+class _Draft:
+    type: str
+    id: str
+    body: bytes
+    resource: dict[str, Any]
+    source: str
+    received: bytes | None = None
+    must_be_new: bool = False
+    if_match: int | None = None
+    element: str = ""
+    """Where it stands in a Bundle, for an OperationOutcome."""
+
+    version: int = 0
+    previous: dict[str, Any] | None = field(default=None)
+
+
+class RecordStore:
+    """Writes and reads resources on the connection that it is given.
+
+    Parameters
+    ----------
+    site
+        Settings of the site: time zone, and what Consents are read by.
+    clock
+        The time by the database (:func:`consent.store.clock.now`).
+    ids
+        Makes ids of new resources.
+    base
+        This server's FHIR address without a final slash; absolute references below it are local.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Callable[[Connection], datetime] = database_clock.now,
+        ids: Callable[[], str] = lambda: str(uuid.uuid4()),
+        base: str | None = None,
+    ) -> None:
+        self.site = site
+        self.base = base
+        self._clock = clock
+        self._ids = ids
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        connection: Connection,
+        type: str,
+        body: bytes | Mapping[str, Any],
+        *,
+        source: str,
+        id: str | None = None,
+        arrived: bool = False,
+    ) -> Stored:
+        """Keep a new resource; with ``id`` under that id, which must be free.
+
+        Parameters
+        ----------
+        source
+            Who owns it where ``meta.source`` does not say: an account, a process or a system.
+        arrived
+            It came by synchronisation: a Consent that cannot be honoured holds its patient instead of being refused.
+
+        Raises
+        ------
+        Refused
+            See :mod:`fhir_mapping.errors`; nothing may be committed then.
+        """
+        draft = self._draft(type, body, id if id is not None else self._ids(), source)
+        draft.must_be_new = True
+        return self._write(connection, [draft], arrived)[0]
+
+    def update(
+        self,
+        connection: Connection,
+        type: str,
+        id: str,
+        body: bytes | Mapping[str, Any],
+        *,
+        source: str,
+        if_match: int | None = None,
+        arrived: bool = False,
+    ) -> Stored:
+        """Keep a new version; where there is none yet, the first one under this id (R4 update as create).
+
+        Parameters
+        ----------
+        if_match
+            The version that the writer has read.
+        """
+        draft = self._draft(type, body, id, source)
+        named = draft.resource.get("id")
+        if named != id:
+            raise Malformed(Issue("value", "The resource's id must be the id that is written to.", f"{type}.id"))
+        draft.if_match = if_match
+        return self._write(connection, [draft], arrived)[0]
+
+    def transaction(
+        self,
+        connection: Connection,
+        bundle: bytes | Mapping[str, Any],
+        *,
+        source: str,
+        types: Iterable[str] = CLINICAL,
+    ) -> list[Stored]:
+        """Carry out a transaction Bundle, whole or not at all; one answer for each entry, in order.
+
+        Entries POST (also with ifNoneExist by identifier) and PUT by id are understood. References to an entry's
+        fullUrl, and conditional ones by identifier, are resolved in what is served.
+
+        Parameters
+        ----------
+        types
+            Resource types that the bundle may write.
+        """
+        body = bundle if isinstance(bundle, bytes) else text.dump(bundle)
+        parsed = text.parse(body, bundle=True)
+        if parsed.get("resourceType") != "Bundle" or parsed.get("type") != "transaction":
+            raise Invalid(Issue("value", "A transaction is asked for here.", "Bundle.type"))
+        entries = parsed.get("entry") or []
+        if not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
+            raise Invalid(Issue("structure", f"A Bundle holds up to {_MAX_ENTRIES} entries.", "Bundle.entry"))
+        lock(connection)
+        cut = text.entry_resources(body)
+        allowed = frozenset(types)
+        drafts: list[_Draft | None] = []
+        answers: list[Stored | None] = []
+        targets: dict[str, str] = {}
+        for number, entry in enumerate(entries):
+            element = f"Bundle.entry[{number}]"
+            draft, found = self._entry(connection, entry, cut[number], element, source, allowed)
+            drafts.append(draft)
+            answers.append(found)
+            reference = found.reference if found is not None else f"{draft.type}/{draft.id}"  # type: ignore[union-attr]
+            url = entry.get("fullUrl")
+            if isinstance(url, str):
+                if url in targets:
+                    raise Invalid(Issue("duplicate", "Two entries have this fullUrl.", f"{element}.fullUrl"))
+                targets[url] = reference
+        written = [draft for draft in drafts if draft is not None]
+        seen: set[str] = set()
+        for draft in written:
+            if f"{draft.type}/{draft.id}" in seen:
+                raise Invalid(Issue("duplicate", "Two entries write the same resource.", draft.element))
+            seen.add(f"{draft.type}/{draft.id}")
+            self._resolve(connection, draft, targets)
+        done = iter(self._write(connection, written, False))
+        return [next(done) if answer is None else answer for answer in answers]
+
+    def _entry(
+        self,
+        connection: Connection,
+        entry: Any,
+        resource: bytes | None,
+        element: str,
+        source: str,
+        allowed: frozenset[str],
+    ) -> tuple[_Draft | None, Stored | None]:
+        """What an entry asks to be written, or what it has found already there."""
+        request = entry.get("request") if isinstance(entry, Mapping) else None
+        if not isinstance(request, Mapping) or resource is None or not isinstance(entry.get("resource"), Mapping):
+            raise Invalid(Issue("required", "An entry needs a resource and a request.", element))
+        method, url = request.get("method"), str(request.get("url", ""))
+        if method not in ("POST", "PUT"):
+            raise Invalid(Issue("not-supported", "An entry is a POST or a PUT.", f"{element}.request.method"))
+        kind, _, identity = url.partition("/")
+        if kind not in allowed:
+            raise Invalid(
+                Issue("not-supported", "This type is not written by a transaction.", f"{element}.request.url")
+            )
+        if (method == "PUT") != bool(references.ID.fullmatch(identity)):
+            raise Invalid(Issue("value", "POST names a type, PUT a type and an id.", f"{element}.request.url"))
+        if method == "POST" and isinstance(request.get("ifNoneExist"), str):
+            at = f"{element}.request.ifNoneExist"
+            matches = self._by_condition(connection, kind, request["ifNoneExist"], at)
+            if len(matches) > 1:
+                raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", at))
+            if matches:
+                return None, self.read(connection, kind, matches[0])
+        draft = self._draft(kind, resource, identity or self._ids(), source)
+        draft.element = element
+        draft.must_be_new = method == "POST"
+        if method == "PUT" and draft.resource.get("id") != identity:
+            raise Invalid(Issue("value", "The resource's id must be that of the request.", f"{element}.resource.id"))
+        if isinstance(request.get("ifMatch"), str):
+            draft.if_match = version_of(request["ifMatch"])
+        return draft, None
+
+    def _resolve(self, connection: Connection, draft: _Draft, targets: Mapping[str, str]) -> None:
+        """Put real ids in place of fullUrls and conditional references."""
+        wanted = dict(targets)
+        for found in references.found(draft.resource):
+            if found.text in wanted or "?" not in found.text:
+                continue
+            kind, _, condition = found.text.partition("?")
+            at = f"{draft.element}.resource: {found.element}.reference"
+            if kind not in KEPT:
+                raise Invalid(Issue("not-found", "The reference names nothing that is kept here.", at))
+            matches = self._by_condition(connection, kind, condition, at)
+            if len(matches) != 1:
+                raise Invalid(Issue("not-found", "The conditional reference does not name one resource.", at))
+            wanted[found.text] = f"{kind}/{matches[0]}"
+        replaced = text.replace_references(draft.body, wanted)
+        if replaced != draft.body:
+            draft.received = draft.body
+            draft.body = replaced
+            draft.resource = text.parse(replaced)
+
+    def _by_condition(self, connection: Connection, kind: str, condition: str, element: str) -> list[str]:
+        name, _, value = condition.removeprefix("?").partition("=")
+        if name != "identifier" or not value or "&" in value:
+            raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
+        return self.by_identifier(connection, kind, unquote_plus(value))
+
+    def _draft(self, kind: str, body: bytes | Mapping[str, Any], identity: str, source: str) -> _Draft:
+        if kind not in KEPT:
+            raise NotFound(Issue("not-supported", f"{kind} is not kept here."))
+        if not references.ID.fullmatch(identity):
+            raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{kind}.id"))
+        data = body if isinstance(body, bytes) else text.dump(body)
+        resource = text.parse(data)
+        validate.structure(kind, resource)
+        meta = resource.get("meta")
+        owner = meta.get("source") if isinstance(meta, Mapping) else None
+        return _Draft(kind, identity, data, resource, indexed(owner if isinstance(owner, str) else source))
+
+    def _write(self, connection: Connection, drafts: Sequence[_Draft], arrived: bool) -> list[Stored]:
+        lock(connection)
+        now = self._clock(connection)
+        for draft in drafts:
+            self._keep(connection, draft, now)
+        for draft in drafts:
+            self._check_references(connection, draft)
+        notes: dict[int, tuple[Issue, ...]] = {}
+        for draft in sorted(drafts, key=lambda each: _ORDER[each.type]):
+            written = Written(
+                draft.type, draft.id, draft.version, draft.resource, draft.previous, draft.body, now, arrived
+            )
+            notes[id(draft)] = tuple(project(connection, Setting(self.site, self.base), written))
+        return [
+            Stored(
+                draft.type,
+                draft.id,
+                draft.version,
+                now,
+                _served(draft.body, draft.id, draft.version, now),
+                created=draft.version == 1,
+                notes=notes[id(draft)],
+            )
+            for draft in drafts
+        ]
+
+    def _keep(self, connection: Connection, draft: _Draft, now: datetime) -> None:
+        """Write the version, the current row and the index."""
+        current = connection.execute(
+            select(fhir_resource.c.version).where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
+        ).scalar_one_or_none()
+        if draft.if_match is not None and draft.if_match != current:
+            raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
+        if draft.must_be_new and current is not None:
+            raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
+        if current is not None:
+            draft.previous = self.read(connection, draft.type, draft.id).json()
+        draft.version = (current or 0) + 1
+        try:
+            extracted = index.extract(draft.id, draft.resource, self.site.zone, self.base)
+        except (ValueError, OverflowError):
+            raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
+        shared = {"version": draft.version, "updated": micros(now), "source": draft.source, "status": extracted.status}
+        key = {"type": draft.type, "id": draft.id}
+        connection.execute(insert(fhir_version).values(**key, **shared, body=draft.body, received=draft.received))
+        if current is None:
+            connection.execute(insert(fhir_resource).values(**key, **shared, patient=extracted.patient))
+        else:
+            connection.execute(
+                update(fhir_resource)
+                .where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
+                .values(**shared, patient=extracted.patient)
+            )
+        index.save(connection, draft.type, draft.id, extracted)
+
+    def _check_references(self, connection: Connection, draft: _Draft) -> None:
+        """Every reference to this server names something that is here (with the transaction's own resources)."""
+        contained = {str(each.get("id")) for each in draft.resource.get("contained") or ()}
+        wanted: dict[str, str] = {}
+        issues = []
+        prefix = f"{draft.element}.resource: " if draft.element else ""
+        for found in references.found(draft.resource):
+            target = references.local(found.text, self.base)
+            if target is not None:
+                wanted.setdefault(target, found.element)
+            elif found.text.startswith("#"):
+                if found.text != "#" and found.text[1:] not in contained:
+                    issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))
+            elif references.target_type(found.text) is None:
+                issues.append(Issue("value", "The reference cannot be read.", prefix + found.element))
+        missing = set(wanted) - existing(connection, wanted)
+        issues += [
+            Issue("not-found", "The reference names nothing that is here.", prefix + wanted[target])
+            for target in sorted(missing)
+        ]
+        if issues:
+            raise Invalid(issues[:20])
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, connection: Connection, type: str, id: str) -> Stored:
+        """The current version.
+
+        Raises
+        ------
+        NotFound
+        """
+        row = connection.execute(
+            select(fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
+            .join(
+                fhir_resource,
+                (fhir_resource.c.type == fhir_version.c.type)
+                & (fhir_resource.c.id == fhir_version.c.id)
+                & (fhir_resource.c.version == fhir_version.c.version),
+            )
+            .where(fhir_version.c.type == type, fhir_version.c.id == id)
+        ).one_or_none()
+        if row is None:
+            raise NotFound
+        return self._stored(type, id, row.version, row.updated, row.body)
+
+    def vread(self, connection: Connection, type: str, id: str, version: int) -> Stored:
+        """One version.
+
+        Raises
+        ------
+        NotFound
+        """
+        row = connection.execute(
+            select(fhir_version.c.updated, fhir_version.c.body).where(
+                fhir_version.c.type == type, fhir_version.c.id == id, fhir_version.c.version == version
+            )
+        ).one_or_none()
+        if row is None:
+            raise NotFound
+        return self._stored(type, id, version, row.updated, row.body)
+
+    def read_many(self, connection: Connection, type: str, ids: Sequence[str]) -> list[Stored]:
+        """The current versions of those that are there, in the order asked."""
+        rows = connection.execute(
+            select(fhir_version.c.id, fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
+            .join(
+                fhir_resource,
+                (fhir_resource.c.type == fhir_version.c.type)
+                & (fhir_resource.c.id == fhir_version.c.id)
+                & (fhir_resource.c.version == fhir_version.c.version),
+            )
+            .where(fhir_version.c.type == type, among(connection, fhir_version.c.id, set(ids)))
+        )
+        found = {row.id: self._stored(type, row.id, row.version, row.updated, row.body) for row in rows}
+        return [found[each] for each in ids if each in found]
+
+    def search(self, connection: Connection, type: str, parameters: Mapping[str, str]) -> list[Stored]:
+        """Everything that matches, by id; for this product's own use, without any question of access.
+
+        Parameters
+        ----------
+        parameters
+            Search parameters of the type, as in a URL: ``{"patient": "Patient/p", "status": "active"}``.
+        """
+        query = matching(type, list(parameters.items()), self.site.zone)
+        ids = connection.execute(query.order_by(fhir_resource.c.id)).scalars()
+        return self.read_many(connection, type, list(ids))
+
+    def find(self, connection: Connection, type: str, name: str) -> str:
+        """The id of the one resource that is named by its FHIR id, by ``system|value``, or by an identifier's value.
+
+        Raises
+        ------
+        NotFound
+            None or several are named so; the text says which.
+        """
+        if existing(connection, [f"{type}/{name}"]):
+            return name
+        matches = self.by_identifier(connection, type, name)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise NotFound(Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so."))
+        raise NotFound(Issue("not-found", f"No {type} is named so."))
+
+    def by_identifier(self, connection: Connection, type: str, name: str) -> list[str]:
+        """Ids of the resources with an identifier ``system|value``, or ``value`` in any system."""
+        system, bar, value = name.rpartition("|")
+        query = select(fhir_token.c.id).where(
+            fhir_token.c.type == type, fhir_token.c.name == "identifier", fhir_token.c.value == indexed(value)
+        )
+        if bar:
+            query = query.where(fhir_token.c.system == indexed(system))
+        return sorted(set(connection.execute(query).scalars()))
+
+    def _stored(self, type: str, id: str, version: int, updated: int, body: bytes) -> Stored:
+        moment = instant(updated)
+        return Stored(type, id, version, moment, _served(bytes(body), id, version, moment))
+
+
+def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
+    """Those of the references ``Type/id`` that are in the record."""
+    by_type: dict[str, set[str]] = {}
+    for reference in wanted:
+        kind, _, identity = reference.partition("/")
+        by_type.setdefault(kind, set()).add(identity)
+    found: set[str] = set()
+    for kind, ids in by_type.items():
+        query = select(fhir_resource.c.id).where(
+            fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
+        )
+        found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
+    return found
+
+
+def version_of(header: str) -> int:
+    """The version in an If-Match header, ``W/"3"``.
+
+    Raises
+    ------
+    Malformed
+    """
+    digits = header.strip().removeprefix("W/").strip('"')
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        raise Malformed(Issue("value", 'If-Match names one version, as W/"3".'))
+    return int(digits)
+
+
+def _served(body: bytes, identity: str, version: int, updated: datetime) -> bytes:
+    return text.splice(body, identity, str(version), dates.instant(updated))
+
+
+def parsed(stored: Stored) -> dict[str, Any]:
+    """The resource as plain JSON values, decimals as floats; for templates and reports, never for storing."""
+    value = json.loads(stored.body)
+    assert isinstance(value, dict)
+    return value

@@ -1,0 +1,82 @@
+"""Tables of the clinical record: every version as it was received, and what search reads.
+
+Instants are microseconds since 1970 in UTC. The index tables hold current versions alone and can be rebuilt from
+``fhir_version`` (:func:`fhir_mapping.projections.rebuild`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table
+
+from consent.store.metadata import METADATA
+
+#: Longest text that an index holds; longer values are held as a beginning and a digest, see ``fhir_mapping.search``.
+INDEXED = 200
+
+fhir_resource = Table(
+    "fhir_resource",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("updated", BigInteger, nullable=False, index=True),
+    Column("status", String(64)),
+    Column("patient", String(64)),  # whose compartment it is in: the Patient itself, subject, patient or for
+    Column("source", String(200), nullable=False),  # who owns it: meta.source, else the account that wrote it
+    Index("ix_fhir_resource_patient", "patient", "type"),
+)
+
+fhir_version = Table(
+    "fhir_version",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("updated", BigInteger, nullable=False),
+    Column("source", String(200), nullable=False),
+    Column("status", String(64)),
+    Column("body", LargeBinary, nullable=False),  # served, with id and meta spliced in; JSON, UTF-8
+    Column("received", LargeBinary),  # as it came, where a transaction's references had to be resolved in body
+)
+
+fhir_token = Table(
+    "fhir_token",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(32), primary_key=True),  # the search parameter
+    Column("system", String(INDEXED), primary_key=True),  # empty: none stated
+    Column("value", String(INDEXED), primary_key=True),
+    Index("ix_fhir_token_value", "type", "name", "value", "system"),
+)
+
+fhir_reference = Table(
+    "fhir_reference",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("path", String(INDEXED), primary_key=True),  # without the type and without indices: context.related
+    Column("target", String(128), primary_key=True),  # Type/id
+    Index("ix_fhir_reference_target", "target", "type"),
+)
+
+fhir_date = Table(
+    "fhir_date",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("start", BigInteger, primary_key=True),  # half-open span; an open side is the least or greatest integer
+    Column("end", BigInteger, primary_key=True),
+    Index("ix_fhir_date_start", "type", "name", "start"),
+)
+
+fhir_string = Table(
+    "fhir_string",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("value", String(INDEXED), primary_key=True),  # small letters, without accents
+    Index("ix_fhir_string_value", "type", "name", "value"),
+)
