@@ -1,0 +1,1 @@
+"""Rules of sites and jurisdictions, and the tree of body regions, as data: each rule with its source."""
