@@ -1,0 +1,202 @@
+"""A chain of audit records: each bound by SHA-256 to the one before it, durable before anything leaves.
+
+Threads that append at the same time share one commit: while one of them waits for the disk, the others gather, and
+the next one writes them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from sqlalchemy import make_url
+
+from consent.audit.record import AuditRecord, Kind, body
+from consent.audit.shelf import AuditUnavailable, FileShelf, Head, Row, Shelf, TableShelf
+
+WAIT_SECONDS = 5.0
+"""How long an append waits for the commits before its own."""
+
+
+class _Batch:
+    """What one caller appends, and what became of it."""
+
+    __slots__ = ("chain", "error", "first", "records")
+
+    def __init__(self, records: Sequence[AuditRecord]) -> None:
+        self.records = records
+        self.first = 0
+        self.chain = ""
+        self.error: BaseException | None = None
+
+
+def _host_clock() -> int:
+    return time.time_ns() // 1000
+
+
+class Chain:
+    """The chain that this process appends to. Safe for any number of threads."""
+
+    def __init__(self, shelf: Shelf, *, brief: bool = False, clock: Callable[[], int] = _host_clock) -> None:
+        """Open the chain.
+
+        Parameters
+        ----------
+        brief
+            Hold the chain's lock for each append alone (commands), instead of until :meth:`close`.
+        clock
+            Microseconds since 1970.
+        """
+        self._shelf, self._brief, self._clock = shelf, brief, clock
+        self._pending: list[_Batch] = []
+        self._gather = Lock()
+        self._writer = Lock()
+        self._head: Head | None = None
+        self._process = os.getpid()
+        self._closed = False
+        if not brief:
+            self._head = shelf.take()
+
+    @property
+    def name(self) -> str:
+        """The chain's id, ``node/role/slot``; empty before the first append of a brief chain."""
+        return "" if self._head is None else self._head.chain
+
+    def append(self, records: Sequence[AuditRecord]) -> tuple[str, ...]:
+        """Make records durable; when this returns, they are on the disk.
+
+        Returns
+        -------
+        tuple of str
+            The records' ids, ``node/role/slot#sequence``.
+
+        Raises
+        ------
+        AuditUnavailable
+            They may not be durable. What they tell of must not happen.
+        """
+        if not records:
+            return ()
+        if os.getpid() != self._process:
+            raise AuditUnavailable("an audit chain cannot be carried into a forked process")
+        batch = _Batch(records)
+        with self._gather:
+            self._pending.append(batch)
+        if not self._writer.acquire(timeout=WAIT_SECONDS):
+            with self._gather:
+                if batch in self._pending:
+                    self._pending.remove(batch)
+            raise AuditUnavailable("the audit chain is too slow")
+        try:
+            if not batch.first and batch.error is None:
+                self._write_pending()
+        finally:
+            self._writer.release()
+        if batch.error is not None:
+            raise AuditUnavailable(str(batch.error)) from batch.error
+        return tuple(f"{batch.chain}#{batch.first + place}" for place in range(len(records)))
+
+    def _write_pending(self) -> None:
+        with self._gather:
+            batches, self._pending = self._pending, []
+        try:
+            if self._closed:
+                raise AuditUnavailable("the audit chain is closed")
+            if self._head is None or self._brief:
+                self._head = self._shelf.take()
+            head = self._head
+            rows: list[Row] = []
+            before, sequence = head.hash, head.sequence
+            firsts: list[int] = []
+            for batch in batches:
+                firsts.append(sequence + 1)
+                for record in batch.records:
+                    sequence += 1
+                    recorded = self._clock()
+                    text = body(record, head.chain, sequence, recorded)
+                    before = hashlib.sha256(before + text).digest()
+                    rows.append(Row(sequence, recorded, text, before))
+            self._shelf.write(rows)
+            self._head = Head(head.chain, sequence, before)
+            for batch, first in zip(batches, firsts, strict=True):
+                batch.first, batch.chain = first, head.chain
+        except BaseException as error:
+            # Whether the commit happened is not known; the head is read again, from a chain locked again.
+            self._head = None
+            self._shelf.leave()
+            for batch in batches:
+                batch.error = error
+            if not isinstance(error, AuditUnavailable):
+                raise
+        finally:
+            if self._brief:
+                self._shelf.leave()
+
+    @contextmanager
+    def written(self, intent: AuditRecord) -> Iterator[str]:
+        """Record a write: its intent durable before, its outcome after. Commit inside, gives the intent's id.
+
+        A process that dies in between leaves an intent without outcome, which ``photospine audit verify`` reports.
+        """
+        (identity,) = self.append([intent])
+        try:
+            yield identity
+        except BaseException:
+            self.append([outcome(intent, identity, "failed")])
+            raise
+        self.append([outcome(intent, identity, "done")])
+
+    def close(self) -> None:
+        """Give the chain back; later appends are refused."""
+        with self._writer:
+            self._closed = True
+            self._shelf.leave()
+
+
+def outcome(intent: AuditRecord, identity: str, result: str) -> AuditRecord:
+    """The record that closes an intent: ``done`` or ``failed``."""
+    return AuditRecord(
+        kind=Kind.DONE,
+        door=intent.door,
+        route=intent.route,
+        account=intent.account,
+        session=intent.session,
+        intent=identity,
+        outcome=result,
+        subject=intent.subject,
+    )
+
+
+def open_chain(
+    url: str,
+    folder: Path,
+    node: str,
+    role: str,
+    *,
+    brief: bool = False,
+    clock: Callable[[], int] = _host_clock,
+) -> Chain:
+    """The chain of this process.
+
+    Parameters
+    ----------
+    url
+        Address of the database; PostgreSQL holds the chains itself.
+    folder
+        Where chains lie beside SQLite.
+    role
+        ``wall``, ``serve``, ``worker``, ``cli``, ….
+    brief
+        Hold slot 0 for each record alone, waiting for it: for commands.
+    """
+    shelf: Shelf
+    if make_url(url).get_backend_name() == "sqlite":
+        shelf = FileShelf(folder, node, role, first_only=brief)
+    else:
+        shelf = TableShelf(url, node, role, first_only=brief)
+    return Chain(shelf, brief=brief, clock=clock)

@@ -1,0 +1,83 @@
+"""Reading the chains of all nodes and processes, without ever standing in a writer's way."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from consent.audit.shelf import SUFFIX, AuditUnavailable, Row
+from consent.store.engine import glancing
+from consent.store.tables import audit_record
+
+_PAGE = 1000
+
+
+class Archive:
+    """All chains that can be reached from here."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine, self._folder = engine, folder
+        self._files = engine.dialect.name == "sqlite"
+
+    def chains(self) -> tuple[str, ...]:
+        """The ids of the chains, sorted."""
+        if self._files:
+            found = []
+            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+                with closing(_read_only(path)) as connection:
+                    found += [row[0] for row in connection.execute("SELECT id FROM chain")]
+            return tuple(sorted(found))
+        with glancing(self._engine) as connection:
+            return tuple(connection.execute(select(audit_record.c.chain).distinct().order_by("chain")).scalars())
+
+    def rows(self, chain: str, *, after: int = 0) -> Iterator[Row]:
+        """The records of a chain behind the sequence ``after``, in order, a page at a time."""
+        while True:
+            page = self._page(chain, after)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].sequence
+
+    def size(self, chain: str) -> int:
+        """The sequence of the chain's last record."""
+        if self._files:
+            with closing(_read_only(self._path(chain))) as connection:
+                return int(connection.execute("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0])
+        with glancing(self._engine) as connection:
+            last = select(audit_record.c.sequence).where(audit_record.c.chain == chain)
+            return connection.execute(last.order_by(audit_record.c.sequence.desc()).limit(1)).scalar_one_or_none() or 0
+
+    def _page(self, chain: str, after: int) -> list[Row]:
+        if self._files:
+            with closing(_read_only(self._path(chain))) as connection:
+                found = connection.execute(
+                    "SELECT sequence, recorded, body, hash FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                    (after, _PAGE),
+                )
+                return [Row(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in found]
+        table = audit_record.c
+        with glancing(self._engine) as connection:
+            rows = connection.execute(
+                select(table.sequence, table.recorded, table.body, table.hash)
+                .where(table.chain == chain, table.sequence > after)
+                .order_by(table.sequence)
+                .limit(_PAGE)
+            )
+            return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
+
+    def _path(self, chain: str) -> Path:
+        return self._folder / (chain.replace("/", "+") + SUFFIX)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)
+        connection.execute("SELECT 1 FROM chain")
+    except sqlite3.Error as error:
+        raise AuditUnavailable(f"the audit chain {path} cannot be read: {error}") from error
+    return connection

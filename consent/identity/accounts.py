@@ -1,0 +1,242 @@
+"""Accounts: who may sign in, for which purposes and rights, and who they are in the record."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, update
+
+from consent.errors import ConsentError
+from consent.identity import scrypt
+from consent.store.engine import glancing
+from consent.store.tables import account
+from consent.types import Requester, Right
+
+REMEMBER_SECONDS = 300.0
+"""How long a verified password is remembered by a process."""
+
+_REMEMBER_MOST = 10_000
+_AT_ONCE = 2
+_QUEUE_SECONDS = 2.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_LONGEST_PASSWORD = 1000
+
+
+class AccountRefused(ConsentError):
+    """An account cannot be made or changed so. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account, without its password."""
+
+    name: str
+    version: int
+    active: bool
+    requester: Requester
+    display: str | None
+    has_password: bool
+
+
+def create(
+    connection: Connection,
+    name: str,
+    *,
+    password: str | None,
+    purposes: Iterable[str] = (),
+    rights: Iterable[Right] = (),
+    reference: str | None = None,
+    confined_to: str | None = None,
+    own_patient: str | None = None,
+    display: str | None = None,
+) -> None:
+    """Make an account.
+
+    Parameters
+    ----------
+    password
+        None: the account cannot sign in with a password.
+    confined_to, own_patient
+        Patient ids; see :class:`consent.types.Requester`.
+
+    Raises
+    ------
+    AccountRefused
+        The name is taken or malformed, or the password is empty.
+    """
+    if not _NAME.fullmatch(name):
+        raise AccountRefused(f"an account's name has up to 64 letters, digits, '.', '_', '@', '-': not {name!r}")
+    if connection.execute(select(account.c.name).where(account.c.name == name)).one_or_none() is not None:
+        raise AccountRefused(f"the account {name} exists")
+    connection.execute(
+        insert(account).values(
+            name=name,
+            version=1,
+            active=True,
+            **_values(password, purposes, rights, reference, confined_to, own_patient, display),
+        )
+    )
+
+
+def change(connection: Connection, name: str, **changes: Any) -> None:
+    """Change parts of an account, named as in :func:`create`, or ``active``. It counts from the next request on.
+
+    Raises
+    ------
+    AccountRefused
+        There is no such account.
+    """
+    whole = {"purposes": (), "rights": (), "reference": None, "confined_to": None, "own_patient": None, "display": None}
+    unknown = set(changes) - set(whole) - {"password", "active"}
+    if unknown:
+        raise AccountRefused(f"an account has no {', '.join(sorted(unknown))}")
+    password = changes.get("password")
+    made = _values(password, **(whole | {key: value for key, value in changes.items() if key in whole}))
+    values = {key: value for key, value in made.items() if key in changes}
+    if "active" in changes:
+        values["active"] = bool(changes["active"])
+    done = connection.execute(
+        update(account).where(account.c.name == name).values(version=account.c.version + 1, **values)
+    )
+    if done.rowcount == 0:
+        raise AccountRefused(f"there is no account {name}")
+
+
+def disable(connection: Connection, name: str) -> None:
+    """Let the account do nothing any more; its sessions and remembered passwords end with the next request."""
+    change(connection, name, active=False)
+
+
+def _values(
+    password: str | None,
+    purposes: Iterable[str],
+    rights: Iterable[Right],
+    reference: str | None,
+    confined_to: str | None,
+    own_patient: str | None,
+    display: str | None,
+) -> dict[str, Any]:
+    if password is not None and not 1 <= len(password) <= _LONGEST_PASSWORD:
+        raise AccountRefused("a password has 1 to 1000 characters")
+    return {
+        "password": None if password is None else scrypt.make(password),
+        "purposes": json.dumps(list(dict.fromkeys(purposes))),
+        "rights": json.dumps(sorted(Right(right).value for right in rights)),
+        "reference": reference,
+        "confined_to": confined_to,
+        "own_patient": own_patient,
+        "display": display,
+    }
+
+
+def find(connection: Connection, name: str) -> Account | None:
+    """The account with this name, also a disabled one."""
+    row = connection.execute(_ONE, {"name": name}).one_or_none()
+    return None if row is None else _account(row)
+
+
+def everyone(connection: Connection) -> list[Account]:
+    """All accounts, by name."""
+    return [_account(row) for row in connection.execute(select(account).order_by(account.c.name))]
+
+
+def requester(connection: Connection, name: str) -> Requester | None:
+    """Who an active account is; None where there is none. Nothing is proved here: the caller has done that."""
+    found = find(connection, name)
+    return found.requester if found is not None and found.active else None
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        name=row.name,
+        version=row.version,
+        active=row.active,
+        requester=Requester(
+            account=row.name,
+            purposes=tuple(json.loads(row.purposes)),
+            rights=frozenset(Right(right) for right in json.loads(row.rights)),
+            reference=row.reference,
+            confined_to=None if row.confined_to is None else frozenset({row.confined_to}),
+            own_patient=row.own_patient,
+        ),
+        display=row.display,
+        has_password=row.password is not None,
+    )
+
+
+_ONE = select(account).where(account.c.name == bindparam("name"))
+
+
+class Authenticator:
+    """Checks names and passwords; one for each process.
+
+    A verified password is remembered for five minutes as HMAC under a key of this process, with the account's
+    version, and the version is compared at each request. At most two hashes are computed at a time, so that wrong
+    passwords cannot take the machine; an unknown account costs the same as a wrong password.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._engine, self._clock = engine, clock
+        self._key = random(32)
+        self._remembered: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+        self._people: dict[str, Account] = {}
+        self._lock = Lock()
+        self._turns = BoundedSemaphore(_AT_ONCE)
+
+    def authenticate(self, name: str, password: str) -> Requester | None:
+        """Who has this name and password; None where nobody has, or where too many are waiting to be checked."""
+        if len(password) > _LONGEST_PASSWORD:
+            return None
+        with glancing(self._engine) as connection:
+            row = connection.execute(_ONE, {"name": name}).one_or_none() if _NAME.fullmatch(name) else None
+        known = row is not None and row.active and row.password is not None
+        mark = hmac.digest(self._key, f"{len(name)}:{name}:{password}".encode(), hashlib.sha256)
+        if known and row is not None and self._remembers(mark, row.version):
+            return self._requester(row)
+        if not self._turns.acquire(timeout=_QUEUE_SECONDS):
+            return None
+        try:
+            matched = scrypt.matches(password, row.password if known and row is not None else None)
+        finally:
+            self._turns.release()
+        if not matched or row is None:
+            return None
+        with self._lock:
+            self._remembered[mark] = (row.version, self._clock() + REMEMBER_SECONDS)
+            self._remembered.move_to_end(mark)
+            while len(self._remembered) > _REMEMBER_MOST:
+                self._remembered.popitem(last=False)
+        return self._requester(row)
+
+    def _remembers(self, mark: bytes, version: int) -> bool:
+        with self._lock:
+            found = self._remembered.get(mark)
+            if found is None:
+                return False
+            if found[0] != version or found[1] <= self._clock():
+                del self._remembered[mark]
+                return False
+            return True
+
+    def _requester(self, row: Row[Any]) -> Requester:
+        """The requester, made once for each version of the account."""
+        found = self._people.get(row.name)
+        if found is None or found.version != row.version:
+            found = self._people[row.name] = _account(row)
+        return found.requester
