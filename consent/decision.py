@@ -1,0 +1,334 @@
+"""THE decision point: may this requester see this photo for this purpose, now?
+
+``decide`` is pure: standard library only, no input or output, no clock. The steps are numbered as in the decision
+table, and the first that applies gives the answer; steps 4 to 11 run for each patient shown, and for each source of a
+copy. One denial denies, and the reason is that of the lowest step among the denials, else among the permits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from consent.ages import majority
+from consent.directive import Span
+from consent.facts import Facts, PatientFacts, PhotoFacts, records_of
+from consent.matching import Question, is_herself
+from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog
+from consent.reasons import Reason
+from consent.regions import regions
+from consent.rules.site import SiteRuleId
+from consent.site import CareTeamScope, Site
+from consent.standing import Answer, Circumstances, answers, has_spoken_about_treatment, names_purpose
+from consent.types import Decision, DirectiveRef, Effect, Request
+
+_PROXY = "RelatedPerson/"
+
+
+def decide(request: Request, facts: Facts, now: datetime) -> Decision:
+    """Decide one request for one photo.
+
+    Parameters
+    ----------
+    facts
+        Everything that the decision reads; what is not in it does not exist for the decision.
+    now
+        The clock of the database, aware.
+
+    Returns
+    -------
+    Decision
+        The same for the same request, facts and time, always.
+    """
+    if not facts.current:
+        return _deny(Reason.FACTS_UNAVAILABLE, 0)
+    catalog = Catalog.of(facts.site)
+    photo = facts.photo
+    sources = () if photo is None else tuple(_sources(photo))
+    shown = _patients(sources)
+    if any(patient not in facts.patients for patient in shown):
+        return _deny(Reason.FACTS_UNAVAILABLE, 0)
+    if not _holds(request, catalog, facts, shown):
+        return _deny(Reason.PURPOSE_NOT_HELD, 1)
+    if photo is None or not all(_is_linked(source) for source in sources):
+        return _deny(Reason.NOT_LINKED, 2)
+    if not _is_within_confinement(request, facts, shown, now):
+        return _deny(Reason.OTHER_PATIENT, 3)
+    emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
+    document = photo.document if photo.sources else None
+    decisions = [
+        _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, document)
+        for source in sources
+        for patient in source.patients
+    ]
+    decision = _first(decisions)
+    if not decision.permitted:
+        return decision
+    return replace(decision, obligations=catalog.obligations(request.purpose))
+
+
+def _first(decisions: list[Decision]) -> Decision:
+    """One denial denies; the lowest step among the denials speaks, else among the permits."""
+    if len(decisions) == 1:
+        return decisions[0]
+    denials = [decision for decision in decisions if not decision.permitted]
+    spoken = min(denials or decisions, key=lambda decision: decision.step)
+    refs = {
+        ref: None
+        for decision in decisions
+        if decision.effect is spoken.effect and decision.step == spoken.step
+        for ref in decision.directives
+    }
+    return replace(spoken, directives=tuple(refs))
+
+
+# --- the photo and whom it shows ------------------------------------------------------------------------------------
+
+
+def _sources(photo: PhotoFacts) -> Iterator[PhotoFacts]:
+    """The photo itself, or each photo that a copy was made from, as if it were that one.
+
+    Once a person has recorded the copy's own regions and labels, these are used.
+    """
+    if not photo.sources:
+        yield photo
+        return
+    for source in photo.sources:
+        for origin in _sources(source):
+            if photo.own_description:
+                yield replace(origin, regions=photo.regions, labels=photo.labels)
+            else:
+                yield origin
+
+
+def _patients(sources: tuple[PhotoFacts, ...]) -> tuple[str, ...]:
+    if len(sources) == 1:
+        return sources[0].patients
+    return tuple(dict.fromkeys(patient for source in sources for patient in source.patients))
+
+
+def _is_linked(photo: PhotoFacts) -> bool:
+    return bool(photo.patients) and (photo.encounter is not None or photo.treatment)
+
+
+# --- steps 1 and 3: who asks ----------------------------------------------------------------------------------------
+
+
+def _holds(request: Request, catalog: Catalog, facts: Facts, shown: tuple[str, ...]) -> bool:
+    """Step 1: the purpose is held, and the request holds what the purpose asks for."""
+    purpose = catalog.get(request.purpose)
+    if purpose is None or not purpose.requestable or request.purpose not in request.requester.purposes:
+        return False
+    if request.purpose == SOCIAL and not request.channel:
+        return False
+    if request.purpose == BTG and not (request.emergency_reason or "").strip():
+        return False
+    if request.purpose == TREAT:
+        return all(_is_of_care_team(request, facts, facts.patients[patient]) for patient in shown)
+    return True
+
+
+def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> bool:
+    if facts.site.care_team is CareTeamScope.ORGANIZATION:
+        return True
+    named = patient.care_team
+    return request.requester.reference in named or not named.isdisjoint(facts.requester.belongs_to)
+
+
+def _is_within_confinement(request: Request, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
+    """Step 3: one of the photo's patients is one that the requester is confined to."""
+    requester = request.requester
+    confined = requester.confined_to
+    proxy = requester.reference if (requester.reference or "").startswith(_PROXY) else None
+    if confined is None and proxy is None:
+        return True
+    for identity in shown:
+        patient = facts.patients[identity]
+        if confined is not None and confined.isdisjoint(records_of(patient)):
+            continue
+        if proxy is None or any(each.person == proxy and each.period.contains(now) for each in patient.representatives):
+            return True
+    return False
+
+
+def _emergency_patient(request: Request, facts: Facts, shown: tuple[str, ...]) -> str:
+    """The one patient that the emergency is about, by any record of hers; where none is named, the first shown."""
+    if request.emergency_patient is None:
+        return shown[0]
+    for identity in shown:
+        if request.emergency_patient in records_of(facts.patients[identity]):
+            return identity
+    return request.emergency_patient
+
+
+# --- steps 4 to 11, for one patient ---------------------------------------------------------------------------------
+
+
+def _decide_for(
+    request: Request,
+    catalog: Catalog,
+    photo: PhotoFacts,
+    patient: PatientFacts,
+    facts: Facts,
+    now: datetime,
+    emergency: str | None,
+    document: str | None,
+) -> Decision:
+    purpose = request.purpose
+    if emergency is not None and emergency not in records_of(patient):
+        # The other patients of a photo that is opened in an emergency are decided as for TREAT, step 1 included.
+        purpose = TREAT
+        if TREAT not in request.requester.purposes or not _is_of_care_team(request, facts, patient):
+            return _deny(Reason.PURPOSE_NOT_HELD, 1, patient)
+    question = Question.of(request, purpose, catalog, photo, facts.requester, document)
+    circumstances = Circumstances(patient, facts.site, facts.organization_parents, now)
+    rule = _site_rule(question, circumstances)
+    if rule is not None:
+        return _deny(Reason.SITE_RULE, 4, patient, rule=rule)
+    if question.duty:
+        return _duty(question, circumstances)
+    if purpose == BTG and not names_purpose(question, circumstances):
+        return _permit(Reason.BREAK_GLASS, 6, patient)
+    if purpose != BTG and patient.held and (purpose != TREAT or any(held.treatment for held in patient.held)):
+        return _deny(Reason.HELD, 7, patient)
+    found = answers(question, circumstances)
+    denials = [answer for answer in found if answer.effect is Effect.DENY]
+    if denials:
+        return _deny(Reason.PATIENT_DENIED, 8, patient, denials)
+    if found:
+        late = _signed_too_early(found, question, circumstances)
+        if late:
+            return _deny(Reason.SITE_RULE, 4, patient, rule=SiteRuleId.SIGNATURE_AFTER_RESULT)
+        return _permit(Reason.PATIENT_PERMITTED, 9, patient, found)
+    if purpose == BTG:
+        return _deny(Reason.PATIENT_DENIED, 8, patient)
+    if purpose == TREAT and has_spoken_about_treatment(photo, circumstances):
+        return _deny(Reason.NOT_COVERED, 10, patient)
+    default = catalog.default_effect(purpose)
+    if default is Effect.PERMIT and (purpose != PATRQT or is_herself(request, patient)):
+        return _permit(Reason.DEFAULT_PERMIT, 11, patient)
+    return _deny(Reason.DEFAULT_DENY, 11, patient)
+
+
+def _duty(question: Question, circumstances: Circumstances) -> Decision:
+    """Step 5: duties rest on law; only where the site says so is a denial that names one followed."""
+    if question.purpose in circumstances.site.deniable_duties:
+        denials = [answer for answer in answers(question, circumstances) if answer.effect is Effect.DENY]
+        if denials:
+            return _deny(Reason.PATIENT_DENIED, 5, circumstances.patient, denials)
+    return _permit(Reason.ROLE_PERMIT, 5, circumstances.patient)
+
+
+def _site_rule(question: Question, circumstances: Circumstances) -> SiteRuleId | None:
+    """Step 4: the rule of the site that forbids it, if any."""
+    site, patient = circumstances.site, circumstances.patient
+    if question.purpose == BTG and site.forbid_break_glass:
+        return SiteRuleId.FORBID_BREAK_GLASS
+    own = question.request.requester.own_patient
+    if (
+        own is not None
+        and question.request.purpose != PATRQT
+        and own in records_of(patient)
+        and SiteRuleId.OWN_RECORD_AS_PATIENT in site.rules_on
+    ):
+        return SiteRuleId.OWN_RECORD_AS_PATIENT
+    if (
+        question.publishing
+        and SiteRuleId.NO_PUBLISHING_OF_MINORS in site.rules_on
+        and not _surely_adult(patient, question.photo.taken, circumstances)
+    ):
+        return SiteRuleId.NO_PUBLISHING_OF_MINORS
+    return None
+
+
+def _surely_adult(patient: PatientFacts, taken: Span | None, circumstances: Circumstances) -> bool:
+    """Whether she is of age now and was when the photo was taken, both beyond doubt."""
+    of_age = majority(patient.birth, circumstances.site)
+    if of_age is None or of_age.end is None or taken is None or taken.start is None:
+        return False
+    return of_age.end <= circumstances.now and of_age.end <= taken.start
+
+
+def _signed_too_early(found: list[Answer], question: Question, circumstances: Circumstances) -> bool:
+    """Whether the rule on signatures is on, and every permit was signed before the final result was there to see."""
+    if not question.publishing or SiteRuleId.SIGNATURE_AFTER_RESULT not in circumstances.site.rules_on:
+        return False
+    results = _results(question.photo, circumstances.patient)
+    if results is None:
+        return True
+    signed = {directive.consent: directive.signed for directive in circumstances.patient.directives}
+    for answer in found:
+        span = signed[answer.directives[0].consent]
+        if span is not None and span.start is not None and results <= span.start:
+            return False
+    return True
+
+
+def _results(photo: PhotoFacts, patient: PatientFacts) -> datetime | None:
+    """When the final result of every area that the photo shows was reached; None where that is not known."""
+    if not photo.regions:
+        return None
+    tree = regions()
+    latest: datetime | None = None
+    for region in photo.regions:
+        moments = [moment for code, moment in patient.final_results.items() if tree.overlap(code, region.code)]
+        if not moments:
+            return None
+        latest = max(moments) if latest is None else max(latest, *moments)
+    return latest
+
+
+def _refs(found: list[Answer]) -> tuple[DirectiveRef, ...]:
+    return tuple(ref for answer in found for ref in answer.directives)
+
+
+def _permit(reason: Reason, step: int, patient: PatientFacts, found: list[Answer] | None = None) -> Decision:
+    return Decision(Effect.PERMIT, reason, _refs(found or []), step=step, patient=patient.patient)
+
+
+def _deny(
+    reason: Reason,
+    step: int,
+    patient: PatientFacts | None = None,
+    found: list[Answer] | None = None,
+    rule: SiteRuleId | None = None,
+) -> Decision:
+    return Decision(
+        Effect.DENY,
+        reason,
+        _refs(found or []),
+        step=step,
+        rule=rule,
+        patient=None if patient is None else patient.patient,
+    )
+
+
+# --- what an answer that is stored must know ------------------------------------------------------------------------
+
+
+def next_change(patient: PatientFacts, site: Site, now: datetime) -> datetime | None:
+    """The earliest moment after now at which an answer about this patient may change by itself, with no write.
+
+    A period begins or ends, a signature's day begins, a birthday. None: never.
+    """
+    moments: list[datetime | None] = []
+    for directive in patient.directives:
+        if directive.signed is not None:
+            moments.append(directive.signed.start)
+        for rule in (*directive.nested, *((directive.root,) if directive.root is not None else ())):
+            for span in rule.periods:
+                moments += (span.start, span.end)
+    of_age = majority(patient.birth, site)
+    if of_age is not None:
+        moments += (of_age.start, of_age.end)
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def names_requester(patient: PatientFacts) -> bool:
+    """Whether any rule asks who the requester is, so that one stored answer would not be true for all."""
+    return any(
+        rule is not None and rule.actors is not None and bool(rule.actors.persons)
+        for directive in patient.directives
+        for rule in (directive.root, *directive.nested)
+    )

@@ -1,0 +1,255 @@
+"""Whether a rule matches a request and a photo: a Yes must cover the whole, a No need only touch a part.
+
+Where a fact is missing, a permit that asks for it does not match, and a denial that asks for it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule
+from consent.facts import PatientFacts, PhotoFacts, RequesterFacts, records_of
+from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, TREAT, Catalog
+from consent.regions import regions
+from consent.types import Effect, Laterality, Request
+
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_LADDER = {code: step for step, code in enumerate("ULMNRV")}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request for one photo (or one source of a copy), with all that rules ask about it."""
+
+    request: Request
+    purpose: str
+    """The request's purpose, or TREAT for the further patients of a photo that is asked for in an emergency."""
+
+    line: tuple[str, ...]
+    """The purpose and its parents."""
+
+    publishing: bool
+    duty: bool
+    photo: PhotoFacts
+    document: str | None
+    """The copy's own DocumentReference, where the photo is the source of a copy."""
+
+    requester: RequesterFacts
+
+    @staticmethod
+    def of(
+        request: Request,
+        purpose: str,
+        catalog: Catalog,
+        photo: PhotoFacts,
+        requester: RequesterFacts,
+        document: str | None = None,
+    ) -> Question:
+        """The question, with what the catalogue says of its purpose."""
+        return Question(
+            request,
+            purpose,
+            catalog.line(purpose),
+            catalog.is_publishing(purpose),
+            catalog.is_duty(purpose),
+            photo,
+            document,
+            requester,
+        )
+
+
+def is_herself(request: Request, patient: PatientFacts) -> bool:
+    """Whether the requester is the patient, by an account of hers or as staff with a record of her own."""
+    requester = request.requester
+    records = records_of(patient)
+    if requester.own_patient is not None and requester.own_patient in records:
+        return True
+    kind, _, identity = (requester.reference or "").partition("/")
+    return kind == "Patient" and identity in records
+
+
+def matches(rule: Rule, directive: Directive, question: Question, patient: PatientFacts) -> bool:
+    """Whether the rule matches, its period left aside."""
+    if rule.effect is Effect.PERMIT:
+        return (
+            _permits_purpose(rule, question)
+            and _permits_actor(rule, question, patient)
+            and _permits_photo(rule, directive, question)
+        )
+    return (
+        _denies_purpose(rule.purposes, question, patient)
+        and _denies_actor(rule.actors, question)
+        and _denies_photo(rule, question)
+    )
+
+
+def opt_out_matches(question: Question, patient: PatientFacts) -> bool:
+    """Whether policyRule OPTOUT reaches the question: as a denial without a purpose that asks for nothing else."""
+    return _denies_purpose(None, question, patient)
+
+
+# --- purposes -------------------------------------------------------------------------------------------------------
+
+
+def _permits_purpose(rule: Rule, question: Question) -> bool:
+    if rule.purposes is None:
+        return question.purpose == TREAT
+    return question.purpose in rule.purposes
+
+
+def _denies_purpose(purposes: frozenset[str] | None, question: Question, patient: PatientFacts) -> bool:
+    if purposes is not None:
+        return any(code in purposes for code in question.line)
+    if question.duty or question.purpose == BTG:
+        return False
+    return not (question.purpose == PATRQT and is_herself(question.request, patient))
+
+
+# --- actors ---------------------------------------------------------------------------------------------------------
+
+
+def _is_named(persons: frozenset[str], question: Question) -> bool:
+    return question.request.requester.reference in persons or not persons.isdisjoint(question.requester.belongs_to)
+
+
+def _permits_actor(rule: Rule, question: Question, patient: PatientFacts) -> bool:
+    actors = rule.actors or _NOBODY
+    if actors.persons:
+        if not _is_named(actors.persons, question):
+            return False
+    elif question.purpose == PATRQT and not is_herself(question.request, patient):
+        return False  # a proxy needs a permit that names her
+    if actors.channels or actors.projects:
+        request = question.request
+        return (question.purpose == SOCIAL and request.channel in actors.channels) or (
+            question.purpose == HRESCH and request.project in actors.projects
+        )
+    return question.purpose != SOCIAL  # a permit for SOCIAL holds for the channels it names
+
+
+_NOBODY = Actors()
+
+
+def _denies_actor(actors: Actors | None, question: Question) -> bool:
+    if actors is None:
+        return True
+    request = question.request
+    places, place = _NONE, None
+    if question.purpose == SOCIAL:
+        places, place = actors.channels, request.channel
+    elif question.purpose == HRESCH:
+        places, place = actors.projects, request.project
+    if not actors.persons and not places:
+        return True  # a channel or project is passed over where the purpose has none
+    if actors.persons and (request.requester.reference is None or _is_named(actors.persons, question)):
+        return True
+    return bool(places) and (place is None or place in places)
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+# --- photos ---------------------------------------------------------------------------------------------------------
+
+
+def _permits_photo(rule: Rule, directive: Directive, question: Question) -> bool:
+    photo = question.photo
+    if question.publishing and not _known_when_signed(directive, photo):
+        return False
+    if rule.data is not None and not any(_reaches(entry, photo) for entry in rule.data):
+        return False
+    if rule.data_period is not None and (photo.taken is None or not rule.data_period.covers(photo.taken)):
+        return False
+    if rule.regions is not None and not _covers_regions(rule.regions, photo.regions):
+        return False
+    return rule.labels is None or _covers_labels(rule.labels, photo.labels)
+
+
+def _denies_photo(rule: Rule, question: Question) -> bool:
+    photo = question.photo
+    if rule.data is not None and not any(
+        _reaches(entry, photo)
+        or _was_made_by(entry, photo)
+        or (entry.reach is Reach.PHOTO and entry.reference == question.document)
+        for entry in rule.data
+    ):
+        return False
+    if rule.data_period is not None and photo.taken is not None and not rule.data_period.touches(photo.taken):
+        return False
+    if rule.regions is not None and photo.regions and not _touches_regions(rule.regions, photo.regions):
+        return False
+    return rule.labels is None or _touches_labels(rule.labels, photo.labels)
+
+
+def _known_when_signed(directive: Directive, photo: PhotoFacts) -> bool:
+    """Publishing permits are snapshots: nobody agrees to publish a photo that she could not have seen."""
+    known, signed = photo.known_since.get(directive.patient), directive.signed
+    return known is not None and signed is not None and (signed.end is None or known < signed.end)
+
+
+def _reaches(entry: Data, photo: PhotoFacts) -> bool:
+    match entry.reach:
+        case Reach.PHOTO:
+            return entry.reference == photo.document
+        case Reach.VISIT:
+            return entry.reference == photo.imaging_study
+        case Reach.LINKED:
+            return entry.reference in photo.links or entry.reference == photo.encounter
+        case Reach.AUTHOR:
+            return entry.reference == photo.author
+        case Reach.NOTHING:
+            return False
+
+
+def _was_made_by(entry: Data, photo: PhotoFacts) -> bool:
+    """Denials by author also reach the photographer's photos, and those whose author or photographer is unknown."""
+    return entry.reach is Reach.AUTHOR and (
+        entry.reference == photo.photographer or photo.author is None or photo.photographer is None
+    )
+
+
+def _covers_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> bool:
+    if not shown:
+        return False
+    tree = regions()
+    for region in shown:
+        sides = {rule.laterality for rule in stated if tree.includes(rule.code, region.code)}
+        if not (Laterality.BOTH in sides or region.laterality in sides or sides >= _EACH_SIDE):
+            return False
+    return True
+
+
+_EACH_SIDE = {Laterality.LEFT, Laterality.RIGHT}
+
+
+def _touches_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> bool:
+    tree = regions()
+    return any(
+        tree.overlap(rule.code, region.code)
+        and (Laterality.BOTH in (rule.laterality, region.laterality) or rule.laterality == region.laterality)
+        for rule in stated
+        for region in shown
+    )
+
+
+def _confidentiality(labels: tuple[Label, ...]) -> int:
+    """The photo's step on the ladder U L M N R V."""
+    steps = [_LADDER[label.code] for label in labels if label.system == CONFIDENTIALITY and label.code in _LADDER]
+    if steps:
+        return max(steps)
+    return _LADDER["R"] if labels else _LADDER["N"]
+
+
+def _covers_labels(stated: tuple[Label, ...], borne: tuple[Label, ...]) -> bool:
+    ladder = [_LADDER[label.code] for label in stated if label.system == CONFIDENTIALITY and label.code in _LADDER]
+    if not ladder or max(ladder) < _confidentiality(borne):
+        return False
+    return all(label.system == CONFIDENTIALITY or label in stated for label in borne)
+
+
+def _touches_labels(stated: tuple[Label, ...], borne: tuple[Label, ...]) -> bool:
+    step = _confidentiality(borne)
+    return any(
+        step >= _LADDER.get(label.code, len(_LADDER)) if label.system == CONFIDENTIALITY else label in borne
+        for label in stated
+    )
