@@ -54,6 +54,7 @@ def read(connection: Connection, setting: Setting, written: Written) -> Reading:
         was_active=was_active(connection, "Consent", written.id, written.version),
         site=setting.site,
         resolver=RecordResolver(connection, setting),
+        base=setting.base,
     )
 
 
