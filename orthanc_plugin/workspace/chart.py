@@ -1,0 +1,288 @@
+"""The chart: patients, a patient's course, and two of her photos side by side.
+
+The same pages serve ``/chart`` (TREAT, the care team) and ``/me`` (PATRQT, the patient herself). The purpose stands in
+the route and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from consent.types import Request
+from orthanc_plugin.workspace import timeline
+from orthanc_plugin.workspace.pages import Pages, refused_picture, view_name
+from orthanc_plugin.workspace.record import Course, Photo, Treatment
+from orthanc_plugin.workspace.visitor import Visitor
+
+_LISTED = 60  # patients on the first page of the list
+_PAIRS = 6
+WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One photo in its place of a comparison."""
+
+    side: str
+    """``left`` or ``right``."""
+
+    photo: Photo
+    treatment: Treatment | None
+    address: str
+    """Where its pixels are, without a width."""
+
+    strip: tuple[tuple[Photo, str, str], ...]
+    """Photos of the same view: photo, its pixels' address, the comparison with it in this place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two photos side by side; one alone where there is no second."""
+
+    left: Frame
+    right: Frame | None
+    views: tuple[tuple[str, str, bool], ...]
+    """Other views of the patient: name, address, whether it is the one shown."""
+
+    swapped: str = ""
+    """The same comparison the other way round."""
+
+
+class Courses:
+    """Pages about one patient for one purpose."""
+
+    def __init__(self, pages: Pages, *, base: str, purpose: str, section: str) -> None:
+        self._pages = pages
+        self._base = base
+        self._purpose = purpose
+        self._section = section
+
+    def _question(self, http: HttpRequest) -> tuple[Visitor | None, Request | None]:
+        visitor = self._pages.visitor(http)
+        return visitor, visitor.asks(self._purpose) if visitor else None
+
+    def _course_page(self, http: HttpRequest, visitor: Visitor, question: Request, patient: str) -> Response:
+        record = self._pages.parts.record
+        person = record.person(patient)
+        if person is None:
+            return self._pages.refuse(http, visitor)
+        whole = record.course(question, patient, f"{self._base}/patient")
+        area = http.query_params.get("area") or None
+        session = _number(http.query_params.get("session"))
+        grouped = http.query_params.get("group") == "area"
+        course = timeline.narrowed(whole, area=area, session=session)
+        zone = self._pages.parts.site.zone
+        areas = timeline.area_counts(course.photos)
+        groups = (
+            [(place, timeline.days(timeline.narrowed(course, area=place.code, session=None), whole, zone))
+             for place, _ in areas]
+            if grouped
+            else [(None, timeline.days(course, whole, zone))]
+        )  # fmt: skip
+
+        def address(**changes: object) -> str:
+            chosen = {"area": area, "session": session, "group": "area" if grouped else None} | changes
+            query = urlencode({name: value for name, value in chosen.items() if value})
+            return f"{http.url.path}?{query}" if query else http.url.path
+
+        return self._pages.show(
+            http,
+            "course.html",
+            visitor,
+            section=self._section,
+            base=self._base,
+            person=person,
+            course=course,
+            groups=groups,
+            pairs=timeline.pairs(course.photos, zone)[:_PAIRS],
+            areas=timeline.area_counts(whole.photos),
+            total=len(whole.photos),
+            area=area,
+            sessions=timeline.sessions(whole),
+            session=session,
+            grouped=grouped,
+            address=address,
+            viewer=self._pages.parts.viewer and self._purpose == "TREAT",
+        )
+
+    def _compare(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        left_key = http.query_params.get("left", "")
+        chosen = http.query_params.getlist("photo")
+        if len(chosen) > 1:
+            return RedirectResponse(self._compare_address(chosen[0], chosen[1]), status_code=303)
+        left_key = left_key or (chosen[0] if chosen else "")
+        record = self._pages.parts.record
+        patient = record.patient_of(left_key) if question and left_key else None
+        person = record.person(patient) if patient else None
+        if question is None or patient is None or person is None:
+            return self._pages.refuse(http, visitor)
+        course = record.course(question, patient, f"{self._base}/compare")
+        known = {photo.key: photo for photo in course.photos}
+        right_key = http.query_params.get("right")
+        left = known.get(left_key)
+        right = known.get(right_key) if right_key else None
+        if left is None or (right_key and right is None):
+            return self._pages.refuse(http, visitor)
+        right = right or _partner(left, course.photos)
+        return self._pages.show(
+            http,
+            "compare.html",
+            visitor,
+            section=self._section,
+            base=self._base,
+            person=person,
+            comparison=self._comparison(course, left, right),
+            back=f"{self._base}/patient/{patient}",
+        )
+
+    def _comparison(self, course: Course, left: Photo, right: Photo | None) -> Comparison:
+        def frame(side: str, photo: Photo, other: Photo | None) -> Frame:
+            strip = []
+            for entry in course.photos:
+                if entry.series == photo.series:
+                    ends = (entry, other) if side == "left" else (other, entry)
+                    keys = [end.key if end else "" for end in ends]
+                    strip.append((entry, self._pixels(entry), self._compare_address(*keys)))
+            return Frame(side, photo, course.treatment(photo), self._pixels(photo), tuple(strip))
+
+        views: dict[tuple[str, str, str], list[Photo]] = {}
+        for photo in course.photos:
+            views.setdefault(photo.series, []).append(photo)
+        shown = {left.series, right.series if right else left.series}
+        return Comparison(
+            left=frame("left", left, right),
+            right=frame("right", right, left) if right else None,
+            views=tuple(
+                (view_name(entry[0]), self._compare_address(entry[0].key, entry[-1].key), series in shown)
+                for series, entry in views.items()
+                if len(entry) > 1
+            ),
+            swapped=self._compare_address(right.key, left.key) if right else "",
+        )
+
+    def _compare_address(self, left: str, right: str) -> str:
+        ends = {name: key for name, key in (("left", left), ("right", right)) if key}
+        return f"{self._base}/compare?{urlencode(ends)}"
+
+    def _pixels(self, photo: Photo) -> str:
+        return f"{self._base}/photo/{photo.key}"
+
+    def _photo(self, http: HttpRequest) -> Response:
+        _, question = self._question(http)
+        if question is None:
+            return refused_picture()
+        sop_uid = self._pages.parts.record.sop_uid(key=http.path_params["key"])
+        return picture(self._pages, question, sop_uid, http, f"{self._base}/photo")
+
+
+class Chart(Courses):
+    """``/chart``: the care team's pages."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(pages, base="/chart", purpose="TREAT", section="chart")
+
+    def routes(self) -> list[BaseRoute]:
+        """Its routes."""
+        return [
+            Route("/chart", self._list, methods=["GET"]),
+            Route("/chart/patient/{patient}", self._patient, methods=["GET"]),
+            Route("/chart/compare", self._compare, methods=["GET"]),
+            Route("/chart/photo/{key}", self._photo, methods=["GET"]),
+        ]
+
+    def _list(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        if question is None:
+            return self._pages.refuse(http, visitor)
+        text = http.query_params.get("q", "").strip()[:200]
+        found = self._pages.parts.record.search(text, _LISTED)
+        template = "_people.html" if http.headers.get("x-part") == "people" else "people.html"
+        return self._pages.show(http, template, visitor, section="chart", text=text, found=found)
+
+    def _patient(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        if question is None:
+            return self._pages.refuse(http, visitor)
+        return self._course_page(http, visitor, question, http.path_params["patient"])
+
+
+class Own(Courses):
+    """``/me``: the patient's own record, or that of the patients whom a proxy represents."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(pages, base="/me", purpose="PATRQT", section="me")
+
+    def routes(self) -> list[BaseRoute]:
+        """Its routes."""
+        return [
+            Route("/me", self._mine, methods=["GET"]),
+            Route("/me/patient/{patient}", self._patient, methods=["GET"]),
+            Route("/me/compare", self._compare, methods=["GET"]),
+            Route("/me/photo/{key}", self._photo, methods=["GET"]),
+        ]
+
+    def _mine(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        mine = sorted(_own(question)) if question else []
+        if not mine:
+            return self._pages.refuse(http, visitor)
+        return RedirectResponse(f"/me/patient/{mine[0]}", status_code=303)
+
+    def _patient(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        patient = http.path_params["patient"]
+        if question is None or patient not in _own(question):
+            return self._pages.refuse(http, visitor)
+        return self._course_page(http, visitor, question, patient)
+
+    def _compare(self, http: HttpRequest) -> Response:
+        visitor, question = self._question(http)
+        key = http.query_params.get("left") or http.query_params.get("photo") or ""
+        if visitor is not None and (question is None or self._pages.parts.record.patient_of(key) not in _own(question)):
+            return self._pages.refuse(http, visitor)
+        return super()._compare(http)
+
+
+def picture(pages: Pages, question: Request, sop_uid: str | None, http: HttpRequest, route: str) -> Response:
+    """A photo's pixels, or the one refusal. An unknown photo is asked for all the same, so that both take one path."""
+    wanted = _number(http.query_params.get("width"))
+    width = next((step for step in WIDTHS if wanted is not None and wanted <= step), 0)
+    found = pages.parts.pictures.picture(question, sop_uid or "", route=route, width=width)
+    if found is None:
+        return refused_picture()
+    return Response(found.jpeg, media_type="image/jpeg")
+
+
+def _partner(photo: Photo, photos: Sequence[Photo]) -> Photo | None:
+    """The photo to show beside one that was chosen alone: the latest of its view, or the first for the latest."""
+    series = [entry for entry in photos if entry.series == photo.series and entry.number != photo.number]
+    if not series:
+        return None
+    return series[-1]
+
+
+def _own(question: Request) -> frozenset[str]:
+    requester = question.requester
+    own = frozenset({requester.own_patient} if requester.own_patient else ())
+    return (requester.confined_to or frozenset()) | own
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else None

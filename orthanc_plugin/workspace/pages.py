@@ -1,0 +1,124 @@
+"""What all pages share: templates, the visitor, the one way to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request as HttpRequest
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from consent.site import Site
+from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.files import Files
+from orthanc_plugin.workspace.record import Photo, Pictures, Record
+from orthanc_plugin.workspace.visitor import Door, Visitor
+
+THEMES = frozenset({"light", "dark"})
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingPage:
+    """A publishing purpose as the header names it."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What pages are made of; put together by the assembly."""
+
+    record: Record
+    pictures: Pictures
+    door: Door
+    site: Site
+    files: Files
+    now: Callable[[], datetime]
+    publishing: tuple[PublishingPage, ...]
+    """Purposes with a gallery of their own, in the order of the header."""
+
+    viewer: bool = False
+    """Whether OHIF is installed."""
+
+
+class Pages:
+    """Renders templates for one visitor at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        zone = parts.site.zone
+        environment = Environment(
+            loader=PackageLoader("orthanc_plugin.workspace"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.globals["file"] = parts.files.address
+        environment.filters["day"] = lambda value: words.day(value, zone)
+        environment.filters["partial_date"] = words.partial_date
+        environment.filters["initials"] = words.initials
+        environment.filters["view_name"] = view_name
+        environment.filters["sized"] = sized
+        environment.globals["age"] = lambda birth: words.age(birth, self.today())
+        environment.globals["interval"] = words.interval
+        self._environment = environment
+
+    def today(self) -> datetime:
+        """The moment, in the site's time zone."""
+        return self.parts.now().astimezone(self.parts.site.zone)
+
+    def visitor(self, http: HttpRequest) -> Visitor | None:
+        """Who is there."""
+        return self.parts.door.visitor(http)
+
+    def show(
+        self, http: HttpRequest, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """A page. ``section`` among the values tells the header where the visitor is."""
+        theme = http.cookies.get("photospine-theme")
+        held = visitor.requester.purposes if visitor else ()
+        text = self._environment.get_template(template).render(
+            visitor=visitor,
+            theme=theme if theme in THEMES else None,
+            chart="TREAT" in held,
+            own="PATRQT" in held,
+            publishing=[page for page in self.parts.publishing if page.code in held],
+            **values,
+        )
+        return HTMLResponse(text, status_code=status)
+
+    def refuse(self, http: HttpRequest, visitor: Visitor | None) -> Response:
+        """The same answer for what is refused and for what does not exist."""
+        return self.show(http, "not_found.html", visitor, status=404, section="")
+
+    def sign_in_first(self, http: HttpRequest) -> Response:
+        """Send a browser without session to the sign-in page, and back afterwards."""
+        target = http.url.path + (f"?{http.url.query}" if http.url.query else "")
+        return RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+
+
+def sized(address: str, width: int) -> str:
+    """The address of a photo's pixels at a width."""
+    return f"{address}{'&' if '?' in address else '?'}width={width}"
+
+
+def place_name(photo: Photo) -> str:
+    """``Face``, ``Right hand``."""
+    side = {"R": "Right", "L": "Left"}.get(photo.side)
+    return f"{side} {photo.area.name.lower()}" if side else photo.area.name
+
+
+def view_name(photo: Photo) -> str:
+    """``Right hand, dorsal``."""
+    return ", ".join(part for part in (place_name(photo), photo.view) if part)
+
+
+def refused_picture() -> Response:
+    """The one answer for a photo that is refused, absent, or asked for without session."""
+    return Response(status_code=404)

@@ -1,0 +1,191 @@
+"""What the pages read of the record: people, treatments, and photos that a decision has already let through.
+
+Nothing here is a FHIR or DICOM shape. Dates of treatments and photos are aware datetimes; a page shows them in the
+site's time zone. The pages know the record only through :class:`Record`, so that they can be drawn without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from consent.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient as a heading shows her."""
+
+    id: str
+    name: str
+    birth: str | None = None
+    """FHIR date: a year, a month or a day."""
+
+    identifiers: tuple[str, ...] = ()
+    last_visit: datetime | None = None
+    """The newest treatment or visit on record (never read from photos)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product given: name, amount, and the batch that it came from."""
+
+    name: str
+    amount: str = ""
+    lot: str = ""
+    expires: str = ""
+    """FHIR date as received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One device setting, value and unit as written by the record."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A region of the body as galleries name it: ``code`` is ``system|code``."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """One Procedure, with what was given and how the device was set."""
+
+    id: str
+    title: str
+    at: datetime | None
+    visit: str | None = None
+    """Encounter id."""
+
+    areas: tuple[Area, ...] = ()
+    session: int | None = None
+    clinician: str = ""
+    device: str = ""
+    products: tuple[Product, ...] = ()
+    settings: tuple[Setting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo that its viewer may see. ``width`` and ``height`` are pixels, 0 where unknown."""
+
+    number: int
+    key: str
+    """Id of its DocumentReference: the name of the photo in the chart's addresses."""
+
+    patient: str
+    at: datetime | None
+    area: Area
+    side: str = ""
+    view: str = ""
+    """View and expression in words; photos of one view are those with the same area, side and view."""
+
+    session: int | None = None
+    treatment: str | None = None
+    """Procedure id."""
+
+    visit: str | None = None
+    study: str = ""
+    """Study Instance UID, for viewers of the visit."""
+
+    width: int = 0
+    height: int = 0
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        """What two photos share when they show the same thing in the same way."""
+        return (self.area.code, self.side, self.view)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A patient's treatments and the photos that this viewer may see, both in order of time."""
+
+    treatments: tuple[Treatment, ...] = ()
+    photos: tuple[Photo, ...] = ()
+
+    def treatment(self, photo: Photo) -> Treatment | None:
+        """The treatment that a photo belongs to."""
+        return next((entry for entry in self.treatments if entry.id == photo.treatment), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Photos of one patient and one area that may be published, in order of time."""
+
+    photos: tuple[Photo, ...]
+    title: str = ""
+    """Name of the treatment by its code alone: free text could hold anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """One page of outcomes, and how many photos each area has: counts over photos that may be published alone."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    areas: tuple[tuple[Area, int], ...] = ()
+    more: bool = False
+    """Whether another page follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """One page of the patient list."""
+
+    people: tuple[Person, ...] = ()
+    more: bool = False
+
+
+class Record(Protocol):
+    """The record behind the pages. Whatever returns photos has decided and recorded them for its request."""
+
+    def search(self, text: str, limit: int) -> People:
+        """Patients whose names, identifiers or birth date match every word; all, newest visit first, without words."""
+        ...
+
+    def person(self, patient: str) -> Person | None:
+        """One patient, or None."""
+        ...
+
+    def course(self, request: Request, patient: str, route: str) -> Course:
+        """Her treatments, and her photos for the purpose of the request."""
+        ...
+
+    def patient_of(self, key: str) -> str | None:
+        """The patient whose record a photo is in. It says nothing to a browser: what follows is decided."""
+        ...
+
+    def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
+        """Photos that may be published for the purpose of the request."""
+        ...
+
+    def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
+        """The photos of its patient and area that may be published, in order of time; empty where it may not."""
+        ...
+
+    def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
+        """The SOP Instance UID behind a key or a number; None where there is no such photo."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo's pixels as a browser shows them."""
+
+    jpeg: bytes = field(repr=False)
+
+
+class Pictures(Protocol):
+    """Renditions: each call is one decision and one audit record."""
+
+    def picture(self, request: Request, sop_uid: str, *, route: str, width: int) -> Picture | None:
+        """The photo no wider than ``width`` pixels (0: as large as it is); None where refused or absent."""
+        ...

@@ -1,0 +1,117 @@
+"""Sign-in, sign-out, and the start page that leads each account to its own first page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from orthanc_plugin.workspace.pages import Pages
+from orthanc_plugin.workspace.throttle import Throttle
+from orthanc_plugin.workspace.visitor import Accounts, local_path, read_form, same_origin, same_token
+
+_WRONG = "That name and password do not match. Please try again."
+_EXPIRED = "This page had been open for a long time. Please sign in once more."
+
+
+class SignIn:
+    """The pages before and after a session."""
+
+    def __init__(self, pages: Pages, accounts: Accounts, throttle: Throttle, token: Callable[[], str]) -> None:
+        self._pages = pages
+        self._accounts = accounts
+        self._throttle = throttle
+        self._token = token
+
+    def routes(self) -> list[BaseRoute]:
+        """Their routes."""
+        return [
+            Route("/", self._start, methods=["GET"]),
+            Route("/login", self._form, methods=["GET"]),
+            Route("/login", self._sign_in, methods=["POST"]),
+            Route("/logout", self._sign_out, methods=["POST"]),
+        ]
+
+    def _start(self, http: HttpRequest) -> Response:
+        visitor = self._pages.visitor(http)
+        if visitor is None:
+            return RedirectResponse("/login", status_code=303)
+        held = visitor.requester.purposes
+        if "TREAT" in held:
+            return RedirectResponse("/chart", status_code=303)
+        for page in self._pages.parts.publishing:
+            if page.code in held:
+                return RedirectResponse(f"/portfolio/{page.code}", status_code=303)
+        if "PATRQT" in held and visitor.requester.confined_to:
+            return RedirectResponse("/me", status_code=303)
+        return self._pages.show(http, "no_pages.html", visitor, section="")
+
+    def _form(self, http: HttpRequest) -> Response:
+        if self._pages.visitor(http) is not None:
+            return RedirectResponse(local_path(http.query_params.get("next")), status_code=303)
+        return self._show(http, local_path(http.query_params.get("next")))
+
+    def _show(self, http: HttpRequest, target: str, *, error: str = "", name: str = "", status: int = 200) -> Response:
+        door = self._pages.parts.door
+        token = http.cookies.get(door.form_cookie) or self._token()
+        response = self._pages.show(
+            http, "login.html", None, status=status, section="", token=token, next=target, error=error, name=name
+        )
+        response.set_cookie(door.form_cookie, token, httponly=True, secure=door.secure, samesite="strict", path="/")
+        return response
+
+    async def _sign_in(self, http: HttpRequest) -> Response:
+        form = await read_form(http)
+        if form is None or not same_origin(http):
+            return await run_in_threadpool(self._show, http, "/", error=_EXPIRED, status=400)
+        return await run_in_threadpool(self._check, http, form.get("name", ""), form.get("password", ""), form)
+
+    def _check(self, http: HttpRequest, name: str, password: str, form: Mapping[str, str]) -> Response:
+        door = self._pages.parts.door
+        target = local_path(form.get("next"))
+        if not same_token(form.get("csrf"), http.cookies.get(door.form_cookie)):
+            return self._show(http, target, error=_EXPIRED, name=name, status=400)
+        address = http.client.host if http.client else ""
+        wait = self._throttle.wait(name, address)
+        if wait:
+            minutes = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
+            text = f"Too many attempts. Please wait {minutes}, then try again."
+            response = self._show(http, target, error=text, name=name, status=429)
+            response.headers["Retry-After"] = str(wait)
+            return response
+        cookie = self._accounts.sign_in(name, password) if name and password else None
+        if cookie is None:
+            self._throttle.failed(name, address)
+            return self._show(http, target, error=_WRONG, name=name, status=401)
+        self._throttle.succeeded(name, address)
+        response = RedirectResponse(target, status_code=303)
+        # Lax and not Strict, so that a link out of the hospital's own record opens the chart.
+        response.set_cookie(door.cookie, cookie, httponly=True, secure=door.secure, samesite="lax", path="/")
+        response.delete_cookie(door.form_cookie, path="/", secure=door.secure, httponly=True, samesite="strict")
+        return response
+
+    async def _sign_out(self, http: HttpRequest) -> Response:
+        form = await read_form(http)
+        return await run_in_threadpool(self._leave, http, form or {})
+
+    def _leave(self, http: HttpRequest, form: Mapping[str, str]) -> Response:
+        door = self._pages.parts.door
+        visitor = self._pages.visitor(http)
+        if visitor is None:
+            return RedirectResponse("/login", status_code=303)
+        if not same_origin(http) or not same_token(form.get("csrf"), visitor.csrf):
+            return self._pages.refuse(http, visitor)
+        self._accounts.sign_out(http.cookies[door.cookie])
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(door.cookie, path="/", secure=door.secure, httponly=True, samesite="lax")
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+
+def random_token() -> str:
+    """A token that nobody guesses."""
+    return secrets.token_urlsafe(24)

@@ -1,0 +1,105 @@
+"""Who is at the browser: the session behind a cookie, its CSRF token, and the purposes that open pages."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request as HttpRequest
+
+from consent.types import Request, Requester
+
+_LARGEST_FORM = 16 * 1024  # bytes: a name, a password and two tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in account in one session."""
+
+    requester: Requester
+    display: str
+    csrf: str
+    session: str
+    """Names the session in audit records; not the cookie."""
+
+    secret: bytes
+    """Key of the session's opaque photo names; never leaves the server."""
+
+    def asks(self, purpose: str, channel: str | None = None) -> Request | None:
+        """The one question that a page of this purpose may put, or None where the account does not hold it."""
+        if purpose not in self.requester.purposes:
+            return None
+        return Request(requester=self.requester, purpose=purpose, channel=channel, session=self.session)
+
+
+class Accounts(Protocol):
+    """Sign-in and sessions."""
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        """A new session's cookie value, or None where name and password do not fit."""
+        ...
+
+    def visitor(self, cookie: str) -> Visitor | None:
+        """Whose session it is; None where it has ended or never was."""
+        ...
+
+    def sign_out(self, cookie: str) -> None:
+        """End the session."""
+        ...
+
+
+class Door:
+    """Reads the session cookie and checks what a form must prove."""
+
+    def __init__(self, accounts: Accounts, *, secure: bool) -> None:
+        self._accounts = accounts
+        self.secure = secure
+        self.cookie = "__Host-photospine" if secure else "photospine"
+        self.form_cookie = "__Host-photospine-form" if secure else "photospine-form"
+
+    def visitor(self, http: HttpRequest) -> Visitor | None:
+        """The visitor behind a request, or None."""
+        value = http.cookies.get(self.cookie)
+        return self._accounts.visitor(value) if value else None
+
+
+async def read_form(http: HttpRequest) -> Mapping[str, str] | None:
+    """The fields of a small form, or None where it is too large or no form at all."""
+    if http.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return None
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM:
+            return None
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
+    except ValueError:
+        return None
+
+
+def same_origin(http: HttpRequest) -> bool:
+    """Whether a browser says that the request comes from our own pages. One that says nothing has its token checked."""
+    site = http.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = http.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == http.headers.get("host")
+
+
+def same_token(given: str | None, known: str | None) -> bool:
+    """Whether a form's token is the one that we gave out; compared in constant time."""
+    return bool(given) and bool(known) and hmac.compare_digest((given or "").encode(), (known or "").encode())
+
+
+def local_path(target: str | None) -> str:
+    """Where to go after sign-in: a path of ours, or the start page."""
+    if not target or not target.startswith("/") or target.startswith("//") or "\\" in target:
+        return "/"
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or any(ord(letter) < 0x20 for letter in target):
+        return "/"
+    return target

@@ -1,0 +1,213 @@
+"""A clinic in memory behind the pages: two patients, their courses, and drawn photos. No database, no Orthanc."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from consent.types import Request, Requester
+from orthanc_plugin.assembly.demo import pictures
+from orthanc_plugin.workspace.record import (
+    Area,
+    Course,
+    Gallery,
+    Outcome,
+    People,
+    Person,
+    Photo,
+    Picture,
+    Product,
+    Setting,
+    Treatment,
+)
+from orthanc_plugin.workspace.visitor import Visitor
+
+NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
+FACE = Area("http://snomed.info/sct|73897004", "Face")
+SCALP = Area("http://snomed.info/sct|43067004", "Scalp")
+HAND = Area("http://snomed.info/sct|33712006", "Hand")
+
+NAME = "Maria Papadaki"
+IDENTIFIER = "MRN 204-881"
+BIRTH = "1981-03-14"
+
+
+def _course(patient: str, first_number: int) -> Course:
+    treatments, photos = [], []
+    number = first_number
+    for session in range(1, 5):
+        at = datetime(2025, 9, 2, 8, 30, tzinfo=UTC) + timedelta(weeks=6 * (session - 1))
+        procedure = f"{patient}-laser-{session}"
+        treatments.append(
+            Treatment(
+                id=procedure,
+                title="Fractional CO₂ laser resurfacing",
+                at=at,
+                visit=f"{patient}-visit-{session}",
+                areas=(FACE,),
+                session=session,
+                clinician="Dr. Eleni Markou",
+                device="Lumera Fractional 30W",
+                products=(Product("Tretinoin 0.05 % cream", "1 g", f"TR-22{session}7", "2027-03"),),
+                settings=(Setting("Energy", f"{18 + session} mJ"), Setting("Density", "15 %"), Setting("Passes", "2")),
+            )
+        )
+        for view in ("frontal", "left oblique", "right oblique")[: 3 if session in (1, 4) else 1]:
+            photos.append(
+                Photo(number, f"{patient}-p{number}", patient, at + timedelta(minutes=number), FACE, "", view, session,
+                      procedure, f"{patient}-visit-{session}", f"2.25.{number}", 1500, 2000)
+            )  # fmt: skip
+            number += 1
+    at = datetime(2026, 5, 12, 10, 0, tzinfo=UTC)
+    photos.append(
+        Photo(number, f"{patient}-p{number}", patient, at, FACE, "", "frontal", None, f"{patient}-laser-4", None,
+              f"2.25.{number}", 1500, 2000)
+    )  # fmt: skip
+    number += 1
+    for session, weeks in ((1, 0), (2, 16)):
+        at = datetime(2025, 11, 4, 8, 0, tzinfo=UTC) + timedelta(weeks=weeks)
+        procedure = f"{patient}-ipl-{session}"
+        treatments.append(
+            Treatment(procedure, "Intense pulsed light", at, None, (HAND,), session, "Dr. Eleni Markou",
+                      "Solis IPL", (), (Setting("Fluence", "16 J/cm²"), Setting("Filter", "560 nm")))
+        )  # fmt: skip
+        photos.append(
+            Photo(number, f"{patient}-p{number}", patient, at, HAND, "R", "dorsal", session, procedure, None,
+                  f"2.25.{number}", 1500, 2000)
+        )  # fmt: skip
+        number += 1
+    photos.sort(key=lambda photo: photo.at or NOW)
+    treatments.sort(key=lambda entry: entry.at or NOW)
+    return Course(tuple(treatments), tuple(photos))
+
+
+@dataclass(slots=True)
+class Clinic:
+    """A Record and Pictures over plain lists. ``publishable`` are the numbers that patients agreed to publish."""
+
+    publishable: set[int] = field(default_factory=lambda: {1, 8, 9, 4})
+    refused: set[int] = field(default_factory=set)
+    portrait: Path | None = None
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    """(route, purpose, SOP UID) of each picture asked for."""
+
+    people: list[Person] = field(
+        default_factory=lambda: [
+            Person("maria", NAME, BIRTH, (IDENTIFIER,), datetime(2026, 5, 12, tzinfo=UTC)),
+            Person("jonas", "Jonas Weber", "1990-11", ("MRN 118-027",), datetime(2026, 4, 2, tzinfo=UTC)),
+            Person("aiko", "Aiko Tanaka-Lindqvist", "1974-07-30", ("MRN 300-412", "HIS 7712"), None),
+        ]
+    )
+    courses: dict[str, Course] = field(
+        default_factory=lambda: {"maria": _course("maria", 1), "jonas": _course("jonas", 101)}
+    )
+
+    def search(self, text: str, limit: int) -> People:
+        found = [
+            person
+            for person in self.people
+            if all(
+                word in f"{person.name} {person.birth} {' '.join(person.identifiers)}".lower()
+                for word in text.lower().split()
+            )
+        ]
+        return People(tuple(found[:limit]), len(found) > limit)
+
+    def person(self, patient: str) -> Person | None:
+        return next((entry for entry in self.people if entry.id == patient), None)
+
+    def course(self, request: Request, patient: str, route: str) -> Course:
+        course = self.courses.get(patient, Course())
+        return replace(course, photos=tuple(p for p in course.photos if self._may(request, p.number)))
+
+    def _may(self, request: Request, number: int) -> bool:
+        if number in self.refused:
+            return False
+        return request.purpose in ("TREAT", "PATRQT") or number in self.publishable
+
+    def _photos(self) -> list[Photo]:
+        return [photo for course in self.courses.values() for photo in course.photos]
+
+    def patient_of(self, key: str) -> str | None:
+        return next((photo.patient for photo in self._photos() if photo.key == key), None)
+
+    def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
+        outcomes: list[Outcome] = []
+        counts: dict[Area, int] = {}
+        for course in self.courses.values():
+            for place in (FACE, HAND):
+                shown = tuple(p for p in course.photos if p.area == place and self._may(request, p.number))
+                if shown:
+                    counts[place] = counts.get(place, 0) + len(shown)
+                    if area in (None, place.code):
+                        outcomes.append(Outcome(shown, "Laser resurfacing" if place == FACE else ""))
+        return Gallery(tuple(outcomes), tuple(counts.items()), False)
+
+    def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
+        found = next((photo for photo in self._photos() if photo.number == number), None)
+        if found is None or not self._may(request, number):
+            return []
+        course = self.courses[found.patient]
+        return [p for p in course.photos if p.area == found.area and self._may(request, p.number)]
+
+    def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
+        return next((f"1.2.{p.number}" for p in self._photos() if key == p.key or number == p.number), None)
+
+    def picture(self, request: Request, sop_uid: str, *, route: str, width: int) -> Picture | None:
+        self.asked.append((route, request.purpose, sop_uid))
+        photo = next((p for p in self._photos() if f"1.2.{p.number}" == sop_uid), None)
+        if photo is None or not self._may(request, photo.number):
+            return None
+        return Picture(_drawn(self.portrait, photo.number, photo.area.name, photo.session or 6, width or 1500))
+
+
+@lru_cache(maxsize=400)
+def _drawn(portrait: Path | None, number: int, area: str, session: int, width: int) -> bytes:
+    severity = max(0.05, 1.1 - 0.2 * session)
+    if portrait is not None and area == "Face":
+        picture = pictures.face(portrait, severity=severity, seed=number // 100, light=1 + 0.02 * (session % 3))
+    else:
+        picture = pictures.skin(tone=(214, 170, 144), marks="spots", severity=severity, seed=number // 100)
+    size = (width, width * picture.height // picture.width)
+    out = io.BytesIO()
+    picture.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=88)
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class Sessions:
+    """Accounts in memory; each password is NAME-demo."""
+
+    requesters: dict[str, Requester] = field(
+        default_factory=lambda: {
+            "clinician": Requester("clinician", ("TREAT", "BTG"), reference="Practitioner/d"),
+            "doctor": Requester("doctor", ("TREAT", "PORTFOLIO", "WEB", "SOCIAL"), reference="Practitioner/e"),
+            "marketing": Requester("marketing", ("PORTFOLIO", "WEB", "SOCIAL")),
+            "maria": Requester("maria", ("PATRQT",), confined_to=frozenset({"maria"})),
+            "admin": Requester("admin"),
+        }
+    )
+    open: dict[str, Visitor] = field(default_factory=dict)
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        requester = self.requesters.get(name)
+        if requester is None or password != f"{name}-demo":
+            return None
+        cookie = secrets.token_urlsafe(24)
+        self.open[cookie] = Visitor(
+            requester, name.capitalize(), secrets.token_urlsafe(16), secrets.token_hex(8), secrets.token_bytes(32)
+        )
+        return cookie
+
+    def visitor(self, cookie: str) -> Visitor | None:
+        return self.open.get(cookie)
+
+    def sign_out(self, cookie: str) -> None:
+        self.open.pop(cookie, None)
