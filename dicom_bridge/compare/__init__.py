@@ -1,0 +1,1 @@
+"""Photos as people look at them: renditions, and pairs of photos."""

@@ -1,0 +1,173 @@
+"""``/dicom-web``: passed through to Orthanc, where the wall decides and records as if the account had called it.
+
+Browsers bring a session cookie and may read for treatment, nothing else; other clients bring Basic credentials and may
+do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rules are here. Bodies stream both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qsl, quote, unquote
+
+import anyio.from_thread
+import requests
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from consent.identity.basic import credentials
+from consent.identity.purpose import EMERGENCY_HEADER, PURPOSE_HEADER, choose
+from consent.types import Request, Requester
+from orthanc_plugin.workspace.visitor import Door
+
+_METHODS = ("GET", "POST")
+_ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+_ASKED = ("accept", "accept-language", "content-type", "range", "if-none-match")
+_ANSWERED = ("content-type", "content-length", "content-encoding", "content-location", "warning", "etag")
+_CHUNK = 256 * 1024
+_TIMEOUT = (3.0, 120.0)  # seconds to connect, and between two chunks
+_CORS = {
+    "Access-Control-Allow-Origin": "*",  # no credentials of the browser's own: a cookie never crosses origins
+    "Access-Control-Expose-Headers": "Content-Type, Content-Length, Warning",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_PREFLIGHT = {
+    **_CORS,
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": f"Authorization, Accept, Content-Type, {PURPOSE_HEADER}, {EMERGENCY_HEADER}",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Mint(Protocol):
+    """Makes ``as`` tickets (:class:`consent.identity.tickets.TicketMint`)."""
+
+    def mint_as(self, method: str, path: str, query: Mapping[str, str] | None = None, *, request: Request) -> str:
+        """The header that opens this one request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where Orthanc is, and how large a body may be that is passed to it."""
+
+    orthanc: str
+    public_url: str
+    most_bytes: int
+
+
+class Passthrough:
+    """The door to Orthanc's DICOMweb."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        door: Door,
+        mint: Mint,
+        authenticate: Callable[[str, str], Requester | None],
+        session: requests.Session,
+    ) -> None:
+        self._upstream = upstream
+        self._door = door
+        self._mint = mint
+        self._authenticate = authenticate
+        self._session = session
+
+    def routes(self) -> list[BaseRoute]:
+        """Its one route."""
+        return [Route("/dicom-web/{path:path}", self._serve, methods=_ALL_METHODS)]
+
+    async def _serve(self, http: HttpRequest) -> Response:
+        if http.method == "OPTIONS":
+            return Response(status_code=204, headers=_PREFLIGHT)
+        if http.method not in _METHODS:
+            return Response(status_code=405, headers={"Allow": "GET, POST, OPTIONS"})
+        basic = credentials(http.headers.get("authorization"))
+        question = await run_in_threadpool(self._question, http, basic)
+        if question is None:
+            if basic is None and self._door.cookie not in http.cookies:
+                return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="photospine"', **_CORS})
+            return Response(status_code=401 if basic is not None else 404, headers=_CORS)
+        length = http.headers.get("content-length", "")
+        if length and (not length.isdigit() or int(length) > self._upstream.most_bytes):
+            return Response(status_code=413, headers=_CORS)
+        return await run_in_threadpool(self._pass, http, question)
+
+    def _question(self, http: HttpRequest, basic: tuple[str, str] | None) -> Request | None:
+        header = http.headers.get(PURPOSE_HEADER)
+        if basic is not None:
+            requester = self._authenticate(*basic)
+            return choose(requester, header, http.headers.get(EMERGENCY_HEADER)) if requester else None
+        if "authorization" in http.headers or http.method != "GET":
+            return None
+        # A page of another origin must not read with the visitor's cookie, not even blindly.
+        if http.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return None
+        visitor = self._door.visitor(http)
+        return visitor.asks("TREAT") if visitor and header in (None, "TREAT") else None
+
+    def _pass(self, http: HttpRequest, question: Request) -> Response:
+        path = "/dicom-web/" + unquote(http.path_params["path"])
+        pairs = parse_qsl(http.url.query, keep_blank_values=True, max_num_fields=200)
+        query = dict(reversed(pairs))  # Orthanc keeps one value of a key; of repeated keys the first is passed on
+        if any(letter in path for letter in "\\\x00") or "/../" in path + "/":
+            return Response(status_code=404, headers=_CORS)
+        headers = {name: http.headers[name] for name in _ASKED if name in http.headers}
+        headers["Authorization"] = self._mint.mint_as(http.method, path, query, request=question)
+        headers["Forwarded"] = _forwarded(self._upstream.public_url)
+        body = _limited(http.stream(), self._upstream.most_bytes) if http.method == "POST" else None
+        try:
+            answer = self._session.request(
+                http.method,
+                self._upstream.orthanc.rstrip("/") + quote(path, safe="/:,;=@+!$&'()*~"),
+                params=query,
+                headers=headers,
+                data=body,
+                stream=True,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
+        except _TooLarge:
+            return Response(status_code=413, headers=_CORS)
+        except requests.RequestException:
+            return Response(status_code=502, headers=_CORS)
+        kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
+        # The wall says 403 for what is refused and for what is absent; here both are 404.
+        status = 404 if answer.status_code == 403 else answer.status_code
+        if status == 404:
+            answer.close()
+            return Response(status_code=404, headers=_CORS)
+        return StreamingResponse(
+            answer.raw.stream(_CHUNK, decode_content=False),
+            status_code=status,
+            headers={**kept, **_CORS},
+            background=BackgroundTask(answer.close),
+        )
+
+
+class _TooLarge(Exception):  # noqa: N818 - not an error of ours, but a way out of the sender's loop
+    """The body that is being passed on exceeds the limit."""
+
+
+def _limited(chunks: AsyncIterator[bytes], most: int) -> Iterator[bytes]:
+    """The body as it arrives, from the thread that passes it on."""
+    count = 0
+    while True:
+        try:
+            chunk = anyio.from_thread.run(anext, chunks)
+        except StopAsyncIteration:
+            return
+        count += len(chunk)
+        if count > most:
+            raise _TooLarge
+        if chunk:
+            yield chunk
+
+
+def _forwarded(public_url: str) -> str:
+    scheme, _, rest = public_url.partition("://")
+    return f"host={rest.rstrip('/')};proto={scheme}"
