@@ -1,0 +1,29 @@
+"""UIDs that follow from content and context: the same photo sent twice is one photo (PS3.5 B.2: 2.25.<UUID>)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+
+def sop_instance_uid(site_key: bytes, patient: str, sha256: str) -> str:
+    """The photo: one file of one patient. ``sha256`` is that of the whole file, hexadecimal."""
+    return _uid(site_key, "instance", patient, sha256)
+
+
+def study_instance_uid(site_key: bytes, visit: str) -> str:
+    """One visit's photos. ``visit`` is the Encounter's id."""
+    return _uid(site_key, "study", visit)
+
+
+def series_instance_uid(
+    site_key: bytes, visit: str, *, region: str, laterality: str, view: str, expression: str | None
+) -> str:
+    """One view of one visit, so that an unmodified viewer can hang views side by side."""
+    return _uid(site_key, "series", visit, region, laterality, view, expression or "")
+
+
+def _uid(site_key: bytes, *parts: str) -> str:
+    """2.25 and 128 bits of a keyed hash; lengths are hashed too, so that no two lists of parts run together."""
+    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return f"2.25.{int.from_bytes(hmac.new(site_key, message, hashlib.sha256).digest()[:16], 'big')}"
