@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -74,14 +75,16 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
     """Read the facts; a damaged EXIF structure says nothing, and is no reason to refuse the photo."""
     if not exif:
         return CameraFacts()
-    try:
-        structure = Image.Exif()
-        structure.load(b"Exif\0\0" + exif)
-        base: dict[int, Any] = dict(structure)
-        detail: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Exif))
-        interop: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Interop))
-    except (*_DAMAGED, struct.error):
-        return CameraFacts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of every odd value; what cannot be read is simply not known
+        try:
+            structure = Image.Exif()
+            structure.load(b"Exif\0\0" + exif)
+            base: dict[int, Any] = dict(structure)
+            detail: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Exif))
+            interop: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Interop))
+        except (*_DAMAGED, struct.error):
+            return CameraFacts()
     tag = ExifTags.Base
     local, taken = _taken(detail, zone)
     orientation = _whole(base.get(tag.Orientation))

@@ -90,8 +90,8 @@ def _encoded(photo: IncomingPhoto, *, srgb: bool) -> ViewingCopy:
     jpeg = photo.jpeg
     done = ["decoded"]
     with warnings.catch_warnings():
-        # The size was held against the limit of the settings before; Pillow's own warning knows nothing of it.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # The size was held against the settings' limit before, and EXIF is read elsewhere: Pillow warns of both.
+        warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(photo.data[: jpeg.end]), formats=("JPEG",)) as opened:
                 opened.load()
