@@ -1,0 +1,115 @@
+"""Writing the index: one call for each photo, in the transaction that makes the photo known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, update
+
+from consent.store.clock import micros, now
+from dicom_bridge.query.dictionary import tag
+from dicom_bridge.query.orthanc_ids import orthanc_ids
+from dicom_bridge.query.tables import dicom_instance
+
+#: Column of the index -> keyword of the attribute that fills it.
+COLUMNS = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "patient_birth": "PatientBirthDate",
+    "patient_sex": "PatientSex",
+    "study_date": "StudyDate",
+    "study_time": "StudyTime",
+    "accession": "AccessionNumber",
+    "referring": "ReferringPhysicianName",
+    "study_id": "StudyID",
+    "study_description": "StudyDescription",
+    "admission": "AdmissionID",
+    "modality": "Modality",
+    "series_number": "SeriesNumber",
+    "series_description": "SeriesDescription",
+    "protocol": "ProtocolName",
+    "body_part": "BodyPartExamined",
+    "laterality": "Laterality",
+    "performed_date": "PerformedProcedureStepStartDate",
+    "performed_time": "PerformedProcedureStepStartTime",
+    "sop_class": "SOPClassUID",
+    "instance_number": "InstanceNumber",
+    "study_uid": "StudyInstanceUID",
+    "series_uid": "SeriesInstanceUID",
+}
+
+#: Bulk values never enter the index: pixel data, overlays, encapsulated documents, icons and unknown blobs.
+_BULK_VRS = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
+_ICON = "00880200"
+
+
+def save_instance(connection: Connection, number: int, sop_uid: str, attributes: Mapping[str, Any]) -> None:
+    """Write or replace the row of a photo.
+
+    Parameters
+    ----------
+    number
+        The photo's number in ``consent.store``.
+    attributes
+        The whole object as DICOM JSON (PS3.18 F): ``{"00100020": {"vr": "LO", "Value": ["…"]}, …}``. Bulk values may be
+        there and are left out.
+    """
+    kept = without_bulk(attributes)
+    values: dict[str, Any] = {}
+    for column, keyword in COLUMNS.items():
+        text = first_text(kept, tag(keyword))
+        values[column] = fold_name(text) if column in ("patient_name", "referring") else text
+        length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
+        values[column] = values[column][:length]
+    ids = orthanc_ids(first_text(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
+    values |= {
+        "sop_uid": sop_uid,
+        "orthanc_patient": ids.patient,
+        "orthanc_study": ids.study,
+        "orthanc_series": ids.series,
+        "orthanc_instance": ids.instance,
+        "stored": micros(now(connection)),
+        "attributes": json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
+    }
+    written = connection.execute(update(dicom_instance).where(dicom_instance.c.photo == number).values(values))
+    if written.rowcount == 0:
+        connection.execute(insert(dicom_instance).values(photo=number, **values))
+
+
+def remove_instance(connection: Connection, number: int) -> None:
+    """Take a photo out of the index; nothing finds it there any more."""
+    connection.execute(delete(dicom_instance).where(dicom_instance.c.photo == number))
+
+
+def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes without bulk values, at every depth."""
+    kept: dict[str, Any] = {}
+    for name, entry in attributes.items():
+        if not isinstance(entry, Mapping) or entry.get("vr") in _BULK_VRS or name == _ICON or "BulkDataURI" in entry:
+            continue
+        if entry.get("vr") == "SQ":
+            items = [without_bulk(item) for item in entry.get("Value", ()) if isinstance(item, Mapping)]
+            kept[name] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+        else:
+            kept[name] = dict(entry)
+    return kept
+
+
+def first_text(attributes: Mapping[str, Any], name: str) -> str:
+    """The first value of an attribute as text; several texts joined by a backslash; empty where there is none."""
+    values = attributes.get(name, {}).get("Value", ())
+    texts = []
+    for value in values:
+        if isinstance(value, Mapping):
+            groups = (value.get(part, "") for part in ("Alphabetic", "Ideographic", "Phonetic"))
+            texts.append("=".join(groups).rstrip("="))
+        elif value is not None:
+            texts.append(str(value))
+    return "\\".join(texts).strip(" \0")
+
+
+def fold_name(name: str) -> str:
+    """A person name as it is compared: case folded, empty components at the end of each group left out."""
+    return "=".join(group.rstrip("^ ").casefold() for group in name.split("="))

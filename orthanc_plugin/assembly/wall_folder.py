@@ -1,0 +1,70 @@
+"""The folder of packages that the wall needs inside Orthanc: pure Python, so that one serves every Orthanc's Python."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from orthanc_plugin.assembly.errors import AssemblyError
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements-wall.txt"
+DEFAULT = Path(__file__).parents[2] / ".run" / "wall"
+_STAMP = "requirements.sha256"
+_OURS = ("consent", "dicom_bridge", "orthanc_plugin")
+
+
+class WallFolderError(AssemblyError):
+    """The packages cannot be installed. The text holds pip's own words."""
+
+
+def build(folder: Path = DEFAULT, requirements: Path = REQUIREMENTS, python: str = sys.executable) -> bool:
+    """Install the locked packages, unless they are there already; tells whether anything was done.
+
+    Raises
+    ------
+    WallFolderError
+        pip refused: a hash differs, a package has no pure wheel, or the index cannot be reached.
+    """
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp = folder / _STAMP
+    if stamp.exists() and stamp.read_text("ascii") == wanted:
+        return False
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [
+            *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
+            *("--target", str(fresh), "--platform", "any", "--implementation", "py", "--abi", "none"),
+            *("--only-binary", ":all:", "--no-deps", "--require-hashes", "-r", str(requirements)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise WallFolderError(f"the wall's packages cannot be installed: {done.stderr.strip()[-2000:]}")
+    (fresh / _STAMP).write_text(wanted, "ascii")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return True
+
+
+def link_ours(folder: Path) -> Path:
+    """A folder with our own packages alone, so that nothing else of an environment is importable inside Orthanc."""
+    folder.mkdir(parents=True, exist_ok=True)
+    root = Path(__file__).parents[2]
+    for name in _OURS:
+        link = folder / name
+        if link.is_symlink() and link.resolve() == (root / name).resolve():
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(root / name, target_is_directory=True)
+    return folder
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT)

@@ -1,0 +1,80 @@
+"""Rows for our own work: storing, attaching, removing, listing. They open to a ``task`` ticket alone.
+
+A storing ticket is bound to the hash of the body. It is compared here, since the filter sees no body.
+"""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+
+from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
+from orthanc_plugin.wall.asking import Asked
+from orthanc_plugin.wall.foundation import Foundation
+from orthanc_plugin.wall.host import Method
+from orthanc_plugin.wall.routes import Row, Touches
+
+_ATTACHING = Lock()
+_PATIENCE = 60.0
+"""Seconds: an original may have hundreds of megabytes."""
+
+
+def store(foundation: Foundation, asked: Asked) -> Answer:
+    """Store an object."""
+    if asked.task is None or not asked.task.stores(asked.body):
+        return REFUSED
+    return Answer(body=foundation.host.post("/instances", asked.body), content_type=JSON)
+
+
+def attach(foundation: Foundation, asked: Asked) -> Answer:
+    """Attach the original file, once: Orthanc would overwrite it without a word, so a second time is a conflict."""
+    if asked.task is None or not asked.task.stores(asked.body):
+        return REFUSED
+    instance = f"/instances/{asked.match.values['id']}"
+    with _ATTACHING:
+        if "original" in json.loads(foundation.host.get(f"{instance}/attachments")):
+            return Answer(status=409)
+        foundation.host.put(f"{instance}/attachments/original", asked.body)
+    return Answer(body=b"{}", content_type=JSON)
+
+
+ROWS = (
+    Row(
+        Method.POST,
+        "/instances",
+        Touches.WORK,
+        store,
+        None,
+        tasks=frozenset({"store"}),
+        accounts=False,
+        patience=_PATIENCE,
+    ),
+    Row(
+        Method.PUT,
+        "/instances/{id}/attachments/original",
+        Touches.WORK,
+        attach,
+        None,
+        tasks=frozenset({"store"}),
+        accounts=False,
+        patience=_PATIENCE,
+    ),
+    Row(
+        Method.GET,
+        "/changes",
+        Touches.WORK,
+        None,
+        frozenset({"since", "limit", "last"}),
+        tasks=frozenset({"changes"}),
+        accounts=False,
+    ),
+    Row(
+        Method.GET,
+        "/instances/{id}/attachments",
+        Touches.WORK,
+        None,
+        tasks=frozenset({"store", "scan", "examine"}),
+        accounts=False,
+    ),
+    Row(Method.DELETE, "/instances/{id}", Touches.WORK, None, None, tasks=frozenset({"remove"}), accounts=False),
+)

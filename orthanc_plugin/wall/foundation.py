@@ -1,0 +1,101 @@
+"""What the wall stands on: the node's keys, and the database with all that reads it.
+
+The keys are needed at start. The database may come later: until it can be used, everything but the canary is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent.audit.chain import open_chain
+from consent.errors import ConsentError
+from consent.identity.accounts import Authenticator
+from consent.identity.keys import load
+from consent.identity.tickets import TicketBox, TicketKeys
+from consent.service import DecisionPoint
+from consent.store.engine import open_engine, reading
+from consent.store.schema import require_schema
+from orthanc_plugin.wall.errors import NotReady
+from orthanc_plugin.wall.host import Host
+from orthanc_plugin.wall.places import Places
+from orthanc_plugin.wall.pool import Pool
+from orthanc_plugin.wall.routes import Table
+from orthanc_plugin.wall.section import Section
+
+RETRY_SECONDS = 1.0
+DOOR = "orthanc"
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What needs the database."""
+
+    engine: Engine
+    point: DecisionPoint
+    authenticator: Authenticator
+    places: Places
+
+
+class Foundation:
+    """One for each process."""
+
+    def __init__(
+        self,
+        host: Host,
+        section: Section,
+        table: Table,
+        pool: Pool,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Read the keys.
+
+        Raises
+        ------
+        consent.identity.keys.KeysRefused
+            There are none: Orthanc refuses to start.
+        """
+        keys = load(section.keys)
+        self.host, self.section, self.table, self.pool, self.clock = host, section, table, pool, clock
+        self.canary_key = keys.tickets[0]
+        self.tickets = TicketBox(TicketKeys(keys.tickets), section.node, clock())
+        self._rooms: Rooms | None = None
+        self._failed = float("-inf")
+        self._lock = Lock()
+
+    def rooms(self) -> Rooms:
+        """What needs the database.
+
+        Raises
+        ------
+        NotReady
+            It cannot be used now. It is tried again after a second, not at each request.
+        """
+        found = self._rooms
+        if found is not None:
+            return found
+        with self._lock:
+            if self._rooms is None:
+                if time.monotonic() - self._failed < RETRY_SECONDS:
+                    raise NotReady("the database cannot be used")
+                try:
+                    self._rooms = self._open()
+                except (ConsentError, SQLAlchemyError, OSError) as error:
+                    self._failed = time.monotonic()
+                    raise NotReady(f"the database cannot be used: {type(error).__name__}") from error
+            return self._rooms
+
+    def _open(self) -> Rooms:
+        engine = open_engine(self.section.database)
+        with reading(engine) as connection:
+            require_schema(connection)
+        chain = open_chain(
+            url=self.section.database, folder=self.section.audit_folder, node=self.section.node, role="wall"
+        )
+        return Rooms(engine, DecisionPoint(engine, chain, DOOR), Authenticator(engine), Places(engine))

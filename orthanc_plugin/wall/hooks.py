@@ -1,0 +1,62 @@
+"""What happens when Orthanc receives an object: unknown work is let in unseen, a known photo is never blinded."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent.errors import ConsentError
+from consent.store import jobs
+from consent.store.engine import glancing, transaction
+from dicom_bridge.query.known import known_elsewhere
+from dicom_bridge.query.orthanc_ids import orthanc_ids
+from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.foundation import Foundation
+
+WAIT_SECONDS = 0.05
+"""A callback of Orthanc waits no longer than this for the database."""
+
+COLLISION = "collision"
+"""Kind of the job that tells a person of an object with the UID of another photo; its key is the Orthanc id."""
+
+
+class Hooks:
+    """Callbacks of Orthanc around storing."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+
+    def accepts(self, dicom: bytes) -> bool:
+        """Whether an object may be stored.
+
+        One whose SOP Instance UID is known under another Orthanc id (another patient or study) would take the known
+        photo's place in every search by UID, and so is discarded; a job tells a person. Where this cannot be found
+        out, nothing is stored.
+        """
+        try:
+            return self._foundation.pool.run(lambda: self._fits(dicom))
+        except Exception as error:  # noqa: BLE001  # an outermost edge
+            self._foundation.host.log(f"object discarded: {type(error).__name__}")
+            return False
+
+    def _fits(self, dicom: bytes) -> bool:
+        tags = self._foundation.host.tags(dicom)
+        parts = [str(tags.get(name) or "") for name in ("0010,0020", "0020,000d", "0020,000e", "0008,0018")]
+        ids = orthanc_ids(*parts)
+        engine = self._foundation.rooms().engine
+        with glancing(engine) as connection:
+            elsewhere = known_elsewhere(connection, parts[3].strip(" \0"), ids.instance)
+        if elsewhere:
+            with transaction(engine, wait=WAIT_SECONDS) as connection:
+                jobs.put(connection, COLLISION, ids.instance)
+        return not elsewhere
+
+    def stored(self, _orthanc_id: str) -> None:
+        """Wake the worker; it looks by itself every few seconds, so a failure is of no consequence."""
+        try:
+            self._foundation.pool.run(self._wake, 2 * WAIT_SECONDS)
+        except (WallError, ConsentError, SQLAlchemyError) as error:
+            self._foundation.host.log(f"worker not woken: {type(error).__name__}")
+
+    def _wake(self) -> None:
+        with transaction(self._foundation.rooms().engine, wait=WAIT_SECONDS) as connection:
+            jobs.put(connection, jobs.ARRIVAL, "*")

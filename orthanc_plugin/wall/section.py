@@ -1,0 +1,43 @@
+"""The section ``Photospine`` of Orthanc's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orthanc_plugin.wall.errors import ConfigurationError
+
+NAME = "Photospine"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the launcher tells the wall."""
+
+    database: str
+    """SQLAlchemy address."""
+
+    audit_folder: Path
+    keys: Path
+    node: str
+    public_url: str | None = None
+    """How clients reach Orthanc, for addresses in answers; None: as the request's Host header says."""
+
+    @staticmethod
+    def read(configuration: Mapping[str, Any]) -> Section:
+        """Raises :class:`ConfigurationError`, which makes Orthanc refuse to start."""
+        found = configuration.get(NAME)
+        if not isinstance(found, Mapping):
+            raise ConfigurationError(f"Orthanc's configuration has no section {NAME}")
+        try:
+            return Section(
+                database=str(found["Database"]),
+                audit_folder=Path(found["AuditFolder"]),
+                keys=Path(found["Keys"]),
+                node=str(found["Node"]),
+                public_url=None if found.get("PublicUrl") is None else str(found["PublicUrl"]).rstrip("/"),
+            )
+        except KeyError as error:
+            raise ConfigurationError(f"section {NAME} has no {error.args[0]}") from None

@@ -1,0 +1,99 @@
+"""Standing the wall up: one table, from which both the allowlist and the answers come."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from consent.identity.tickets import As, Task, is_ticket
+from orthanc_plugin.wall import canary
+from orthanc_plugin.wall.answer import REFUSED, Answer
+from orthanc_plugin.wall.answers import core_lists, native, qido, wado, work
+from orthanc_plugin.wall.asking import Asked, may_enter, who
+from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.foundation import Foundation
+from orthanc_plugin.wall.hooks import Hooks
+from orthanc_plugin.wall.host import Host, Method, Output
+from orthanc_plugin.wall.http_filter import Claims, HttpFilter
+from orthanc_plugin.wall.pool import Pool
+from orthanc_plugin.wall.routes import Match, Row, Table
+from orthanc_plugin.wall.section import Section
+
+ROWS: tuple[Row, ...] = canary.ROWS + native.ROWS + qido.ROWS + wado.ROWS + core_lists.ROWS + work.ROWS
+
+
+def stand(host: Host) -> Foundation:
+    """Stand the wall up around Orthanc. Any exception makes Orthanc refuse to start."""
+    section = Section.read(host.configuration())
+    pool = Pool()  # before anything else makes a thread
+    table = Table(ROWS)
+    foundation = Foundation(host, section, table, pool)
+    claims = Claims()
+    host.on_request(HttpFilter(foundation, claims))
+    answers = Answers(foundation, claims)
+    patterns: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in table:
+        if row.answer is None:
+            table.stand(row)
+        else:
+            patterns[row.pattern].append(row)
+    for pattern, rows in patterns.items():
+        host.on_route(pattern, answers)
+        for row in rows:
+            table.stand(row)
+    hooks = Hooks(foundation)
+    host.on_received(hooks.accepts)
+    host.on_stored(hooks.stored)
+    return foundation
+
+
+class Answers:
+    """The callback of every route that is ours. An exception is a refusal; nothing of it reaches the caller."""
+
+    def __init__(self, foundation: Foundation, claims: Claims) -> None:
+        self._foundation, self._claims = foundation, claims
+
+    def __call__(self, output: Output, uri: str, **request: Any) -> None:
+        """Answer one request."""
+        try:
+            self._answer(uri, request).write(output, self._foundation.pool)
+        except WallError as error:
+            self._foundation.host.log(f"not answered: {error}")
+            _say(output, 503)
+        except Exception as error:  # noqa: BLE001  # an outermost edge: whatever it is, it is a refusal
+            self._foundation.host.log(f"not answered: fault {uuid.uuid4().hex[:12]} {type(error).__name__}")
+            _say(output, 503)
+
+    def _answer(self, uri: str, request: Mapping[str, Any]) -> Answer:
+        match = self._foundation.table.match(Method[request["method"]], uri)  # here by name, in the filter by number
+        if match is None or match.row.answer is None:
+            return REFUSED
+        return self._foundation.pool.run(lambda: self._work(match, request), match.row.patience)
+
+    def _work(self, match: Match, request: Mapping[str, Any]) -> Answer:
+        headers: Mapping[str, str] = request.get("headers") or {}
+        query: Mapping[str, str] = request.get("get") or {}
+        body: bytes = request.get("body") or b""
+        answer = match.row.answer
+        assert answer is not None
+        if match.row.public:
+            return answer(self._foundation, Asked(match, query, headers))
+        header = headers.get("authorization", "")
+        ticket = self._claims.take(header) if is_ticket(header) else None
+        if isinstance(ticket, Task):
+            return answer(self._foundation, Asked(match, query, headers, body, task=ticket))
+        if is_ticket(header) and not isinstance(ticket, As):
+            return REFUSED
+        asking = who(self._foundation.rooms(), headers, ticket if isinstance(ticket, As) else None)
+        if asking is None or not may_enter(match, asking):
+            return REFUSED
+        return answer(self._foundation, Asked(match, query, headers, body, request=asking))
+
+
+def _say(output: Output, status: int) -> None:
+    """A status, where none was sent yet."""
+    with contextlib.suppress(Exception):  # the head has left already, or the client has: the stream simply ends
+        output.SendHttpStatusCode(status)
