@@ -1,18 +1,323 @@
-"""Stored answers for sets, written by ``decide()`` alone."""
+"""Stored answers for sets, written by ``decide()`` alone.
+
+Only photos whose answer differs from what holds when nobody has said anything have a row, so a count is a total minus
+exceptions, or exceptions alone. The answers are those for a requester who holds the purpose, is confined to nobody and
+is nobody's own record; what depends on the requester is added by :mod:`consent.sets`. For every patient the state
+says whether her answers can be used at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
 
-from consent.store.engine import before_commit
+from consent.decision import decide, names_requester, next_change
+from consent.facts import Facts, PatientFacts
+from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, Catalog
+from consent.site import CareTeamScope, Site
+from consent.store import clock, jobs
+from consent.store.clock import micros, micros_or_none
+from consent.store.engine import before_commit, reading, transaction
+from consent.store.load import LINKED, Loader, load_site_facts
+from consent.store.sites import NoSite
+from consent.store.sites import stored_purposes as purposes_in_database
+from consent.store.tables import decided, patient, patient_state, photo, photo_patient
+from consent.store.versions import lock
+from consent.store.write import among
+from consent.types import Effect, Request, Requester
+
+EVERYBODY = "*"
+"""The audience of an answer that is for no channel and no project."""
+
+AT_ONCE = 500
+"""Answers that a transaction decides anew itself; the rest is a job."""
+
+_NOBODY = Requester(account="")
+
+
+def stored_purposes(site: Site) -> tuple[str, ...]:
+    """The purposes that have stored answers: all but the patient's own view and emergencies, always decided live."""
+    return tuple(code for code in Catalog.of(site).codes() if code not in (PATRQT, BTG))
+
+
+def audiences(site: Site, purpose: str) -> tuple[str, ...]:
+    """The audiences that a purpose's answers are stored for: channels, projects, else everybody."""
+    if purpose == SOCIAL:
+        return tuple(sorted(site.channels))
+    if purpose == HRESCH:
+        return (EVERYBODY, *sorted(site.projects))
+    return (EVERYBODY,)
+
+
+def audience(request: Request) -> str:
+    """The audience of a request."""
+    return request.channel or request.project or EVERYBODY
+
+
+def generic(purpose: str, audience: str) -> Request:
+    """The question that a stored answer is the answer to."""
+    return Request(
+        requester=replace(_NOBODY, purposes=(purpose,)),
+        purpose=purpose,
+        channel=audience if purpose == SOCIAL else None,
+        project=audience if purpose == HRESCH and audience != EVERYBODY else None,
+    )
+
+
+def generic_facts(facts: Facts) -> Facts:
+    """Facts without the care team, which is added for each requester."""
+    if facts.site.care_team is CareTeamScope.ORGANIZATION:
+        return facts
+    return replace(facts, site=replace(facts.site, care_team=CareTeamScope.ORGANIZATION))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers about one patient's photos, decided and not yet written."""
+
+    patient: str
+    versions: dict[str, int]
+    """The versions of every patient that was read."""
+
+    epoch: int
+    photos: frozenset[int]
+    rows: frozenset[tuple[str, str, int, str]]
+    """Purpose, audience, photo, effect: the exceptions."""
+
+    live: bool
+    decided_at: datetime
+    valid_until: datetime | None
 
 
 def settle_before_commit(connection: Connection, patients: Iterable[str]) -> None:
-    """Decide the answers of these patients anew at the end of the transaction."""
-    before_commit(connection, settle_some, patients)
+    """Decide the answers of these patients anew at the end of the transaction, as far as that is quick."""
+    before_commit(connection, _settle_some, patients)
 
 
-def settle_some(connection: Connection, patients: set[str]) -> None:
-    """Decide what can be decided quickly; stale answers are decided live until the worker settles them."""
+def _settle_some(connection: Connection, patients: set[str]) -> None:
+    """Settle patients until 500 answers are decided; the others are jobs, and decided live until those are done."""
+    site = load_site_facts_or_none(connection)
+    if site is None:
+        return
+    each = sum(len(audiences(site, purpose)) for purpose in stored_purposes(site))
+    counted = {
+        row.patient: int(row.photos)
+        for row in connection.execute(
+            select(photo_patient.c.patient, func.count().label("photos"))
+            .where(among(connection, photo_patient.c.patient, patients))
+            .group_by(photo_patient.c.patient)
+        )
+    }
+    left = AT_ONCE
+    for identity in sorted(patients, key=lambda identity: (counted.get(identity, 0), identity)):
+        cost = counted.get(identity, 0) * each
+        if cost <= left:
+            left -= cost
+            write(connection, decide_all(connection, identity))
+        else:
+            jobs.put(connection, jobs.REDECIDE, identity)
+
+
+def load_site_facts_or_none(connection: Connection) -> Site | None:
+    """The settings; None in a database that has none yet."""
+    try:
+        return load_site_facts(connection).site
+    except NoSite:
+        return None
+
+
+def decide_all(connection: Connection, identity: str) -> Answers:
+    """Every stored answer about a patient's photos, as the connection sees the facts."""
+    loader = Loader(connection, _NOBODY)
+    site = loader.site.site
+    catalog = Catalog.of(site)
+    numbers = connection.execute(
+        select(photo_patient.c.photo)
+        .join(photo, photo.c.photo == photo_patient.c.photo)
+        .where(photo_patient.c.patient == identity, photo.c.state == LINKED)
+    ).scalars()
+    loaded = loader.photos(list(numbers))
+    me = loader.patients([identity]).get(identity, PatientFacts(identity))
+    live = names_requester(me)
+    rows: set[tuple[str, str, int, str]] = set()
+    versions = {identity: me.version}
+    questions = [
+        (purpose, each, catalog.default_effect(purpose), generic(purpose, each))
+        for purpose in stored_purposes(site)
+        for each in audiences(site, purpose)
+    ]
+    for one in loaded:
+        assert one.number is not None
+        versions |= {key: facts.version for key, facts in one.facts.patients.items()}
+        if live:
+            continue
+        facts = generic_facts(one.facts)
+        for purpose, each, default, question in questions:
+            effect = decide(question, facts, loader.now).effect
+            if effect is not default:
+                rows.add((purpose, each, one.number, effect.value))
+    return Answers(
+        patient=identity,
+        versions=versions,
+        epoch=loader.site.epoch,
+        photos=frozenset(one.number for one in loaded if one.number is not None),
+        rows=frozenset(rows),
+        live=live,
+        decided_at=loader.now,
+        valid_until=next_change(me, site, loader.now),
+    )
+
+
+def write(connection: Connection, answers: Answers) -> None:
+    """Store the answers. The facts must not have changed since they were decided."""
+    table = decided.c
+    former = {
+        (row.purpose, row.audience, row.photo, row.effect)
+        for row in connection.execute(
+            select(table.purpose, table.audience, table.photo, table.effect).where(
+                among(connection, table.photo, answers.photos)
+            )
+        )
+    }
+    for purpose, each, number, _effect in sorted(former - answers.rows):
+        connection.execute(
+            delete(decided).where(table.purpose == purpose, table.audience == each, table.photo == number)
+        )
+    fresh = sorted(answers.rows - former)
+    if fresh:
+        connection.execute(
+            insert(decided),
+            [
+                {
+                    "purpose": purpose,
+                    "audience": each,
+                    "photo": number,
+                    "effect": effect,
+                    "patient_version": answers.versions[answers.patient],
+                }
+                for purpose, each, number, effect in fresh
+            ],
+        )
+    connection.execute(
+        update(patient_state)
+        .where(patient_state.c.patient == answers.patient)
+        .values(
+            stale=False,
+            live=answers.live,
+            valid_from=micros(answers.decided_at),
+            valid_until=micros_or_none(answers.valid_until),
+            epoch=answers.epoch,
+        )
+    )
+
+
+def settle(engine: Engine, identity: str) -> bool:
+    """Decide a patient's answers outside a transaction and store them; False where the facts changed meanwhile."""
+    with reading(engine) as connection:
+        answers = decide_all(connection, identity)
+    with transaction(engine) as connection:
+        lock(connection)
+        versions = {
+            row.patient: row.version
+            for row in connection.execute(
+                select(patient.c.patient, patient.c.version).where(
+                    among(connection, patient.c.patient, set(answers.versions))
+                )
+            )
+        }
+        if versions != answers.versions or load_site_facts(connection).epoch != answers.epoch:
+            return False
+        write(connection, answers)
+    return True
+
+
+def unsettled(connection: Connection, purpose: str, now: datetime) -> set[str]:
+    """The patients whose stored answers for a purpose cannot be used: each part of the question reads an index."""
+    state = patient_state.c
+    moment = micros(now)
+    epoch = load_site_facts(connection).epoch
+    mine = state.purpose == purpose
+    conditions = (
+        and_(mine, state.stale.is_(True)),
+        and_(mine, state.stale.is_(False), state.live.is_(True)),
+        and_(mine, state.stale.is_(False), state.live.is_(False), state.valid_until <= moment),
+        and_(mine, state.valid_from > moment),
+        and_(mine, or_(state.epoch < epoch, state.epoch > epoch)),
+    )
+    found: set[str] = set()
+    for condition in conditions:
+        found.update(connection.execute(select(state.patient).where(condition)).scalars())
+    return found
+
+
+def sweep(engine: Engine, *, most: int = 20) -> int:
+    """Settle up to ``most`` patients whose answers ran out or are stale, and tell how many.
+
+    For the worker, now and then: a settings file was changed, a period ended, a job was lost.
+    """
+    with reading(engine) as connection:
+        moment = clock.now(connection)
+        due: set[str] = set()
+        for purpose in purposes_in_database(connection):
+            due |= unsettled(connection, purpose, moment) - _settled_live(connection, purpose, moment)
+            if len(due) >= most:
+                break
+    return sum(settle(engine, identity) for identity in sorted(due)[:most])
+
+
+def _settled_live(connection: Connection, purpose: str, now: datetime) -> set[str]:
+    """Patients that are live and otherwise settled: deciding them anew would change nothing."""
+    state = patient_state.c
+    epoch = load_site_facts(connection).epoch
+    return set(
+        connection.execute(
+            select(state.patient).where(
+                state.purpose == purpose,
+                state.stale.is_(False),
+                state.live.is_(True),
+                state.valid_from <= micros(now),
+                state.epoch == epoch,
+            )
+        ).scalars()
+    )
+
+
+def work(engine: Engine, job: jobs.Job) -> bool:
+    """Do a job of the kind ``redecide``; False where it must be tried again."""
+    if job.key == EVERYBODY:
+        while sweep(engine, most=100):
+            pass
+        return True
+    return settle(engine, job.key)
+
+
+def default_effect(site: Site, purpose: str) -> Effect:
+    """What a photo without a row answers."""
+    return Catalog.of(site).default_effect(purpose)
+
+
+def count_rows(connection: Connection, purpose: str, each: str) -> int:
+    """How many exceptions are stored."""
+    rows: Any = connection.execute(
+        select(func.count()).select_from(decided).where(decided.c.purpose == purpose, decided.c.audience == each)
+    ).scalar_one()
+    return int(rows)
+
+
+def photos_of(connection: Connection, patients: Collection[str]) -> list[int]:
+    """Numbers of the linked photos that any of these patients' Consents bind, sorted."""
+    if not patients:
+        return []
+    return list(
+        connection.execute(
+            select(photo_patient.c.photo)
+            .distinct()
+            .join(photo, photo.c.photo == photo_patient.c.photo)
+            .where(among(connection, photo_patient.c.patient, patients), photo.c.state == LINKED)
+            .order_by(photo_patient.c.photo)
+        ).scalars()
+    )

@@ -79,7 +79,7 @@ def save_photo(
         "state": PhotoState(state).value,
         "document": _id(facts.document),
         "imaging_study": _id(facts.imaging_study),
-        "patient": facts.patients[0] if facts.patients else None,
+        "patient": next((patient for each in _with_sources(facts) for patient in each.patients), None),
         "taken": None if facts.taken is None else micros_or_none(facts.taken.start),
         "area": area,
         "view": view,

@@ -1,0 +1,296 @@
+"""The service that every door asks: load facts, decide, record, answer. Nothing leaves before its record is durable.
+
+A refusal is a value. Where facts or the audit cannot be reached the answer is ``facts-unavailable`` too, so a door
+has one way to refuse.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent import sets
+from consent.audit.chain import Chain
+from consent.audit.record import AuditRecord, Kind, answer, of_request, pack
+from consent.audit.shelf import AuditUnavailable
+from consent.decision import decide
+from consent.errors import ConsentError
+from consent.purposes import BTG
+from consent.reasons import Reason
+from consent.sets import Permitted
+from consent.store.engine import reading
+from consent.store.load import Clock, FactsCache, Loaded
+from consent.store.tables import photo
+from consent.store.write import among
+from consent.types import Decision, Effect, Obligation, Request
+
+_LOG = logging.getLogger(__name__)
+
+UNFULFILLED = "obligation-unfulfilled"
+"""The reason where the decision permits, and the door cannot do what the permit obliges to."""
+
+_UNAVAILABLE = Decision(Effect.DENY, Reason.FACTS_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer about one photo. What a refusal knows of the photo is only what was asked for."""
+
+    decision: Decision
+    number: int | None
+    sop_uid: str
+    orthanc_id: str | None
+
+    @property
+    def permitted(self) -> bool:
+        """Whether the photo may leave through this door."""
+        return self.decision.permitted
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The answer about several photos."""
+
+    numbers: tuple[int, ...]
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How an answer comes about, for compliance officers and the patient herself."""
+
+    decision: Decision
+    sentence: str
+    versions: Mapping[str, int]
+
+
+class DecisionPoint:
+    """The decision of one door. Safe for any number of threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        chain: Chain,
+        door: str,
+        *,
+        cache: FactsCache | None = None,
+        now: Clock | None = None,
+    ) -> None:
+        """Open it.
+
+        Parameters
+        ----------
+        door
+            ``wall``, ``serve``, ``worker``, ``cli``: stands in every record.
+        cache
+            What the process remembers already; None: a new one.
+        now
+            The clock, where it is not the database's.
+        """
+        self._engine, self._chain, self._door = engine, chain, door
+        self._cache = cache or FactsCache(engine, now=now)
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that the door records on."""
+        return self._chain
+
+    # --- one photo --------------------------------------------------------------------------------------------------
+
+    def photo(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> Answer:
+        """Decide one photo, live, and record the answer; an unknown photo is refused like any other."""
+        loaded: Loaded | None = None
+        try:
+            loaded = self._cache.photo(sop_uid, request.requester)
+            decision = _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
+        except (SQLAlchemyError, ConsentError):
+            _LOG.exception("facts cannot be loaded")
+            decision = _UNAVAILABLE
+        record = self._record(request, sop_uid, route, loaded, decision)
+        try:
+            self._chain.append([record])
+        except AuditUnavailable:
+            _LOG.exception("an answer cannot be recorded")
+            return Answer(_UNAVAILABLE, None, sop_uid, None)
+        if loaded is None or not decision.permitted:
+            return Answer(decision, None, sop_uid, None)
+        return Answer(decision, loaded.number, sop_uid, loaded.orthanc_id)
+
+    def _record(
+        self, request: Request, sop_uid: str, route: str, loaded: Loaded | None, decision: Decision
+    ) -> AuditRecord:
+        return of_request(
+            Kind.DECISION,
+            self._door,
+            route,
+            request,
+            photo=sop_uid,
+            number=None if loaded is None else loaded.number,
+            versions={} if loaded is None else loaded.versions,
+            override=request.purpose == BTG and decision.permitted,
+            **answer(decision),
+        )
+
+    # --- sets -------------------------------------------------------------------------------------------------------
+
+    def photos(
+        self,
+        request: Request,
+        numbers: Select[tuple[int]] | Sequence[int],
+        *,
+        route: str,
+        fulfils: frozenset[Obligation],
+    ) -> Released:
+        """Which of the photos may leave, in one record. Unknown numbers are refused like any others.
+
+        Parameters
+        ----------
+        numbers
+            Numbers of photos, or a query of one column that gives them.
+        """
+        try:
+            with reading(self._engine) as connection:
+                asked = set(connection.execute(numbers).scalars()) if isinstance(numbers, Select) else set(numbers)
+                may = self.permitted(connection, _for_one_patient(connection, request, asked), fulfils=fulfils)
+                released = tuple(
+                    connection.execute(
+                        select(photo.c.photo)
+                        .where(among(connection, photo.c.photo, asked), may.clause(photo.c.photo))
+                        .order_by(photo.c.photo)
+                    ).scalars()
+                )
+        except (SQLAlchemyError, ConsentError):
+            _LOG.exception("facts cannot be loaded")
+        try:
+            self.record_set(request, route, released, len(asked) - len(released))
+        except AuditUnavailable:
+            _LOG.exception("an answer cannot be recorded")
+            return Released((), len(asked))
+        return Released(released, len(asked) - len(released))
+
+    def still(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> bool:
+        """Whether a photo that a set released may leave now that its turn has come in a stream.
+
+        The set's record names it already, so only a refusal is recorded: the stream stops there.
+        """
+        loaded: Loaded | None = None
+        try:
+            loaded = self._cache.photo(sop_uid, request.requester)
+            decision = _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
+        except (SQLAlchemyError, ConsentError):
+            _LOG.exception("facts cannot be loaded")
+            decision = _UNAVAILABLE
+        if not decision.permitted:
+            self._chain.append([self._record(request, sop_uid, route, loaded, decision)])
+        return decision.permitted
+
+    def permitted(self, connection: Connection, request: Request, *, fulfils: frozenset[Obligation]) -> Permitted:
+        """What the request may see, as a condition for the caller's own query on this connection.
+
+        The connection must come from :func:`consent.store.engine.reading`. Follow with :meth:`record_set` before
+        anything leaves.
+        """
+        return sets.permitted(connection, request, fulfils=fulfils, cache=self._cache)
+
+    def record_set(
+        self,
+        request: Request,
+        route: str,
+        numbers: Collection[int],
+        refused: int | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Record what a set released, durable when this returns; gives the record's id.
+
+        Parameters
+        ----------
+        refused
+            How many were not released; None: was not counted.
+
+        Raises
+        ------
+        AuditUnavailable
+            Nothing may leave.
+        """
+        packed, digest = pack(numbers) if numbers else (None, None)
+        record = of_request(
+            Kind.SET,
+            self._door,
+            route,
+            request,
+            released=len(set(numbers)),
+            photos=packed,
+            photos_digest=digest,
+            refused=refused,
+            override=request.purpose == BTG and bool(numbers),
+            patient=request.emergency_patient,
+            details=details or {},
+        )
+        return self._chain.append([record])[0]
+
+    def record_count(self, request: Request, route: str, counted: int) -> str:
+        """Record that a number of permitted photos was told, and no photo."""
+        record = of_request(Kind.SET, self._door, route, request, details={"counted": counted})
+        return self._chain.append([record])[0]
+
+    # --- everything else --------------------------------------------------------------------------------------------
+
+    def record_task(self, kind: str, job: str, sop_uids: Sequence[str]) -> str:
+        """Record work of our own on photos, before its ticket is made; gives the record's id."""
+        details = {"job": job, "photos": list(sop_uids)}
+        return self._chain.append([AuditRecord(Kind.TASK, self._door, kind, details=details)])[0]
+
+    def record_read(self, request: Request, route: str, *, subject: str, found: int = 1) -> str:
+        """Record that resources that are no photos were read."""
+        record = of_request(Kind.READ, self._door, route, request, subject=subject, details={"found": found})
+        return self._chain.append([record])[0]
+
+    def explain(self, request: Request, sop_uid: str, *, asked_by: Request, route: str) -> Explanation:
+        """How the answer to a request comes about, decided by the same code; the question is recorded.
+
+        Parameters
+        ----------
+        request
+            The question to be explained.
+        asked_by
+            Who wants to know it, for which purpose. Whether she may is for the door to say.
+        """
+        loaded = self._cache.photo(sop_uid, request.requester)
+        decision = decide(request, loaded.facts, loaded.now)
+        self._chain.append(
+            [
+                of_request(
+                    Kind.EXPLAIN,
+                    self._door,
+                    route,
+                    asked_by,
+                    photo=sop_uid,
+                    number=loaded.number,
+                    details={"account": request.requester.account, "purpose": request.purpose},
+                )
+            ]
+        )
+        return Explanation(decision, Reason(decision.reason).sentence, loaded.versions)
+
+
+def _with_obligations(decision: Decision, fulfils: frozenset[Obligation]) -> Decision:
+    """The decision as the door can carry it out."""
+    if decision.permitted and not decision.obligations <= fulfils:
+        return replace(decision, effect=Effect.DENY, reason=UNFULFILLED)
+    return decision
+
+
+def _for_one_patient(connection: Connection, request: Request, asked: Collection[int]) -> Request:
+    """An emergency is about one patient: where the request names none, the photos asked for must be of one."""
+    if request.purpose != BTG or request.emergency_patient is not None:
+        return request
+    patients = set(
+        connection.execute(select(photo.c.patient).distinct().where(among(connection, photo.c.photo, asked))).scalars()
+    )
+    return replace(request, emergency_patient=patients.pop()) if len(patients) == 1 else request

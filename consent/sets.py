@@ -1,0 +1,232 @@
+"""What a requester may see, as a condition for queries: stored answers, and live ones where those cannot be used.
+
+The answer is the one that ``decide`` gives photo by photo; a test decides random photos both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, false, func, not_, or_, select
+
+from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled
+from consent.decision import decide
+from consent.purposes import BTG, SOCIAL, TREAT, Catalog
+from consent.site import CareTeamScope, Site
+from consent.store.load import LINKED, FactsCache, Loader
+from consent.store.tables import care_member, decided, patient, photo, photo_patient, representation
+from consent.store.versions import group
+from consent.store.write import among
+from consent.types import Effect, Obligation, Request
+
+_CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The photos that one request may see, as the connection's snapshot has them."""
+
+    request: Request
+    """The request that stored answers are read for."""
+
+    now: datetime
+    connection: Connection
+    stored: Effect | None
+    """What photos without a row and without a live answer may: None where stored answers are not used at all."""
+
+    live: tuple[int, ...]
+    """Photos that were decided live."""
+
+    granted: tuple[int, ...]
+    """Those of them that are permitted."""
+
+    care_of: frozenset[str] | None = None
+    """TREAT by the record: the patients whose care team names the requester; None: does not matter."""
+
+    obligations: frozenset[Obligation] = frozenset()
+
+    def clause(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
+        """The condition that a photo, by the column of its number, is permitted (and linked)."""
+        granted = among(self.connection, number, self.granted)
+        if self.stored is None:
+            return granted if self.granted else false()
+        rows = select(decided.c.photo).where(
+            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
+        )
+        if self.stored is Effect.DENY:
+            usual = and_(number.in_(rows), self._linked(number))
+        else:
+            usual = and_(self._linked(number), number.not_in(rows))
+        if self.care_of is not None:
+            usual = and_(usual, number.not_in(self._not_cared_for()))
+        if not self.live:
+            return usual
+        return or_(and_(usual, not_(among(self.connection, number, self.live))), granted)
+
+    def counts(self, group_by: Column[Any], *where: ColumnElement[bool]) -> dict[Any, int]:
+        """How many permitted photos there are for each value of a column of ``photo``.
+
+        Total minus exceptions, or exceptions alone; both read narrow indexes.
+        """
+        found: dict[Any, int] = {}
+        number = photo.c.photo
+        if self.stored is Effect.PERMIT and self.care_of is None:
+            _add(found, self._grouped(group_by, self._linked(number), *where), 1)
+            rows = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
+            _add(found, self._joined(group_by, rows, *where), -1)
+            live = set(self.live)
+            if live:
+                exceptions = set(
+                    self.connection.execute(
+                        select(decided.c.photo).where(rows, among(self.connection, decided.c.photo, live))
+                    ).scalars()
+                )
+                _add(found, self._grouped(group_by, among(self.connection, number, live - exceptions), *where), -1)
+                _add(found, self._grouped(group_by, among(self.connection, number, self.granted), *where), 1)
+        elif self.stored is Effect.DENY and self.care_of is None:
+            rows = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
+            if self.live:
+                rows = and_(rows, not_(among(self.connection, decided.c.photo, self.live)))
+            _add(found, self._joined(group_by, rows, *where), 1)
+            if self.granted:
+                _add(found, self._grouped(group_by, among(self.connection, number, self.granted), *where), 1)
+        else:
+            _add(found, self._grouped(group_by, self.clause(number), *where), 1)
+        return {value: total for value, total in found.items() if total}
+
+    def _grouped(self, group_by: Column[Any], *where: ColumnElement[bool]) -> list[tuple[Any, int]]:
+        rows = self.connection.execute(select(group_by, func.count()).where(*where).group_by(group_by))
+        return [(row[0], int(row[-1])) for row in rows]
+
+    def _joined(self, group_by: Column[Any], *where: ColumnElement[bool]) -> list[tuple[Any, int]]:
+        rows = self.connection.execute(
+            select(group_by, func.count())
+            .select_from(decided.join(photo, photo.c.photo == decided.c.photo))
+            .where(photo.c.state == LINKED, *where)
+            .group_by(group_by)
+        )
+        return [(row[0], int(row[-1])) for row in rows]
+
+    def _linked(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
+        table = getattr(number, "table", None)
+        if isinstance(table, Table) and table is photo:
+            return and_(photo.c.state == LINKED, photo.c.patient.is_not(None))
+        return number.in_(select(photo.c.photo).where(photo.c.state == LINKED, photo.c.patient.is_not(None)))
+
+    def _not_cared_for(self) -> Any:
+        assert self.care_of is not None
+        return select(photo_patient.c.photo).where(not_(among(self.connection, photo_patient.c.patient, self.care_of)))
+
+
+def _add(found: dict[Any, int], rows: Iterable[tuple[Any, int]], sign: int) -> None:
+    for value, total in rows:
+        found[value] = found.get(value, 0) + sign * total
+
+
+def permitted(
+    connection: Connection, request: Request, *, fulfils: frozenset[Obligation], cache: FactsCache | None = None
+) -> Permitted:
+    """What a request may see.
+
+    Parameters
+    ----------
+    connection
+        In one snapshot (:func:`consent.store.engine.reading`), in which the condition must be used.
+    fulfils
+        The obligations that the door meets. Where the purpose asks for another one, nothing is permitted.
+    """
+    loader = Loader(connection, request.requester, cache)
+    site, requester, purpose = loader.site.site, request.requester, request.purpose
+    obligations = Catalog.of(site).obligations(purpose)
+    nothing = Permitted(request, loader.now, connection, None, (), (), obligations=obligations)
+    if not obligations <= fulfils or purpose not in requester.purposes:
+        return nothing
+    if (purpose == SOCIAL and not request.channel) or (purpose == BTG and not _is_emergency(request)):
+        return nothing
+    alone = _alone(connection, request, site)
+    if alone is not None:
+        numbers = photos_of(connection, alone)
+        granted = _decide(loader, request, numbers, fulfils)
+        return Permitted(request, loader.now, connection, None, tuple(numbers), granted, obligations=obligations)
+    # Photos that do not show the patient of an emergency are decided as for TREAT.
+    usual = replace(request, purpose=TREAT) if purpose == BTG else request
+    patients = unsettled(connection, usual.purpose, loader.now) | _own(connection, request)
+    if request.emergency_patient is not None and purpose == BTG:
+        patients |= group(connection, [request.emergency_patient])
+    numbers = photos_of(connection, patients)
+    care_of: frozenset[str] | None = None
+    if usual.purpose == TREAT and site.care_team is CareTeamScope.RECORD:
+        care_of = _care_of(connection, loader)
+    return Permitted(
+        request=usual,
+        now=loader.now,
+        connection=connection,
+        stored=default_effect(site, usual.purpose),
+        live=tuple(numbers),
+        granted=_decide(loader, request, numbers, fulfils),
+        care_of=care_of,
+        obligations=obligations,
+    )
+
+
+def _is_emergency(request: Request) -> bool:
+    """Whether one patient is named, and a reason. A set that names none would break the glass of everybody in it."""
+    return bool((request.emergency_reason or "").strip()) and request.emergency_patient is not None
+
+
+def _alone(connection: Connection, request: Request, site: Site) -> set[str] | None:
+    """The patients whose photos alone can be permitted, all decided live; None where stored answers are to be used."""
+    requester, purpose = request.requester, request.purpose
+    if requester.confined_to is not None:
+        return group(connection, requester.confined_to)
+    if requester.reference is not None and requester.reference.startswith("RelatedPerson/"):
+        represented = select(representation.c.patient).where(representation.c.person == requester.reference)
+        return group(connection, connection.execute(represented).scalars())
+    if purpose == BTG and TREAT not in requester.purposes:
+        return group(connection, [request.emergency_patient or ""])
+    if purpose == BTG:
+        return None
+    if purpose not in stored_purposes(site) or audience(request) not in audiences(site, purpose):
+        # The own view of a requester confined to nobody may be permitted to her by any patient, by name; and nothing
+        # is stored for a channel or project that the settings do not know.
+        return set(connection.execute(select(patient.c.patient)).scalars())
+    return None
+
+
+def _own(connection: Connection, request: Request) -> set[str]:
+    """The requester's own records as a patient."""
+    requester = request.requester
+    own = set() if requester.own_patient is None else {requester.own_patient}
+    kind, _, identity = (requester.reference or "").partition("/")
+    if kind == "Patient":
+        own.add(identity)
+    return group(connection, own)
+
+
+def _care_of(connection: Connection, loader: Loader) -> frozenset[str]:
+    references = set(loader.belongs[0].belongs_to)
+    if loader.requester.reference is not None:
+        references.add(loader.requester.reference)
+    if not references:
+        return frozenset()
+    named = connection.execute(
+        select(care_member.c.patient).where(among(connection, care_member.c.reference, references))
+    ).scalars()
+    return frozenset(group(connection, named))
+
+
+def _decide(
+    loader: Loader, request: Request, numbers: Collection[int], fulfils: frozenset[Obligation]
+) -> tuple[int, ...]:
+    """Decide photos one by one."""
+    ordered = sorted(numbers)
+    granted: list[int] = []
+    for start in range(0, len(ordered), _CHUNK):
+        for one in loader.photos(ordered[start : start + _CHUNK]):
+            decision = decide(request, one.facts, loader.now)
+            if decision.permitted and decision.obligations <= fulfils and one.number is not None:
+                granted.append(one.number)
+    return tuple(granted)

@@ -1,0 +1,97 @@
+"""A throw-away PostgreSQL cluster for one test session: made, started, dropped, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PORTS = range(20100, 20200)
+
+
+def binaries() -> Path | None:
+    """The folder of PostgreSQL's programs, the newest version; None where it is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+class Cluster:
+    """A running cluster."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str = "postgres") -> str:
+        """SQLAlchemy address of a database."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def fresh(self) -> str:
+        """Address of a new, empty database."""
+        import psycopg
+
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload, unused-ignore]
+        return self.url(name)
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Start a cluster on a loopback port; durable on purpose, since tests measure and kill it."""
+    programs = binaries()
+    if programs is None:
+        raise FileNotFoundError("PostgreSQL is not installed; 'make test' installs it")
+    folder = Path(tempfile.mkdtemp(prefix="photospine-postgres-", dir="/tmp"))
+    data = folder / "data"
+    port = _free_port()
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        as_user = ["runuser", "-u", "postgres", "--"]
+    try:
+        _run(
+            [*as_user, str(programs / "initdb"), "--no-sync", "-A", "trust", "-E", "UTF8", "-U", "postgres", str(data)]
+        )
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=32MB"
+        log = str(folder / "log")
+        _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
+        try:
+            yield Cluster(port)
+        finally:
+            _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(command: list[str]) -> None:
+    # pg_ctl's server inherits its output; a pipe would stay open as long as the server runs
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, cwd="/tmp", check=False)
+        if done.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{command[-1]}: {output.read().decode(errors='replace')[-2000:]}")
+
+
+def _free_port() -> int:
+    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+    start = os.getpid() % len(_PORTS)
+    for step in range(len(_PORTS)):
+        port = _PORTS[(start + step) % len(_PORTS)]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port for PostgreSQL")

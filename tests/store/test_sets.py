@@ -1,0 +1,193 @@
+"""Sets give the answers that single decisions give, photo by photo, whatever is stored, stale or live."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+
+from sqlalchemy import Engine, func, select, update
+
+from consent.audit.chain import open_chain
+from consent.decided import settle, stored_purposes, sweep, unsettled
+from consent.decision import decide
+from consent.service import DecisionPoint
+from consent.sets import permitted
+from consent.site import CareTeamScope
+from consent.store import clock
+from consent.store.engine import reading, transaction
+from consent.store.load import FactsCache, Loader
+from consent.store.people import merge, save_care_members, save_directive
+from consent.store.sites import load_site, save_site
+from consent.store.tables import decided, patient_state, photo
+from consent.types import Obligation, Request, Requester
+from tests.counts import count, report
+from tests.store.world import (
+    ANNA,
+    CLINICIAN,
+    MARKETING,
+    consent,
+    facts,
+    one_patient,
+    random_consent,
+    random_world,
+    store,
+)
+
+ALL = frozenset(Obligation)
+TEACHER = Requester(account="t", purposes=("TEACH", "HRESCH"), reference="Practitioner/t")
+DUTY = Requester(account="l", purposes=("HLEGAL", "HCOMPL", "PATSFTY"))
+
+REQUESTS = (
+    Request(CLINICIAN, "TREAT"),
+    Request(CLINICIAN, "BTG", emergency_reason="bleeding", emergency_patient="p1"),
+    Request(replace(CLINICIAN, own_patient="p2"), "TREAT"),
+    Request(replace(CLINICIAN, confined_to=frozenset({"p3"})), "TREAT"),
+    Request(MARKETING, "PORTFOLIO"),
+    Request(MARKETING, "SOCIAL", channel="instagram"),
+    Request(MARKETING, "SOCIAL", channel="elsewhere"),
+    Request(MARKETING, "SOCIAL"),
+    Request(MARKETING, "TREAT"),
+    Request(TEACHER, "TEACH"),
+    Request(TEACHER, "HRESCH"),
+    Request(TEACHER, "HRESCH", project="scars"),
+    Request(DUTY, "HLEGAL"),
+    Request(replace(ANNA, reference="Patient/p0", confined_to=frozenset({"p0"}), own_patient="p0"), "PATRQT"),
+    Request(Requester("proxy", ("PATRQT",), reference="RelatedPerson/r", confined_to=frozenset({"p1"})), "PATRQT"),
+)
+
+
+def _both_ways(
+    engine: Engine, request: Request, now: datetime | None = None
+) -> tuple[set[int], set[int], dict[str, int]]:
+    cache = FactsCache(engine, now=None if now is None else lambda _connection: now)
+    with reading(engine) as connection:
+        may = permitted(connection, request, fulfils=ALL, cache=cache)
+        by_set = set(connection.execute(select(photo.c.photo).where(may.clause(photo.c.photo))).scalars())
+        counts = may.counts(photo.c.area)
+        numbers = list(connection.execute(select(photo.c.photo)).scalars())
+        loader = Loader(connection, request.requester, cache)
+        singly = {
+            one.number
+            for one in loader.photos(numbers)
+            if decide(request, one.facts, may.now).permitted and one.number is not None
+        }
+        areas = dict.fromkeys(connection.execute(select(photo.c.area).distinct()).scalars(), 0)
+        for area in list(areas):
+            rows = select(func.count()).where(photo.c.area == area, photo.c.photo.in_(singly))
+            areas[area] = connection.execute(rows).scalar_one()
+    assert counts == {area: total for area, total in areas.items() if total}, request
+    return by_set, singly, counts
+
+
+def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> None:
+    worlds = count(f"sets-{engine.dialect.name}", small=6, full=300)
+    started = time.monotonic()
+    failures = 0
+    for seed in range(worlds):
+        random = Random(seed)
+        with transaction(engine) as connection:
+            uids = random_world(connection, random)
+        with transaction(engine) as connection:
+            if random.random() < 0.5:
+                merge(connection, "p4", "p5")
+            save_directive(connection, random_consent(random, f"late{seed}", "p1", uids))
+            if random.random() < 0.3:
+                connection.execute(update(patient_state).where(patient_state.c.patient == "p2").values(stale=True))
+        moments = [None, *(datetime(2026, month, 15, tzinfo=clock.EPOCH.tzinfo) for month in (4, 8, 12))]
+        for request in REQUESTS:
+            for moment in moments:
+                by_set, singly, _ = _both_ways(engine, request, moment)
+                failures += by_set != singly
+                assert by_set == singly, (seed, request.purpose, moment)
+        if random.random() < 0.5:
+            sweep(engine, most=100)
+            by_set, singly, _ = _both_ways(engine, REQUESTS[0])
+            assert by_set == singly
+        with transaction(engine) as connection:
+            merge(connection, "p4", None)
+    report(f"sets-{engine.dialect.name}", asked=worlds, run=worlds, failures=failures, started=started)
+
+
+def test_care_team_by_the_record_is_added_for_each_requester(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        site = replace(load_site(connection), care_team=CareTeamScope.RECORD)
+        save_site(connection, site, stored_purposes(site))
+        random_world(connection, Random(5), patients=5)
+        save_care_members(connection, "CareTeam/1", "p1", ["Practitioner/d"])
+        save_care_members(connection, "CareTeam/2", "p2", ["Practitioner/x"])
+        merge(connection, "p3", "p1")
+    by_set, singly, _ = _both_ways(engine, Request(CLINICIAN, "TREAT"))
+    assert by_set == singly
+    assert by_set
+    everyone, _, _ = _both_ways(engine, Request(replace(CLINICIAN, reference="Practitioner/nobody"), "TREAT"))
+    assert everyone == set()
+
+
+def test_answers_are_settled_within_the_transaction_and_rows_are_exceptions_alone(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("a", "permit", "PORTFOLIO"))
+    with reading(engine) as connection:
+        assert unsettled(connection, "PORTFOLIO", clock.now(connection)) == set()
+        rows = connection.execute(select(decided.c.purpose, decided.c.effect)).all()
+    assert {tuple(row) for row in rows} == {("PORTFOLIO", "permit")}
+    assert len(rows) == 2
+
+
+def test_a_patient_with_many_photos_is_left_to_the_worker_and_answered_right_meanwhile(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        for number in range(100, 160):
+            store(connection, facts(str(number)))
+        save_directive(connection, consent("a", "permit", "PORTFOLIO"))
+    request = Request(MARKETING, "PORTFOLIO")
+    with reading(engine) as connection:
+        assert unsettled(connection, "PORTFOLIO", clock.now(connection)) == {"anna"}
+    before, singly, _ = _both_ways(engine, request)
+    assert before == singly
+    assert len(before) == 62
+    assert settle(engine, "anna")
+    with reading(engine) as connection:
+        assert unsettled(connection, "PORTFOLIO", clock.now(connection)) == set()
+    after, _, _ = _both_ways(engine, request)
+    assert after == before
+
+
+def test_a_period_that_ends_by_itself_is_seen_by_sets(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        now = clock.now(connection)
+        from consent.directive import Span
+
+        save_directive(connection, consent("a", "permit", "PORTFOLIO", periods=(Span(None, now + timedelta(days=1)),)))
+    request = Request(MARKETING, "PORTFOLIO")
+    assert len(_both_ways(engine, request)[0]) == 2
+    assert _both_ways(engine, request, now + timedelta(days=2))[0] == set()
+    assert _both_ways(engine, request, now - timedelta(days=365 * 3))[0] == set(), "a clock put back"
+
+
+def test_a_door_that_cannot_fulfil_gets_nothing(engine: Engine, tmp_path: object) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("a", "permit", "PORTFOLIO"))
+    with reading(engine) as connection:
+        may = permitted(connection, Request(MARKETING, "PORTFOLIO"), fulfils=frozenset())
+        assert connection.execute(select(photo.c.photo).where(may.clause(photo.c.photo))).all() == []
+        assert may.counts(photo.c.area) == {}
+
+
+def test_a_set_that_names_no_patient_breaks_no_glass_for_several(engine: Engine, tmp_path: object) -> None:
+    from pathlib import Path
+
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("a", "deny", "TREAT"))
+        other = store(connection, facts("50", "bea"))
+    chain = open_chain(engine.url.render_as_string(False), Path(str(tmp_path)) / "audit", "n", "test")
+    point = DecisionPoint(engine, chain, "test")
+    request = Request(CLINICIAN, "BTG", emergency_reason="bleeding")
+    assert point.photos(request, [1, 2], route="r", fulfils=ALL).numbers == (1, 2)
+    assert point.photos(request, [1, other], route="r", fulfils=ALL).numbers == ()
+    chain.close()
