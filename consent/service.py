@@ -153,9 +153,14 @@ class DecisionPoint:
         numbers
             Numbers of photos, or a query of one column that gives them.
         """
+        asked: set[int] = set()
+        released: tuple[int, ...] = ()
         try:
             with reading(self._engine) as connection:
-                asked = set(connection.execute(numbers).scalars()) if isinstance(numbers, Select) else set(numbers)
+                listed: Iterable[Any] = (
+                    connection.execute(numbers).scalars() if isinstance(numbers, Select) else numbers
+                )
+                asked.update(listed)
                 may = self.permitted(connection, _for_one_patient(connection, request, asked), fulfils=fulfils)
                 released = tuple(
                     connection.execute(
