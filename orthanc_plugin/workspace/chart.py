@@ -260,11 +260,13 @@ class Own(Courses):
         return super()._compare(http)
 
 
-def picture(pages: Pages, question: Request, sop_uid: str | None, http: HttpRequest, route: str) -> Response:
+def picture(
+    pages: Pages, question: Request, sop_uid: str | None, http: HttpRequest, route: str, *, publishing: bool = False
+) -> Response:
     """A photo's pixels, or the one refusal. An unknown photo is asked for all the same, so that both take one path."""
     wanted = _number(http.query_params.get("width"))
     width = next((step for step in WIDTHS if wanted is not None and wanted <= step), 0)
-    found = pages.parts.pictures.picture(question, sop_uid or "", route=route, width=width)
+    found = pages.parts.pictures.picture(question, sop_uid or "", route=route, width=width, publishing=publishing)
     if found is None:
         return refused_picture()
     return Response(found.jpeg, media_type="image/jpeg")

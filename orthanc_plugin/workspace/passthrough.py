@@ -149,7 +149,7 @@ class Passthrough:
         )
 
 
-class _TooLarge(Exception):  # noqa: N818 - not an error of ours, but a way out of the sender's loop
+class _TooLarge(Exception):
     """The body that is being passed on exceeds the limit."""
 
 
@@ -157,15 +157,18 @@ def _limited(chunks: AsyncIterator[bytes], most: int) -> Iterator[bytes]:
     """The body as it arrives, from the thread that passes it on."""
     count = 0
     while True:
-        try:
-            chunk = anyio.from_thread.run(anext, chunks)
-        except StopAsyncIteration:
+        chunk = anyio.from_thread.run(_next, chunks)
+        if chunk is None:
             return
         count += len(chunk)
         if count > most:
             raise _TooLarge
         if chunk:
             yield chunk
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
 
 
 def _forwarded(public_url: str) -> str:

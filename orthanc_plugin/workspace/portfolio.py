@@ -178,7 +178,7 @@ class Portfolio:
             return refused_picture()
         number = visit.seal.number(http.path_params["name"])
         sop_uid = self._pages.parts.record.sop_uid(number=number) if number is not None else None
-        return picture(self._pages, visit.question, sop_uid, http, f"{visit.base}/photo")
+        return picture(self._pages, visit.question, sop_uid, http, f"{visit.base}/photo", publishing=True)
 
 
 def _card(visit: _Visit, outcome: Outcome) -> Card:

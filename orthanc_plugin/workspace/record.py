@@ -186,6 +186,12 @@ class Picture:
 class Pictures(Protocol):
     """Renditions: each call is one decision and one audit record."""
 
-    def picture(self, request: Request, sop_uid: str, *, route: str, width: int) -> Picture | None:
-        """The photo no wider than ``width`` pixels (0: as large as it is); None where refused or absent."""
+    def picture(self, request: Request, sop_uid: str, *, route: str, width: int, publishing: bool) -> Picture | None:
+        """The photo no wider than ``width`` pixels (0: as large as it is); None where refused or absent.
+
+        Parameters
+        ----------
+        publishing
+            Whether the page shows nothing that identifies, so that ``no-identifiers`` is met.
+        """
         ...

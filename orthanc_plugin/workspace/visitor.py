@@ -55,7 +55,7 @@ class Door:
     """Reads the session cookie and checks what a form must prove."""
 
     def __init__(self, accounts: Accounts, *, secure: bool) -> None:
-        self._accounts = accounts
+        self.accounts = accounts
         self.secure = secure
         self.cookie = "__Host-photospine" if secure else "photospine"
         self.form_cookie = "__Host-photospine-form" if secure else "photospine-form"
@@ -63,7 +63,7 @@ class Door:
     def visitor(self, http: HttpRequest) -> Visitor | None:
         """The visitor behind a request, or None."""
         value = http.cookies.get(self.cookie)
-        return self._accounts.visitor(value) if value else None
+        return self.accounts.visitor(value) if value else None
 
 
 async def read_form(http: HttpRequest) -> Mapping[str, str] | None:

@@ -160,7 +160,7 @@ class Clinic:
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         return next((f"1.2.{p.number}" for p in self._photos() if key == p.key or number == p.number), None)
 
-    def picture(self, request: Request, sop_uid: str, *, route: str, width: int) -> Picture | None:
+    def picture(self, request: Request, sop_uid: str, *, route: str, width: int, publishing: bool) -> Picture | None:
         self.asked.append((route, request.purpose, sop_uid))
         photo = next((p for p in self._photos() if f"1.2.{p.number}" == sop_uid), None)
         if photo is None or not self._may(request, photo.number):

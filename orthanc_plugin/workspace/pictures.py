@@ -1,0 +1,93 @@
+"""Renditions of stored photos: each is one decision and one durable record, then pixels from Orthanc or from memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+import requests
+
+from consent.service import DecisionPoint
+from consent.types import Obligation, Request
+from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
+from orthanc_plugin.workspace.record import Picture
+from orthanc_plugin.workspace.stored import CHART_FULFILS, PUBLISHING_FULFILS
+
+_LOG = logging.getLogger(__name__)
+_TIMEOUT = (3.0, 30.0)  # seconds to connect, and to answer
+
+
+class Mint(Protocol):
+    """Makes ``pass`` tickets (:class:`consent.identity.tickets.TicketMint`)."""
+
+    def mint_pass(self, method: str, path: str, query: Mapping[str, str] | None = None, *, sop_uid: str) -> str:
+        """The header that opens this one photo."""
+        ...
+
+
+class Originals:
+    """Fetches decided photos from Orthanc with ``pass`` tickets."""
+
+    def __init__(self, orthanc: str, mint: Mint, session: requests.Session, *, most_bytes: int) -> None:
+        self._orthanc = orthanc.rstrip("/")
+        self._mint = mint
+        self._session = session
+        self._most = most_bytes
+
+    def picture(self, sop_uid: str, orthanc_id: str) -> bytes:
+        """A photo as JPEG or PNG: the stored frame itself where it is baseline JPEG, else as Orthanc decodes it.
+
+        Raises
+        ------
+        NotRendered
+            Orthanc cannot be reached, or has no such photo.
+        """
+        stored = self._get(f"/instances/{orthanc_id}/file", sop_uid, {})
+        return embedded_jpeg(stored) or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
+
+    def _get(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
+        ticket = self._mint.mint_pass("GET", path, sop_uid=sop_uid)
+        try:
+            with self._session.get(
+                self._orthanc + path, headers={**headers, "Authorization": ticket}, timeout=_TIMEOUT, stream=True
+            ) as answer:
+                if answer.status_code != requests.codes.ok:
+                    raise NotRendered(f"Orthanc answered {answer.status_code}")
+                body = bytearray()
+                for chunk in answer.iter_content(1 << 20):
+                    body += chunk
+                    if len(body) > self._most:
+                        raise NotRendered("the stored object is too large to be shown")
+                return bytes(body)
+        except requests.RequestException as error:
+            raise NotRendered(f"Orthanc cannot be reached: {type(error).__name__}") from None
+
+
+class DecidedPictures:
+    """The pictures of the pages. Nothing is shown that was not decided at this very request."""
+
+    def __init__(self, point: DecisionPoint, originals: Originals, shelf: Shelf, *, mark: str = "") -> None:
+        self._point = point
+        self._originals = originals
+        self._shelf = shelf
+        self._mark = mark
+
+    def picture(self, request: Request, sop_uid: str, *, route: str, width: int, publishing: bool) -> Picture | None:
+        """The photo no wider than ``width`` pixels; None where refused, absent, or not to be had."""
+        fulfils = PUBLISHING_FULFILS if publishing else CHART_FULFILS
+        answer = self._point.photo(request, sop_uid, route=route, fulfils=fulfils)
+        if not answer.permitted or answer.orthanc_id is None:
+            return None
+        orthanc_id = answer.orthanc_id
+        owed = Obligation.WATERMARK in answer.decision.obligations
+        mark = (self._mark or request.purpose) if owed else ""
+
+        def make() -> Rendition:
+            return render(self._originals.picture(sop_uid, orthanc_id), width=width, watermark=mark)
+
+        try:
+            return Picture(self._shelf.get(sop_uid, orthanc_id, width, mark, make).jpeg)
+        except NotRendered as error:
+            _LOG.warning("a permitted photo cannot be shown: %s", error)
+            return None
