@@ -64,11 +64,6 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def day_before(midnight: datetime) -> datetime:
-    """Midnight of the calendar day before, in the same zone."""
-    return _after(midnight, days=-1)
-
-
 def _offset(text: str) -> Any:
     return UTC if text == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
 

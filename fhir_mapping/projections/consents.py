@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from consent.ages import majority
 from consent.directive import Span
 from consent.site import Site
 from consent.store import people
@@ -84,10 +84,7 @@ class RecordResolver:
             patient=patient,
             signed_start=None if signed is None else signed.start,
             signed_as_adult_by_patient=(
-                f"Patient/{patient}" in performers
-                and signed is not None
-                and birth is not None
-                and _of_age(signed, birth, self._setting.site)
+                f"Patient/{patient}" in performers and signed is not None and _of_age(signed, birth, self._setting.site)
             ),
         )
 
@@ -105,15 +102,7 @@ def _patient(resource: Mapping[str, Any], setting: Setting) -> str | None:
     return None
 
 
-def _of_age(signed: Span, birth: Span, site: Site) -> bool:
-    """Whether the whole of the signing lies after the day of majority has begun for the latest possible birth."""
-    assert birth.end is not None
-    assert signed.start is not None
-    last = birth.end.astimezone(site.zone)
-    try:
-        end = datetime(last.year + site.majority_age, last.month, last.day, tzinfo=site.zone)
-    except ValueError:  # 29 February
-        end = datetime(last.year + site.majority_age, 3, 1, tzinfo=site.zone)
-    # The birth span ends where the day after the birthday begins; majority begins one day earlier.
-    majority = dates.day_before(end).astimezone(UTC)
-    return signed.start >= majority
+def _of_age(signed: Span, birth: Span | None, site: Site) -> bool:
+    """Whether she was surely of age when the signing began."""
+    of_age = majority(birth, site)
+    return of_age is not None and None not in (of_age.end, signed.start) and of_age.end <= signed.start  # type: ignore[operator]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from consent.ages import majority
 from consent.directive import Span
 from consent.store import people
 from consent.store.tables import patient as patient_table
@@ -117,16 +117,11 @@ def _until_majority(connection: Connection, setting: Setting, identity: str, spa
     birth = resource.get("birthDate") if resource is not None else None
     if not isinstance(birth, str):
         return None
-    born = dates.span(birth, setting.site.zone).start
-    assert born is not None
-    here = born.astimezone(setting.site.zone)
-    year = here.year + setting.site.majority_age
-    try:
-        majority = datetime(year, here.month, here.day, tzinfo=setting.site.zone)
-    except ValueError:  # born on 29 February
-        majority = datetime(year, 3, 1, tzinfo=setting.site.zone)
-    end = min((each for each in (majority.astimezone(UTC), span.end) if each is not None), default=None)
-    if end is not None and span.start is not None and end - span.start <= timedelta(0):
+    # A parent signs while the child surely is under age: until the earliest day on which she may be of age.
+    of_age = majority(dates.span(birth, setting.site.zone), setting.site)
+    assert of_age is not None
+    end = min((each for each in (of_age.start, span.end) if each is not None), default=None)
+    if end is not None and span.start is not None and end <= span.start:
         return None
     return Span(span.start, end)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from consent.regions import REGIONS
 from sqlalchemy import Connection, select
 
 from consent.directive import Label, Region, Span
 from consent.facts import PhotoFacts
+from consent.regions import regions as regions_tree
 from consent.store import photos
 from consent.store.tables import photo as photo_table
 from consent.types import Laterality
@@ -288,7 +288,7 @@ def _regions(document: Mapping[str, Any]) -> tuple[Region, ...]:
             elif part.get("url") == "code":
                 codings = (part.get("valueCodeableConcept") or {}).get("coding") or ()
                 codes += [f"{coding.get('system', '')}|{coding.get('code', '')}" for coding in codings]
-        known = [code for code in codes if REGIONS.by_code(code) is not None]
+        known = [code for code in codes if regions_tree().by_code(code) is not None]
         if codes:
             regions.append(Region((known or codes)[0], side))
     return tuple(dict.fromkeys(regions))

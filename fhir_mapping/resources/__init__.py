@@ -1,0 +1,1 @@
+"""One module for each resource type that this product makes itself."""

@@ -19,7 +19,7 @@ from fhir_mapping.tables import fhir_date, fhir_reference, fhir_resource, fhir_s
 _MAX_VALUES = 100
 
 
-def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo) -> Select[tuple[str]]:
+def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo) -> Select[str]:
     """Ids of a type's resources that match all parameters.
 
     Parameters

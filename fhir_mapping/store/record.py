@@ -399,6 +399,27 @@ class RecordStore:
         if issues:
             raise Invalid(issues[:20])
 
+    def new_id(self) -> str:
+        """An id for a resource that is about to be created."""
+        return self._ids()
+
+    def exists(self, connection: Connection, reference: str) -> bool:
+        """Whether ``Type/id`` is in the record."""
+        return bool(existing(connection, [reference]))
+
+    def unless_there(self, connection: Connection, type: str, condition: str) -> Stored | None:
+        """What a conditional create (R4 If-None-Exist, by identifier) finds already there.
+
+        Raises
+        ------
+        VersionMismatch
+            Several match.
+        """
+        matches = self._by_condition(connection, type, condition, "If-None-Exist")
+        if len(matches) > 1:
+            raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))
+        return self.read(connection, type, matches[0]) if matches else None
+
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def read(self, connection: Connection, type: str, id: str) -> Stored:

@@ -1,0 +1,122 @@
+"""Who may read which resources that are no photo, and who may write (interfaces.md, Rights, beside purposes).
+
+Treatment and the duties read the record. The patient reads her own. Whoever holds publishing purposes alone reads
+nothing here: a portfolio shows pixels, and FHIR resources name people.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, exists, false, literal, or_, select, true
+
+from consent.types import Request, Requester, Right
+from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.resources.task import CONSENT_REFUSED
+from fhir_mapping.store import CLINICAL
+from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
+
+_EVERYTHING = frozenset({"TREAT", "HCOMPL", "PATSFTY", "HLEGAL"})
+_OWN = "PATRQT"
+
+
+class Reach(StrEnum):
+    """How much of a resource type a request may read."""
+
+    ALL = "all"
+    OWN = "own"
+    """What is in the compartments of the requester's own patients, and what these resources name."""
+
+    NONE = "none"
+
+
+def reach(request: Request, kind: str) -> Reach:
+    """How much of a type a request may read. DocumentReference and ImagingStudy are decided photo by photo instead."""
+    requester = request.requester
+    if request.purpose not in requester.purposes:
+        return Reach.NONE
+    if kind == "Task":
+        if requester.confined_to is not None:
+            return Reach.NONE
+        allowed = request.purpose == "HCOMPL" or requester.rights & {Right.RECONCILE, Right.CONSENT}
+        return Reach.ALL if allowed else Reach.NONE
+    if request.purpose in _EVERYTHING:
+        return Reach.ALL if requester.confined_to is None else Reach.OWN
+    if request.purpose == _OWN and own_patients(requester):
+        return Reach.OWN
+    return Reach.NONE
+
+
+def own_patients(requester: Requester) -> frozenset[str]:
+    """The patients whose records are the requester's own, or whom she represents."""
+    if requester.confined_to is not None:
+        return requester.confined_to
+    return frozenset() if requester.own_patient is None else frozenset({requester.own_patient})
+
+
+def condition(request: Request, kind: str) -> ColumnElement[bool]:
+    """The rows of ``fhir_resource`` that a request may read.
+
+    Raises
+    ------
+    Forbidden
+        None of the type; that does not depend on what the record holds.
+    """
+    extent = reach(request, kind)
+    if extent is Reach.NONE:
+        raise Forbidden(Issue("forbidden", f"This purpose does not read {kind}."))
+    if extent is Reach.ALL:
+        return _tasks(request) if kind == "Task" else true()
+    patients = sorted(own_patients(request.requester))
+    if not patients:
+        return false()
+    owner = fhir_resource.alias("owner")
+    named = exists(
+        select(literal(1))
+        .select_from(fhir_reference)
+        .join(owner, (owner.c.type == fhir_reference.c.type) & (owner.c.id == fhir_reference.c.id))
+        .where(
+            fhir_reference.c.target == fhir_resource.c.type + "/" + fhir_resource.c.id,
+            owner.c.patient.in_(patients),
+            owner.c.type.in_(CLINICAL),
+        )
+    )
+    return or_(fhir_resource.c.patient.in_(patients), fhir_resource.c.patient.is_(None) & named)
+
+
+def require_write(requester: Requester, kind: str) -> None:
+    """Let only those write who have the right to.
+
+    Raises
+    ------
+    Forbidden
+    """
+    if kind not in writable(requester):
+        right = Right.CONSENT if kind == "Consent" else Right.RECORD
+        raise Forbidden(Issue("forbidden", f"Writing {kind} needs the right {right.value!r}."))
+
+
+def writable(requester: Requester) -> frozenset[str]:
+    """The types that a requester may write. One who is confined to patients writes nothing."""
+    if requester.confined_to is not None:
+        return frozenset()
+    kinds: frozenset[str] = frozenset()
+    if Right.RECORD in requester.rights:
+        kinds |= frozenset(CLINICAL) - {"Consent"}
+    if Right.CONSENT in requester.rights:
+        kinds |= {"Consent"}
+    return kinds
+
+
+def _tasks(request: Request) -> ColumnElement[bool]:
+    """Who signs Consents sees what became of them; who reconciles, and compliance, see all Tasks."""
+    if request.purpose == "HCOMPL" or Right.RECONCILE in request.requester.rights:
+        return true()
+    return exists(
+        select(fhir_token.c.id).where(
+            fhir_token.c.type == "Task",
+            fhir_token.c.id == fhir_resource.c.id,
+            fhir_token.c.name == "code",
+            fhir_token.c.value == CONSENT_REFUSED,
+        )
+    )

@@ -1,0 +1,50 @@
+"""What the API needs of the process that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from consent.audit.chain import Chain
+from consent.service import DecisionPoint
+from consent.types import Request, Requester
+from fhir_mapping.store import RecordStore
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts, put together by ``photospine serve``."""
+
+    engine: Engine
+    record: RecordStore
+    decisions: DecisionPoint
+    chain: Chain
+    authenticate: Callable[[str, str], Requester | None]
+    """Name and password -> who that is (:meth:`consent.identity.accounts.Authenticator.authenticate`)."""
+
+    base: str
+    """Public address of ``/fhir`` without a final slash."""
+
+    version: str
+    """Of this product."""
+
+    started: datetime
+    door: str = "serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, its sender known and its purpose chosen."""
+
+    request: Request
+    route: str
+    """Row of the interaction table, for the audit: ``fhir/read``."""
+
+    lenient: bool = False
+    """``Prefer: handling=lenient``: search parameters that are not known are left out, and the answer says so."""
+
+    returns: str = "representation"
+    """``Prefer: return=``: representation, minimal or OperationOutcome."""

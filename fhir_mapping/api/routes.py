@@ -1,0 +1,240 @@
+"""The HTTP side: from a request to a row of the interaction table, and an answer or an OperationOutcome."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qsl
+
+from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from consent.audit.shelf import AuditUnavailable
+from consent.identity.basic import credentials
+from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
+from consent.types import Request, Requester
+from fhir_mapping import text
+from fhir_mapping.api import photos, reads, reply, writes
+from fhir_mapping.api.capability import capability
+from fhir_mapping.api.interactions import TABLE, Interaction, Row
+from fhir_mapping.api.node import Asked, Node
+from fhir_mapping.api.reply import MEDIA_TYPE, Reply
+from fhir_mapping.errors import Forbidden, Issue, Malformed, NotFound, Refused, TooLarge, Unauthenticated
+
+_LOG = logging.getLogger(__name__)
+
+_JSON = frozenset({MEDIA_TYPE, "application/json"})
+_FORMATS = _JSON | {"json", "text/json"}
+_MAX_QUERY = 16_384
+
+Work = Callable[[Asked, bytes], Reply]
+
+
+class NotAcceptable(Refused):
+    """The client asks for another format than JSON."""
+
+    status = 406
+
+
+class UnsupportedMediaType(Refused):
+    """The body is in another format than JSON."""
+
+    status = 415
+
+
+class NotAllowed(Refused):
+    """The address is known, and the method is not offered there."""
+
+    status = 405
+
+
+def routes(node: Node) -> list[BaseRoute]:
+    """The routes of ``/fhir``, to be mounted there."""
+    made: list[BaseRoute] = [
+        _route(node, "/metadata", {"GET": _statement(node)}, public=True),
+        _route(node, "/", {"POST": _transaction(node)}),
+    ]
+    for row in TABLE:
+        made += _resource_routes(node, row)
+    made.append(_route(node, "/{anything:path}", {}))
+    return made
+
+
+def _resource_routes(node: Node, row: Row) -> list[BaseRoute]:
+    offered = row.interactions
+    door = photos if row.photos else reads
+    kind = row.type
+    whole: dict[str, Callable[[HttpRequest], Work]] = {}
+    one: dict[str, Callable[[HttpRequest], Work]] = {}
+    made: list[BaseRoute] = []
+    if Interaction.SEARCH in offered:
+        whole["GET"] = lambda http: lambda asked, _: door.search(node, asked, kind, _pairs(http.url.query))
+        by_form: dict[str, Callable[[HttpRequest], Work]] = {
+            "POST": lambda http: (
+                lambda asked, body: door.search(
+                    node, asked, kind, [*_pairs(http.url.query), *_pairs(body.decode("utf-8", "replace"))]
+                )
+            )
+        }
+        made.append(_route(node, f"/{kind}/_search", by_form, form=True))
+    if Interaction.CREATE in offered:
+        whole["POST"] = lambda http: (
+            lambda asked, body: writes.create(node, asked, kind, body, http.headers.get("if-none-exist"))
+        )
+    if Interaction.READ in offered:
+        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, http.path_params["id"])
+    if Interaction.UPDATE in offered:
+        one["PUT"] = lambda http: (
+            lambda asked, body: writes.update(
+                node, asked, kind, http.path_params["id"], body, http.headers.get("if-match")
+            )
+        )
+    made += [_route(node, f"/{kind}", whole), _route(node, f"/{kind}/{{id}}", one)]
+    if Interaction.VREAD in offered:
+        version: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: (
+                lambda asked, _: reads.vread(node, asked, kind, http.path_params["id"], http.path_params["version"])
+            )
+        }
+        made.append(_route(node, f"/{kind}/{{id}}/_history/{{version}}", version))
+    return made
+
+
+def _statement(node: Node) -> Callable[[HttpRequest], Work]:
+    statement = reply.resource(capability(node.base, node.version, node.started))
+    return lambda _http: lambda _asked, _body: statement
+
+
+def _transaction(node: Node) -> Callable[[HttpRequest], Work]:
+    return lambda _http: lambda asked, body: writes.transaction(node, asked, body)
+
+
+def _route(
+    node: Node,
+    path: str,
+    methods: dict[str, Callable[[HttpRequest], Work]],
+    *,
+    public: bool = False,
+    form: bool = False,
+) -> Route:
+    """One address. Every method comes here, so that each answer is FHIR's."""
+
+    async def endpoint(http: HttpRequest) -> Response:
+        method = "GET" if http.method == "HEAD" else http.method
+        try:
+            made = methods.get(method)
+            if not methods:
+                raise NotFound(Issue("not-supported", "There is nothing at this address."))
+            if made is None:
+                raise NotAllowed(Issue("not-supported", f"{method} is not offered here."))
+            _check_accept(http)
+            body = await _body(http, bundle=path == "/", form=form) if method in ("POST", "PUT") else b""
+            answer = await run_in_threadpool(_answer, node, http, made(http), body, path, public)
+        except Refused as error:
+            answer = reply.refused(error)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | dict(answer.headers)
+        if answer.status == 405:
+            headers["Allow"] = ", ".join(sorted(methods))
+        if answer.body:
+            headers["Content-Type"] = f"{MEDIA_TYPE}; charset=utf-8"
+        return Response(answer.body, answer.status, headers)
+
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    return Route(path, endpoint, methods=every)
+
+
+def _answer(node: Node, http: HttpRequest, work: Work, body: bytes, path: str, public: bool) -> Reply:
+    """Who asks, for what, and the answer. The outermost edge: whatever fails here is a refusal with an id."""
+    try:
+        asked = _asked(node, http, path, public)
+        return work(asked, body)
+    except Refused as error:
+        return reply.refused(error)
+    except (OperationalError, AuditUnavailable) as error:
+        _LOG.warning("a FHIR request cannot be carried out now: %s", type(error).__name__)
+        busy = Refused(Issue("transient", "The record cannot be reached just now. Try again."))
+        return Reply(503, reply.refused(busy).body, {"Retry-After": "2"})
+    except Exception as error:  # noqa: BLE001  the outermost edge (style A.8)
+        identity = uuid.uuid4()
+        _LOG.error("a FHIR request failed: %s (%s)", identity, type(error).__name__, exc_info=True)
+        failed = Refused(Issue("exception", f"The request failed; its id in the log is {identity}."))
+        return Reply(500, reply.refused(failed).body)
+
+
+def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
+    name = f"fhir {http.method} {path}"
+    if public:
+        return Asked(Request(Requester(""), NO_PURPOSE), name)
+    pair = credentials(http.headers.get("authorization"))
+    requester = None if pair is None else node.authenticate(*pair)
+    if requester is None:
+        raise Unauthenticated(Issue("login", "Name and password of an account are needed (HTTP Basic)."))
+    request = choose(requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
+    if request is None:
+        raise Forbidden(Issue("forbidden", "The account does not hold this purpose of use, or it cannot be read."))
+    preferences = _preferences(http)
+    return Asked(
+        request,
+        name,
+        lenient=preferences.get("handling") == "lenient",
+        returns=preferences.get("return", "representation"),
+    )
+
+
+def _preferences(http: HttpRequest) -> dict[str, str]:
+    """The Prefer headers (RFC 7240)."""
+    found: dict[str, str] = {}
+    for header in http.headers.getlist("prefer"):
+        for part in header.replace(",", ";").split(";"):
+            name, _, value = part.strip().partition("=")
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
+def _check_accept(http: HttpRequest) -> None:
+    """JSON alone is spoken here."""
+    wanted = dict(_pairs(http.url.query)).get("_format")
+    if wanted is not None:
+        if wanted.partition(";")[0].strip().replace(" ", "+") in _FORMATS:
+            return
+        raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
+    accept = http.headers.get("accept")
+    if not accept:
+        return
+    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    if not kinds & (_JSON | {"*/*", "application/*", "text/json"}):
+        raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
+
+
+async def _body(http: HttpRequest, *, bundle: bool, form: bool) -> bytes:
+    """The body, read no further than its limit."""
+    kind, _, parameters = http.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    allowed = {"application/x-www-form-urlencoded"} if form else _JSON
+    if kind not in allowed and not (form and not kind):
+        raise UnsupportedMediaType(Issue("not-supported", f"A body here is {' or '.join(sorted(allowed))}."))
+    charset = parameters.lower().replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
+    if charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMediaType(Issue("not-supported", "A body here is UTF-8."))
+    limit = _MAX_QUERY if form else text.MAX_BUNDLE_BYTES if bundle else text.MAX_RESOURCE_BYTES
+    parts: list[bytes] = []
+    size = 0
+    async for part in http.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLarge(Issue("too-long", f"The body is larger than {limit} bytes."))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _pairs(query: str) -> Sequence[tuple[str, str]]:
+    if len(query) > _MAX_QUERY:
+        raise TooLarge(Issue("too-long", "The search is too long."))
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=200, errors="strict")
+    except ValueError:
+        raise Malformed(Issue("value", "The search cannot be read.")) from None

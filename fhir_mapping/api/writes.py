@@ -1,0 +1,105 @@
+"""Writing: create, update, transaction. The intent is durable before the commit, its outcome after it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from consent.audit.record import AuditRecord, Kind, of_request
+from consent.store.clock import now
+from consent.store.engine import transaction as unit_of_work
+from fhir_mapping import references, text
+from fhir_mapping.api import access, reply
+from fhir_mapping.api.node import Asked, Node
+from fhir_mapping.api.reply import Reply
+from fhir_mapping.errors import ConsentRefused, Forbidden, Issue, Malformed
+from fhir_mapping.resources.task import refused_consent
+from fhir_mapping.store.record import version_of
+
+T = TypeVar("T")
+
+
+def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str | None = None) -> Reply:
+    """Keep a new resource under an id of ours; with If-None-Exist only where none has that identifier."""
+    access.require_write(asked.request.requester, kind)
+    identity = node.record.new_id()
+    source = asked.request.requester.account
+
+    def work(connection: Connection) -> Reply:
+        if if_none_exist is not None:
+            there = node.record.unless_there(connection, kind, if_none_exist)
+            if there is not None:
+                return reply.stored(there)
+        made = node.record.create(connection, kind, body, source=source, id=identity)
+        return reply.written(made, node.base, asked.returns)
+
+    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, work)
+
+
+def update(node: Node, asked: Asked, kind: str, identity: str, body: bytes, if_match: str | None = None) -> Reply:
+    """Keep a new version, or the first one under an id that the sender chose."""
+    access.require_write(asked.request.requester, kind)
+    if not references.ID.fullmatch(identity):
+        raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{kind}.id"))
+    expected = None if if_match is None else version_of(if_match)
+    source = asked.request.requester.account
+
+    def work(connection: Connection) -> Reply:
+        made = node.record.update(connection, kind, identity, body, source=source, if_match=expected)
+        return reply.written(made, node.base, asked.returns)
+
+    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, work)
+
+
+def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
+    """Carry out a transaction Bundle, whole or not at all."""
+    types = access.writable(asked.request.requester)
+    if not types:
+        raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent'."))
+    source = asked.request.requester.account
+
+    def work(connection: Connection) -> Reply:
+        return reply.transaction(node.base, node.record.transaction(connection, body, source=source, types=types))
+
+    return perform(node, _intent(node, asked, "Bundle", body), source, work)
+
+
+def perform(node: Node, intent: AuditRecord, source: str, work: Callable[[Connection], T]) -> T:
+    """Do the work of one write in one transaction, recorded before and after.
+
+    A refused Consent that contains a denial leaves a Task, in a transaction of its own: the write itself is undone.
+    """
+    try:
+        with node.chain.written(intent), unit_of_work(node.engine) as connection:
+            return work(connection)
+    except ConsentRefused as refusal:
+        if refusal.has_denial:
+            _open_task(node, intent, source, refusal)
+        raise
+
+
+def _open_task(node: Node, intent: AuditRecord, source: str, refusal: ConsentRefused) -> None:
+    identity = node.record.new_id()
+    about = AuditRecord(
+        Kind.INTENT,
+        node.door,
+        "consent-refused",
+        account=intent.account,
+        subject=f"Task/{identity}",
+        digest=hashlib.sha256(refusal.body).hexdigest(),
+        details={"consent": intent.subject or ""},
+    )
+    with node.chain.written(about), unit_of_work(node.engine) as connection:
+        patient = refusal.patient
+        if patient is not None and not node.record.exists(connection, f"Patient/{patient}"):
+            patient = None
+        task = refused_consent(patient, refusal.issues, refusal.body, now(connection))
+        node.record.create(connection, "Task", text.dump(task), source=source, id=identity)
+
+
+def _intent(node: Node, asked: Asked, subject: str, body: bytes) -> AuditRecord:
+    digest = hashlib.sha256(body).hexdigest()
+    return of_request(Kind.INTENT, node.door, asked.route, asked.request, subject=subject, digest=digest)

@@ -1,0 +1,98 @@
+"""ImagingStudy: one visit's photos (R4 ImagingStudy). Instances are added as photos come in, and never taken out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from consent.regions import BodyRegion
+from consent.types import Laterality
+from fhir_mapping.resources.document_reference import DICOM_UID
+
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+_XC = {"system": _DCM, "code": "XC", "display": "External-camera Photography"}
+_SIDES = {
+    Laterality.RIGHT: {"system": "http://snomed.info/sct", "code": "24028007", "display": "Right"},
+    Laterality.LEFT: {"system": "http://snomed.info/sct", "code": "7771000", "display": "Left"},
+    Laterality.BOTH: {"system": "http://snomed.info/sct", "code": "51440002", "display": "Right and left"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyInstance:
+    """One photo within its visit's study. References are relative."""
+
+    study_id: str
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class: str
+    number: int
+    patient: str
+    encounter: str
+    procedure: str | None
+    started: str | None
+    """FHIR dateTime of the visit's beginning."""
+
+    description: str
+    """Series description."""
+
+    region: BodyRegion
+    laterality: Laterality
+    title: str
+
+
+def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict[str, Any]:
+    """The study with one more photo; made where there is none yet. A photo that is in it stays as it is."""
+    resource: dict[str, Any] = (
+        copy.deepcopy(dict(study))
+        if study is not None
+        else {
+            "resourceType": "ImagingStudy",
+            "id": added.study_id,
+            "identifier": [{"system": DICOM_UID, "value": f"urn:oid:{added.study_uid}"}],
+            "status": "available",
+            "modality": [_XC],
+            "subject": {"reference": added.patient},
+            "encounter": {"reference": added.encounter},
+        }
+    )
+    if added.started is not None:
+        resource.setdefault("started", added.started)
+    if added.procedure is not None:
+        resource.setdefault("procedureReference", {"reference": added.procedure})
+    all_series: list[dict[str, Any]] = resource.setdefault("series", [])
+    series = next((each for each in all_series if each.get("uid") == added.series_uid), None)
+    if series is None:
+        series = {
+            "uid": added.series_uid,
+            "number": len(all_series) + 1,
+            "modality": _XC,
+            "description": added.description,
+            "bodySite": {
+                "system": added.region.system,
+                "code": added.region.value,
+                "display": added.region.display,
+            },
+            "instance": [],
+        }
+        if added.region.paired:
+            series["laterality"] = _SIDES[added.laterality]
+        all_series.append(series)
+    instances: list[dict[str, Any]] = series["instance"]
+    if not any(each.get("uid") == added.sop_uid for each in instances):
+        instances.append(
+            {
+                "uid": added.sop_uid,
+                "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{added.sop_class}"},
+                "number": added.number,
+                "title": added.title,
+            }
+        )
+    for each in all_series:
+        each["numberOfInstances"] = len(each["instance"])
+    resource["numberOfSeries"] = len(all_series)
+    resource["numberOfInstances"] = sum(len(each["instance"]) for each in all_series)
+    return resource
