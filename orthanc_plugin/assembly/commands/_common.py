@@ -1,0 +1,70 @@
+"""What commands share: options, errors as exit statuses, and who it is that asks."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent.errors import ConsentError
+from consent.identity.accounts import requester
+from consent.store.engine import glancing
+from consent.types import Requester
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.open import Node
+
+SettingsOption = Annotated[Path | None, typer.Option("--settings", help="The settings file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+AsOption = Annotated[
+    str | None,
+    typer.Option("--as", envvar="PHOTOSPINE_ACCOUNT", help="The account on whose behalf this is done."),
+]
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Turn what can go wrong into one line on standard error and exit status 1."""
+    try:
+        yield
+    except (AssemblyError, ConsentError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except SQLAlchemyError as error:
+        typer.echo(f"the database refuses: {type(error).__name__}", err=True)
+        raise typer.Exit(1) from None
+
+
+def show(value: Any, as_json: bool, text: str) -> None:
+    """Print a result for machines or for people."""
+    typer.echo(json.dumps(value, ensure_ascii=False) if as_json else text)
+
+
+def account_of(node: Node, name: str | None) -> Requester:
+    """The account given with ``--as``.
+
+    Raises
+    ------
+    AssemblyError
+        None was given, or there is no such active account.
+    """
+    if name is None:
+        raise AssemblyError("say on whose behalf: --as ACCOUNT, or PHOTOSPINE_ACCOUNT in the environment")
+    with glancing(node.engine) as connection:
+        found = requester(connection, name)
+    if found is None:
+        raise AssemblyError(f"there is no active account {name}")
+    return found
+
+
+def os_user() -> str:
+    """The name of the operating system's user, for audit records."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

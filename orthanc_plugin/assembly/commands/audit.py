@@ -1,0 +1,174 @@
+"""``photospine audit``: reading the record of every answer, and proving that it was not changed."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from consent.audit.read import Archive
+from consent.audit.record import AuditRecord, Kind, unpack
+from consent.audit.verify import Verdict
+from consent.audit.verify import verify as verify_chains
+from consent.purposes import HCOMPL
+from consent.store.clock import instant, micros
+from orthanc_plugin.assembly.commands._common import (
+    AsOption,
+    JsonOption,
+    SettingsOption,
+    account_of,
+    failing,
+    os_user,
+    show,
+)
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.open import CLI, open_node
+from orthanc_plugin.assembly.settings import load
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    group = typer.Typer(no_args_is_help=True, help="The record of every answer.")
+    group.command("list")(listing)
+    group.command("verify")(verify)
+    app.add_typer(group, name="audit")
+
+
+def listing(
+    as_account: AsOption = None,
+    account: Annotated[str | None, typer.Option("--account", help="Only what this account asked.")] = None,
+    photo: Annotated[str | None, typer.Option("--photo", help="Only what is about this SOP Instance UID.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only records of this kind.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="Only requests for this purpose.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="Only from this time (local) on.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """List records of all chains by time. Reading the audit is itself recorded."""
+    with failing(), open_node(load(settings)) as node:
+        who = account_of(node, as_account)
+        if HCOMPL not in who.purposes:
+            raise AssemblyError(f"the account {who.account} does not hold {HCOMPL}")
+        start = 0 if since is None else micros(since.astimezone())
+        wanted = {"account": account, "photo": photo, "kind": kind and kind.value, "purpose": purpose}
+        number = _number(node.archive, photo) if photo is not None else None
+        found = [record for record in _all(node.archive) if record["at"] >= start and _fits(record, wanted, number)]
+        found = found[-limit:]
+        node.chain.append(
+            [
+                AuditRecord(
+                    Kind.READ,
+                    CLI,
+                    "audit list",
+                    account=who.account,
+                    os_user=os_user(),
+                    purpose=HCOMPL,
+                    subject="audit",
+                    details={"found": len(found)},
+                )
+            ]
+        )
+    for record in found:
+        typer.echo(json.dumps(record, ensure_ascii=False) if as_json else _line(record))
+
+
+def _all(archive: Archive) -> Iterator[dict[str, Any]]:
+    """The records of all chains, by time; within a chain always in order."""
+    chains = [((row.recorded, row.body) for row in archive.rows(chain)) for chain in archive.chains()]
+    for _recorded, body in heapq.merge(*chains, key=lambda each: each[0]):
+        yield json.loads(body)
+
+
+def _number(archive: Archive, photo: str) -> int | None:
+    """The number that the records give to a photo: sets name numbers, not UIDs."""
+    return next((each["number"] for each in _all(archive) if each.get("photo") == photo and "number" in each), None)
+
+
+def _fits(record: dict[str, Any], wanted: dict[str, str | None], number: int | None) -> bool:
+    for name, value in wanted.items():
+        if value is None or record.get(name) == value:
+            continue
+        if name == "photo" and number is not None and "photos" in record and number in unpack(record["photos"]):
+            continue
+        return False
+    return True
+
+
+def _line(record: dict[str, Any]) -> str:
+    """One record for people."""
+    parts = [
+        instant(record["at"]).isoformat(timespec="milliseconds"),
+        f"{record['chain']}#{record['sequence']}",
+        record["kind"],
+        record.get("account") or record.get("os_user") or "-",
+        record.get("purpose") or "-",
+        record.get("route") or "-",
+    ]
+    if "effect" in record:
+        parts.append(f"{record['effect']} {record['reason']}")
+    if "released" in record:
+        parts.append(f"released {record['released']} refused {record.get('refused', 0)}")
+    if "outcome" in record:
+        parts.append(f"{record['outcome']} {record['intent']}")
+    parts += [str(record[name]) for name in ("photo", "subject") if name in record]
+    if record.get("override"):
+        parts.append("EMERGENCY")
+    return "  ".join(parts)
+
+
+def verify(as_json: JsonOption = False, settings: SettingsOption = None) -> None:
+    """Prove that no record was changed, and name writes without outcome; exit status 1 where a chain was changed."""
+    with failing(), open_node(load(settings)) as node:
+        verdict = _with_progress(node.archive)
+    show(
+        {
+            "sound": verdict.sound,
+            "chains": verdict.chains,
+            "heads": verdict.heads,
+            "faults": [{"chain": each.chain, "sequence": each.sequence, "text": each.text} for each in verdict.faults],
+            "open": [{"record": each.record, "route": each.route, "subject": each.subject} for each in verdict.open],
+        },
+        as_json,
+        "\n".join(_report(verdict)),
+    )
+    if not verdict.sound:
+        raise typer.Exit(1)
+
+
+def _with_progress(archive: Archive) -> Verdict:
+    sizes = {chain: archive.size(chain) for chain in archive.chains()}
+    before = 0
+    last = ""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("audit records", total=sum(sizes.values()))
+
+        def progress(chain: str, done: int) -> None:
+            nonlocal before, last
+            if chain != last:
+                before, last = before + sizes.get(last, 0), chain
+            bar.update(task, completed=before + done)
+
+        return verify_chains(archive, progress)
+
+
+def _report(verdict: Verdict) -> Iterator[str]:
+    for chain, size in verdict.chains.items():
+        yield f"{chain}: {size} records, head {verdict.heads[chain][:16]}"
+    for fault in verdict.faults:
+        yield f"FAULT {fault.chain}#{fault.sequence}: {fault.text}"
+    for each in verdict.open:
+        yield f"no outcome: {each.record} {each.route} {each.subject}"
+    yield "sound" if verdict.sound else "CHANGED"

@@ -1,0 +1,103 @@
+"""Bringing a node up: schema, keys, and the settings that bind decisions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from consent.audit.chain import open_chain
+from consent.audit.record import AuditRecord, Kind
+from consent.codec import site_to_json
+from consent.decided import EVERYBODY, stored_purposes
+from consent.identity import keys
+from consent.store import jobs, schema
+from consent.store.engine import open_engine, reading, transaction
+from consent.store.sites import save_site
+from orthanc_plugin.assembly import migrations
+from orthanc_plugin.assembly.open import CLI
+from orthanc_plugin.assembly.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """What was done."""
+
+    before: str | None
+    after: str
+    keys_made: bool
+    site_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the database stands at, and what this software needs."""
+
+    found: str | None
+    needed: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether processes will start."""
+        return self.found == self.needed
+
+
+def status(settings: Settings) -> Status:
+    """Compare the schema. A SQLite file that is not there yet is not made by asking."""
+    file = _file(settings)
+    if file is not None and not file.exists():
+        return Status(None, schema.REVISION)
+    engine = open_engine(settings.database)
+    try:
+        with reading(engine) as connection:
+            return Status(schema.revision(connection), schema.REVISION)
+    finally:
+        engine.dispose()
+
+
+def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
+    """Bring schema, keys and settings to what this software and the settings file say. Safe to run again.
+
+    The change of settings is recorded: its digest before the commit, its outcome after it.
+    """
+    file = _file(settings)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # it holds what patients have signed
+    keys_made = keys.make(settings.keys)
+    keys.load(settings.keys)
+    engine = open_engine(settings.database)
+    try:
+        with reading(engine) as connection:
+            before = schema.revision(connection)
+        if before != schema.REVISION:
+            with transaction(engine) as connection:
+                migrations.upgrade(connection)
+        with reading(engine) as connection:
+            schema.require_schema(connection)
+        chain = open_chain(settings.database, settings.audit_folder, settings.node, CLI, brief=True)
+        intent = AuditRecord(
+            Kind.INTENT,
+            CLI,
+            "db upgrade",
+            os_user=os_user,
+            subject="site",
+            digest=hashlib.sha256(site_to_json(settings.site).encode()).hexdigest(),
+            details={"schema_before": before or "", "schema_after": schema.REVISION},
+        )
+        with chain.written(intent), transaction(engine) as connection:
+            changed = save_site(connection, settings.site, stored_purposes(settings.site))
+            if changed:
+                jobs.put(connection, jobs.REDECIDE, EVERYBODY)
+    finally:
+        engine.dispose()
+    return Upgraded(before, schema.REVISION, keys_made, changed)
+
+
+def _file(settings: Settings) -> Path | None:
+    """The file of a SQLite database."""
+    url = make_url(settings.database)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
