@@ -15,13 +15,14 @@ from consent.ages import majority
 from consent.directive import Span
 from consent.facts import Facts, PatientFacts, PhotoFacts, records_of
 from consent.matching import Question, is_herself
+from consent.prepared import Prepared, prepare
 from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog
 from consent.reasons import Reason
 from consent.regions import regions
 from consent.rules.site import SiteRuleId
 from consent.site import CareTeamScope, Site
 from consent.standing import Answer, Circumstances, answers, has_spoken_about_treatment, names_purpose
-from consent.types import Decision, DirectiveRef, Effect, Request
+from consent.types import Decision, DirectiveRef, Effect, Obligation, Request
 
 _PROXY = "RelatedPerson/"
 
@@ -45,7 +46,9 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
         return _deny(Reason.FACTS_UNAVAILABLE, 0)
     catalog = Catalog.of(facts.site)
     photo = facts.photo
-    sources = () if photo is None else tuple(_sources(photo))
+    sources: tuple[PhotoFacts, ...] = ()
+    if photo is not None:
+        sources = tuple(_sources(photo)) if photo.sources else (photo,)
     shown = _patients(sources)
     if any(patient not in facts.patients for patient in shown):
         return _deny(Reason.FACTS_UNAVAILABLE, 0)
@@ -62,10 +65,7 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
         for source in sources
         for patient in source.patients
     ]
-    decision = _first(decisions)
-    if not decision.permitted:
-        return decision
-    return replace(decision, obligations=catalog.obligations(request.purpose))
+    return _first(decisions)
 
 
 def _first(decisions: list[Decision]) -> Decision:
@@ -94,12 +94,18 @@ def _sources(photo: PhotoFacts) -> Iterator[PhotoFacts]:
     if not photo.sources:
         yield photo
         return
+    known: set[str] = set()
     for source in photo.sources:
         for origin in _sources(source):
+            known.update(origin.patients)
             if photo.own_description:
                 yield replace(origin, regions=photo.regions, labels=photo.labels)
             else:
                 yield origin
+    further = tuple(patient for patient in photo.patients if patient not in known)
+    if further:
+        # Somebody whom no source shows is linked to the copy itself: she, too, must permit.
+        yield replace(photo, sources=(), patients=further)
 
 
 def _patients(sources: tuple[PhotoFacts, ...]) -> tuple[str, ...]:
@@ -181,88 +187,94 @@ def _decide_for(
         purpose = TREAT
         if TREAT not in request.requester.purposes or not _is_of_care_team(request, facts, patient):
             return _deny(Reason.PURPOSE_NOT_HELD, 1, patient)
-    question = Question.of(request, purpose, catalog, photo, facts.requester, document)
-    circumstances = Circumstances(patient, facts.site, facts.organization_parents, now)
+    prepared = prepare(patient, facts.site)
+    question = Question(
+        request,
+        purpose,
+        catalog.is_publishing(purpose),
+        photo,
+        document,
+        facts.requester,
+        is_herself(request.requester, prepared.records),
+    )
+    circumstances = Circumstances(prepared, facts.organization_parents, now)
+    obligations = catalog.obligations(request.purpose)
     rule = _site_rule(question, circumstances)
     if rule is not None:
         return _deny(Reason.SITE_RULE, 4, patient, rule=rule)
-    if question.duty:
-        return _duty(question, circumstances)
+    if catalog.is_duty(purpose):
+        return _duty(question, circumstances, obligations)
     if purpose == BTG and not names_purpose(question, circumstances):
-        return _permit(Reason.BREAK_GLASS, 6, patient)
-    if purpose != BTG and patient.held and (purpose != TREAT or any(held.treatment for held in patient.held)):
+        return _permit(Reason.BREAK_GLASS, 6, patient, obligations)
+    if patient.held and purpose != BTG and (purpose != TREAT or any(held.treatment for held in patient.held)):
         return _deny(Reason.HELD, 7, patient)
     found = answers(question, circumstances)
-    denials = [answer for answer in found if answer.effect is Effect.DENY]
-    if denials:
-        return _deny(Reason.PATIENT_DENIED, 8, patient, denials)
     if found:
-        late = _signed_too_early(found, question, circumstances)
-        if late:
-            return _deny(Reason.SITE_RULE, 4, patient, rule=SiteRuleId.SIGNATURE_AFTER_RESULT)
-        return _permit(Reason.PATIENT_PERMITTED, 9, patient, found)
+        denials = [answer for answer in found if answer.effect is Effect.DENY]
+        if denials:
+            return _deny(Reason.PATIENT_DENIED, 8, patient, denials)
+        return _permit(Reason.PATIENT_PERMITTED, 9, patient, obligations, found)
     if purpose == BTG:
         return _deny(Reason.PATIENT_DENIED, 8, patient)
     if purpose == TREAT and has_spoken_about_treatment(photo, circumstances):
         return _deny(Reason.NOT_COVERED, 10, patient)
-    default = catalog.default_effect(purpose)
-    if default is Effect.PERMIT and (purpose != PATRQT or is_herself(request, patient)):
-        return _permit(Reason.DEFAULT_PERMIT, 11, patient)
+    if catalog.default_effect(purpose) is Effect.PERMIT and (purpose != PATRQT or question.herself):
+        return _permit(Reason.DEFAULT_PERMIT, 11, patient, obligations)
     return _deny(Reason.DEFAULT_DENY, 11, patient)
 
 
-def _duty(question: Question, circumstances: Circumstances) -> Decision:
+def _duty(question: Question, circumstances: Circumstances, obligations: frozenset[Obligation]) -> Decision:
     """Step 5: duties rest on law; only where the site says so is a denial that names one followed."""
-    if question.purpose in circumstances.site.deniable_duties:
+    patient = circumstances.prepared.patient
+    if question.purpose in circumstances.prepared.site.deniable_duties:
         denials = [answer for answer in answers(question, circumstances) if answer.effect is Effect.DENY]
         if denials:
-            return _deny(Reason.PATIENT_DENIED, 5, circumstances.patient, denials)
-    return _permit(Reason.ROLE_PERMIT, 5, circumstances.patient)
+            return _deny(Reason.PATIENT_DENIED, 5, patient, denials)
+    return _permit(Reason.ROLE_PERMIT, 5, patient, obligations)
 
 
 def _site_rule(question: Question, circumstances: Circumstances) -> SiteRuleId | None:
     """Step 4: the rule of the site that forbids it, if any."""
-    site, patient = circumstances.site, circumstances.patient
+    prepared = circumstances.prepared
+    site = prepared.site
     if question.purpose == BTG and site.forbid_break_glass:
         return SiteRuleId.FORBID_BREAK_GLASS
     own = question.request.requester.own_patient
     if (
         own is not None
         and question.request.purpose != PATRQT
-        and own in records_of(patient)
+        and own in prepared.records
         and SiteRuleId.OWN_RECORD_AS_PATIENT in site.rules_on
     ):
         return SiteRuleId.OWN_RECORD_AS_PATIENT
-    if (
-        question.publishing
-        and SiteRuleId.NO_PUBLISHING_OF_MINORS in site.rules_on
-        and not _surely_adult(patient, question.photo.taken, circumstances)
+    if not question.publishing:
+        return None
+    if SiteRuleId.NO_PUBLISHING_OF_MINORS in site.rules_on and not _surely_adult(
+        prepared, question.photo.taken, circumstances.now
     ):
         return SiteRuleId.NO_PUBLISHING_OF_MINORS
+    if SiteRuleId.SIGNATURE_AFTER_RESULT in site.rules_on and _is_signed_too_early(question, circumstances):
+        return SiteRuleId.SIGNATURE_AFTER_RESULT
     return None
 
 
-def _surely_adult(patient: PatientFacts, taken: Span | None, circumstances: Circumstances) -> bool:
+def _surely_adult(prepared: Prepared, taken: Span | None, now: datetime) -> bool:
     """Whether she is of age now and was when the photo was taken, both beyond doubt."""
-    of_age = majority(patient.birth, circumstances.site)
+    of_age = prepared.of_age
     if of_age is None or of_age.end is None or taken is None or taken.start is None:
         return False
-    return of_age.end <= circumstances.now and of_age.end <= taken.start
+    return of_age.end <= now and of_age.end <= taken.start
 
 
-def _signed_too_early(found: list[Answer], question: Question, circumstances: Circumstances) -> bool:
-    """Whether the rule on signatures is on, and every permit was signed before the final result was there to see."""
-    if not question.publishing or SiteRuleId.SIGNATURE_AFTER_RESULT not in circumstances.site.rules_on:
-        return False
-    results = _results(question.photo, circumstances.patient)
-    if results is None:
-        return True
-    signed = {directive.consent: directive.signed for directive in circumstances.patient.directives}
-    for answer in found:
-        span = signed[answer.directives[0].consent]
-        if span is not None and span.start is not None and results <= span.start:
+def _is_signed_too_early(question: Question, circumstances: Circumstances) -> bool:
+    """Whether every permit that matches was signed before the final result was there to see."""
+    permits = [answer for answer in answers(question, circumstances) if answer.effect is Effect.PERMIT]
+    results = _results(question.photo, circumstances.prepared.patient)
+    for answer in permits:
+        signed = answer.directive.signed
+        if results is not None and signed is not None and signed.start is not None and results <= signed.start:
             return False
-    return True
+    return bool(permits)
 
 
 def _results(photo: PhotoFacts, patient: PatientFacts) -> datetime | None:
@@ -279,12 +291,20 @@ def _results(photo: PhotoFacts, patient: PatientFacts) -> datetime | None:
     return latest
 
 
-def _refs(found: list[Answer]) -> tuple[DirectiveRef, ...]:
-    return tuple(ref for answer in found for ref in answer.directives)
+def _refs(found: list[Answer] | None) -> tuple[DirectiveRef, ...]:
+    if not found:
+        return ()
+    return found[0].directives if len(found) == 1 else tuple(ref for answer in found for ref in answer.directives)
 
 
-def _permit(reason: Reason, step: int, patient: PatientFacts, found: list[Answer] | None = None) -> Decision:
-    return Decision(Effect.PERMIT, reason, _refs(found or []), step=step, patient=patient.patient)
+def _permit(
+    reason: Reason,
+    step: int,
+    patient: PatientFacts,
+    obligations: frozenset[Obligation],
+    found: list[Answer] | None = None,
+) -> Decision:
+    return Decision(Effect.PERMIT, reason, _refs(found), obligations, step, None, patient.patient)
 
 
 def _deny(
@@ -297,7 +317,7 @@ def _deny(
     return Decision(
         Effect.DENY,
         reason,
-        _refs(found or []),
+        _refs(found),
         step=step,
         rule=rule,
         patient=None if patient is None else patient.patient,

@@ -1,6 +1,7 @@
 """Whether a rule matches a request and a photo: a Yes must cover the whole, a No need only touch a part.
 
-Where a fact is missing, a permit that asks for it does not match, and a denial that asks for it does.
+Where a fact is missing, a permit that asks for it does not match, and a denial that asks for it does. Which purposes a
+rule reaches is sorted beforehand (:mod:`consent.prepared`).
 """
 
 from __future__ import annotations
@@ -8,101 +9,59 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule
-from consent.facts import PatientFacts, PhotoFacts, RequesterFacts, records_of
-from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, TREAT, Catalog
+from consent.facts import PhotoFacts, RequesterFacts
+from consent.purposes import HRESCH, PATRQT, SOCIAL
 from consent.regions import regions
-from consent.types import Effect, Laterality, Request
+from consent.types import Laterality, Request, Requester
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _LADDER = {code: step for step, code in enumerate("ULMNRV")}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """One request for one photo (or one source of a copy), with all that rules ask about it."""
+    """One request for one photo (or one source of a copy) about one patient, with all that rules ask about it.
+
+    Never changed once made; not frozen, because one is made for every decision and freezing doubles its price.
+    """
 
     request: Request
     purpose: str
     """The request's purpose, or TREAT for the further patients of a photo that is asked for in an emergency."""
 
-    line: tuple[str, ...]
-    """The purpose and its parents."""
-
     publishing: bool
-    duty: bool
     photo: PhotoFacts
     document: str | None
     """The copy's own DocumentReference, where the photo is the source of a copy."""
 
     requester: RequesterFacts
-
-    @staticmethod
-    def of(
-        request: Request,
-        purpose: str,
-        catalog: Catalog,
-        photo: PhotoFacts,
-        requester: RequesterFacts,
-        document: str | None = None,
-    ) -> Question:
-        """The question, with what the catalogue says of its purpose."""
-        return Question(
-            request,
-            purpose,
-            catalog.line(purpose),
-            catalog.is_publishing(purpose),
-            catalog.is_duty(purpose),
-            photo,
-            document,
-            requester,
-        )
+    herself: bool
+    """Whether the requester is the patient."""
 
 
-def is_herself(request: Request, patient: PatientFacts) -> bool:
+def is_herself(requester: Requester, records: frozenset[str]) -> bool:
     """Whether the requester is the patient, by an account of hers or as staff with a record of her own."""
-    requester = request.requester
-    records = records_of(patient)
     if requester.own_patient is not None and requester.own_patient in records:
         return True
     kind, _, identity = (requester.reference or "").partition("/")
     return kind == "Patient" and identity in records
 
 
-def matches(rule: Rule, directive: Directive, question: Question, patient: PatientFacts) -> bool:
-    """Whether the rule matches, its period left aside."""
-    if rule.effect is Effect.PERMIT:
-        return (
-            _permits_purpose(rule, question)
-            and _permits_actor(rule, question, patient)
-            and _permits_photo(rule, directive, question)
-        )
-    return (
-        _denies_purpose(rule.purposes, question, patient)
-        and _denies_actor(rule.actors, question)
-        and _denies_photo(rule, question)
-    )
+def permits(rule: Rule, directive: Directive, question: Question) -> bool:
+    """Whether a permit for the purpose covers the question, its period left aside."""
+    return _permits_actor(rule.actors, question) and _permits_photo(rule, directive, question)
 
 
-def opt_out_matches(question: Question, patient: PatientFacts) -> bool:
-    """Whether policyRule OPTOUT reaches the question: as a denial without a purpose that asks for nothing else."""
-    return _denies_purpose(None, question, patient)
-
-
-# --- purposes -------------------------------------------------------------------------------------------------------
-
-
-def _permits_purpose(rule: Rule, question: Question) -> bool:
-    if rule.purposes is None:
-        return question.purpose == TREAT
-    return question.purpose in rule.purposes
-
-
-def _denies_purpose(purposes: frozenset[str] | None, question: Question, patient: PatientFacts) -> bool:
-    if purposes is not None:
-        return any(code in purposes for code in question.line)
-    if question.duty or question.purpose == BTG:
+def denies(rule: Rule, question: Question) -> bool:
+    """Whether a denial of the purpose touches the question, its period left aside."""
+    if rule.purposes is None and not reached_without_purpose(question):
         return False
-    return not (question.purpose == PATRQT and is_herself(question.request, patient))
+    return _denies_actor(rule.actors, question) and _denies_photo(rule, question)
+
+
+def reached_without_purpose(question: Question) -> bool:
+    """A denial without a purpose leaves the patient her own view; a proxy's is reached."""
+    return question.purpose != PATRQT or not question.herself
 
 
 # --- actors ---------------------------------------------------------------------------------------------------------
@@ -112,22 +71,18 @@ def _is_named(persons: frozenset[str], question: Question) -> bool:
     return question.request.requester.reference in persons or not persons.isdisjoint(question.requester.belongs_to)
 
 
-def _permits_actor(rule: Rule, question: Question, patient: PatientFacts) -> bool:
-    actors = rule.actors or _NOBODY
-    if actors.persons:
-        if not _is_named(actors.persons, question):
-            return False
-    elif question.purpose == PATRQT and not is_herself(question.request, patient):
-        return False  # a proxy needs a permit that names her
-    if actors.channels or actors.projects:
+def _permits_actor(actors: Actors | None, question: Question) -> bool:
+    if actors is None or not actors.persons:
+        if question.purpose == PATRQT and not question.herself:
+            return False  # a proxy needs a permit that names her
+    elif not _is_named(actors.persons, question):
+        return False
+    if actors is not None and (actors.channels or actors.projects):
         request = question.request
         return (question.purpose == SOCIAL and request.channel in actors.channels) or (
             question.purpose == HRESCH and request.project in actors.projects
         )
     return question.purpose != SOCIAL  # a permit for SOCIAL holds for the channels it names
-
-
-_NOBODY = Actors()
 
 
 def _denies_actor(actors: Actors | None, question: Question) -> bool:

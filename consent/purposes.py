@@ -89,6 +89,7 @@ class Catalog:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._obligations: dict[str, frozenset[Obligation]] = {}
         self._purposes = {purpose.code: purpose for purpose in _BUILT_IN}
         for added in site.purposes:
             parent = self._purposes.get(added.parent)
@@ -106,7 +107,14 @@ class Catalog:
     @staticmethod
     def of(site: Site) -> Catalog:
         """The catalogue of a site; made once for equal settings."""
-        return _catalog(site)
+        known = _nearest.get(id(site))
+        if known is not None and known[0] is site:
+            return known[1]
+        if len(_nearest) >= _MOST:
+            _nearest.clear()
+        catalog = _catalog(site)
+        _nearest[id(site)] = (site, catalog)
+        return catalog
 
     def __iter__(self) -> Iterator[Purpose]:
         return iter(self._purposes.values())
@@ -156,11 +164,21 @@ class Catalog:
 
     def obligations(self, code: str) -> frozenset[Obligation]:
         """What a permit for the purpose obliges to."""
-        purpose = self._purposes.get(code)
-        found = {Obligation.NO_IDENTIFIERS} if purpose is None or purpose.pixels_only else set()
-        if code in self._site.watermark:
-            found.add(Obligation.WATERMARK)
-        return frozenset(found)
+        known = self._obligations.get(code)
+        if known is None:
+            purpose = self._purposes.get(code)
+            found = {Obligation.NO_IDENTIFIERS} if purpose is None or purpose.pixels_only else set()
+            if code in self._site.watermark:
+                found.add(Obligation.WATERMARK)
+            known = frozenset(found)
+            if purpose is not None:
+                self._obligations[code] = known
+        return known
+
+
+_MOST = 64
+_nearest: dict[int, tuple[Site, Catalog]] = {}
+"""Catalogues by the settings' object, kept alive with it: hashing all settings at each decision costs more."""
 
 
 @lru_cache(maxsize=64)

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from consent.ages import majority
-from consent.directive import Directive, Rule
-from consent.facts import PatientFacts, PhotoFacts, records_of
-from consent.matching import Question, matches, opt_out_matches
-from consent.purposes import HRESCH, TREAT
-from consent.site import Site
+from consent.directive import Directive
+from consent.facts import PhotoFacts
+from consent.matching import Question, denies, permits, reached_without_purpose
+from consent.prepared import Candidate, Prepared, RulePrepared, Signature
 from consent.types import DirectiveRef, Effect
-
-PRIVACY = "patient-privacy"
-RESEARCH = "research"
-_ACTIVE = "active"
-_ENTERED_IN_ERROR = "entered-in-error"
 
 
 class Phase(IntEnum):
@@ -33,12 +26,11 @@ class Phase(IntEnum):
     """It counted and no longer does: of what it replaced, denials speak again and permits do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Circumstances:
-    """What the phases of one patient's rules depend on."""
+    """What the phases of one patient's rules depend on. Never changed once made (see Question)."""
 
-    patient: PatientFacts
-    site: Site
+    prepared: Prepared
     organization_parents: Mapping[str, str]
     now: datetime
 
@@ -49,42 +41,30 @@ class Answer:
 
     effect: Effect
     directives: tuple[DirectiveRef, ...]
+    directive: Directive
 
 
 def answers(question: Question, circumstances: Circumstances) -> list[Answer]:
     """What the patient's Consents answer to the question, each for itself, replaced ones silenced."""
     found = []
-    directives = circumstances.patient.directives
-    replacing: dict[str, list[Directive]] = {}
-    for directive in directives:
-        for replaced in directive.replaces:
-            replacing.setdefault(replaced, []).append(directive)
-    for directive in directives:
-        if directive.status != _ACTIVE or not _in_scope(directive, question):
-            continue
-        answer = _answer(directive, question, circumstances)
-        if answer is None:
-            continue
-        later = replacing.get(directive.consent)
-        if later and _is_silent(answer.effect, later, question, circumstances):
-            continue
-        found.append(answer)
+    for candidate in circumstances.prepared.candidates(question.purpose):
+        answer = _answer(candidate, question, circumstances)
+        if answer is not None and not (
+            candidate.later and _is_silent(answer.effect, candidate.later, question, circumstances)
+        ):
+            found.append(answer)
     return found
 
 
 def names_purpose(question: Question, circumstances: Circumstances) -> bool:
     """Whether a counting Consent has rules that name the question's purpose (break-glass is what they say, then)."""
-    for directive in circumstances.patient.directives:
-        if directive.status != _ACTIVE or not _in_scope(directive, question):
-            continue
-        for rule in _rules(directive):
-            if (
-                rule.purposes is not None
-                and question.purpose in rule.purposes
-                and _phase(rule, directive, question.photo, circumstances) is Phase.NOW
-            ):
-                return True
-    return False
+    return any(
+        rule.rule.purposes is not None
+        and question.purpose in rule.rule.purposes
+        and _phase(rule, candidate, question.photo, circumstances) is Phase.NOW
+        for candidate in circumstances.prepared.candidates(question.purpose)
+        for rule in _rules(candidate)
+    )
 
 
 def has_spoken_about_treatment(photo: PhotoFacts, circumstances: Circumstances) -> bool:
@@ -92,120 +72,102 @@ def has_spoken_about_treatment(photo: PhotoFacts, circumstances: Circumstances) 
 
     From its start on (the later of dateTime and period.start) there is no default for TREAT.
     """
-    for directive in circumstances.patient.directives:
-        root = directive.root
-        if root is None or directive.status != _ACTIVE or directive.scope != PRIVACY:
-            continue
-        if root.effect is not Effect.PERMIT or (root.purposes is not None and TREAT not in root.purposes):
-            continue
-        if _permit_phase(directive, photo, circumstances) is Phase.NOW and all(
-            span.start is None or span.start <= circumstances.now for span in root.periods
-        ):
-            return True
-    return False
-
-
-def _in_scope(directive: Directive, question: Question) -> bool:
-    return directive.scope == PRIVACY or (directive.scope == RESEARCH and HRESCH in question.line)
-
-
-def _rules(directive: Directive) -> tuple[Rule, ...]:
-    return directive.nested if directive.root is None else (directive.root, *directive.nested)
-
-
-def _answer(directive: Directive, question: Question, circumstances: Circumstances) -> Answer | None:
-    """Nested provisions that match decide instead of the root, deny first; OPTOUT stands below the root."""
-    matching = [rule for rule in directive.nested if _speaks(rule, directive, question, circumstances)]
-    if not matching and directive.root is not None and _speaks(directive.root, directive, question, circumstances):
-        matching = [directive.root]
-    if matching:
-        effect = Effect.DENY if any(rule.effect is Effect.DENY for rule in matching) else Effect.PERMIT
-        paths = [rule.path for rule in matching if rule.effect is effect]
-    elif directive.opt_out and opt_out_matches(question, circumstances.patient):
-        effect, paths = Effect.DENY, ["policyRule"]
-    else:
-        return None
-    return Answer(effect, tuple(DirectiveRef(directive.consent, directive.version, path) for path in paths))
-
-
-def _speaks(rule: Rule, directive: Directive, question: Question, circumstances: Circumstances) -> bool:
-    return (
-        _permit_is_within_scope(rule, directive, question)
-        and matches(rule, directive, question, circumstances.patient)
-        and _phase(rule, directive, question.photo, circumstances) is Phase.NOW
+    return any(
+        (start is None or start <= circumstances.now)
+        and _permit_phase(directive, signature, photo, circumstances) is Phase.NOW
+        for directive, signature, start in circumstances.prepared.speaks_of_treatment
     )
 
 
-def _permit_is_within_scope(rule: Rule, directive: Directive, question: Question) -> bool:
-    """Scope ``research`` counts for HRESCH only; a denial in it reaches the children of HRESCH like any denial."""
-    return rule.effect is Effect.DENY or directive.scope == PRIVACY or question.purpose == HRESCH
+def _rules(candidate: Candidate) -> tuple[RulePrepared, ...]:
+    return candidate.nested if candidate.root is None else (candidate.root, *candidate.nested)
 
 
-def _is_silent(effect: Effect, later: list[Directive], question: Question, circumstances: Circumstances) -> bool:
+def _answer(candidate: Candidate, question: Question, circumstances: Circumstances) -> Answer | None:
+    """Nested provisions that match decide instead of the root, deny first; OPTOUT stands below the root."""
+    if candidate.nested:
+        matching = [rule for rule in candidate.nested if _speaks(rule, candidate, question, circumstances)]
+        if matching:
+            permit = all(rule.permit for rule in matching)
+            refs = tuple(rule.ref for rule in matching if rule.permit is permit)
+            return Answer(Effect.PERMIT if permit else Effect.DENY, refs, candidate.directive)
+    root = candidate.root
+    if root is not None and _speaks(root, candidate, question, circumstances):
+        return Answer(root.rule.effect, (root.ref,), candidate.directive)
+    if candidate.opt_out is not None and reached_without_purpose(question):
+        return Answer(Effect.DENY, (candidate.opt_out,), candidate.directive)
+    return None
+
+
+def _speaks(rule: RulePrepared, candidate: Candidate, question: Question, circumstances: Circumstances) -> bool:
+    return (
+        _phase(rule, candidate, question.photo, circumstances) is Phase.NOW  # the cheaper question first
+        and _matches(rule, candidate, question)
+    )
+
+
+def _matches(rule: RulePrepared, candidate: Candidate, question: Question) -> bool:
+    if rule.permit:
+        return permits(rule.rule, candidate.directive, question)
+    return denies(rule.rule, question)
+
+
+def _is_silent(effect: Effect, later: tuple[Candidate, ...], question: Question, circumstances: Circumstances) -> bool:
     """Whether an answer is silenced by Consents that replace its own, where their rules match."""
-    over = False
-    for directive in later:
-        if directive.status == _ENTERED_IN_ERROR or not _in_scope(directive, question):
-            continue
-        for phase in _matching_phases(directive, question, circumstances):
-            if phase is Phase.NOW:
-                return True
-            over = over or phase is Phase.OVER
-    return over and effect is Effect.PERMIT
+    phases = {phase for candidate in later for phase in _matching_phases(candidate, question, circumstances)}
+    return Phase.NOW in phases or (Phase.OVER in phases and effect is Effect.PERMIT)
 
 
-def _matching_phases(directive: Directive, question: Question, circumstances: Circumstances) -> list[Phase]:
+def _matching_phases(candidate: Candidate, question: Question, circumstances: Circumstances) -> list[Phase]:
     """The phases of those of its rules that match, whatever phase they are in."""
-    phases = []
-    for rule in _rules(directive):
-        if _permit_is_within_scope(rule, directive, question) and matches(
-            rule, directive, question, circumstances.patient
-        ):
-            phases.append(_within_status(_phase(rule, directive, question.photo, circumstances), directive))
-    if directive.opt_out and opt_out_matches(question, circumstances.patient):
-        phases.append(_within_status(Phase.NOW, directive))
-    return phases
+    phases = [
+        _phase(rule, candidate, question.photo, circumstances)
+        for rule in _rules(candidate)
+        if _matches(rule, candidate, question)
+    ]
+    if candidate.opt_out is not None and reached_without_purpose(question):
+        phases.append(Phase.NOW)
+    if candidate.active:
+        return phases
+    if not candidate.directive.was_active:
+        return []
+    return [Phase.OVER for phase in phases if phase >= Phase.NOW]
 
 
-def _within_status(phase: Phase, directive: Directive) -> Phase:
-    if directive.status == _ACTIVE:
-        return phase
-    if directive.was_active and phase in (Phase.NOW, Phase.OVER):
-        return Phase.OVER
-    return Phase.NEVER
-
-
-def _phase(rule: Rule, directive: Directive, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
+def _phase(rule: RulePrepared, candidate: Candidate, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
     """Where the rule stands, its Consent's status left aside."""
     now = circumstances.now
     phase = Phase.NOW
-    for span in rule.periods:
-        if span.end is not None and span.end <= now:
-            phase = Phase.OVER
-        elif span.start is not None and now < span.start and phase is Phase.NOW:
-            phase = Phase.NOT_YET
-    if rule.effect is Effect.PERMIT:
-        permit = _permit_phase(directive, photo, circumstances)
-        if permit is not Phase.NOW:
-            return permit if permit is Phase.NEVER or phase is Phase.NOW else phase
-    return phase
+    if rule.end is not None and rule.end <= now:
+        phase = Phase.OVER
+    elif rule.start is not None and now < rule.start:
+        phase = Phase.NOT_YET
+    if not rule.permit:
+        return phase
+    permit = _permit_phase(candidate.directive, candidate.signature, photo, circumstances)
+    if permit is Phase.NOW or (permit is Phase.OVER and phase is Phase.NOT_YET):
+        return phase
+    return permit
 
 
-def _permit_phase(directive: Directive, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
+def _permit_phase(directive: Directive, signature: Signature, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
     """Whether the Consent's permits count, its status, scope and periods left aside."""
-    if directive.signed is None or not _organization_holds(directive, photo, circumstances):
+    if not signature.entitled or not _organization_holds(directive, photo, circumstances):
         return Phase.NEVER
-    entitled = _entitled(directive, circumstances)
-    if entitled is Phase.NEVER:
-        return Phase.NEVER
-    if directive.signed.start is not None and directive.signed.start > circumstances.now:
+    assert directive.signed is not None
+    assert directive.signed.start is not None
+    if directive.signed.start > circumstances.now:
         return Phase.NOT_YET
-    return entitled if directive.verified else Phase.OVER
+    if not directive.verified or (signature.until is not None and signature.until <= circumstances.now):
+        return Phase.OVER
+    return Phase.NOW
 
 
 def _organization_holds(directive: Directive, photo: PhotoFacts, circumstances: Circumstances) -> bool:
     """Whether a stated organisation is the one that holds the photo, or one that it is part of."""
     here = photo.custodian
+    if here in directive.organizations:
+        return True
     seen: set[str] = set()
     while here is not None and here not in seen:
         if here in directive.organizations:
@@ -213,26 +175,3 @@ def _organization_holds(directive: Directive, photo: PhotoFacts, circumstances: 
         seen.add(here)
         here = circumstances.organization_parents.get(here)
     return False
-
-
-def _entitled(directive: Directive, circumstances: Circumstances) -> Phase:
-    """NOW where a performer was entitled to sign, OVER where it was for a minor who is of age now, else NEVER."""
-    patient, signed = circumstances.patient, directive.signed
-    assert signed is not None
-    best = Phase.NEVER
-    records = records_of(patient)
-    for performer in directive.performers:
-        kind, _, identity = performer.partition("/")
-        if kind == "Patient" and identity in records:
-            return Phase.NOW
-        if not any(each.person == performer and each.period.covers(signed) for each in patient.representatives):
-            continue
-        of_age = majority(patient.birth, circumstances.site)
-        if of_age is None or of_age.start is None or of_age.end is None:
-            continue
-        if signed.start is not None and of_age.end <= signed.start:
-            return Phase.NOW
-        if circumstances.now < of_age.start:
-            return Phase.NOW
-        best = Phase.OVER
-    return best
