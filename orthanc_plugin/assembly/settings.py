@@ -35,6 +35,9 @@ class Settings:
     audit_folder: Path = Path("audit")
     """Where the audit chains lie (SQLite), and the locks of their slots."""
 
+    spool: Path = Path("spool")
+    """Where originals lie while they are on their way into Orthanc."""
+
     keys: Path = Path("keys.json")
     """The node's keys (tickets, UIDs), made by ``photospine db upgrade`` with mode 0600."""
 

@@ -15,7 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.errors import ConsentError
 from consent.identity.accounts import requester
 from consent.store.engine import glancing
-from consent.types import Requester
+from consent.types import Requester, Right
+from dicom_bridge.errors import BridgeError
+from fhir_mapping.errors import MappingError
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import Node
 
@@ -32,7 +34,7 @@ def failing() -> Iterator[None]:
     """Turn what can go wrong into one line on standard error and exit status 1."""
     try:
         yield
-    except (AssemblyError, ConsentError) as error:
+    except (AssemblyError, ConsentError, BridgeError, MappingError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     except SQLAlchemyError as error:
@@ -60,6 +62,20 @@ def account_of(node: Node, name: str | None) -> Requester:
     if found is None:
         raise AssemblyError(f"there is no active account {name}")
     return found
+
+
+def require(requester: Requester, *, right: Right | None = None, purpose: str | None = None) -> None:
+    """Let an account go on that has the right and holds the purpose.
+
+    Raises
+    ------
+    AssemblyError
+        The text names what it lacks.
+    """
+    if right is not None and right not in requester.rights:
+        raise AssemblyError(f"account {requester.account} lacks the right {right.value!r}")
+    if purpose is not None and purpose not in requester.purposes:
+        raise AssemblyError(f"account {requester.account} does not hold the purpose {purpose}")
 
 
 def os_user() -> str:

@@ -1,0 +1,187 @@
+"""The one client of Orthanc for our own work, behind a Protocol. Every request carries a ticket made for it alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+import httpx
+from pyorthanc import Orthanc  # type: ignore[import-untyped]
+
+from consent.identity.tickets import TicketMint
+from dicom_bridge.errors import BridgeError
+
+_TIMEOUT = 90.0
+"""Seconds: an original may have hundreds of megabytes."""
+
+_ORIGINAL = "original"
+
+
+class ArchiveUnavailable(BridgeError):
+    """Orthanc does not answer, or not as it should. Start it, and look at ``photospine doctor``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of Orthanc's ``/changes``."""
+
+    sequence: int
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A page of changes."""
+
+    changes: tuple[Change, ...]
+    last: int
+    done: bool
+
+
+class Archive(Protocol):
+    """What is asked of the archive."""
+
+    def store(self, job: str, dicom: bytes) -> str:
+        """Store an object and give its Orthanc id; one that is there already stays as it is."""
+
+    def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
+        """Attach the original where there is none, and make sure by reading it back that it is this one."""
+
+    def original(self, job: str, orthanc_id: str) -> bytes | None:
+        """The attached original; None where there is none."""
+
+    def file(self, job: str, orthanc_id: str) -> bytes | None:
+        """The object; None where there is none."""
+
+    def remove(self, job: str, orthanc_id: str) -> None:
+        """Remove an object that nobody ever saw."""
+
+    def changes(self, job: str, since: int, limit: int = 500) -> Changes:
+        """What happened since a sequence number."""
+
+    def instances(self, job: str) -> frozenset[str]:
+        """Orthanc ids of all objects."""
+
+
+class OriginalDiffers(BridgeError):
+    """Another file is attached to the object than it was made from. Nothing is overwritten; a person decides."""
+
+
+class _Tickets(httpx.Auth):
+    """Puts a ticket on each request."""
+
+    requires_request_body = True
+
+    def __init__(self, mint: TicketMint) -> None:
+        self._mint = mint
+        self.job = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        path = request.url.path
+        kind = _kind(request.method, path)
+        request.headers["Authorization"] = self._mint.mint_task(
+            request.method,
+            path,
+            dict(parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True)),
+            job=self.job,
+            kind=kind,
+            body=request.content if request.method in ("POST", "PUT") else None,
+        )
+        yield request
+
+
+def _kind(method: str, path: str) -> str:
+    """The kind of our own work that a request belongs to."""
+    if method == "DELETE":
+        return "remove"
+    if method in ("POST", "PUT") or f"/attachments/{_ORIGINAL}" in path or path.endswith("/attachments"):
+        return "store"
+    return "examine" if path.endswith("/file") else "changes"
+
+
+class OrthancArchive:
+    """The archive behind the wall."""
+
+    def __init__(self, address: str, mint: TicketMint) -> None:
+        self._tickets = _Tickets(mint)
+        self._client = Orthanc(
+            address.rstrip("/"), return_raw_response=True, auth=self._tickets, timeout=_TIMEOUT, trust_env=False
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def store(self, job: str, dicom: bytes) -> str:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.post_instances(content=dicom))
+        if answer.status_code != httpx.codes.OK:
+            raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
+        identity = answer.json().get("ID")
+        if not isinstance(identity, str):
+            raise ArchiveUnavailable("Orthanc did not say where it stored an object")
+        return identity
+
+    def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
+        if answer.status_code not in (httpx.codes.OK, httpx.codes.CONFLICT):
+            raise ArchiveUnavailable(f"Orthanc did not attach an original (status {answer.status_code})")
+        kept = self.original(job, orthanc_id)
+        if kept is None or hashlib.sha256(kept).digest() != hashlib.sha256(data).digest():
+            raise OriginalDiffers(f"another original is attached to {orthanc_id}")
+
+    def original(self, job: str, orthanc_id: str) -> bytes | None:
+        self._tickets.job = job
+        return self._bytes(
+            self._ask(lambda: self._client.get_instances_id_attachments_name_data(orthanc_id, _ORIGINAL))
+        )
+
+    def file(self, job: str, orthanc_id: str) -> bytes | None:
+        self._tickets.job = job
+        return self._bytes(self._ask(lambda: self._client.get_instances_id_file(orthanc_id)))
+
+    def remove(self, job: str, orthanc_id: str) -> None:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.delete_instances_id(orthanc_id))
+        if answer.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+            raise ArchiveUnavailable(f"Orthanc did not remove an object (status {answer.status_code})")
+
+    def changes(self, job: str, since: int, limit: int = 500) -> Changes:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.get_changes(params={"since": str(since), "limit": str(limit)}))
+        if answer.status_code != httpx.codes.OK:
+            raise ArchiveUnavailable(f"Orthanc did not tell its changes (status {answer.status_code})")
+        value = answer.json()
+        return Changes(
+            tuple(Change(each["Seq"], each["ChangeType"], each["ID"]) for each in value["Changes"]),
+            int(value["Last"]),
+            bool(value["Done"]),
+        )
+
+    def instances(self, job: str) -> frozenset[str]:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.get_instances())
+        if answer.status_code != httpx.codes.OK:
+            raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
+        return frozenset(str(each) for each in answer.json())
+
+    def _ask(self, call: Callable[[], object]) -> httpx.Response:
+        try:
+            answer = call()
+        except httpx.HTTPError as error:
+            raise ArchiveUnavailable(f"Orthanc does not answer ({type(error).__name__})") from None
+        assert isinstance(answer, httpx.Response)
+        return answer
+
+    @staticmethod
+    def _bytes(answer: httpx.Response) -> bytes | None:
+        if answer.status_code in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
+            return None
+        if answer.status_code != httpx.codes.OK:
+            raise ArchiveUnavailable(f"Orthanc did not give an object (status {answer.status_code})")
+        return answer.content

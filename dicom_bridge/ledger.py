@@ -1,0 +1,162 @@
+"""The ledger of photos on their way: one row for each, whose state only rises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from consent.store.clock import micros, now
+from dicom_bridge.errors import BridgeError
+from dicom_bridge.tables import ledger, ledger_batch
+
+
+class State(StrEnum):
+    """How far a photo has come."""
+
+    INTENT = "intent"
+    """Announced; the file lies in the spool, and the object may be in Orthanc already."""
+
+    STORED = "stored"
+    """The object is in Orthanc."""
+
+    ATTACHED = "attached"
+    """The original is attached to it, and its hash was read back."""
+
+    DONE = "done"
+    """The record, the index and the photo's row are committed."""
+
+
+_ORDER = tuple(State)
+
+
+class LedgerRefused(BridgeError):
+    """A row would go back, or is missing. The caller has lost track of its photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo on its way."""
+
+    sop_uid: str
+    sha256: str
+    patient: str
+    study_uid: str
+    series_uid: str
+    state: State
+    orthanc_id: str
+    batch: str
+    instance_number: int
+
+
+def announce(connection: Connection, batch: str, plan: str, intent: str, entries: Iterable[Entry]) -> None:
+    """Write a batch with its photos, all in state ``intent``."""
+    moment = micros(now(connection))
+    connection.execute(insert(ledger_batch).values(batch=batch, plan=plan, intent=intent, created=moment))
+    for entry in entries:
+        connection.execute(
+            insert(ledger).values(
+                sop_uid=entry.sop_uid,
+                sha256=entry.sha256,
+                patient=entry.patient,
+                study_uid=entry.study_uid,
+                series_uid=entry.series_uid,
+                state=State.INTENT.value,
+                orthanc_id=entry.orthanc_id,
+                batch=batch,
+                instance_number=entry.instance_number,
+                updated=moment,
+            )
+        )
+
+
+def rise(connection: Connection, sop_uid: str, state: State) -> None:
+    """Let a photo rise to a state; one that is there or beyond stays where it is.
+
+    Raises
+    ------
+    LedgerRefused
+        There is no such row.
+    """
+    row = connection.execute(select(ledger.c.state).where(ledger.c.sop_uid == sop_uid)).scalar_one_or_none()
+    if row is None:
+        raise LedgerRefused(f"the ledger has no photo {sop_uid}")
+    if _ORDER.index(State(row)) < _ORDER.index(state):
+        connection.execute(
+            update(ledger).where(ledger.c.sop_uid == sop_uid).values(state=state.value, updated=micros(now(connection)))
+        )
+
+
+def entry(connection: Connection, sop_uid: str) -> Entry | None:
+    """The row of a photo."""
+    row = connection.execute(select(ledger).where(ledger.c.sop_uid == sop_uid)).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def by_file(connection: Connection, sha256: str) -> list[Entry]:
+    """All photos made from a file, whoever it was sent for."""
+    return [_entry(row) for row in connection.execute(select(ledger).where(ledger.c.sha256 == sha256))]
+
+
+def by_orthanc_id(connection: Connection, orthanc_id: str) -> Entry | None:
+    """The row of an object in Orthanc."""
+    row = connection.execute(select(ledger).where(ledger.c.orthanc_id == orthanc_id)).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def of_batch(connection: Connection, batch: str) -> list[Entry]:
+    """The photos of a batch, in the order of their instance numbers."""
+    rows = connection.execute(
+        select(ledger).where(ledger.c.batch == batch).order_by(ledger.c.instance_number, ledger.c.sop_uid)
+    )
+    return [_entry(row) for row in rows]
+
+
+def plan_of(connection: Connection, batch: str) -> tuple[str, str] | None:
+    """A batch's plan, and the id of the audit record that announced it; None where there is none (any more)."""
+    row = connection.execute(
+        select(ledger_batch.c.plan, ledger_batch.c.intent).where(ledger_batch.c.batch == batch)
+    ).one_or_none()
+    return None if row is None else (row.plan, row.intent)
+
+
+def open_batches(connection: Connection, before: datetime) -> list[str]:
+    """Batches announced before an instant and not committed yet."""
+    rows = connection.execute(
+        select(ledger_batch.c.batch)
+        .join(ledger, ledger.c.batch == ledger_batch.c.batch)
+        .where(ledger.c.state != State.DONE.value, ledger_batch.c.created < micros(before))
+        .distinct()
+    )
+    return sorted(rows.scalars())
+
+
+def forget(connection: Connection, batch: str) -> None:
+    """Take a batch back: its photos were never seen by anybody."""
+    connection.execute(delete(ledger).where(ledger.c.batch == batch, ledger.c.state != State.DONE.value))
+    connection.execute(delete(ledger_batch).where(ledger_batch.c.batch == batch))
+
+
+def next_instance_number(connection: Connection, series_uid: str) -> int:
+    """One more than the highest instance number of a series."""
+    highest = connection.execute(
+        select(func.max(ledger.c.instance_number)).where(ledger.c.series_uid == series_uid)
+    ).scalar_one_or_none()
+    return (highest or 0) + 1
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    return Entry(
+        sop_uid=row.sop_uid,
+        sha256=row.sha256,
+        patient=row.patient,
+        study_uid=row.study_uid,
+        series_uid=row.series_uid,
+        state=State(row.state),
+        orthanc_id=row.orthanc_id,
+        batch=row.batch,
+        instance_number=row.instance_number,
+    )

@@ -1,0 +1,450 @@
+"""From files to photos: every arrow is a step that can be taken again, by any process.
+
+    read -> spool -> announce -> store -> attach -> commit -> clear
+
+Before the announcement nothing is kept. After it, recovery goes forward: the spool holds the originals, the ledger the
+plan, and each step finds out what was done already. A photo is visible from the commit on, and not before; the commit
+is one SQL transaction of the record, the index, the photo's row and the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from consent.audit.chain import Chain, outcome
+from consent.audit.record import AuditRecord, Kind
+from consent.site import Site
+from consent.store import clock, jobs
+from consent.store.engine import glancing, reading, transaction
+from consent.types import Laterality
+from dicom_bridge import ledger
+from dicom_bridge.archive import Archive
+from dicom_bridge.errors import BridgeError, FileRefused
+from dicom_bridge.intake import IncomingPhoto, Limits, read_photo
+from dicom_bridge.ledger import Entry, State
+from dicom_bridge.linking import Linker
+from dicom_bridge.objects import uids
+from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
+from dicom_bridge.objects.photo import WrappedPhoto, wrap
+from dicom_bridge.objects.read import read_object
+from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.plan import Plan
+from dicom_bridge.query.orthanc_ids import orthanc_ids
+from dicom_bridge.spool import Spool
+from fhir_mapping import dates
+from fhir_mapping.resources.people import PatientFacts, VisitFacts
+from fhir_mapping.store.record import RecordStore
+
+RECOVER = "recover"
+"""Kind of the job that goes on with a batch; its key is the batch."""
+
+
+class Arrow(StrEnum):
+    """The places between two steps, where a process may die."""
+
+    SPOOLED = "spooled"
+    ANNOUNCED = "announced"
+    STORED = "stored"
+    ATTACHED = "attached"
+    COMMITTED = "committed"
+    CLEARED = "cleared"
+
+
+class PhotoKnown(BridgeError):
+    """The file is a photo of this patient already, of another visit or view. It is linked anew, not sent again."""
+
+
+class Outcome(StrEnum):
+    """What became of a file."""
+
+    ADDED = "added"
+    KNOWN = "known"
+    """It was this photo before; nothing changed."""
+
+    UNLINKED = "unlinked"
+    """The file is known as another patient's photo: kept unseen, and a person decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one file."""
+
+    outcome: Outcome
+    sop_uid: str
+    document: str | None
+    """Id of its DocumentReference; None where it is not linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    photo: IncomingPhoto
+    entry: Entry
+
+
+class Pipeline:
+    """Takes files in. One for each process."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        chain: Chain,
+        archive: Archive,
+        spool: Spool,
+        store: RecordStore,
+        *,
+        site: Site,
+        site_key: bytes,
+        public_url: str,
+        door: str,
+        limits: Limits,
+        at: Callable[[Arrow], None] = lambda _: None,
+        ids: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """Put a pipeline together.
+
+        Parameters
+        ----------
+        site_key
+            Key that the UIDs of photos are made with.
+        public_url
+            How browsers reach ``serve``; DocumentReferences point there.
+        at
+            Called at each arrow.
+        """
+        self._engine, self._chain, self._archive, self._spool = engine, chain, archive, spool
+        self._site, self._key, self._door, self._limits = site, site_key, door, limits
+        self._at, self._ids = at, ids
+        self._linker = Linker(store, site, public_url)
+
+    # --- taking in --------------------------------------------------------------------------------------------------
+
+    def take(self, files: Sequence[bytes], plan: Plan) -> list[Taken]:
+        """Take files in as photos of one visit and view, with the record that comes with them: all, or none.
+
+        Raises
+        ------
+        FileRefused, PhotoKnown, UnknownCode
+            Nothing was kept.
+        fhir_mapping.errors.MappingError
+            The record cannot be written so. Nothing was kept.
+        ArchiveUnavailable, AuditUnavailable
+            The batch is announced or not; where it is, the worker goes on with it.
+        """
+        photos = [read_photo(data, self._limits, self._site.zone) for data in files]
+        study, series = self._series(plan)
+        with glancing(self._engine) as connection:
+            known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
+        fresh: dict[str, IncomingPhoto] = {}
+        taken: dict[str, Taken] = {}
+        strangers: dict[str, IncomingPhoto] = {}
+        for photo in photos:
+            uid = uids.sop_instance_uid(self._key, plan.patient, photo.sha256)
+            mine = next((entry for entry in known[photo.sha256] if entry.sop_uid == uid), None)
+            if mine is not None:
+                self._require_same_place(mine, study, series)
+                self._resume(mine)
+                taken[photo.sha256] = self._result(mine)
+            elif known[photo.sha256]:
+                strangers[photo.sha256] = photo
+            else:
+                fresh[photo.sha256] = photo
+        for group, linked in ((fresh, True), (strangers, False)):
+            if group:
+                done = self._take_new(list(group.values()), _with_link(plan, linked), study, series)
+                taken |= dict(zip(group, done, strict=True))
+        return [taken[photo.sha256] for photo in photos]
+
+    def _series(self, plan: Plan) -> tuple[str, str]:
+        study = uids.study_instance_uid(self._key, plan.visit)
+        series = uids.series_instance_uid(
+            self._key,
+            plan.visit,
+            region=plan.region,
+            laterality=plan.laterality,
+            view=plan.view,
+            expression=plan.expression,
+        )
+        return study, series
+
+    def _require_same_place(self, entry: Entry, study: str, series: str) -> None:
+        if (entry.study_uid, entry.series_uid) != (study, series):
+            raise PhotoKnown(
+                f"this file is photo {entry.sop_uid} of this patient already, of another visit or view; "
+                "a photo's place is corrected by linking it anew, not by sending it again"
+            )
+
+    def _result(self, entry: Entry) -> Taken:
+        with glancing(self._engine) as connection:
+            found = ledger.plan_of(connection, entry.batch)
+        linked = found is None or Plan.loads(found[0]).linked
+        if not linked:
+            return Taken(Outcome.UNLINKED, entry.sop_uid, None)
+        return Taken(Outcome.KNOWN, entry.sop_uid, document_id(entry.sop_uid))
+
+    def _resume(self, entry: Entry) -> None:
+        """A photo that somebody began and did not finish is finished now."""
+        if entry.state is not State.DONE:
+            self.recover(entry.batch)
+
+    def _take_new(self, photos: list[IncomingPhoto], plan: Plan, study: str, series: str) -> list[Taken]:
+        batch = self._ids()
+        with reading(self._engine) as connection:
+            patient, visit = self._linker.read(connection, plan)
+            first = ledger.next_instance_number(connection, series)
+        items = [
+            self._item(photo, plan, batch, study, series, first + place, patient) for place, photo in enumerate(photos)
+        ]
+        wrapped = [self._wrap(item, plan, patient, visit) for item in items]
+        self._rehearse(items, wrapped, plan)
+        self._archive.changes(batch, 0, 1)  # an archive that does not answer is found out before anything is kept
+        for item in items:
+            self._spool.keep(item.photo.sha256, item.photo.data)
+        self._at(Arrow.SPOOLED)
+        (intent,) = self._chain.append([self._intent(items, plan)])
+        with transaction(self._engine) as connection:
+            ledger.announce(connection, batch, plan.dumps(), intent, [item.entry for item in items])
+            jobs.put(connection, RECOVER, batch, not_before=_later(clock.now(connection)))
+        self._at(Arrow.ANNOUNCED)
+        for item, object_ in zip(items, wrapped, strict=True):
+            self._deliver(item, object_.file(), batch)
+        self._commit(items, [object_.attributes for object_ in wrapped], plan, intent)
+        if not plan.linked:
+            return [Taken(Outcome.UNLINKED, item.entry.sop_uid, None) for item in items]
+        return [Taken(Outcome.ADDED, item.entry.sop_uid, document_id(item.entry.sop_uid)) for item in items]
+
+    def _item(
+        self,
+        photo: IncomingPhoto,
+        plan: Plan,
+        batch: str,
+        study: str,
+        series: str,
+        number: int,
+        patient: PatientFacts,
+    ) -> _Item:
+        uid = uids.sop_instance_uid(self._key, plan.patient, photo.sha256)
+        entry = Entry(
+            sop_uid=uid,
+            sha256=photo.sha256,
+            patient=plan.patient,
+            study_uid=study,
+            series_uid=series,
+            state=State.INTENT,
+            orthanc_id=orthanc_ids(patient.id, study, series, uid).instance,
+            batch=batch,
+            instance_number=number,
+        )
+        return _Item(photo, entry)
+
+    def _wrap(self, item: _Item, plan: Plan, patient: PatientFacts, visit: VisitFacts) -> WrappedPhoto:
+        taken = item.photo.camera.taken_local
+        if plan.taken is not None:
+            start = dates.span(plan.taken, self._site.zone).start
+            taken = None if start is None else start.astimezone(self._site.zone)
+        return wrap(
+            item.photo,
+            patient=PatientModule(patient.id, patient.issuer, patient.name, patient.birth_date, patient.sex),
+            visit=VisitModule(
+                study_instance_uid=item.entry.study_uid,
+                started=visit.started,
+                accession_number=visit.accession_number,
+                admission_id=visit.admission_id,
+            ),
+            description=PhotoDescription(
+                sop_instance_uid=item.entry.sop_uid,
+                series_instance_uid=item.entry.series_uid,
+                region=find_region(plan.region),
+                laterality=Laterality(plan.laterality),
+                view=find_view(plan.view),
+                expression=None if plan.expression is None else find_expression(plan.expression),
+                session=plan.session,
+                taken=taken,
+                instance_number=item.entry.instance_number,
+            ),
+        )
+
+    def _intent(self, items: Sequence[_Item], plan: Plan) -> AuditRecord:
+        digests = sorted(item.entry.sha256 for item in items)
+        return AuditRecord(
+            kind=Kind.INTENT,
+            door=self._door,
+            route="ingest",
+            account=plan.account,
+            os_user=plan.os_user,
+            patient=plan.patient,
+            subject=f"Encounter/{plan.visit}",
+            digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+            details={"originals": digests, "photos": sorted(item.entry.sop_uid for item in items)},
+        )
+
+    def _rehearse(self, items: Sequence[_Item], wrapped: Sequence[WrappedPhoto], plan: Plan) -> None:
+        """Write the record and take it back: what the commit would refuse is refused before anything is kept."""
+
+        class _Rehearsed(Exception):
+            pass
+
+        try:
+            with transaction(self._engine) as connection:
+                self._write(connection, items, [each.attributes for each in wrapped], plan)
+                raise _Rehearsed
+        except _Rehearsed:
+            return
+
+    # --- the steps after the announcement ---------------------------------------------------------------------------
+
+    def _deliver(self, item: _Item, file: bytes, batch: str) -> None:
+        """Object and original into Orthanc; each step finds out what is there already."""
+        entry = item.entry
+        stored = self._archive.store(batch, file)
+        if stored != entry.orthanc_id:
+            raise FileRefused("object", "Orthanc stored it under another id than its UIDs give")
+        self._rise(entry, State.STORED)
+        self._at(Arrow.STORED)
+        self._archive.attach_original(batch, stored, item.photo.data)
+        self._rise(entry, State.ATTACHED)
+        self._at(Arrow.ATTACHED)
+
+    def _rise(self, entry: Entry, state: State) -> None:
+        with transaction(self._engine) as connection:
+            ledger.rise(connection, entry.sop_uid, state)
+
+    def _commit(
+        self,
+        items: Sequence[_Item],
+        attributes: Sequence[dict[str, Any]],
+        plan: Plan,
+        intent: str,
+    ) -> None:
+        with transaction(self._engine) as connection:
+            open_ = [
+                place
+                for place, item in enumerate(items)
+                if (row := ledger.entry(connection, item.entry.sop_uid)) is not None and row.state is not State.DONE
+            ]
+            if open_:
+                self._write(connection, [items[n] for n in open_], [attributes[n] for n in open_], plan)
+                for place in open_:
+                    ledger.rise(connection, items[place].entry.sop_uid, State.DONE)
+        self._at(Arrow.COMMITTED)
+        if open_:
+            announced = self._intent(items, plan)
+            self._chain.append([outcome(announced, intent, "done")])
+        for item in items:
+            self._spool.drop(item.entry.sha256)
+        self._at(Arrow.CLEARED)
+
+    def _write(
+        self,
+        connection: Connection,
+        items: Sequence[_Item],
+        attributes: Sequence[dict[str, Any]],
+        plan: Plan,
+    ) -> None:
+        """The record, the index and the photos' rows, on one connection."""
+        if not plan.linked:
+            for item, values in zip(items, attributes, strict=True):
+                self._linker.keep_unlinked(connection, item.entry, values)
+            return
+        link = self._linker.begin(connection, plan)
+        for item, values in zip(items, attributes, strict=True):
+            self._linker.link(connection, plan, link, item.entry, self._taken_text(item, plan), values)
+
+    def _taken_text(self, item: _Item, plan: Plan) -> str | None:
+        """When it was taken, as FHIR writes it, in the precision that is known."""
+        if plan.taken is not None:
+            return plan.taken
+        camera = item.photo.camera
+        if camera.taken_local is None or camera.taken is None:
+            return None
+        start, end = camera.taken.start, camera.taken.end
+        assert start is not None
+        assert end is not None
+        exact = (end - start).total_seconds() >= 1
+        return camera.taken_local.isoformat(timespec="seconds" if exact else "milliseconds")
+
+    # --- recovery ---------------------------------------------------------------------------------------------------
+
+    def recover(self, batch: str) -> None:
+        """Go on with a batch that a process left behind.
+
+        Raises
+        ------
+        SpoolRefused
+            An original is gone before Orthanc had it: the batch cannot go on, and its objects are removed.
+        """
+        with glancing(self._engine) as connection:
+            found = ledger.plan_of(connection, batch)
+            entries = ledger.of_batch(connection, batch)
+        if found is None or all(entry.state is State.DONE for entry in entries):
+            for entry in entries:
+                self._spool.drop(entry.sha256)
+            return
+        plan, intent = Plan.loads(found[0]), found[1]
+        with reading(self._engine) as connection:
+            patient, visit = self._linker.read(connection, plan)
+        items, attributes = [], []
+        for entry in entries:
+            photo = read_photo(self._original(entry, batch), self._limits, self._site.zone)
+            item = _Item(photo, entry)
+            items.append(item)
+            stored = self._archive.file(batch, entry.orthanc_id) if entry.state is not State.INTENT else None
+            if stored is None:
+                wrapped = self._wrap(item, plan, patient, visit)
+                file, values = wrapped.file(), wrapped.attributes
+            else:
+                file, values = stored, read_object(stored).attributes
+            if entry.state is not State.DONE:
+                self._deliver(item, file, batch)
+            attributes.append(values)
+        self._commit(items, attributes, plan, intent)
+
+    def abandon(self, batch: str) -> None:
+        """Take a batch back that cannot go on: its originals are gone. Nobody ever saw its photos."""
+        with glancing(self._engine) as connection:
+            found = ledger.plan_of(connection, batch)
+            entries = ledger.of_batch(connection, batch)
+        if found is None:
+            return
+        for entry in entries:
+            if entry.state is not State.DONE:
+                self._archive.remove(batch, entry.orthanc_id)
+                self._spool.drop(entry.sha256)
+        with transaction(self._engine) as connection:
+            ledger.forget(connection, batch)
+        plan, intent = Plan.loads(found[0]), found[1]
+        announced = AuditRecord(kind=Kind.INTENT, door=self._door, route="ingest", account=plan.account)
+        self._chain.append([outcome(announced, intent, "failed")])
+
+    def _original(self, entry: Entry, batch: str) -> bytes:
+        """From Orthanc where it is attached, else from the spool."""
+        if entry.state in (State.ATTACHED, State.DONE):
+            attached = self._archive.original(batch, entry.orthanc_id)
+            if attached is not None and hashlib.sha256(attached).hexdigest() == entry.sha256:
+                return attached
+        return self._spool.read(entry.sha256)
+
+
+def document_id(sop_uid: str) -> str:
+    """The id of a photo's DocumentReference: the UUID in its UID."""
+    return str(uuid.UUID(int=int(sop_uid.removeprefix("2.25."))))
+
+
+def _with_link(plan: Plan, linked: bool) -> Plan:
+    return plan if linked else Plan(**{**_values(plan), "linked": False, "record": None})
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in Plan.__slots__}
+
+
+def _later(moment: datetime) -> datetime:
+    """When a worker may go on with a batch whose own process should have finished by then."""
+    return moment + timedelta(seconds=30)

@@ -1,0 +1,145 @@
+"""``photospine ingest``: files become photos of a visit, with the record that comes with them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from consent.store.engine import reading
+from consent.types import Laterality, Right
+from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.pipeline import Outcome, Taken
+from dicom_bridge.plan import Plan
+from fhir_mapping import dates
+from fhir_mapping.errors import MappingError
+from fhir_mapping.store.record import RecordStore
+from orthanc_plugin.assembly.commands._common import (
+    AsOption,
+    JsonOption,
+    SettingsOption,
+    account_of,
+    failing,
+    os_user,
+    require,
+)
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
+from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.settings import load
+
+_SAID = {
+    Outcome.ADDED: "added",
+    Outcome.KNOWN: "known already",
+    Outcome.UNLINKED: "kept unseen: the file is known as another patient's photo, and a task asks a person",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(ingest)
+
+
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="JPEG files of one view.", show_default=False)],
+    patient: Annotated[str, typer.Option(help="Patient: FHIR id, system|value, or a value that is unique.")],
+    visit: Annotated[str, typer.Option(help="Encounter, named likewise.")],
+    region: Annotated[str, typer.Option(help="Region of the body: a name (face) or system|code.")],
+    laterality: Annotated[Laterality, typer.Option(help="Side: R, L or B (both).")],
+    view: Annotated[str, typer.Option(help="View: a name (frontal) or system|code.")],
+    session: Annotated[int | None, typer.Option(min=1, help="Number of the session within its course.")] = None,
+    expression: Annotated[str | None, typer.Option(help="Expression: a name (smile) or system|code.")] = None,
+    procedure: Annotated[str | None, typer.Option(help="Procedure, or the fullUrl of one in --record.")] = None,
+    clinician: Annotated[str | None, typer.Option(help="Practitioner who is the photo's author.")] = None,
+    photographer: Annotated[str | None, typer.Option(help="Practitioner who took it.")] = None,
+    taken: Annotated[str | None, typer.Option(help="When it was taken, as FHIR writes it; else EXIF says.")] = None,
+    record: Annotated[Path | None, typer.Option(help="FHIR transaction Bundle to be written with the photos.")] = None,
+    account: AsOption = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Take photographs in: all of the files, with their record, or none."""
+    with failing(), open_node(load(settings)) as node:
+        who = account_of(node, account)
+        require(who, right=Right.CAPTURE)
+        with reading(node.engine) as connection:
+            find = _finder(connection, record_store(node))
+            body = None if record is None else _text(record)
+            plan = Plan(
+                account=who.account,
+                os_user=os_user(),
+                patient=find("--patient", "Patient", patient),
+                visit=find("--visit", "Encounter", visit),
+                region=find_region(region).code,
+                laterality=laterality.value,
+                view=find_view(view).code,
+                expression=None if expression is None else find_expression(expression).code,
+                session=session,
+                procedure=_procedure(find, procedure, body),
+                clinician=_person(find, "--clinician", clinician),
+                photographer=_person(find, "--photographer", photographer),
+                taken=_taken(node, taken),
+                record=body,
+            )
+        results = _take(node, files, plan)
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in results]))
+        return
+    for file, result in zip(files, results, strict=True):
+        typer.echo(f"{file.name}: {_SAID[result.outcome]}, photo {result.sop_uid}")
+
+
+def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
+    data = []
+    limit = node.settings.max_file_megabytes * 2**20
+    for file in files:
+        try:
+            if file.stat().st_size > limit:
+                raise AssemblyError(f"{file.name}: larger than {limit} bytes (setting max_file_megabytes)")
+            data.append(file.read_bytes())
+        except OSError as error:
+            raise AssemblyError(f"{file.name}: {error.strerror}") from None
+    with open_archive(node) as archive:
+        return pipeline(node, archive).take(data, plan)
+
+
+def _finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:
+    def find(option: str, kind: str, name: str) -> str:
+        try:
+            return store.find(connection, kind, name)
+        except MappingError as error:
+            raise AssemblyError(f"{option}: {error}") from None
+
+    return find
+
+
+def _person(find: Callable[[str, str, str], str], option: str, name: str | None) -> str | None:
+    return None if name is None else f"Practitioner/{find(option, 'Practitioner', name)}"
+
+
+def _procedure(find: Callable[[str, str, str], str], name: str | None, record: str | None) -> str | None:
+    if name is None or (record is not None and json.dumps(name) in record):
+        return name
+    return find("--procedure", "Procedure", name)
+
+
+def _taken(node: Node, text: str | None) -> str | None:
+    if text is not None:
+        try:
+            dates.span(text, node.site.zone)
+        except ValueError as error:
+            raise AssemblyError(f"--taken: {error}") from None
+    return text
+
+
+def _text(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AssemblyError(f"--record: {file.name} cannot be read ({type(error).__name__})") from None

@@ -1,0 +1,130 @@
+"""``make demo`` and ``make stop``: a small clinic on this machine, under ``.run/demo``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+from orthanc_plugin.assembly import processes, upgrade
+from orthanc_plugin.assembly.archive_process import ArchiveProcess
+from orthanc_plugin.assembly.demo.load import ACCOUNTS, load
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.open import open_node
+from orthanc_plugin.assembly.settings import FILE_NAME, Settings
+from orthanc_plugin.assembly.settings import load as load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+RUN = ROOT / ".run"
+FOLDER = RUN / "demo"
+ORTHANC_PORT = 8042
+SERVE_PORT = 8080
+_PATIENCE = 20.0
+
+_SETTINGS = """\
+# The demo clinic. Everything of it lies in this folder.
+node = "demo"
+orthanc = "http://127.0.0.1:{orthanc}"
+port = {serve}
+public_url = "http://127.0.0.1:{serve}"
+assets = "{assets}"
+{ohif}
+[site]
+organization = "clinic"
+time_zone = "Europe/Athens"
+channels = ["instagram"]
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """``up`` or ``stop``; 1 where something is wrong, with the reason on standard error."""
+    try:
+        if arguments == ["up"]:
+            up(FOLDER, ORTHANC_PORT, SERVE_PORT)
+        elif arguments == ["stop"]:
+            stop(FOLDER)
+        else:
+            _say("usage: python -m orthanc_plugin.assembly.demo up|stop")
+            return 2
+    except AssemblyError as error:
+        _say(f"demo: {error}")
+        return 1
+    return 0
+
+
+def up(folder: Path, orthanc_port: int, serve_port: int) -> Settings:
+    """Start the clinic, or find it started; load what is not there yet; prove that the wall stands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE_NAME
+    assets = RUN / "assets"
+    ohif = f'ohif = "{assets / "ohif"}"' if (assets / "ohif" / "index.html").is_file() else ""
+    if not file.exists():
+        file.write_text(
+            _SETTINGS.format(orthanc=orthanc_port, serve=serve_port, assets=assets, ohif=ohif), encoding="utf-8"
+        )
+    settings = load_settings(file, {})
+    upgrade.upgrade(settings, os_user="demo")
+    archive = ArchiveProcess(settings, folder / "orthanc", orthanc_port)
+    standing = archive.start()
+    _say(f"Orthanc stands behind the wall: {len(standing.rows)} routes, everything else is refused")
+    try:
+        _processes(settings, folder)
+        with open_node(settings, "demo") as node:
+            load(node, RUN / "portrait.png", lambda text: _say(f"loading the clinic: {text}"))
+    except BaseException:
+        stop(folder)
+        raise
+    _tell(settings)
+    return settings
+
+
+def stop(folder: Path) -> None:
+    """End what :func:`up` started."""
+    for name in ("serve", "worker"):
+        processes.stop(name, folder)
+    if (folder / FILE_NAME).exists():
+        ArchiveProcess(load_settings(folder / FILE_NAME, {}), folder / "orthanc", ORTHANC_PORT).stop()
+
+
+def _processes(settings: Settings, folder: Path) -> None:
+    program = shutil.which("photospine", path=str(Path(sys.executable).parent)) or "photospine"
+    environment = {**os.environ, "PHOTOSPINE_SETTINGS": str(settings.folder / FILE_NAME)}
+    for name in ("worker", "serve"):
+        processes.start(name, [program, name], folder, environment)
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with urlopen(f"http://127.0.0.1:{settings.port}/healthz", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if processes.pid_of("serve", folder) is None or time.monotonic() > until:
+            raise AssemblyError(f"serve did not start; see {folder / 'serve.log'}")
+        time.sleep(0.1)
+
+
+def _tell(settings: Settings) -> None:
+    _say("")
+    _say(f"  workspace   {settings.public_url}/")
+    _say(f"  FHIR        {settings.public_url}/fhir")
+    _say(f"  DICOMweb    {settings.orthanc}/dicom-web")
+    if settings.ohif is not None:
+        _say(f"  OHIF        {settings.public_url}/ohif/")
+    _say("")
+    _say(f"  accounts    {', '.join(account.name for account in ACCOUNTS)} (password: NAME-demo)")
+    _say(f"  settings    export PHOTOSPINE_SETTINGS={settings.folder / FILE_NAME}")
+    _say("")
+    _say("make stop ends it.")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

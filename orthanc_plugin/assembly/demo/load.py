@@ -1,0 +1,180 @@
+"""Loading the demo clinic, as an import would: accounts, the record, the photos, what was signed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from consent.audit.record import AuditRecord, Kind
+from consent.identity import accounts
+from consent.store.engine import reading, transaction
+from consent.store.tables import photo
+from consent.types import Right
+from dicom_bridge.objects import uids
+from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.pipeline import Pipeline
+from dicom_bridge.plan import Plan
+from fhir_mapping.tables import fhir_resource
+from orthanc_plugin.assembly.demo import clinic, pictures
+from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
+from orthanc_plugin.assembly.open import Node
+
+SOURCE = "urn:photospine:demo"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """An account of the demo; its password is its name and ``-demo``."""
+
+    name: str
+    purposes: tuple[str, ...] = ()
+    rights: tuple[Right, ...] = ()
+    reference: str | None = None
+    confined_to: str | None = None
+
+    @property
+    def password(self) -> str:
+        """Known to everybody: the demo alone has such passwords."""
+        return f"{self.name}-demo"
+
+
+ACCOUNTS = (
+    DemoAccount(
+        "clinician",
+        ("TREAT", "BTG"),
+        (Right.CAPTURE, Right.LINK, Right.CONSENT, Right.RECORD),
+        "Practitioner/demo-clinician",
+    ),
+    DemoAccount("doctor", ("TREAT", "PORTFOLIO", "WEB", "SOCIAL"), (Right.RECORD,), "Practitioner/demo-doctor"),
+    DemoAccount("marketing", ("PORTFOLIO", "WEB", "SOCIAL"), (), "Practitioner/demo-marketing"),
+    DemoAccount("anna", ("PATRQT",), (), "Patient/demo-anna", "demo-anna"),
+    DemoAccount("compliance", ("HCOMPL", "PATSFTY"), (Right.RECONCILE,)),
+    DemoAccount("integrator", ("TREAT",), (Right.STORE, Right.RECORD)),
+    DemoAccount("admin", (), (Right.ADMIN,)),
+)
+
+
+def load(node: Node, portrait: Path, said: Callable[[str], None]) -> None:
+    """Load what is not there yet. ``portrait`` is the public-domain portrait that the faces are made from."""
+    _accounts(node)
+    _record(node)
+    with open_archive(node) as archive:
+        for number, (shot, data) in enumerate(_missing(node, portrait), start=1):
+            _take(pipeline(node, archive), shot, data)
+            if number % 8 == 0:
+                said(f"{number} photos")
+    _consents(node)
+
+
+def _accounts(node: Node) -> None:
+    with transaction(node.engine) as connection:
+        for account in ACCOUNTS:
+            if accounts.find(connection, account.name) is None:
+                accounts.create(
+                    connection,
+                    account.name,
+                    password=account.password,
+                    purposes=account.purposes,
+                    rights=account.rights,
+                    reference=account.reference,
+                    confined_to=account.confined_to,
+                )
+
+
+def _record(node: Node) -> None:
+    store = record_store(node)
+    for bundle in (clinic.foundation(), *clinic.visits()):
+        with reading(node.engine) as connection:
+            missing = [
+                entry
+                for entry in bundle["entry"]
+                if not _has(connection, entry["resource"]["resourceType"], entry["resource"]["id"])
+            ]
+        if missing:
+            intent = AuditRecord(Kind.INTENT, node.role, "demo", details={"resources": len(missing)})
+            with node.chain.written(intent), transaction(node.engine) as connection:
+                store.transaction(connection, {**bundle, "entry": missing}, source=SOURCE)
+
+
+def _missing(node: Node, portrait: Path) -> Iterator[tuple[clinic.Shot, bytes]]:
+    """The photos that are not there yet: one for each view of a visit. Making one costs more than finding out."""
+    with reading(node.engine) as connection:
+        have = set(connection.execute(select(photo.c.series_uid)).scalars())
+    for shot in clinic.shots():
+        series = uids.series_instance_uid(
+            node.keys.uid,
+            shot.visit,
+            region=find_region(shot.region).code,
+            laterality=shot.laterality,
+            view=find_view(shot.view).code,
+            expression=None if shot.expression is None else find_expression(shot.expression).code,
+        )
+        if series not in have:
+            yield shot, _picture(shot, portrait)
+
+
+def _picture(shot: clinic.Shot, portrait: Path) -> bytes:
+    light = 0.97 + 0.015 * (shot.session % 5)
+    turn = (shot.session % 3 - 1) * 0.6
+    if shot.marks == "face":
+        made = pictures.face(portrait, severity=shot.severity, seed=shot.seed, light=light, turn=turn)
+    else:
+        made = pictures.skin(
+            tone=shot.tone, marks=shot.marks, severity=shot.severity, seed=shot.seed, light=light, turn=turn
+        )
+    return pictures.jpeg(made, taken=shot.taken, orientation=6 if shot.session % 4 == 2 else 1)
+
+
+def _take(way: Pipeline, shot: clinic.Shot, data: bytes) -> None:
+    way.take(
+        [data],
+        Plan(
+            account="clinician",
+            os_user="demo",
+            patient=shot.patient,
+            visit=shot.visit,
+            region=find_region(shot.region).code,
+            laterality=shot.laterality,
+            view=find_view(shot.view).code,
+            expression=None if shot.expression is None else find_expression(shot.expression).code,
+            session=shot.session,
+            procedure=shot.procedure,
+            clinician="Practitioner/demo-clinician",
+            photographer="Practitioner/demo-doctor",
+            known_since=f"{clinic.KNOWN_SINCE:%Y-%m-%d}",
+        ),
+    )
+
+
+def _consents(node: Node) -> None:
+    store = record_store(node)
+    with reading(node.engine) as connection:
+        if _has(connection, "Consent", "demo-nikos-instagram"):
+            return
+        denied = _denied_document(connection)
+    intent = AuditRecord(Kind.INTENT, node.role, "demo", subject="Consent", details={"denied": denied})
+    with node.chain.written(intent), transaction(node.engine) as connection:
+        for consent in clinic.consents(denied):
+            store.update(connection, "Consent", consent["id"], json.dumps(consent).encode(), source=SOURCE)
+
+
+def _denied_document(connection: Connection) -> str:
+    """The photo that Dimitra keeps from her care team: the last of her right cheek."""
+    return str(
+        connection.execute(
+            select(photo.c.document).where(photo.c.patient == "demo-dimitra").order_by(photo.c.taken.desc()).limit(1)
+        ).scalar_one()
+    )
+
+
+def _has(connection: Connection, kind: str, identity: str) -> bool:
+    return (
+        connection.execute(
+            select(fhir_resource.c.id).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity)
+        ).first()
+        is not None
+    )

@@ -1,0 +1,46 @@
+"""The pipeline of a node, put together from its parts: for ``photospine ingest``, the worker and the demo clinic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.intake import Limits
+from dicom_bridge.pipeline import Arrow, Pipeline
+from dicom_bridge.spool import Spool
+from fhir_mapping.store.record import RecordStore
+from orthanc_plugin.assembly.open import Node
+
+
+@contextmanager
+def open_archive(node: Node) -> Iterator[OrthancArchive]:
+    """The node's Orthanc, as its own processes reach it."""
+    archive = OrthancArchive(node.settings.orthanc, node.mint)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def record_store(node: Node) -> RecordStore:
+    """The clinical record."""
+    return RecordStore(node.site, base=node.settings.public_url.rstrip("/") + "/fhir")
+
+
+def pipeline(node: Node, archive: OrthancArchive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
+    """The way from files to photos. ``at`` is called at each arrow."""
+    settings = node.settings
+    return Pipeline(
+        node.engine,
+        node.chain,
+        archive,
+        Spool(settings.spool),
+        record_store(node),
+        site=node.site,
+        site_key=node.keys.uid,
+        public_url=settings.public_url,
+        door=node.role,
+        limits=Limits(bytes=settings.max_file_megabytes * 2**20, pixels=settings.max_pixels),
+        at=at,
+    )

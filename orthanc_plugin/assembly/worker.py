@@ -1,0 +1,121 @@
+"""``photospine worker``: everything that nobody waits for. Any number may run, and none is needed for refusing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent import decided
+from consent.errors import ConsentError
+from consent.store import clock, jobs
+from consent.store.engine import glancing, transaction
+from consent.store.jobs import Job
+from dicom_bridge import ledger
+from dicom_bridge.archive import ArchiveUnavailable
+from dicom_bridge.arrivals import Arrivals
+from dicom_bridge.errors import BridgeError
+from dicom_bridge.pipeline import RECOVER, Arrow, Pipeline
+from dicom_bridge.spool import SpoolRefused
+from fhir_mapping.errors import MappingError
+from orthanc_plugin.assembly.intake import open_archive, pipeline
+from orthanc_plugin.assembly.open import Node
+
+ROLE = "worker"
+LOOK_SECONDS = 0.25
+"""How often it looks for jobs."""
+
+CHANGES_SECONDS = 5.0
+"""How often it reads Orthanc's changes, called or not."""
+
+_LEASE = timedelta(seconds=120)
+_RETRY = timedelta(seconds=10)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker."""
+
+    node: Node
+    pipeline: Pipeline
+    arrivals: Arrivals
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Work until stopped."""
+        self.attempt("recover", self.recover_open)
+        self.attempt("compare", lambda: self.arrivals.look(everything=True))
+        due = time.monotonic() + CHANGES_SECONDS
+        while not self.stopped.is_set():
+            worked = self.attempt("job", self.one_job)
+            if time.monotonic() >= due:
+                self.attempt("changes", self.arrivals.look)
+                due = time.monotonic() + CHANGES_SECONDS
+            if not worked:
+                self.stopped.wait(LOOK_SECONDS)
+
+    def attempt(self, what: str, work: Callable[[], object]) -> object:
+        """Do a piece of work; what fails is logged by its kind and tried again later."""
+        try:
+            return work()
+        except (BridgeError, ConsentError, MappingError, SQLAlchemyError) as error:
+            _LOG.warning("%s failed: %s", what, type(error).__name__)
+            return None
+
+    def recover_open(self) -> None:
+        """Go on with every batch that another process left behind."""
+        with glancing(self.node.engine) as connection:
+            batches = ledger.open_batches(connection, clock.now(connection) - timedelta(seconds=30))
+        for batch in batches:
+            self.attempt("recover", lambda batch=batch: self._recover(batch))  # type: ignore[misc]
+
+    def one_job(self) -> bool:
+        """Take one job and do it; False where none is due."""
+        with transaction(self.node.engine) as connection:
+            job = jobs.take(connection, (jobs.ARRIVAL, jobs.REDECIDE, RECOVER), _LEASE, self.node.chain.name)
+        if job is None:
+            return False
+        try:
+            self._do(job)
+        except (BridgeError, ConsentError, MappingError, SQLAlchemyError) as error:
+            retry = _RETRY * min(job.attempts, 30)
+            with transaction(self.node.engine) as connection:
+                jobs.failed(connection, job, type(error).__name__, retry)
+            if isinstance(error, ArchiveUnavailable):
+                return False  # Orthanc is away: wait like for no job
+        else:
+            with transaction(self.node.engine) as connection:
+                jobs.done(connection, job)
+        return True
+
+    def _do(self, job: Job) -> None:
+        if job.kind == jobs.ARRIVAL:
+            self.arrivals.look()
+        elif job.kind == RECOVER:
+            self._recover(job.key)
+        else:
+            decided.work(self.node.engine, job)
+
+    def _recover(self, batch: str) -> None:
+        try:
+            self.pipeline.recover(batch)
+        except SpoolRefused:
+            self.pipeline.abandon(batch)
+
+
+def run(node: Node, stopped: threading.Event, at: Callable[[Arrow], None] = lambda _: None) -> None:
+    """Work until ``stopped`` is set."""
+    with open_archive(node) as archive:
+        worker = Worker(
+            node,
+            pipeline(node, archive, at),
+            Arrivals(node.engine, node.chain, archive, door=ROLE),
+            stopped,
+        )
+        worker.run()
