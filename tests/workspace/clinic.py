@@ -170,15 +170,19 @@ class Clinic:
 
 @lru_cache(maxsize=400)
 def _drawn(portrait: Path | None, number: int, area: str, session: int, width: int) -> bytes:
-    severity = max(0.05, 1.1 - 0.2 * session)
-    if portrait is not None and area == "Face":
-        picture = pictures.face(portrait, severity=severity, seed=number // 100, light=1 + 0.02 * (session % 3))
-    else:
-        picture = pictures.skin(tone=(214, 170, 144), marks="spots", severity=severity, seed=number // 100)
+    picture = _picture(portrait if area == "Face" else None, number // 100, session)
     size = (width, width * picture.height // picture.width)
     out = io.BytesIO()
     picture.resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=88)
     return out.getvalue()
+
+
+@lru_cache(maxsize=50)
+def _picture(portrait: Path | None, seed: int, session: int) -> Image.Image:
+    severity = max(0.05, 1.1 - 0.2 * session)
+    if portrait is not None:
+        return pictures.face(portrait, severity=severity, seed=seed, light=1 + 0.02 * (session % 3))
+    return pictures.skin(tone=(214, 170, 144), marks="spots", severity=severity, seed=seed)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,247 @@
+"""The pages, asked without a browser: who sees which, what a refusal says, what no publishing page may say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.workspace.client import Client
+from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, Clinic, Sessions
+from tests.workspace.page import application
+
+pytestmark = pytest.mark.fast
+
+Enter = Callable[..., Client]
+_TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+@pytest.fixture
+def clinic() -> Clinic:
+    return Clinic()
+
+
+@pytest.fixture
+def enter(clinic: Clinic) -> Enter:
+    """Signs somebody in; without a name, nobody."""
+    app = application(clinic, Sessions())
+
+    def signed_in(name: str | None = None) -> Client:
+        client = Client(app)
+        if name is not None:
+            token = _token(client.get("/login").text)
+            done = client.post("/login", data={"csrf": token, "name": name, "password": f"{name}-demo", "next": "/"})
+            assert done.status_code == 303
+        return client
+
+    return signed_in
+
+
+def _token(page: str) -> str:
+    found = _TOKEN.search(page)
+    assert found is not None
+    return found[1]
+
+
+def test_every_page_sends_a_visitor_without_session_to_sign_in_and_back(enter: Enter) -> None:
+    client = enter()
+    for path in ("/chart", "/chart/patient/maria?area=x", "/portfolio/PORTFOLIO", "/me", "/chart/compare?left=a"):
+        answer = client.get(path)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login?next=%2F")
+
+
+def test_a_photo_without_session_is_absent(enter: Enter, clinic: Clinic) -> None:
+    answer = enter().get("/chart/photo/maria-p1")
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert clinic.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("clinician", "/chart"),
+        ("doctor", "/chart"),
+        ("marketing", "/portfolio/PORTFOLIO"),
+        ("maria", "/me"),
+    ],
+)
+def test_the_start_page_leads_to_the_first_page_that_the_account_holds(enter: Enter, name: str, start: str) -> None:
+    assert enter(name).get("/").headers["location"] == start
+
+
+def test_an_account_without_a_page_is_told_so(enter: Enter) -> None:
+    answer = enter("admin").get("/")
+    assert answer.status_code == 200
+    assert "opens no page" in answer.text
+
+
+def test_a_page_of_a_purpose_that_is_not_held_is_the_page_that_does_not_exist(enter: Enter) -> None:
+    client = enter("marketing")
+    absent = client.get("/no/such/page")
+    for path in (
+        "/chart",
+        "/chart/patient/maria",
+        "/chart/compare?left=maria-p1&right=maria-p2",
+        "/me",
+        "/portfolio/CONF",
+        "/portfolio/TREAT",
+    ):
+        answer = client.get(path)
+        assert (answer.status_code, answer.text) == (404, absent.text)
+
+
+def test_a_refused_photo_is_answered_as_an_absent_one(enter: Enter, clinic: Clinic) -> None:
+    clinic.refused = {2}
+    client = enter("clinician")
+    refused, absent = client.get("/chart/photo/maria-p2?width=320"), client.get("/chart/photo/nobody?width=320")
+    assert (refused.status_code, refused.content) == (absent.status_code, absent.content) == (404, b"")
+    assert dict(refused.headers) == dict(absent.headers)
+    page = client.get("/chart/patient/maria").text
+    assert "maria-p2" not in page
+    assert "maria-p1" in page
+    pairs = ["left=maria-p2&right=maria-p1", "left=maria-p1&right=maria-p2", "left=nobody&right=maria-p1"]
+    answers = [client.get(f"/chart/compare?{pair}") for pair in pairs]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(404, answers[0].text)}
+
+
+def test_photos_of_two_patients_are_never_compared(enter: Enter) -> None:
+    assert enter("clinician").get("/chart/compare?left=maria-p1&right=jonas-p101").status_code == 404
+
+
+def test_the_list_is_searched_by_name_identifier_and_birth_date(enter: Enter) -> None:
+    client = enter("clinician")
+    for text in ("papad", "204-881", BIRTH, "MARIA papadaki"):
+        part = client.get("/chart", params={"q": text}, headers={"X-Part": "people"}).text
+        assert NAME in part
+        assert "Jonas" not in part
+        assert "<html" not in part
+
+
+def test_a_course_shows_product_lot_and_settings_beside_its_photos(enter: Enter) -> None:
+    page = enter("clinician").get("/chart/patient/maria").text
+    for text in (NAME, IDENTIFIER, "Lot TR-2217", "Session 1", "19 mJ", "Fractional CO₂ laser resurfacing"):
+        assert text in page
+    assert "after Fractional CO₂ laser resurfacing, session 4" in page
+
+
+def test_a_course_is_narrowed_to_an_area_and_a_session(enter: Enter) -> None:
+    client = enter("clinician")
+    face = client.get("/chart/patient/maria", params={"area": FACE.code}).text
+    assert "Intense pulsed light" not in face
+    first = client.get("/chart/patient/maria", params={"session": "1"}).text
+    assert "maria-p1" in first
+    assert "maria-p4" not in first
+
+
+def test_two_photos_chosen_without_script_are_compared(enter: Enter) -> None:
+    answer = enter("clinician").get("/chart/compare?photo=maria-p1&photo=maria-p8")
+    assert answer.headers["location"] == "/chart/compare?left=maria-p1&right=maria-p8"
+
+
+def test_a_comparison_names_dates_sessions_and_products_and_offers_the_same_view(enter: Enter) -> None:
+    page = enter("clinician").get("/chart/compare?left=maria-p1&right=maria-p9").text
+    for text in ("2 Sep 2025", "12 May 2026", "8 months later", "Session 1", "lot TR-2217"):
+        assert text in page
+    strip = page.split('id="left-strip"')[1].split("</nav>")[0]
+    assert strip.count("<a ") == 5  # frontal photos of the face alone
+    assert "left=maria-p9&amp;right=maria-p1" in page  # swapped
+
+
+def test_the_portfolio_holds_consented_photos_and_nothing_that_identifies(enter: Enter, clinic: Clinic) -> None:
+    client = enter("marketing")
+    page = client.get("/portfolio/PORTFOLIO")
+    compare = re.findall(r'href="(/portfolio/PORTFOLIO/compare[^"]+)"', page.text)
+    assert len(compare) == 1
+    pair = client.get(compare[0].replace("&amp;", "&"))
+    assert pair.status_code == 200
+    pictures = set(re.findall(r'src="(/portfolio/PORTFOLIO/photo/[^"]+)"', page.text + pair.text))
+    assert pictures
+    for address in pictures:
+        assert client.get(address.replace("&amp;", "&")).headers["content-type"] == "image/jpeg"
+    assert {sop_uid for _, _, sop_uid in clinic.asked} <= {f"1.2.{number}" for number in clinic.publishable}
+    assert {purpose for _, purpose, _ in clinic.asked} == {"PORTFOLIO"}
+    for text in (page.text, pair.text):
+        for word in (
+            "Maria",
+            "Papadaki",
+            "maria",
+            IDENTIFIER,
+            BIRTH,
+            "1981",
+            "2025",
+            "2026",
+            "1.2.",
+            "2.25.",
+            "Markou",
+        ):
+            assert word not in text, word
+
+
+def test_a_name_of_the_portfolio_opens_nothing_elsewhere(enter: Enter, clinic: Clinic) -> None:
+    doctor = enter("doctor")
+    page = doctor.get("/portfolio/PORTFOLIO").text
+    name = re.findall(r"/portfolio/PORTFOLIO/photo/([a-z2-7]+)\?", page)[0]
+    clinic.asked.clear()
+    assert doctor.get(f"/portfolio/PORTFOLIO/photo/{name}").status_code == 200
+    assert doctor.get(f"/portfolio/WEB/photo/{name}").status_code == 404
+    assert doctor.get(f"/chart/photo/{name}").status_code == 404
+    assert enter("marketing").get(f"/portfolio/PORTFOLIO/photo/{name}").status_code == 404
+    assert [uid for _, _, uid in clinic.asked] == ["1.2.1", "", "", ""]
+
+
+def test_a_photo_leaves_the_portfolio_when_its_consent_does(enter: Enter, clinic: Clinic) -> None:
+    client = enter("marketing")
+    page = client.get("/portfolio/PORTFOLIO").text
+    address = re.findall(r'src="(/portfolio/PORTFOLIO/photo/[^"]+)"', page)[0]
+    assert client.get(address).status_code == 200
+    clinic.publishable.clear()
+    assert client.get(address).status_code == 404
+    assert "No photo may be shown" in client.get("/portfolio/PORTFOLIO").text
+
+
+def test_social_media_asks_for_the_channel_first(enter: Enter, clinic: Clinic) -> None:
+    client = enter("marketing")
+    choice = client.get("/portfolio/SOCIAL").text
+    assert "/portfolio/SOCIAL?channel=instagram" in choice
+    assert "/photo/" not in choice
+    page = client.get("/portfolio/SOCIAL?channel=instagram").text
+    address = re.findall(r'src="(/portfolio/SOCIAL/photo/[^"]+)"', page)[0].replace("&amp;", "&")
+    assert "channel=instagram" in address
+    assert client.get(address).status_code == 200
+    assert client.get(address.replace("instagram", "tiktok")).status_code == 404
+    assert client.get("/portfolio/SOCIAL?channel=elsewhere").status_code == 404
+
+
+def test_a_patient_sees_her_own_course_alone(enter: Enter) -> None:
+    client = enter("maria")
+    assert client.get("/me").headers["location"] == "/me/patient/maria"
+    assert "/me/photo/maria-p1" in client.get("/me/patient/maria").text
+    for path in ("/me/patient/jonas", "/me/compare?left=jonas-p101", "/me/compare?photo=jonas-p101&photo=jonas-p102"):
+        assert client.get(path).status_code == 404
+
+
+def test_every_answer_bears_the_policy_and_is_not_cached(enter: Enter) -> None:
+    client = enter("clinician")
+    for path in ("/login", "/chart", "/chart/patient/maria", "/chart/photo/maria-p1", "/nothing", "/healthz"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["cache-control"] == "private, no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_text_of_the_record_is_never_markup(enter: Enter, clinic: Clinic) -> None:
+    evil = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+    clinic.people[0] = type(clinic.people[0])("maria", evil, evil, (evil,), None)
+    client = enter("clinician")
+    for path in ("/chart", "/chart/patient/maria", "/chart/compare?left=maria-p1&right=maria-p8", f"/chart?q={evil}"):
+        page = client.get(path).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize("width", ["", "x", "-1", "99999999", "0"])
+def test_any_width_is_answered(enter: Enter, width: str) -> None:
+    assert enter("clinician").get(f"/chart/photo/maria-p1?width={width}").status_code == 200

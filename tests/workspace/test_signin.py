@@ -1,0 +1,109 @@
+"""Signing in and out: the form's token, the cookie, wrong passwords, waiting."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from orthanc_plugin.workspace.throttle import Throttle
+from orthanc_plugin.workspace.visitor import local_path
+from tests.workspace.client import Client
+from tests.workspace.clinic import Clinic, Sessions
+from tests.workspace.page import application
+
+pytestmark = pytest.mark.fast
+
+
+def _client(*, secure: bool = False) -> Client:
+    app = application(Clinic(), Sessions(), secure=secure)
+    return Client(app, "https://testserver" if secure else "http://testserver")
+
+
+def _form(client: Client, **changes: str) -> dict[str, str]:
+    token = re.findall(r'name="csrf" value="([^"]+)"', client.get("/login").text)[0]
+    return {"csrf": token, "name": "doctor", "password": "doctor-demo", "next": "/"} | changes
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites() -> None:
+    client = _client(secure=True)
+    cookie = client.post("/login", data=_form(client)).headers["set-cookie"]
+    assert cookie.startswith("__Host-photospine=")
+    for word in ("HttpOnly", "SameSite=lax", "Secure", "Path=/"):
+        assert word in cookie
+
+
+def test_a_wrong_password_and_an_unknown_name_are_answered_alike() -> None:
+    client = _client()
+    wrong = client.post("/login", data=_form(client, password="wrong"))
+    unknown = client.post("/login", data=_form(client, name="nobody"))
+    assert (wrong.status_code, unknown.status_code) == (401, 401)
+    assert wrong.text.replace('value="doctor"', "") == unknown.text.replace('value="nobody"', "")
+
+
+@pytest.mark.parametrize("token", ["", "guessed"])
+def test_a_form_without_its_token_signs_nobody_in(token: str) -> None:
+    client = _client()
+    answer = client.post("/login", data=_form(client, csrf=token))
+    assert answer.status_code == 400
+    assert client.get("/chart").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_a_form_from_another_site_signs_nobody_in(headers: dict[str, str]) -> None:
+    client = _client()
+    assert client.post("/login", data=_form(client), headers=headers).status_code == 400
+
+
+def test_signing_out_needs_the_session_s_token_and_ends_the_session() -> None:
+    client = _client()
+    client.post("/login", data=_form(client))
+    assert client.post("/logout", data={"csrf": "guessed"}).status_code == 404
+    assert client.get("/chart").status_code == 200
+    token = re.findall(
+        r'action="/logout">\s*<input type="hidden" name="csrf" value="([^"]+)"', client.get("/chart").text
+    )
+    assert client.post("/logout", data={"csrf": token[0]}).status_code == 303
+    assert client.get("/chart").status_code == 303
+
+
+def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
+    client = _client()
+    answers = [client.post("/login", data=_form(client, password="wrong")) for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [401] * 6 + [429]
+    assert "Please wait" in answers[-1].text
+    assert int(answers[-1].headers["retry-after"]) <= 15
+    assert client.post("/login", data=_form(client)).status_code == 429
+
+
+def test_the_wait_doubles_and_passes() -> None:
+    moment = 100.0
+    throttle = Throttle(lambda: moment)
+    for _ in range(6):
+        throttle.failed("doctor", "a")
+    assert throttle.wait("doctor", "a") == 16
+    assert throttle.wait("doctor", "b") == 0
+    moment = 116.0
+    assert throttle.wait("doctor", "a") == 0
+    throttle.failed("doctor", "a")
+    assert throttle.wait("doctor", "a") == 31
+    throttle.succeeded("doctor", "a")
+    assert throttle.wait("doctor", "a") == 0
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "", "chart", "/a\nb"])
+def test_sign_in_never_leads_elsewhere(target: str) -> None:
+    assert local_path(target) == "/"
+
+
+def test_sign_in_leads_back() -> None:
+    client = _client()
+    answer = client.post("/login", data=_form(client, next="/chart/patient/maria?area=x"))
+    assert answer.headers["location"] == "/chart/patient/maria?area=x"
+
+
+def test_a_large_form_is_refused() -> None:
+    client = _client()
+    assert client.post("/login", data=_form(client, password="x" * 20_000)).status_code == 400
