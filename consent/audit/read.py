@@ -15,6 +15,12 @@ from consent.store.tables import audit_record
 
 _PAGE = 1000
 
+#: Whoever changes a file may store values of other kinds in it; verification must see them, not stumble over them.
+_SELECT = """
+SELECT sequence, CAST(recorded AS INTEGER), coalesce(CAST(body AS BLOB), x''), coalesce(CAST(hash AS BLOB), x'')
+FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?
+"""
+
 
 class Archive:
     """All chains that can be reached from here."""
@@ -55,11 +61,10 @@ class Archive:
     def _page(self, chain: str, after: int) -> list[Row]:
         if self._files:
             with closing(_read_only(self._path(chain))) as connection:
-                found = connection.execute(
-                    "SELECT sequence, recorded, body, hash FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?",
-                    (after, _PAGE),
-                )
-                return [Row(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in found]
+                try:
+                    return [Row(*row) for row in connection.execute(_SELECT, (after, _PAGE))]
+                except sqlite3.Error as error:
+                    raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
         table = audit_record.c
         with glancing(self._engine) as connection:
             rows = connection.execute(

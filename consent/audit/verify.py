@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from consent.audit.read import Archive
 from consent.audit.record import Kind, canonical
@@ -84,13 +85,11 @@ def _faults(chain: str, row: Row, before: bytes, expected: int) -> Iterable[Faul
         yield Fault(chain, row.sequence, f"record {expected} should stand here")
     if hashlib.sha256(before + row.body).digest() != row.hash:
         yield Fault(chain, row.sequence, "the hash does not follow from the record before and the text")
-    try:
-        values = json.loads(row.body)
-        same = canonical(values) == row.body
-    except ValueError:
-        yield Fault(chain, row.sequence, "the text is no JSON")
+    values = _values(row)
+    if values is None:
+        yield Fault(chain, row.sequence, "the text is no JSON object")
         return
-    if not same:
+    if canonical(values) != row.body:
         yield Fault(chain, row.sequence, "the text is not canonical")
     if (values.get("chain"), values.get("sequence"), values.get("at")) != (chain, row.sequence, row.recorded):
         yield Fault(chain, row.sequence, "the text belongs to another place")
@@ -98,12 +97,18 @@ def _faults(chain: str, row: Row, before: bytes, expected: int) -> Iterable[Faul
 
 def _note(chain: str, row: Row, intents: dict[str, Open], closed: set[str]) -> None:
     """Remember intents and outcomes; an outcome may stand in another chain, where another process recovered."""
-    try:
-        values = json.loads(row.body)
-    except ValueError:
-        return
+    values = _values(row) or {}
     if values.get("kind") == Kind.INTENT:
         identity = f"{chain}#{row.sequence}"
         intents[identity] = Open(identity, row.recorded, values.get("route", ""), values.get("subject", ""))
     elif values.get("kind") == Kind.DONE:
         closed.add(values.get("intent", ""))
+
+
+def _values(row: Row) -> dict[str, Any] | None:
+    """The record's text, read; None where it is no JSON object."""
+    try:
+        values = json.loads(row.body)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
