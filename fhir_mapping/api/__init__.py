@@ -1,1 +1,1 @@
-"""FHIR R4 over HTTP: ``fhir_mapping.api.routes.routes(node)`` is mounted at ``/fhir``."""
+"""FHIR R4 over HTTP: ``fhir_mapping.api.routes.routes(node)`` gives the routes under ``/fhir``."""

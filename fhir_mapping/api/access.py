@@ -19,6 +19,10 @@ from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
 _EVERYTHING = frozenset({"TREAT", "HCOMPL", "PATSFTY", "HLEGAL"})
 _OWN = "PATRQT"
 
+#: Types that are in no patient's compartment: a patient reads those that her own resources name. Not Group, which
+#: names other patients.
+_SHARED = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Medication", "Device"})
+
 
 class Reach(StrEnum):
     """How much of a resource type a request may read."""
@@ -70,6 +74,8 @@ def condition(request: Request, kind: str) -> ColumnElement[bool]:
     patients = sorted(own_patients(request.requester))
     if not patients:
         return false()
+    if kind not in _SHARED:
+        return fhir_resource.c.patient.in_(patients)
     owner = fhir_resource.alias("owner")
     named = exists(
         select(literal(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
@@ -53,18 +53,20 @@ class NotAllowed(Refused):
 
 
 def routes(node: Node) -> list[BaseRoute]:
-    """The routes of ``/fhir``, to be mounted there."""
+    """The routes of this server, under the path of the node's base address (``/fhir``)."""
+    under = urlsplit(node.base).path
     made: list[BaseRoute] = [
-        _route(node, "/metadata", {"GET": _statement(node)}, public=True),
-        _route(node, "/", {"POST": _transaction(node)}),
+        _route(node, f"{under}/metadata", {"GET": _statement(node)}, public=True),
+        _route(node, under, {"POST": _transaction(node)}, bundle=True),
+        _route(node, f"{under}/", {"POST": _transaction(node)}, bundle=True),
     ]
     for row in TABLE:
-        made += _resource_routes(node, row)
-    made.append(_route(node, "/{anything:path}", {}))
+        made += _resource_routes(node, row, under)
+    made.append(_route(node, under + "/{anything:path}", {}))
     return made
 
 
-def _resource_routes(node: Node, row: Row) -> list[BaseRoute]:
+def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     offered = row.interactions
     door = photos if row.photos else reads
     kind = row.type
@@ -80,7 +82,7 @@ def _resource_routes(node: Node, row: Row) -> list[BaseRoute]:
                 )
             )
         }
-        made.append(_route(node, f"/{kind}/_search", by_form, form=True))
+        made.append(_route(node, f"{under}/{kind}/_search", by_form, form=True))
     if Interaction.CREATE in offered:
         whole["POST"] = lambda http: (
             lambda asked, body: writes.create(node, asked, kind, body, http.headers.get("if-none-exist"))
@@ -93,14 +95,14 @@ def _resource_routes(node: Node, row: Row) -> list[BaseRoute]:
                 node, asked, kind, http.path_params["id"], body, http.headers.get("if-match")
             )
         )
-    made += [_route(node, f"/{kind}", whole), _route(node, f"/{kind}/{{id}}", one)]
+    made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
             "GET": lambda http: (
                 lambda asked, _: reads.vread(node, asked, kind, http.path_params["id"], http.path_params["version"])
             )
         }
-        made.append(_route(node, f"/{kind}/{{id}}/_history/{{version}}", version))
+        made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
     return made
 
 
@@ -120,6 +122,7 @@ def _route(
     *,
     public: bool = False,
     form: bool = False,
+    bundle: bool = False,
 ) -> Route:
     """One address. Every method comes here, so that each answer is FHIR's."""
 
@@ -132,7 +135,7 @@ def _route(
             if made is None:
                 raise NotAllowed(Issue("not-supported", f"{method} is not offered here."))
             _check_accept(http)
-            body = await _body(http, bundle=path == "/", form=form) if method in ("POST", "PUT") else b""
+            body = await _body(http, bundle=bundle, form=form) if method in ("POST", "PUT") else b""
             answer = await run_in_threadpool(_answer, node, http, made(http), body, path, public)
         except Refused as error:
             answer = reply.refused(error)
@@ -166,7 +169,7 @@ def _answer(node: Node, http: HttpRequest, work: Work, body: bytes, path: str, p
 
 
 def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
-    name = f"fhir {http.method} {path}"
+    name = f"{http.method} {path}"
     if public:
         return Asked(Request(Requester(""), NO_PURPOSE), name)
     pair = credentials(http.headers.get("authorization"))

@@ -6,6 +6,7 @@ import socket
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 
 import requests
@@ -30,6 +31,9 @@ from consent.store.engine import glancing, open_engine, reading
 from consent.store.schema import require_schema
 from consent.store.sites import load_site
 from dicom_bridge.compare.renditions import Shelf
+from fhir_mapping.api.node import Node as FhirNode
+from fhir_mapping.api.routes import routes as fhir_routes
+from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
@@ -105,6 +109,7 @@ def build(settings: Settings) -> Served:
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, authenticator.authenticate, session
     ).routes()
+    others += fhir_routes(_fhir(settings, engine, site, point, authenticator))
     if settings.ohif is not None:
         others += _viewer(settings.ohif).routes()
     app = create_app(
@@ -160,6 +165,23 @@ def _door(settings: Settings, engine: Engine, authenticator: Authenticator, chai
 
     accounts = StoredAccounts(engine, authenticator, minutes=settings.session_minutes, record=record, secret=secret)
     return Door(accounts, secure=settings.public_url.startswith("https://"))
+
+
+def _fhir(
+    settings: Settings, engine: Engine, site: Site, point: DecisionPoint, authenticator: Authenticator
+) -> FhirNode:
+    base = f"{settings.public_url.rstrip('/')}/fhir"
+    return FhirNode(
+        engine=engine,
+        record=RecordStore(site, base=base),
+        decisions=point,
+        chain=point.chain,
+        authenticate=authenticator.authenticate,
+        base=base,
+        version=metadata.version("photospine"),
+        started=_moment(engine),
+        door=ROLE,
+    )
 
 
 def _viewer(folder: Path) -> Viewer:
