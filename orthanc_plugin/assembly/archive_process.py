@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from consent.errors import ConsentError
 from consent.identity.keys import load
 from orthanc_plugin.assembly import processes, wall_folder
 from orthanc_plugin.assembly.errors import AssemblyError
@@ -212,7 +213,10 @@ def prove(url: str, settings: Settings) -> Standing:
         Nobody answers there.
     """
     started = time.monotonic()
-    key = load(settings.keys).tickets[0]
+    try:
+        key = load(settings.keys).tickets[0]
+    except ConsentError as error:
+        raise WallDown(str(error)) from error
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5)
     try:

@@ -1,0 +1,247 @@
+"""A permitted instance through the wall, against the same Orthanc without it: both alive, taking turns.
+
+Eight connections ask for whole instances of 4 MB in random order, as 200 accounts; every answer is decided and its
+record is on the disk before the first byte leaves. The photos share the bytes of one file on the disk, so that the
+page cache, which is the same for both sides, does not decide the outcome.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from consent.audit.read import Archive as AuditArchive
+from consent.identity import accounts
+from consent.store.engine import transaction
+from orthanc_plugin.assembly.archive_process import prove
+from tests.archive import Archive, Photo, basic
+
+_SIZE = 4_000_000
+_BARE, _WALLED = 20490, 20491
+_ROUTE = "GET /instances/{id}/file"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=5000)
+    parser.add_argument("--accounts", type=int, default=200)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=60, help="for each connection, side and round")
+    options = parser.parse_args(arguments)
+    folder = Path(tempfile.mkdtemp(prefix="photospine-bench-"))
+    try:
+        return _measure(folder, options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(folder: Path, options: argparse.Namespace) -> int:
+    archive = Archive(folder / "walled", _WALLED)
+    names = [f"user{number}" for number in range(options.accounts)]
+    with transaction(archive.engine) as connection:
+        for name in names:
+            accounts.create(connection, name, password=f"{name}-demo", purposes=("TREAT",))
+    photos = _load(archive, folder, options.photos)
+    paths = [f"{photo.rest}/file" for photo in photos]
+    archive.engine.dispose()
+    with _bare(folder, _BARE), archive:
+        standing = prove(archive.process.url, archive.settings)
+        for number, name in enumerate(names):  # everybody has signed in once, as at work
+            assert archive.ask(paths[number % len(paths)], name).status == 200
+        outcome = _race(paths, names, options)
+    records = _records(archive)
+    responses = len(names) + len(outcome["walled"])
+    _report(outcome, options, len(standing.rows), records, responses)
+    return 0 if records == responses else 1
+
+
+def _load(archive: Archive, folder: Path, count: int) -> list[Photo]:
+    """Photos in an Orthanc without a wall; a copy of its storage, by hard links, is the other's."""
+    pixels = b"\xff\xd8" + random.Random(1).randbytes(_SIZE - 4) + b"\xff\xd9"
+    photos: list[Photo] = []
+    storage = folder / "bare" / "storage"
+    with _bare(folder, _BARE):
+        wire = HTTPConnection("127.0.0.1", _BARE, timeout=60)
+        for number in range(count):
+            patient, seed = f"p{number % 500:03d}", 100_000 + number
+            photo = archive.describe(patient, seed, pixels=pixels, name="Family^Given")
+            wire.request("POST", "/instances", body=photo.dicom)
+            answer = json.loads(wire.getresponse().read())
+            assert answer["Status"] == "Success", answer
+            wire.close()
+            photos.append(replace(photo, dicom=b"", pixels=b""))
+            if number % 100 == 99:
+                _share(storage)
+    _share(storage)
+    target = folder / "walled" / "orthanc" / "storage"
+    shutil.copytree(storage, target, copy_function=os.link)
+    for index in target.glob("index*"):  # each side writes an index of its own
+        index.unlink()
+        shutil.copy2(storage / index.name, index)
+    with transaction(archive.engine) as connection:
+        return [archive.know(connection, photo) for photo in photos]
+
+
+def _share(storage: Path) -> None:
+    """Let files of one size be one file."""
+    first: dict[int, Path] = {}
+    for file in sorted(storage.rglob("*")):
+        if not file.is_file() or file.name.startswith("index"):
+            continue
+        status = file.stat()
+        if status.st_size < _SIZE:
+            continue
+        shared = first.setdefault(status.st_size, file)
+        if shared.stat().st_ino != status.st_ino:
+            file.unlink()
+            os.link(shared, file)
+
+
+@contextlib.contextmanager
+def _bare(folder: Path, port: int) -> Iterator[None]:
+    """Orthanc without any plugin, otherwise configured alike."""
+    home = folder / "bare"
+    home.mkdir(exist_ok=True)
+    configuration = {
+        "StorageDirectory": str(home / "storage"),
+        "IndexDirectory": str(home / "storage"),
+        "HttpPort": port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomServerEnabled": False,
+        "WebDavEnabled": False,
+        "HttpCompressionEnabled": False,
+        "KeepAlive": True,
+        "TcpNoDelay": True,
+        "HttpThreadsCount": 50,
+        "Plugins": [],
+    }
+    (home / "orthanc.json").write_text(json.dumps(configuration))
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(["Orthanc", str(home / "orthanc.json")], stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert time.monotonic() < until, "the bare Orthanc did not start"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _race(paths: list[str], names: list[str], options: argparse.Namespace) -> dict[str, list[float]]:
+    """Milliseconds of every request, and the seconds of every turn."""
+    context = multiprocessing.get_context("fork")
+    pipes: list[Connection] = []
+    workers = []
+    for number in range(options.connections):
+        mine, theirs = context.Pipe()
+        worker = context.Process(target=_client, args=(theirs, paths, names, number), daemon=True)
+        worker.start()
+        pipes.append(mine)
+        workers.append(worker)
+    outcome: dict[str, list[float]] = {"bare": [], "walled": [], "bare seconds": [], "walled seconds": []}
+    for turn in range(options.rounds * 2):
+        first = (turn // 2) % 2  # neither side always goes first
+        side, port = (("bare", _BARE), ("walled", _WALLED))[(turn + first) % 2]
+        started = time.perf_counter()
+        for pipe in pipes:
+            pipe.send((port, options.requests))
+        times = [each for pipe in pipes for each in pipe.recv()]
+        outcome[side] += times
+        outcome[f"{side} seconds"].append(time.perf_counter() - started)
+    for pipe in pipes:
+        pipe.send(None)
+    for worker in workers:
+        worker.join(10)
+    return outcome
+
+
+def _client(pipe: Connection, paths: list[str], names: list[str], seed: int) -> None:
+    """One connection: asks, reads the whole answer, measures."""
+    chance = random.Random(seed)
+    buffer = bytearray(1 << 20)
+    while (order := pipe.recv()) is not None:
+        port, count = order
+        times = []
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as wire:
+            for _ in range(count):
+                path, name = chance.choice(paths), chance.choice(names)
+                request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(name)}\r\n\r\n".encode()
+                started = time.perf_counter()
+                wire.sendall(request)
+                _read(wire, buffer)
+                times.append((time.perf_counter() - started) * 1000)
+        pipe.send(times)
+
+
+def _read(wire: socket.socket, buffer: bytearray) -> None:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = wire.recv(4096)
+        assert part, "the connection was closed"
+        head += part
+    head, _, body = head.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
+    assert length > _SIZE
+    left = length - len(body)
+    while left:
+        got = wire.recv_into(buffer, min(left, len(buffer)))
+        assert got, "the connection was closed"
+        left -= got
+
+
+def _records(archive: Archive) -> int:
+    """Permitted answers on this route in all chains of the walled node."""
+    chains = AuditArchive(archive.engine, archive.settings.audit_folder)
+    records = (json.loads(row.body) for chain in chains.chains() for row in chains.rows(chain))
+    return sum(each.get("route") == _ROUTE and each.get("effect") == "permit" for each in records)
+
+
+def _report(
+    outcome: dict[str, list[float]], options: argparse.Namespace, rows: int, records: int, responses: int
+) -> None:
+    bare, walled = sorted(outcome["bare"]), sorted(outcome["walled"])
+    count = options.connections * options.requests
+    rates = {side: [count / each for each in outcome[f"{side} seconds"]] for side in ("bare", "walled")}
+    ratio = statistics.median(w / b for b, w in zip(rates["bare"], rates["walled"], strict=True))
+    print("## A permitted instance through the wall\n")
+    print(
+        f"{options.photos} photos of 4 MB in random order, {options.accounts} accounts, {options.connections} "
+        f"connections, {len(walled)} requests to each side in {options.rounds} turns; {rows} rows stand.\n"
+    )
+    print("| | bare Orthanc | behind the wall | difference | target |")
+    print("|---|---|---|---|---|")
+    for name, share, target in (("median", 0.5, "+1 ms"), ("95th percentile", 0.95, "+2 ms")):
+        one, two = (side[int(share * (len(side) - 1))] for side in (bare, walled))
+        print(f"| {name} | {one:.2f} ms | {two:.2f} ms | {two - one:+.2f} ms | {target} |")
+    middle = {side: statistics.median(values) for side, values in rates.items()}
+    print(f"| throughput | {middle['bare']:.0f}/s | {middle['walled']:.0f}/s | × {ratio:.2f} | × 0.85 |")
+    print(f"\nRecords {records}, responses {responses}: {'equal' if records == responses else 'NOT EQUAL'}.")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
