@@ -121,6 +121,22 @@ def splice(body: bytes, identity: str, version: str, updated: str) -> bytes:
     return _edited(text, edits).encode("utf-8")
 
 
+def with_member(body: bytes, key: str, value: object) -> bytes:
+    """The body with the value of one member of the resource replaced; every other byte as it was.
+
+    Raises
+    ------
+    KeyError
+        The resource has no such member.
+    """
+    text = body.decode("utf-8")
+    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    for member in _members(text, start):
+        if member.key == key:
+            return _edited(text, [(member.value, member.end, dump(value).decode())]).encode()
+    raise KeyError(key)
+
+
 def entry_resources(body: bytes) -> list[bytes | None]:
     """The text of each ``entry.resource`` of a Bundle, cut out as it stands; None for an entry without one."""
     text = body.decode("utf-8")

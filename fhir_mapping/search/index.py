@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,12 @@ DATES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "ImagingStudy": (("started", ("started",)),),
     "DocumentReference": (("date", ("date",)),),
 }
+
+
+#: What people write where a lot cannot be read.
+ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
+
+_GS1_LOT = re.compile(r"\(10\)([^()\s]{1,20})")
 
 
 @dataclass(slots=True)
@@ -101,29 +108,48 @@ def _tokens(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, 
         for concept in _listed(resource.get(member)):
             if isinstance(concept, Mapping):
                 yield from _codings(member, concept)
-    if kind == "Medication":
-        yield from _lots(resource.get("batch"), "lot-number", "lotNumber")
+    if kind in ("Medication", "Device"):
+        yield from _lots(resource, "lot-number")
     if kind == "Device":
-        yield from _lots(resource, "lot-number", "lotNumber")
         for carrier in _listed(resource.get("udiCarrier")):
             if isinstance(carrier.get("deviceIdentifier"), str):
                 yield "udi-di", "", carrier["deviceIdentifier"]
     for contained in resource.get("contained") or ():
-        if contained.get("resourceType") == "Medication":
-            yield from _lots(contained.get("batch"), "contained-lot", "lotNumber")
-        elif contained.get("resourceType") == "Device":
-            yield from _lots(contained, "contained-lot", "lotNumber")
+        if contained.get("resourceType") in ("Medication", "Device"):
+            yield from _lots(contained, "contained-lot")
     if kind == "ImagingStudy":
         for series in resource.get("series") or ():
             for instance in series.get("instance") or ():
                 yield "instance", "", str(instance.get("uid", ""))
 
 
-def _lots(holder: Any, name: str, member: str) -> Iterator[tuple[str, str, str]]:
-    """A lot as it stands, and folded for the advisory's set of near readings."""
-    if isinstance(holder, Mapping) and isinstance(holder.get(member), str):
-        yield name, "", holder[member]
-        yield f"{name}-key", "", lot_key(holder[member])
+def lot_of(product: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Lot and expiry of a Medication or Device as received; of a Device also from its UDI (GS1, HRF: ``(10)``)."""
+    holder = product.get("batch") if product.get("resourceType") == "Medication" else product
+    if not isinstance(holder, Mapping):
+        return None, None
+    lot, expiry = holder.get("lotNumber"), holder.get("expirationDate")
+    if lot is None:
+        for carrier in _listed(product.get("udiCarrier")):
+            match = _GS1_LOT.search(str(carrier.get("carrierHRF", "")))
+            lot = match.group(1) if match else lot
+    return (lot if isinstance(lot, str) else None), (expiry if isinstance(expiry, str) else None)
+
+
+def _lots(product: Mapping[str, Any], name: str) -> Iterator[tuple[str, str, str]]:
+    """A lot as it stands, and folded for the advisory; what is no legible lot is marked as unclear."""
+    lot, _ = lot_of(product)
+    if lot is not None:
+        yield name, "", lot.strip()
+        yield f"{name}-key", "", lot_key(lot)
+    has_batch = product.get("resourceType") == "Medication" and "batch" in product
+    if (lot is None and has_batch) or (lot is not None and unclear_lot(lot)):
+        yield f"{name}-unclear", "", "true"
+
+
+def unclear_lot(lot: str) -> bool:
+    """Whether a lot is a word for "not legible", or has illegible places."""
+    return folded(lot) in ILLEGIBLE or any(mark in lot for mark in "?*_")
 
 
 def _codings(name: str, concept: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

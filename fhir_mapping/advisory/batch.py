@@ -1,0 +1,110 @@
+"""What a batch question asks and what it answers.
+
+Lots are matched on product, lot and expiry, and come back in three sets (a lot that differs or cannot be read is never
+passed over in silence): exact; the same lot with another expiry; lots that are written otherwise or cannot be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Fit(StrEnum):
+    """How well what the record holds fits the lot asked for."""
+
+    EXACT = "exact"
+    """The lot, and the expiry where one was asked for."""
+
+    OTHER_EXPIRY = "other-expiry"
+    """The lot with another expiry, or none: a free-text error, or a counterfeit."""
+
+    UNREADABLE = "unreadable"
+    """A lot that reads alike, is partly legible, or is missing where a batch is on record."""
+
+
+class When(StrEnum):
+    """A photo's time against the first treatment with the batch."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A Medication or Device on record, or one contained in another resource."""
+
+    reference: str
+    """``Medication/m``; for a contained one the resource that holds it, ``MedicationAdministration/a#m``."""
+
+    fit: Fit
+    name: str
+    lot: str | None
+    expiry: str | None
+    """FHIR date as received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """A Procedure, or an administration without one, in which the product was used."""
+
+    reference: str
+    patient: str
+    product: str
+    """Reference of the :class:`Product`."""
+
+    fit: Fit
+    at: datetime | None
+    through: tuple[str, ...] = ()
+    """The administrations, dispenses and uses that lead from the product to it."""
+
+    sites: tuple[str, ...] = ()
+    doses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo that the requester may see."""
+
+    number: int
+    sop_uid: str
+    document: str
+    patient: str
+    when: When
+    taken: datetime | None
+    linked: bool
+    """Whether the photo is linked to the treatment; else it shows the same area, or the area is not known."""
+
+    allowed: tuple[str, ...] = ()
+    """Purposes for which the patient's Consents, or the site's defaults, let it be shown now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One patient who may have received the batch."""
+
+    id: str
+    name: str
+    birth: str | None
+    fit: Fit
+    """The best of her treatments."""
+
+    treatments: tuple[Treatment, ...] = ()
+    photos: tuple[Photo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """The answer."""
+
+    lot: str
+    expiry: str | None
+    products: tuple[Product, ...]
+    patients: tuple[Patient, ...]
+    unplaced: tuple[str, ...] = ()
+    """Administrations, dispenses and uses of the batch without a patient on record."""
+
+    photos_refused: int = 0
+    """How many photos of these patients the requester may not see."""

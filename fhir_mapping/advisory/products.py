@@ -1,0 +1,124 @@
+"""Which products on record bear a lot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from fhir_mapping.advisory.batch import Fit, Product
+from fhir_mapping.projections.read import current
+from fhir_mapping.search.index import ILLEGIBLE, lot_of
+from fhir_mapping.search.values import folded, indexed, lot_key
+from fhir_mapping.tables import fhir_token
+
+_NAMES = ("lot-number", "contained-lot")
+
+_WILD = re.compile(r"[?*_]")
+
+
+def products(connection: Connection, lot: str, expiry: str | None) -> list[Product]:
+    """All products that may be of the batch, each with how well it fits.
+
+    Parameters
+    ----------
+    lot
+        As printed; spaces around it do not matter.
+    expiry
+        FHIR date, or None where the advisory names none.
+    """
+    lot = lot.strip()
+    found: dict[str, Product] = {}
+    for kind, identity in _candidates(connection, lot):
+        resource = current(connection, kind, identity)
+        if resource is None:
+            continue
+        for reference, product in _bearers(f"{kind}/{identity}", resource):
+            fit = _fit(product, lot, expiry)
+            if fit is not None:
+                batch_lot, batch_expiry = lot_of(product)
+                found[reference] = Product(reference, fit, name_of(product), batch_lot, batch_expiry)
+    exact = {each.name for each in found.values() if each.fit is not Fit.UNREADABLE}
+    return [
+        found[reference]
+        for reference in sorted(found)
+        if found[reference].lot is not None or not exact or found[reference].name in exact
+    ]
+
+
+def name_of(product: Mapping[str, Any]) -> str:
+    """What a product is called: by its code's text or display, or the device's name."""
+    for concept in (product.get("code"), product.get("type")):
+        if isinstance(concept, Mapping):
+            displays = [str(each.get("display") or each.get("code")) for each in concept.get("coding") or ()]
+            found = [*([str(concept["text"])] if concept.get("text") else []), *displays]
+            if found:
+                return found[0]
+    names = [str(each.get("name")) for each in product.get("deviceName") or () if each.get("name")]
+    return names[0] if names else ""
+
+
+def _candidates(connection: Connection, lot: str) -> list[tuple[str, str]]:
+    """Resources whose lot is the one asked for, reads alike, or is missing or not legible."""
+    token = fhir_token.c
+    alike = select(token.type, token.id).where(
+        token.name.in_([f"{name}-key" for name in _NAMES]), token.value == lot_key(lot)
+    )
+    same = select(token.type, token.id).where(token.name.in_(_NAMES), token.value == indexed(lot))
+    unclear = select(token.type, token.id).where(token.name.in_([f"{name}-unclear" for name in _NAMES]))
+    found: set[tuple[str, str]] = set()
+    for query in (alike, same, unclear):
+        found |= {(row.type, row.id) for row in connection.execute(query)}
+    return sorted(found)
+
+
+def _bearers(reference: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if resource["resourceType"] in ("Medication", "Device"):
+        yield reference, resource
+    for contained in resource.get("contained") or ():
+        if contained.get("resourceType") in ("Medication", "Device"):
+            yield f"{reference}#{contained.get('id')}", contained
+
+
+def _fit(product: Mapping[str, Any], lot: str, expiry: str | None) -> Fit | None:
+    stated, stated_expiry = lot_of(product)
+    if stated is None:
+        return Fit.UNREADABLE if _has_batch(product) else None
+    if stated.strip() == lot:
+        same = expiry is None or (stated_expiry is not None and _same_date(stated_expiry, expiry))
+        return Fit.EXACT if same else Fit.OTHER_EXPIRY
+    if lot_key(stated) == lot_key(lot) or folded(stated) in ILLEGIBLE or _matches_wild(stated, lot):
+        return Fit.UNREADABLE
+    return None
+
+
+def _has_batch(product: Mapping[str, Any]) -> bool:
+    return isinstance(product.get("batch"), Mapping)
+
+
+def _matches_wild(stated: str, lot: str) -> bool:
+    """Whether a lot with illegible places, ``LOT-00?1``, could be this one."""
+    if not _WILD.search(stated) or len(stated) > 100:
+        return False
+    pieces = re.split(r"([?*_])", stated.strip())
+    pattern = "".join(
+        ".*" if piece == "*" else "." if piece in ("?", "_") else re.escape(piece) for piece in _collapsed(pieces)
+    )
+    return re.fullmatch(pattern, lot, re.IGNORECASE) is not None
+
+
+def _collapsed(pieces: list[str]) -> list[str]:
+    """Several stars in a row as one, so that matching stays cheap."""
+    kept: list[str] = []
+    for piece in pieces:
+        if piece and not (piece == "*" and kept and kept[-1] == "*"):
+            kept.append(piece)
+    return kept if kept.count("*") <= 3 else []
+
+
+def _same_date(stated: str, asked: str) -> bool:
+    """Two dates as far as both go: 2027-01 and 2027-01-31 are the same expiry."""
+    length = min(len(stated[:10]), len(asked[:10]))
+    return length >= 4 and stated[:length] == asked[:length]

@@ -1,0 +1,69 @@
+"""Consents that this product writes itself: the denial of a withdrawal (R4 Consent)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from consent.purposes import Catalog
+from consent.site import Site
+from fhir_mapping import consent_codes as codes
+from fhir_mapping import dates
+
+
+def denial(
+    site: Site,
+    patient: str,
+    signed: datetime,
+    *,
+    purposes: Iterable[str] = (),
+    channels: Iterable[str] = (),
+    documents: Iterable[str] = (),
+    performer: str | None = None,
+) -> dict[str, Any]:
+    """A Consent that denies.
+
+    Parameters
+    ----------
+    purposes
+        Codes of the catalogue; none: everything that a denial without a purpose reaches.
+    channels
+        Of SOCIAL; none: every channel.
+    documents
+        Ids of the DocumentReferences of the photos that it is about; none: all photos.
+    performer
+        Who said so, as a reference; None: the patient.
+    """
+    catalog = Catalog.of(site)
+    provision: dict[str, Any] = {"type": "deny"}
+    actors = [
+        {
+            "role": {"coding": [{"system": codes.PARTICIPATION, "code": "IRCP"}]},
+            "reference": {"identifier": {"system": codes.CHANNEL, "value": channel}},
+        }
+        for channel in sorted(set(channels))
+    ]
+    if actors:
+        provision["actor"] = actors
+    stated = [catalog.get(code) for code in sorted(set(purposes))]
+    if stated:
+        provision["purpose"] = [{"system": each.system, "code": each.code} for each in stated if each is not None]
+    data = [
+        {"meaning": "instance", "reference": {"reference": f"DocumentReference/{each}"}}
+        for each in sorted(set(documents))
+    ]
+    if data:
+        provision["data"] = data
+    return {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {"coding": [{"system": codes.CONSENT_SCOPE, "code": codes.PRIVACY_SCOPE}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0", "display": "Patient Consent"}]}],
+        "patient": {"reference": f"Patient/{patient}"},
+        "dateTime": dates.instant(signed),
+        "performer": [{"reference": performer or f"Patient/{patient}"}],
+        "organization": [{"reference": f"Organization/{site.organization}"}],
+        "policy": [{"uri": "urn:photospine:withdrawal"}],
+        "provision": provision,
+    }
