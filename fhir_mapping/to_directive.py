@@ -485,6 +485,11 @@ def _reach(entry: tuple[str, str], effect: Effect) -> Data:
     return Data(Reach.NOTHING, reference)
 
 
+def has_denial(consent: Mapping[str, Any]) -> bool:
+    """Whether a Consent contains a denial, however malformed the rest."""
+    return bool(_denials(consent))
+
+
 def _denials(consent: Mapping[str, Any]) -> list[list[str]]:
     """The purposes of every denial in a Consent, at any depth, however malformed the rest; OPTOUT has none."""
     found: list[list[str]] = []

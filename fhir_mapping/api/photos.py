@@ -55,7 +55,7 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
 def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:
     """A page of the photos or visits that match and may be seen; the total counts no others."""
     wanted = paging.read(kind, pairs, lenient=asked.lenient)
-    query = matching(kind, wanted.asked, node.record.site.zone)
+    query = matching(kind, wanted.asked, node.record.site.zone, node.record.base)
     link = photo.c.document if kind == DOCUMENT else photo.c.imaging_study
     with reading(node.engine) as connection:
         may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)

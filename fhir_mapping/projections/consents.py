@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from fhir_mapping import dates, references
 from fhir_mapping.errors import ConsentRefused, Issue
 from fhir_mapping.projections.read import current, exists, was_active
 from fhir_mapping.projections.written import Setting, Written
-from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
+from fhir_mapping.to_directive import EarlierConsent, Reading, has_denial, to_directive
 
 
 def consent(connection: Connection, setting: Setting, written: Written) -> list[Issue]:
@@ -56,6 +56,15 @@ def read(connection: Connection, setting: Setting, written: Written) -> Reading:
         resolver=RecordResolver(connection, setting),
         base=setting.base,
     )
+
+
+def refused(setting: Setting, resource: Mapping[str, Any], issues: Iterable[Issue], body: bytes) -> ConsentRefused:
+    """The refusal of a Consent that does not even get as far as being read; a denial in it is not lost either."""
+    try:
+        patient = _patient(resource, setting)
+    except (AttributeError, TypeError):
+        patient = None
+    return ConsentRefused(issues, patient=patient, has_denial=has_denial(resource), body=body)
 
 
 class RecordResolver:

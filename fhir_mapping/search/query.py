@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, literal, or_, select
 
 from fhir_mapping import dates, references
 from fhir_mapping.errors import Issue, Malformed
@@ -19,7 +19,7 @@ from fhir_mapping.tables import fhir_date, fhir_reference, fhir_resource, fhir_s
 _MAX_VALUES = 100
 
 
-def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo) -> Select[str]:
+def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo, base: str | None = None) -> Select[str]:
     """Ids of a type's resources that match all parameters.
 
     Parameters
@@ -28,6 +28,8 @@ def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo) -> Sel
         Names and values as in the address; a name twice means both, a comma in a value means either.
     zone
         Dates without an offset are in it.
+    base
+        This server's own address; references below it are local.
 
     Raises
     ------
@@ -36,11 +38,14 @@ def matching(kind: str, asked: Iterable[tuple[str, str]], zone: ZoneInfo) -> Sel
     """
     query = select(fhir_resource.c.id).where(fhir_resource.c.type == kind)
     for name, value in asked:
-        query = query.where(_condition(kind, name, value, zone))
+        query = query.where(_condition(kind, name, value, zone, base))
     return query
 
 
-def _condition(kind: str, name: str, value: str, zone: ZoneInfo) -> ColumnElement[bool]:
+def _condition(kind: str, name: str, value: str, zone: ZoneInfo, base: str | None) -> ColumnElement[bool]:
+    first, dot, rest = name.partition(".")
+    if dot:
+        return _chain(kind, first, rest, value, zone, base)
     parameter = parameters(kind).get(name)
     if parameter is None:
         known = ", ".join(sorted(parameters(kind)))
@@ -48,16 +53,35 @@ def _condition(kind: str, name: str, value: str, zone: ZoneInfo) -> ColumnElemen
     values = _alternatives(value)
     if not values or len(values) > _MAX_VALUES:
         raise Malformed(Issue("value", f"Search parameter {name!r} has no value, or too many."))
-    return or_(*(_one(parameter, each, zone) for each in values))
+    return or_(*(_one(parameter, each, zone, base) for each in values))
 
 
-def _one(parameter: Parameter, value: str, zone: ZoneInfo) -> ColumnElement[bool]:
+def _chain(kind: str, name: str, rest: str, value: str, zone: ZoneInfo, base: str | None) -> ColumnElement[bool]:
+    """``medication.lot-number``, ``subject:Patient.identifier``: a parameter of what a reference names."""
+    name, _, named = name.partition(":")
+    parameter = parameters(kind).get(name)
+    targets = (
+        ()
+        if parameter is None
+        else tuple(each for each in parameter.targets if named in ("", each) and rest in parameters(each))
+    )
+    if parameter is None or parameter.kind is not Kind.REFERENCE or not targets or (len(targets) > 1 and not named):
+        raise Malformed(Issue("not-supported", f"Chained parameter {name[:60]}.{rest[:60]} is not supported."))
+    found = matching(targets[0], [(rest, value)], zone, base).subquery()
+    return _exists(
+        fhir_reference,
+        fhir_reference.c.path.in_(parameter.paths),
+        fhir_reference.c.target.in_(select(literal(f"{targets[0]}/") + found.c.id)),
+    )
+
+
+def _one(parameter: Parameter, value: str, zone: ZoneInfo, base: str | None) -> ColumnElement[bool]:
     if parameter.kind is Kind.ID:
         return fhir_resource.c.id == value
     if parameter.kind is Kind.TOKEN:
         return _token(parameter, value)
     if parameter.kind is Kind.REFERENCE:
-        return _reference(parameter, value)
+        return _reference(parameter, value, base)
     if parameter.kind is Kind.STRING:
         return _exists(
             fhir_string,
@@ -80,12 +104,12 @@ def _token(parameter: Parameter, value: str) -> ColumnElement[bool]:
     return _exists(fhir_token, *conditions)
 
 
-def _reference(parameter: Parameter, value: str) -> ColumnElement[bool]:
+def _reference(parameter: Parameter, value: str, base: str | None) -> ColumnElement[bool]:
     """``id``, ``Type/id`` or an absolute address of this server."""
     if references.ID.fullmatch(value):
         targets = [f"{kind}/{value}" for kind in parameter.targets]
     else:
-        local = references.local(value)
+        local = references.local(value, base)
         if local is None:
             raise Malformed(Issue("value", "A reference is searched by id or as Type/id."))
         targets = [local] if local.partition("/")[0] in parameter.targets else []

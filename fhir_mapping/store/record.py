@@ -23,6 +23,7 @@ from consent.store.versions import lock
 from consent.store.write import among
 from fhir_mapping import dates, references, text
 from fhir_mapping.errors import Conflict, Invalid, Issue, Malformed, NotFound, VersionMismatch
+from fhir_mapping.projections import consents
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search import index
@@ -134,6 +135,7 @@ class RecordStore:
     ) -> None:
         self.site = site
         self.base = base
+        self._setting = Setting(site, base)
         self._clock = clock
         self._ids = ids
 
@@ -316,7 +318,12 @@ class RecordStore:
             raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{kind}.id"))
         data = body if isinstance(body, bytes) else text.dump(body)
         resource = text.parse(data)
-        validate.structure(kind, resource)
+        try:
+            validate.structure(kind, resource)
+        except Invalid as error:
+            if kind == "Consent":
+                raise consents.refused(self._setting, resource, error.issues, data) from None
+            raise
         meta = resource.get("meta")
         owner = meta.get("source") if isinstance(meta, Mapping) else None
         return _Draft(kind, identity, data, resource, indexed(owner if isinstance(owner, str) else source))
@@ -327,13 +334,15 @@ class RecordStore:
         for draft in drafts:
             self._keep(connection, draft, now)
         for draft in drafts:
-            self._check_references(connection, draft)
+            # A Consent that arrived is kept in any case: what it names in vain holds its patient.
+            if not (arrived and draft.type == "Consent"):
+                self._check_references(connection, draft)
         notes: dict[int, tuple[Issue, ...]] = {}
         for draft in sorted(drafts, key=lambda each: _ORDER[each.type]):
             written = Written(
                 draft.type, draft.id, draft.version, draft.resource, draft.previous, draft.body, now, arrived
             )
-            notes[id(draft)] = tuple(project(connection, Setting(self.site, self.base), written))
+            notes[id(draft)] = tuple(project(connection, self._setting, written))
         return [
             Stored(
                 draft.type,
@@ -396,6 +405,8 @@ class RecordStore:
             Issue("not-found", "The reference names nothing that is here.", prefix + wanted[target])
             for target in sorted(missing)
         ]
+        if issues and draft.type == "Consent":
+            raise consents.refused(self._setting, draft.resource, issues[:20], draft.body)
         if issues:
             raise Invalid(issues[:20])
 
@@ -482,7 +493,7 @@ class RecordStore:
         parameters
             Search parameters of the type, as in a URL: ``{"patient": "Patient/p", "status": "active"}``.
         """
-        query = matching(type, list(parameters.items()), self.site.zone)
+        query = matching(type, list(parameters.items()), self.site.zone, self.base)
         ids = connection.execute(query.order_by(fhir_resource.c.id)).scalars()
         return self.read_many(connection, type, list(ids))
 

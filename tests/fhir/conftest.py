@@ -1,0 +1,33 @@
+"""A small clinic on its record, and clients that speak to it over HTTP."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import engine, postgres_cluster, url
+from tests.fhir.clinic import Clinic, build, open_clinic
+
+__all__ = ["engine", "postgres_cluster", "url"]
+
+
+@pytest.fixture(scope="session")
+def made_clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clinic's folder, made once."""
+    folder = tmp_path_factory.mktemp("clinic")
+    build(folder)
+    shutil.rmtree(folder / "audit")
+    return folder
+
+
+@pytest.fixture
+def clinic(made_clinic: Path, tmp_path: Path) -> Iterator[Clinic]:
+    """A clinic of its own for each test, on SQLite."""
+    folder = tmp_path / "clinic"
+    shutil.copytree(made_clinic, folder)
+    made = open_clinic(folder)
+    yield made
+    made.close()
