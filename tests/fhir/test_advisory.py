@@ -1,0 +1,159 @@
+"""From a lot to every patient, treatment and photo, in three sets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consent.store.engine import reading
+from consent.types import Request
+from fhir_mapping.advisory.batch import Advisory, Fit, When
+from fhir_mapping.advisory.question import ask
+from fhir_mapping.errors import Forbidden
+from tests.fhir.clinic import HAND, SITE, Clinic, consent_of, context, region, requesters
+
+pytestmark = pytest.mark.fast
+
+
+def _ask(clinic: Clinic, lot: str, expiry: str | None = None, account: str = "compliance") -> Advisory:
+    request = Request(requesters()[account], "PATSFTY")
+    with reading(clinic.engine) as connection:
+        return ask(clinic.node.decisions, connection, clinic.chain, request, SITE, lot, expiry, door="serve")
+
+
+def _give(clinic: Clinic, name: str, patient: str, **more: Any) -> None:
+    clinic.put(
+        {
+            "resourceType": "MedicationAdministration",
+            "id": name,
+            "status": "completed",
+            "subject": {"reference": f"Patient/{patient}"},
+            "effectiveDateTime": "2026-05-04T11:00:00+03:00",
+        }
+        | more
+    )
+
+
+def test_a_lot_leads_to_patient_treatment_and_photos(clinic: Clinic) -> None:
+    clinic.photo("f0", "anna", "v1", context=context("v1", "2026-04-01T10:00:00+03:00"))
+    clinic.photo("f8", "anna", "v1", context=context("v1", "2026-06-01T10:00:00+03:00"))
+    found = _ask(clinic, "LOT-0071")
+    assert [(each.reference, each.fit) for each in found.products] == [("Medication/lot7", Fit.EXACT)]
+    (anna,) = found.patients
+    assert (anna.id, anna.name, anna.birth) == ("anna", "Anna Ānderson", "1990-05-05")
+    (treatment,) = anna.treatments
+    assert (treatment.reference, treatment.through, treatment.doses) == (
+        "Procedure/p1",
+        ("MedicationAdministration/ma1",),
+        ("20 U",),
+    )
+    assert [(each.document.rpartition("/")[2], each.when) for each in anna.photos] == [
+        ("f0", When.BEFORE),
+        ("f1", When.BEFORE),
+        ("f2", When.BEFORE),
+        ("f8", When.AFTER),
+    ]
+
+
+def test_photos_say_what_they_may_be_shown_for(clinic: Clinic) -> None:
+    clinic.put(consent_of("no", "deny", "TREAT"))
+    clinic.put(consent_of("yes", "permit", "TEACH"))
+    (anna,) = _ask(clinic, "LOT-0071").patients
+    assert {each.allowed for each in anna.photos} == {("TEACH",)}
+
+
+def test_photos_of_another_area_are_left_out(clinic: Clinic) -> None:
+    clinic.put(
+        {
+            "resourceType": "Encounter",
+            "id": "v3",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": {"reference": "Patient/anna"},
+        }
+    )
+    clinic.photo("h1", "anna", "v3", extension=[region(HAND)], context=context("v3", "2026-05-20"))
+    (anna,) = _ask(clinic, "LOT-0071").patients
+    assert "DocumentReference/h1" not in [each.document for each in anna.photos]
+
+
+def test_the_same_lot_with_another_expiry_is_a_set_of_its_own(clinic: Clinic) -> None:
+    assert [each.fit for each in _ask(clinic, "LOT-0071", "2027-01").products] == [Fit.EXACT]
+    assert [each.fit for each in _ask(clinic, "LOT-0071", "2027-01-31").products] == [Fit.EXACT]
+    found = _ask(clinic, "LOT-0071", "2027-02-28")
+    assert [each.fit for each in found.products] == [Fit.OTHER_EXPIRY]
+    assert [each.fit for each in found.patients] == [Fit.OTHER_EXPIRY]
+
+
+@pytest.mark.parametrize("written", ["lot 0071", "L0T-0071", "LOT-00?1", "LOT*", "lot0071", "unknown", None])
+def test_lots_that_read_alike_or_cannot_be_read_are_never_passed_over(clinic: Clinic, written: str | None) -> None:
+    batch = {"expirationDate": "2027-01-31"} | ({} if written is None else {"lotNumber": written})
+    clinic.put({"resourceType": "Medication", "id": "near", "code": {"text": "Toxin A"}, "batch": batch})
+    _give(clinic, "ma2", "ben", medicationReference={"reference": "Medication/near"})
+    found = _ask(clinic, "LOT-0071")
+    assert {each.reference: each.fit for each in found.products} == {
+        "Medication/lot7": Fit.EXACT,
+        "Medication/near": Fit.UNREADABLE,
+    }
+    assert [(each.id, each.fit) for each in found.patients] == [("anna", Fit.EXACT), ("ben", Fit.UNREADABLE)]
+
+
+def test_another_lot_is_no_match(clinic: Clinic) -> None:
+    clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "LOT-0072"}})
+    clinic.put({"resourceType": "Medication", "id": "other2", "batch": {"lotNumber": "ZZ?1"}})
+    assert [each.reference for each in _ask(clinic, "LOT-0071").products] == ["Medication/lot7"]
+    nothing = _ask(clinic, "NONE-SUCH")
+    assert (nothing.products, nothing.patients) == ((), ())
+
+
+def test_contained_products_and_devices_are_found_and_procedures_followed_both_ways(clinic: Clinic) -> None:
+    contained = {"resourceType": "Medication", "id": "m", "batch": {"lotNumber": "C-1"}}
+    _give(clinic, "ma3", "ben", contained=[contained], medicationReference={"reference": "#m"})
+    clinic.put(
+        {
+            "resourceType": "Procedure",
+            "id": "p3",
+            "status": "completed",
+            "subject": {"reference": "Patient/ben"},
+            "partOf": [{"reference": "MedicationAdministration/ma3"}],
+        }
+    )
+    (ben,) = _ask(clinic, "C-1").patients
+    assert [(each.reference, each.through) for each in ben.treatments] == [
+        ("Procedure/p3", ("MedicationAdministration/ma3",))
+    ]
+    clinic.put(
+        {
+            "resourceType": "Procedure",
+            "id": "p4",
+            "status": "completed",
+            "subject": {"reference": "Patient/anna"},
+            "focalDevice": [{"manipulated": {"reference": "Device/laser"}}],
+        }
+    )
+    (anna,) = _ask(clinic, "L1").patients
+    assert [each.reference for each in anna.treatments] == ["Procedure/p4"]
+
+
+def test_the_lot_in_a_udi_counts(clinic: Clinic) -> None:
+    clinic.put(
+        {
+            "resourceType": "Device",
+            "id": "implant",
+            "udiCarrier": [{"carrierHRF": "(01)09504000059118(17)270131(10)UDI77(21)1"}],
+            "patient": {"reference": "Patient/ben"},
+        }
+    )
+    assert [each.reference for each in _ask(clinic, "UDI77").products] == ["Device/implant"]
+
+
+def test_it_is_asked_for_patient_safety_alone_and_recorded(clinic: Clinic) -> None:
+    for account in ("clinician", "marketing", "anna", "admin"):
+        with pytest.raises(Forbidden):
+            _ask(clinic, "LOT-0071", account=account)
+    assert clinic.records() == []
+    _ask(clinic, "LOT-0071")
+    read, released = clinic.records()
+    assert read["details"] == {"lot": "LOT-0071", "patients": ["anna"], "treatments": 1}
+    assert (released["kind"], released["released"], released["purpose"]) == ("set", 2, "PATSFTY")

@@ -1,0 +1,93 @@
+"""``photospine advisory`` and ``photospine consent`` on a node of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from consent.identity.accounts import create
+from consent.store.engine import transaction
+from consent.types import Right
+from fhir_mapping.store import RecordStore
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.open import open_node
+from orthanc_plugin.assembly.settings import load
+from orthanc_plugin.assembly.upgrade import upgrade
+from tests.fhir.clinic import RESOURCES, consent_of
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """A node with the clinic's record and three accounts."""
+    file = tmp_path / "photospine.toml"
+    file.write_text('[site]\ntime_zone = "Europe/Athens"\nchannels = ["instagram"]\n')
+    upgrade(load(file), os_user="test")
+    with open_node(load(file)) as node, transaction(node.engine) as connection:
+        record = RecordStore(node.site)
+        for resource in RESOURCES:
+            record.update(connection, resource["resourceType"], resource["id"], resource, source="test")
+        create(connection, "clinician", password=None, purposes=["TREAT"], rights=[Right.CONSENT])
+        create(connection, "compliance", password=None, purposes=["PATSFTY"])
+        create(connection, "marketing", password=None, purposes=["WEB"])
+    return file
+
+
+def _run(settings: Path, *words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(build(), [*words, "--settings", str(settings)])
+    return result.exit_code, result.output
+
+
+def test_the_advisory_names_patient_and_treatment(settings: Path) -> None:
+    status, output = _run(settings, "advisory", "LOT-0071", "--as", "compliance")
+    assert status == 0
+    for word in ("Ānderson", "Patient/anna", "Procedure/p1", "Exactly this batch", "2027-01-31"):
+        assert word in output
+    status, output = _run(settings, "advisory", "LOT-0071", "--expiry", "2030-01", "--json", "--as", "compliance")
+    assert status == 0
+    found = json.loads(output)
+    assert [each["fit"] for each in found["products"]] == ["other-expiry"]
+    assert [each["id"] for each in found["patients"]] == ["anna"]
+    status, output = _run(settings, "advisory", "NONE", "--as", "compliance")
+    assert (status, "No product on record" in output) == (0, True)
+
+
+@pytest.mark.parametrize("account", [["--as", "clinician"], ["--as", "nobody"], []])
+def test_the_advisory_is_refused_without_the_purpose(
+    settings: Path, account: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PHOTOSPINE_ACCOUNT", raising=False)
+    assert _run(settings, "advisory", "LOT-0071", *account)[0] == 1
+
+
+def test_a_consent_is_posted_listed_and_withdrawn(settings: Path, tmp_path: Path) -> None:
+    file = tmp_path / "consent.json"
+    file.write_text(json.dumps(consent_of("c1", "permit", "WEB")))
+    assert _run(settings, "consent", "post", str(file), "--as", "marketing")[0] == 1
+    status, output = _run(settings, "consent", "post", str(file), "--as", "clinician")
+    assert (status, "Consent/c1, version 1" in output) == (0, True)
+    status, output = _run(settings, "consent", "list", "--patient", "demo-anna", "--as", "clinician")
+    assert (status, "permit WEB" in output) == (0, True)
+    assert _run(settings, "consent", "list", "--patient", "demo-anna", "--as", "marketing")[0] == 1
+
+    words = ["consent", "withdraw", "--patient", "anna", "--purpose", "WEB", "--json", "--as", "clinician"]
+    status, output = _run(settings, *words)
+    assert (status, json.loads(output)["ended"]) == (0, ["c1"])
+    status, output = _run(settings, "consent", "list", "--patient", "anna", "--json", "--as", "clinician")
+    assert sorted((each["status"], each["says"]) for each in json.loads(output)) == [
+        ("active", "deny WEB"),
+        ("inactive", "permit WEB"),
+    ]
+
+
+def test_a_refused_consent_says_which_element(settings: Path, tmp_path: Path) -> None:
+    file = tmp_path / "consent.json"
+    file.write_text(json.dumps(consent_of("c1", "permit", "SOCIAL")))
+    status, output = _run(settings, "consent", "post", str(file), "--as", "clinician")
+    assert (status, "Consent.provision.actor" in output) == (1, True)
+    file.write_text("{")
+    assert _run(settings, "consent", "post", str(file), "--as", "clinician")[0] == 1
