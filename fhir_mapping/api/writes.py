@@ -17,9 +17,10 @@ from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.errors import ConsentRefused, Forbidden, Issue, Malformed
 from fhir_mapping.resources.task import refused_consent
-from fhir_mapping.store.record import version_of
+from fhir_mapping.store.prepared import version_of
 
 T = TypeVar("T")
+Work = Callable[[Connection], T]
 
 
 def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str | None = None) -> Reply:
@@ -28,15 +29,20 @@ def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str 
     identity = node.record.new_id()
     source = asked.request.requester.account
 
-    def work(connection: Connection) -> Reply:
-        if if_none_exist is not None:
-            there = node.record.unless_there(connection, kind, if_none_exist)
-            if there is not None:
-                return reply.stored(there)
-        made = node.record.create(connection, kind, body, source=source, id=identity)
-        return reply.written(made, node.base, asked.returns)
+    def prepare() -> Work[Reply]:
+        ready = node.record.prepare(kind, body)
 
-    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, work)
+        def work(connection: Connection) -> Reply:
+            if if_none_exist is not None:
+                there = node.record.unless_there(connection, kind, if_none_exist)
+                if there is not None:
+                    return reply.stored(there)
+            made = node.record.create(connection, kind, ready, source=source, id=identity)
+            return reply.written(made, node.base, asked.returns)
+
+        return work
+
+    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
 
 
 def update(node: Node, asked: Asked, kind: str, identity: str, body: bytes, if_match: str | None = None) -> Reply:
@@ -47,11 +53,16 @@ def update(node: Node, asked: Asked, kind: str, identity: str, body: bytes, if_m
     expected = None if if_match is None else version_of(if_match)
     source = asked.request.requester.account
 
-    def work(connection: Connection) -> Reply:
-        made = node.record.update(connection, kind, identity, body, source=source, if_match=expected)
-        return reply.written(made, node.base, asked.returns)
+    def prepare() -> Work[Reply]:
+        ready = node.record.prepare(kind, body)
 
-    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, work)
+        def work(connection: Connection) -> Reply:
+            made = node.record.update(connection, kind, identity, ready, source=source, if_match=expected)
+            return reply.written(made, node.base, asked.returns)
+
+        return work
+
+    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
 
 
 def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
@@ -61,20 +72,30 @@ def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
         raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent'."))
     source = asked.request.requester.account
 
-    def work(connection: Connection) -> Reply:
-        return reply.transaction(node.base, node.record.transaction(connection, body, source=source, types=types))
+    def prepare() -> Work[Reply]:
+        entries = node.record.prepare_transaction(body, types)
+        return lambda connection: reply.transaction(
+            node.base, node.record.transaction(connection, entries, source=source)
+        )
 
-    return perform(node, _intent(node, asked, "Bundle", body), source, work)
+    return perform(node, _intent(node, asked, "Bundle", body), source, prepare)
 
 
-def perform(node: Node, intent: AuditRecord, source: str, work: Callable[[Connection], T]) -> T:
+def perform(node: Node, intent: AuditRecord, source: str, prepare: Callable[[], Work[T]]) -> T:
     """Do the work of one write in one transaction, recorded before and after.
 
     A refused Consent that contains a denial leaves a Task, in a transaction of its own: the write itself is undone.
+
+    Parameters
+    ----------
+    prepare
+        Reads and checks what needs no database, before the transaction begins, and gives the work to be done in it.
     """
     try:
-        with node.chain.written(intent), unit_of_work(node.engine) as connection:
-            return work(connection)
+        with node.chain.written(intent):
+            work = prepare()
+            with unit_of_work(node.engine) as connection:
+                return work(connection)
     except ConsentRefused as refusal:
         if refusal.has_denial:
             _open_task(node, intent, source, refusal)

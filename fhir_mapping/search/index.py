@@ -70,10 +70,10 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
     return index
 
 
-def save(connection: Connection, kind: str, identity: str, index: Index) -> None:
-    """Put a resource's rows in place of those it had."""
+def save(connection: Connection, kind: str, identity: str, index: Index, *, fresh: bool = False) -> None:
+    """Put a resource's rows in place of those it had; ``fresh``: it had none."""
     key = {"type": kind, "id": identity}
-    for table in (fhir_token, fhir_reference, fhir_date, fhir_string):
+    for table in () if fresh else (fhir_token, fhir_reference, fhir_date, fhir_string):
         connection.execute(delete(table).where(table.c.type == kind, table.c.id == identity))
     if index.tokens:
         rows = [key | {"name": name, "system": system, "value": value} for name, system, value in sorted(index.tokens)]

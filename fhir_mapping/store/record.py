@@ -29,7 +29,7 @@ from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search import index
 from fhir_mapping.search.query import matching
 from fhir_mapping.search.values import indexed
-from fhir_mapping.store import validate
+from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
 from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
 
 #: What anybody with the right to may write.
@@ -64,7 +64,6 @@ KEPT = frozenset(CLINICAL + OWN)
 
 #: Projections of a transaction run in this order, so that a Consent finds the people and photos that came with it.
 _ORDER = {kind: number for number, kind in enumerate((*CLINICAL[:-1], *OWN, CLINICAL[-1]))}
-_MAX_ENTRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +138,36 @@ class RecordStore:
         self._clock = clock
         self._ids = ids
 
+    # --- before a transaction: what needs no database ---------------------------------------------------------------
+
+    def prepare(self, type: str, body: bytes | Mapping[str, Any]) -> Prepared:
+        """Read and check a resource, so that a write transaction need not last as long as that.
+
+        Raises
+        ------
+        Refused
+            As :meth:`create` would.
+        """
+        if type not in KEPT:
+            raise NotFound(Issue("not-supported", f"{type} is not kept here."))
+        return prepare(self._setting, type, body)
+
+    def prepare_transaction(
+        self, bundle: bytes | Mapping[str, Any], types: Iterable[str] = CLINICAL
+    ) -> tuple[Entry, ...]:
+        """Read and check a transaction Bundle and every resource in it, likewise."""
+        return entries_of(self._setting, bundle, frozenset(types) & KEPT)
+
+    def _ready(self, type: str, body: bytes | Mapping[str, Any] | Prepared) -> Prepared:
+        return body if isinstance(body, Prepared) else self.prepare(type, body)
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def create(
         self,
         connection: Connection,
         type: str,
-        body: bytes | Mapping[str, Any],
+        body: bytes | Mapping[str, Any] | Prepared,
         *,
         source: str,
         id: str | None = None,
@@ -165,7 +187,7 @@ class RecordStore:
         Refused
             See :mod:`fhir_mapping.errors`; nothing may be committed then.
         """
-        draft = self._draft(type, body, id if id is not None else self._ids(), source)
+        draft = self._draft(self._ready(type, body), id if id is not None else self._ids(), source)
         draft.must_be_new = True
         return self._write(connection, [draft], arrived)[0]
 
@@ -174,7 +196,7 @@ class RecordStore:
         connection: Connection,
         type: str,
         id: str,
-        body: bytes | Mapping[str, Any],
+        body: bytes | Mapping[str, Any] | Prepared,
         *,
         source: str,
         if_match: int | None = None,
@@ -187,7 +209,7 @@ class RecordStore:
         if_match
             The version that the writer has read.
         """
-        draft = self._draft(type, body, id, source)
+        draft = self._draft(self._ready(type, body), id, source)
         named = draft.resource.get("id")
         if named != id:
             raise Malformed(Issue("value", "The resource's id must be the id that is written to.", f"{type}.id"))
@@ -197,7 +219,7 @@ class RecordStore:
     def transaction(
         self,
         connection: Connection,
-        bundle: bytes | Mapping[str, Any],
+        bundle: bytes | Mapping[str, Any] | tuple[Entry, ...],
         *,
         source: str,
         types: Iterable[str] = CLINICAL,
@@ -212,30 +234,19 @@ class RecordStore:
         types
             Resource types that the bundle may write.
         """
-        body = bundle if isinstance(bundle, bytes) else text.dump(bundle)
-        parsed = text.parse(body, bundle=True)
-        if parsed.get("resourceType") != "Bundle" or parsed.get("type") != "transaction":
-            raise Invalid(Issue("value", "A transaction is asked for here.", "Bundle.type"))
-        entries = parsed.get("entry") or []
-        if not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
-            raise Invalid(Issue("structure", f"A Bundle holds up to {_MAX_ENTRIES} entries.", "Bundle.entry"))
+        entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle, types)
         lock(connection)
-        cut = text.entry_resources(body)
-        allowed = frozenset(types)
         drafts: list[_Draft | None] = []
         answers: list[Stored | None] = []
         targets: dict[str, str] = {}
-        for number, entry in enumerate(entries):
-            element = f"Bundle.entry[{number}]"
-            draft, found = self._entry(connection, entry, cut[number], element, source, allowed)
+        for entry in entries:
+            draft, found = self._entry(connection, entry, source)
             drafts.append(draft)
             answers.append(found)
-            reference = found.reference if found is not None else f"{draft.type}/{draft.id}"  # type: ignore[union-attr]
-            url = entry.get("fullUrl")
-            if isinstance(url, str):
-                if url in targets:
-                    raise Invalid(Issue("duplicate", "Two entries have this fullUrl.", f"{element}.fullUrl"))
-                targets[url] = reference
+            if entry.url is not None:
+                if entry.url in targets:
+                    raise Invalid(Issue("duplicate", "Two entries have this fullUrl.", f"{entry.element}.fullUrl"))
+                targets[entry.url] = found.reference if found is not None else f"{draft.type}/{draft.id}"  # type: ignore[union-attr]
         written = [draft for draft in drafts if draft is not None]
         seen: set[str] = set()
         for draft in written:
@@ -246,43 +257,19 @@ class RecordStore:
         done = iter(self._write(connection, written, False))
         return [next(done) if answer is None else answer for answer in answers]
 
-    def _entry(
-        self,
-        connection: Connection,
-        entry: Any,
-        resource: bytes | None,
-        element: str,
-        source: str,
-        allowed: frozenset[str],
-    ) -> tuple[_Draft | None, Stored | None]:
+    def _entry(self, connection: Connection, entry: Entry, source: str) -> tuple[_Draft | None, Stored | None]:
         """What an entry asks to be written, or what it has found already there."""
-        request = entry.get("request") if isinstance(entry, Mapping) else None
-        if not isinstance(request, Mapping) or resource is None or not isinstance(entry.get("resource"), Mapping):
-            raise Invalid(Issue("required", "An entry needs a resource and a request.", element))
-        method, url = request.get("method"), str(request.get("url", ""))
-        if method not in ("POST", "PUT"):
-            raise Invalid(Issue("not-supported", "An entry is a POST or a PUT.", f"{element}.request.method"))
-        kind, _, identity = url.partition("/")
-        if kind not in allowed:
-            raise Invalid(
-                Issue("not-supported", "This type is not written by a transaction.", f"{element}.request.url")
-            )
-        if (method == "PUT") != bool(references.ID.fullmatch(identity)):
-            raise Invalid(Issue("value", "POST names a type, PUT a type and an id.", f"{element}.request.url"))
-        if method == "POST" and isinstance(request.get("ifNoneExist"), str):
-            at = f"{element}.request.ifNoneExist"
-            matches = self._by_condition(connection, kind, request["ifNoneExist"], at)
+        if entry.if_none_exist is not None:
+            at = f"{entry.element}.request.ifNoneExist"
+            matches = self._by_condition(connection, entry.ready.type, entry.if_none_exist, at)
             if len(matches) > 1:
                 raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", at))
             if matches:
-                return None, self.read(connection, kind, matches[0])
-        draft = self._draft(kind, resource, identity or self._ids(), source)
-        draft.element = element
-        draft.must_be_new = method == "POST"
-        if method == "PUT" and draft.resource.get("id") != identity:
-            raise Invalid(Issue("value", "The resource's id must be that of the request.", f"{element}.resource.id"))
-        if isinstance(request.get("ifMatch"), str):
-            draft.if_match = version_of(request["ifMatch"])
+                return None, self.read(connection, entry.ready.type, matches[0])
+        draft = self._draft(entry.ready, entry.id if entry.id is not None else self._ids(), source)
+        draft.element = entry.element
+        draft.must_be_new = entry.id is None
+        draft.if_match = entry.if_match
         return draft, None
 
     def _resolve(self, connection: Connection, draft: _Draft, targets: Mapping[str, str]) -> None:
@@ -311,22 +298,10 @@ class RecordStore:
             raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
         return self.by_identifier(connection, kind, unquote_plus(value))
 
-    def _draft(self, kind: str, body: bytes | Mapping[str, Any], identity: str, source: str) -> _Draft:
-        if kind not in KEPT:
-            raise NotFound(Issue("not-supported", f"{kind} is not kept here."))
+    def _draft(self, ready: Prepared, identity: str, source: str) -> _Draft:
         if not references.ID.fullmatch(identity):
-            raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{kind}.id"))
-        data = body if isinstance(body, bytes) else text.dump(body)
-        resource = text.parse(data)
-        try:
-            validate.structure(kind, resource)
-        except Invalid as error:
-            if kind == "Consent":
-                raise consents.refused(self._setting, resource, error.issues, data) from None
-            raise
-        meta = resource.get("meta")
-        owner = meta.get("source") if isinstance(meta, Mapping) else None
-        return _Draft(kind, identity, data, resource, indexed(owner if isinstance(owner, str) else source))
+            raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{ready.type}.id"))
+        return _Draft(ready.type, identity, ready.body, ready.resource, indexed(ready.owner or source))
 
     def _write(self, connection: Connection, drafts: Sequence[_Draft], arrived: bool) -> list[Stored]:
         lock(connection)
@@ -383,7 +358,7 @@ class RecordStore:
                 .where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
                 .values(**shared, patient=extracted.patient)
             )
-        index.save(connection, draft.type, draft.id, extracted)
+        index.save(connection, draft.type, draft.id, extracted, fresh=current is None)
 
     def _check_references(self, connection: Connection, draft: _Draft) -> None:
         """Every reference to this server names something that is here (with the transaction's own resources)."""
@@ -542,19 +517,6 @@ def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
         )
         found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
     return found
-
-
-def version_of(header: str) -> int:
-    """The version in an If-Match header, ``W/"3"``.
-
-    Raises
-    ------
-    Malformed
-    """
-    digits = header.strip().removeprefix("W/").strip('"')
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
-        raise Malformed(Issue("value", 'If-Match names one version, as W/"3".'))
-    return int(digits)
 
 
 def _served(body: bytes, identity: str, version: int, updated: datetime) -> bytes:

@@ -177,7 +177,7 @@ def _write(fhir: FhirNode, who: Requester, route: str, subject: str, body: bytes
         digest=hashlib.sha256(body).hexdigest(),
         os_user=os_user(),
     )
-    return writes.perform(fhir, intent, who.account, work)
+    return writes.perform(fhir, intent, who.account, lambda: work)
 
 
 def _row(consent: Stored) -> dict[str, object]:
