@@ -18,8 +18,6 @@ from orthanc_plugin.assembly.settings import load
 from orthanc_plugin.assembly.upgrade import upgrade
 from tests.fhir.clinic import RESOURCES, consent_of
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:

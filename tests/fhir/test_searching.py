@@ -11,8 +11,6 @@ from consent.store.engine import transaction
 from tests.counts import count
 from tests.fhir.clinic import Clinic
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.mark.parametrize(
     ("query", "ids"),

@@ -9,8 +9,6 @@ import pytest
 
 from tests.fhir.clinic import BASE, SITE, Clinic, consent_of
 
-pytestmark = pytest.mark.fast
-
 _BODY = (
     b'{ "resourceType" : "Observation",\n "status":"final", "code":{"text":"Fluence \\u00e9 \xc3\xa9"}, '
     b'"subject":{"reference":"Patient/anna"},"valueQuantity":{"value":0.10,"unit":"J\\/cm2"} }'
