@@ -50,21 +50,26 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
     if photo is not None:
         sources = tuple(_sources(photo)) if photo.sources else (photo,)
     shown = _patients(sources)
-    if any(patient not in facts.patients for patient in shown):
-        return _deny(Reason.FACTS_UNAVAILABLE, 0)
+    for patient in shown:
+        if patient not in facts.patients:
+            return _deny(Reason.FACTS_UNAVAILABLE, 0)
     if not _holds(request, catalog, facts, shown):
         return _deny(Reason.PURPOSE_NOT_HELD, 1)
-    if photo is None or not all(_is_linked(source) for source in sources):
+    if photo is None:
         return _deny(Reason.NOT_LINKED, 2)
+    for source in sources:
+        if not source.patients or (source.encounter is None and not source.treatment):
+            return _deny(Reason.NOT_LINKED, 2)
     if not _is_within_confinement(request, facts, shown, now):
         return _deny(Reason.OTHER_PATIENT, 3)
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
     document = photo.document if photo.sources else None
-    decisions = [
-        _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, document)
-        for source in sources
-        for patient in source.patients
-    ]
+    decisions = []
+    for source in sources:
+        for patient in source.patients:
+            decisions.append(
+                _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, document)
+            )
     return _first(decisions)
 
 
@@ -114,10 +119,6 @@ def _patients(sources: tuple[PhotoFacts, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(patient for source in sources for patient in source.patients))
 
 
-def _is_linked(photo: PhotoFacts) -> bool:
-    return bool(photo.patients) and (photo.encounter is not None or photo.treatment)
-
-
 # --- steps 1 and 3: who asks ----------------------------------------------------------------------------------------
 
 
@@ -130,7 +131,7 @@ def _holds(request: Request, catalog: Catalog, facts: Facts, shown: tuple[str, .
         return False
     if request.purpose == BTG and not (request.emergency_reason or "").strip():
         return False
-    if request.purpose == TREAT:
+    if request.purpose == TREAT and facts.site.care_team is CareTeamScope.RECORD:
         return all(_is_of_care_team(request, facts, facts.patients[patient]) for patient in shown)
     return True
 

@@ -49,10 +49,11 @@ def answers(question: Question, circumstances: Circumstances) -> list[Answer]:
     found = []
     for candidate in circumstances.prepared.candidates(question.purpose):
         answer = _answer(candidate, question, circumstances)
-        if answer is not None and not (
-            candidate.later and _is_silent(answer.effect, candidate.later, question, circumstances)
-        ):
-            found.append(answer)
+        if answer is None:
+            continue
+        if candidate.later and _is_silent(answer.effect, candidate.later, question, circumstances):
+            continue
+        found.append(answer)
     return found
 
 
