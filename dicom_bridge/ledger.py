@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from consent.store.clock import micros, now
 from dicom_bridge.errors import BridgeError
@@ -29,12 +30,19 @@ class State(StrEnum):
     DONE = "done"
     """The record, the index and the photo's row are committed."""
 
+    ABANDONED = "abandoned"
+    """It cannot go on: its original is gone. Its object, which nobody ever saw, is being removed from Orthanc."""
 
-_ORDER = tuple(State)
+
+_ORDER = (State.INTENT, State.STORED, State.ATTACHED, State.DONE)
 
 
 class LedgerRefused(BridgeError):
-    """A row would go back, or is missing. The caller has lost track of its photos."""
+    """A row would go back, is missing, or was given up. The caller has lost track of its photos."""
+
+
+class AnnouncedAlready(BridgeError):
+    """Another process announced one of the photos in the meantime. Ask the ledger again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +61,34 @@ class Entry:
 
 
 def announce(connection: Connection, batch: str, plan: str, intent: str, entries: Iterable[Entry]) -> None:
-    """Write a batch with its photos, all in state ``intent``."""
+    """Write a batch with its photos, all in state ``intent``.
+
+    Raises
+    ------
+    AnnouncedAlready
+        The transaction must be rolled back.
+    """
     moment = micros(now(connection))
     connection.execute(insert(ledger_batch).values(batch=batch, plan=plan, intent=intent, created=moment))
-    for entry in entries:
-        connection.execute(
-            insert(ledger).values(
-                sop_uid=entry.sop_uid,
-                sha256=entry.sha256,
-                patient=entry.patient,
-                study_uid=entry.study_uid,
-                series_uid=entry.series_uid,
-                state=State.INTENT.value,
-                orthanc_id=entry.orthanc_id,
-                batch=batch,
-                instance_number=entry.instance_number,
-                updated=moment,
-            )
-        )
+    rows = [
+        {
+            "sop_uid": entry.sop_uid,
+            "sha256": entry.sha256,
+            "patient": entry.patient,
+            "study_uid": entry.study_uid,
+            "series_uid": entry.series_uid,
+            "state": State.INTENT.value,
+            "orthanc_id": entry.orthanc_id,
+            "batch": batch,
+            "instance_number": entry.instance_number,
+            "updated": moment,
+        }
+        for entry in entries
+    ]
+    try:
+        connection.execute(insert(ledger), rows)
+    except IntegrityError:
+        raise AnnouncedAlready("a photo of this batch was announced by another process meanwhile") from None
 
 
 def rise(connection: Connection, sop_uid: str, state: State) -> None:
@@ -79,11 +97,13 @@ def rise(connection: Connection, sop_uid: str, state: State) -> None:
     Raises
     ------
     LedgerRefused
-        There is no such row.
+        There is no such row, or it was given up.
     """
     row = connection.execute(select(ledger.c.state).where(ledger.c.sop_uid == sop_uid)).scalar_one_or_none()
     if row is None:
         raise LedgerRefused(f"the ledger has no photo {sop_uid}")
+    if State(row) is State.ABANDONED:
+        raise LedgerRefused(f"photo {sop_uid} was given up")
     if _ORDER.index(State(row)) < _ORDER.index(state):
         connection.execute(
             update(ledger).where(ledger.c.sop_uid == sop_uid).values(state=state.value, updated=micros(now(connection)))
@@ -107,12 +127,10 @@ def by_orthanc_id(connection: Connection, orthanc_id: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def of_batch(connection: Connection, batch: str) -> list[Entry]:
-    """The photos of a batch, in the order of their instance numbers."""
-    rows = connection.execute(
-        select(ledger).where(ledger.c.batch == batch).order_by(ledger.c.instance_number, ledger.c.sop_uid)
-    )
-    return [_entry(row) for row in rows]
+def of_batch(connection: Connection, batch: str, *, lock: bool = False) -> list[Entry]:
+    """The photos of a batch, in the order of their instance numbers; ``lock`` keeps them from other writers."""
+    query = select(ledger).where(ledger.c.batch == batch).order_by(ledger.c.instance_number, ledger.c.sop_uid)
+    return [_entry(row) for row in connection.execute(query.with_for_update() if lock else query)]
 
 
 def plan_of(connection: Connection, batch: str) -> tuple[str, str] | None:
@@ -134,9 +152,27 @@ def open_batches(connection: Connection, before: datetime) -> list[str]:
     return sorted(rows.scalars())
 
 
+def give_up(connection: Connection, batch: str) -> bool:
+    """Mark the photos of a batch for removal; False where one of them is done, so that nothing may be removed."""
+    states = {entry.state for entry in of_batch(connection, batch, lock=True)}
+    if State.DONE in states or not states:
+        return False
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.batch == batch)
+        .values(state=State.ABANDONED.value, updated=micros(now(connection)))
+    )
+    return True
+
+
+def unfinished(connection: Connection) -> set[str]:
+    """SOP Instance UIDs of all photos that are on their way."""
+    return set(connection.execute(select(ledger.c.sop_uid).where(ledger.c.state != State.DONE.value)).scalars())
+
+
 def forget(connection: Connection, batch: str) -> None:
-    """Take a batch back: its photos were never seen by anybody."""
-    connection.execute(delete(ledger).where(ledger.c.batch == batch, ledger.c.state != State.DONE.value))
+    """Take a batch back whose objects are removed: its photos were never seen by anybody."""
+    connection.execute(delete(ledger).where(ledger.c.batch == batch, ledger.c.state == State.ABANDONED.value))
     connection.execute(delete(ledger_batch).where(ledger_batch.c.batch == batch))
 
 

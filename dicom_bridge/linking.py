@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from fhir_mapping.resources.document_reference import SESSION_EXTENSION, Concept
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instance
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.provenance import provenance
-from fhir_mapping.resources.task import photo_of_another_patient
+from fhir_mapping.resources.task import originals_lost, photo_of_another_patient
 from fhir_mapping.store.record import RecordStore, Stored
 
 _SOURCE = "urn:photospine"
@@ -228,6 +228,11 @@ class Linker:
         task = photo_of_another_patient(entry.sop_uid, entry.patient, clock.now(connection))
         self._store.create(connection, "Task", task, source=_SOURCE)
         return number
+
+    def ask_again(self, connection: Connection, plan: Plan, entries: Sequence[Entry]) -> None:
+        """Ask a person to send files again whose originals were lost on the way."""
+        task = originals_lost(plan.patient, [entry.sop_uid for entry in entries], clock.now(connection))
+        self._store.create(connection, "Task", task, source=_SOURCE)
 
     def _url(self, entry: Entry) -> str:
         return (

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent.audit.chain import Chain, outcome
 from consent.audit.record import AuditRecord, Kind
@@ -29,7 +30,7 @@ from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
 from dicom_bridge.errors import BridgeError, FileRefused
 from dicom_bridge.intake import IncomingPhoto, Limits, read_photo
-from dicom_bridge.ledger import Entry, State
+from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Linker
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
@@ -38,7 +39,7 @@ from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
-from dicom_bridge.spool import Spool
+from dicom_bridge.spool import Spool, SpoolRefused
 from fhir_mapping import dates
 from fhir_mapping.resources.people import PatientFacts, VisitFacts
 from fhir_mapping.store.record import RecordStore
@@ -46,15 +47,32 @@ from fhir_mapping.store.record import RecordStore
 RECOVER = "recover"
 """Kind of the job that goes on with a batch; its key is the batch."""
 
+_UNANNOUNCED = timedelta(days=1)
+
 
 class Arrow(StrEnum):
     """The places between two steps, where a process may die."""
 
     SPOOLED = "spooled"
+    INTENDED = "intended"
+    """The audit chain has the intent, the ledger does not."""
+
     ANNOUNCED = "announced"
+    SENT = "sent"
+    """Orthanc has the object, the ledger does not say so."""
+
     STORED = "stored"
+    ADDED = "added"
+    """Orthanc has the original, the ledger does not say so."""
+
     ATTACHED = "attached"
+    WRITTEN = "written"
+    """Within the commit: all is written, nothing committed."""
+
     COMMITTED = "committed"
+    CONCLUDED = "concluded"
+    """The audit chain has the outcome; the spool is still full."""
+
     CLEARED = "cleared"
 
 
@@ -139,9 +157,19 @@ class Pipeline:
             The batch is announced or not; where it is, the worker goes on with it.
         """
         photos = [read_photo(data, self._limits, self._site.zone) for data in files]
+        try:
+            return self._take(photos, plan)
+        except AnnouncedAlready:  # somebody sent the same file at the same time: now it is known
+            return self._take(photos, plan)
+
+    def _take(self, photos: Sequence[IncomingPhoto], plan: Plan) -> list[Taken]:
         study, series = self._series(plan)
         with glancing(self._engine) as connection:
             known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
+        for photo in photos:
+            for entry in known[photo.sha256]:
+                if entry.state not in (State.DONE, State.ABANDONED):
+                    self._spool.keep(entry.sop_uid, photo.data)  # whatever became of the first one: here it is again
         fresh: dict[str, IncomingPhoto] = {}
         taken: dict[str, Taken] = {}
         strangers: dict[str, IncomingPhoto] = {}
@@ -150,9 +178,10 @@ class Pipeline:
             mine = next((entry for entry in known[photo.sha256] if entry.sop_uid == uid), None)
             if mine is not None:
                 self._require_same_place(mine, study, series)
-                self._resume(mine)
-                taken[photo.sha256] = self._result(mine)
-            elif known[photo.sha256]:
+                if self._finish(mine):
+                    taken[photo.sha256] = self._result(mine)
+                    continue
+            if any(entry.patient != plan.patient for entry in known[photo.sha256]):
                 strangers[photo.sha256] = photo
             else:
                 fresh[photo.sha256] = photo
@@ -189,10 +218,18 @@ class Pipeline:
             return Taken(Outcome.UNLINKED, entry.sop_uid, None)
         return Taken(Outcome.KNOWN, entry.sop_uid, document_id(entry.sop_uid))
 
-    def _resume(self, entry: Entry) -> None:
-        """A photo that somebody began and did not finish is finished now."""
-        if entry.state is not State.DONE:
+    def _finish(self, entry: Entry) -> bool:
+        """Finish a photo that somebody began; False where it had been given up, and is to be begun anew."""
+        with glancing(self._engine) as connection:
+            now = ledger.entry(connection, entry.sop_uid)
+        if now is None:
+            return False
+        if now.state is State.ABANDONED:
+            self.abandon(entry.batch)
+            return False
+        if now.state is not State.DONE:
             self.recover(entry.batch)
+        return True
 
     def _take_new(self, photos: list[IncomingPhoto], plan: Plan, study: str, series: str) -> list[Taken]:
         batch = self._ids()
@@ -206,12 +243,18 @@ class Pipeline:
         self._rehearse(items, wrapped, plan)
         self._archive.changes(batch, 0, 1)  # an archive that does not answer is found out before anything is kept
         for item in items:
-            self._spool.keep(item.photo.sha256, item.photo.data)
+            self._spool.keep(item.entry.sop_uid, item.photo.data)
         self._at(Arrow.SPOOLED)
-        (intent,) = self._chain.append([self._intent(items, plan)])
-        with transaction(self._engine) as connection:
-            ledger.announce(connection, batch, plan.dumps(), intent, [item.entry for item in items])
-            jobs.put(connection, RECOVER, batch, not_before=_later(clock.now(connection)))
+        announced = self._intent([item.entry for item in items], plan)
+        (intent,) = self._chain.append([announced])
+        self._at(Arrow.INTENDED)
+        try:
+            with transaction(self._engine) as connection:
+                ledger.announce(connection, batch, plan.dumps(), intent, [item.entry for item in items])
+                jobs.put(connection, RECOVER, batch, not_before=_later(clock.now(connection)))
+        except (AnnouncedAlready, SQLAlchemyError):
+            self._chain.append([outcome(announced, intent, "failed")])
+            raise
         self._at(Arrow.ANNOUNCED)
         for item, object_ in zip(items, wrapped, strict=True):
             self._deliver(item, object_.file(), batch)
@@ -271,8 +314,8 @@ class Pipeline:
             ),
         )
 
-    def _intent(self, items: Sequence[_Item], plan: Plan) -> AuditRecord:
-        digests = sorted(item.entry.sha256 for item in items)
+    def _intent(self, entries: Sequence[Entry], plan: Plan) -> AuditRecord:
+        digests = sorted(entry.sha256 for entry in entries)
         return AuditRecord(
             kind=Kind.INTENT,
             door=self._door,
@@ -282,7 +325,7 @@ class Pipeline:
             patient=plan.patient,
             subject=f"Encounter/{plan.visit}",
             digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
-            details={"originals": digests, "photos": sorted(item.entry.sop_uid for item in items)},
+            details={"originals": digests, "photos": sorted(entry.sop_uid for entry in entries)},
         )
 
     def _rehearse(self, items: Sequence[_Item], wrapped: Sequence[WrappedPhoto], plan: Plan) -> None:
@@ -306,9 +349,11 @@ class Pipeline:
         stored = self._archive.store(batch, file)
         if stored != entry.orthanc_id:
             raise FileRefused("object", "Orthanc stored it under another id than its UIDs give")
+        self._at(Arrow.SENT)
         self._rise(entry, State.STORED)
         self._at(Arrow.STORED)
         self._archive.attach_original(batch, stored, item.photo.data)
+        self._at(Arrow.ADDED)
         self._rise(entry, State.ATTACHED)
         self._at(Arrow.ATTACHED)
 
@@ -323,23 +368,29 @@ class Pipeline:
         plan: Plan,
         intent: str,
     ) -> None:
+        entries = [item.entry for item in items]
         with transaction(self._engine) as connection:
-            open_ = [
-                place
-                for place, item in enumerate(items)
-                if (row := ledger.entry(connection, item.entry.sop_uid)) is not None and row.state is not State.DONE
-            ]
-            if open_:
-                self._write(connection, [items[n] for n in open_], [attributes[n] for n in open_], plan)
-                for place in open_:
-                    ledger.rise(connection, items[place].entry.sop_uid, State.DONE)
+            rows = ledger.of_batch(connection, entries[0].batch, lock=True)
+            # A batch is committed whole; another process may have done so while this one was on its way here.
+            already = bool(rows) and all(row.state is State.DONE for row in rows)
+            if not already:
+                self._write(connection, items, attributes, plan)
+                for entry in entries:
+                    ledger.rise(connection, entry.sop_uid, State.DONE)
+            self._at(Arrow.WRITTEN)
         self._at(Arrow.COMMITTED)
-        if open_:
-            announced = self._intent(items, plan)
-            self._chain.append([outcome(announced, intent, "done")])
-        for item in items:
-            self._spool.drop(item.entry.sha256)
+        if not already:
+            self._clear(entries, plan, intent)
         self._at(Arrow.CLEARED)
+
+    def _clear(self, entries: Sequence[Entry], plan: Plan, intent: str) -> None:
+        """After the commit: its record of outcome, then nothing is left to do but what may be done twice."""
+        self._chain.append([outcome(self._intent(entries, plan), intent, "done")])
+        self._at(Arrow.CONCLUDED)
+        for entry in entries:
+            self._spool.drop(entry.sop_uid)
+        with transaction(self._engine) as connection:
+            jobs.cancel(connection, RECOVER, entries[0].batch)
 
     def _write(
         self,
@@ -373,21 +424,25 @@ class Pipeline:
     # --- recovery ---------------------------------------------------------------------------------------------------
 
     def recover(self, batch: str) -> None:
-        """Go on with a batch that a process left behind.
+        """Go on with a batch that a process left behind, from wherever it stopped.
 
         Raises
         ------
         SpoolRefused
-            An original is gone before Orthanc had it: the batch cannot go on, and its objects are removed.
+            An original is gone before Orthanc had it: the batch cannot go on; see :meth:`abandon`.
         """
         with glancing(self._engine) as connection:
             found = ledger.plan_of(connection, batch)
             entries = ledger.of_batch(connection, batch)
-        if found is None or all(entry.state is State.DONE for entry in entries):
-            for entry in entries:
-                self._spool.drop(entry.sha256)
+        if found is None:
             return
         plan, intent = Plan.loads(found[0]), found[1]
+        if all(entry.state is State.DONE for entry in entries):
+            self._clear(entries, plan, intent)
+            return
+        if any(entry.state is State.ABANDONED for entry in entries):
+            self.abandon(batch)
+            return
         with reading(self._engine) as connection:
             patient, visit = self._linker.read(connection, plan)
         items, attributes = [], []
@@ -395,41 +450,49 @@ class Pipeline:
             photo = read_photo(self._original(entry, batch), self._limits, self._site.zone)
             item = _Item(photo, entry)
             items.append(item)
-            stored = self._archive.file(batch, entry.orthanc_id) if entry.state is not State.INTENT else None
+            stored = self._archive.file(batch, entry.orthanc_id)
             if stored is None:
                 wrapped = self._wrap(item, plan, patient, visit)
                 file, values = wrapped.file(), wrapped.attributes
             else:
                 file, values = stored, read_object(stored).attributes
-            if entry.state is not State.DONE:
-                self._deliver(item, file, batch)
+            self._deliver(item, file, batch)
             attributes.append(values)
         self._commit(items, attributes, plan, intent)
 
     def abandon(self, batch: str) -> None:
-        """Take a batch back that cannot go on: its originals are gone. Nobody ever saw its photos."""
-        with glancing(self._engine) as connection:
+        """Take a batch back that cannot go on: an original is gone. Nobody ever saw its photos; a person is told.
+
+        The ledger says first that the objects are to be removed; a batch that was committed meanwhile stays.
+        """
+        with transaction(self._engine) as connection:
             found = ledger.plan_of(connection, batch)
             entries = ledger.of_batch(connection, batch)
-        if found is None:
-            return
+            if found is None or not ledger.give_up(connection, batch):
+                return
         for entry in entries:
-            if entry.state is not State.DONE:
-                self._archive.remove(batch, entry.orthanc_id)
-                self._spool.drop(entry.sha256)
-        with transaction(self._engine) as connection:
-            ledger.forget(connection, batch)
+            self._archive.remove(batch, entry.orthanc_id)
         plan, intent = Plan.loads(found[0]), found[1]
-        announced = AuditRecord(kind=Kind.INTENT, door=self._door, route="ingest", account=plan.account)
-        self._chain.append([outcome(announced, intent, "failed")])
+        self._chain.append([outcome(self._intent(entries, plan), intent, "failed")])
+        with transaction(self._engine) as connection:
+            self._linker.ask_again(connection, plan, entries)
+            ledger.forget(connection, batch)
+            jobs.cancel(connection, RECOVER, batch)
+
+    def sweep(self) -> int:
+        """Remove originals that were spooled and never announced, a day later; how many there were."""
+        with glancing(self._engine) as connection:
+            return self._spool.sweep(ledger.unfinished(connection), clock.now(connection) - _UNANNOUNCED)
 
     def _original(self, entry: Entry, batch: str) -> bytes:
-        """From Orthanc where it is attached, else from the spool."""
-        if entry.state in (State.ATTACHED, State.DONE):
+        """From the spool, else from Orthanc where it is attached already."""
+        try:
+            return self._spool.read(entry.sop_uid, entry.sha256)
+        except SpoolRefused:
             attached = self._archive.original(batch, entry.orthanc_id)
             if attached is not None and hashlib.sha256(attached).hexdigest() == entry.sha256:
                 return attached
-        return self._spool.read(entry.sha256)
+            raise
 
 
 def document_id(sop_uid: str) -> str:
@@ -438,7 +501,7 @@ def document_id(sop_uid: str) -> str:
 
 
 def _with_link(plan: Plan, linked: bool) -> Plan:
-    return plan if linked else Plan(**{**_values(plan), "linked": False, "record": None})
+    return plan if linked else Plan(**{**_values(plan), "linked": False})
 
 
 def _values(plan: Plan) -> dict[str, Any]:

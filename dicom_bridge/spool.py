@@ -1,9 +1,14 @@
-"""Originals that are on their way: kept on the disk until the archive has them, so that recovery can go forward."""
+"""Originals that are on their way: kept on the disk until the archive has them, so that recovery can go forward.
+
+A file is named by the SOP Instance UID of its photo: the same file may be on its way for two patients at once.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from dicom_bridge.errors import BridgeError
@@ -14,18 +19,16 @@ class SpoolRefused(BridgeError):
 
 
 class Spool:
-    """A folder of originals, by SHA-256. Files are written whole or not at all."""
+    """A folder of originals. Files are written whole or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, sha256: str, data: bytes) -> None:
-        """Keep an original; when this returns, it is on the disk."""
+    def keep(self, sop_uid: str, data: bytes) -> None:
+        """Keep an original; when this returns, it is on the disk. One that was damaged there is mended."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._path(sha256)
-        if path.exists():
-            return
-        fresh = path.with_name(f".{sha256}.{os.getpid()}")
+        path = self._path(sop_uid)
+        fresh = path.with_name(f".{sop_uid}.{os.getpid()}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -38,24 +41,33 @@ class Spool:
         finally:
             os.close(handle)
 
-    def read(self, sha256: str) -> bytes:
-        """The original.
+    def read(self, sop_uid: str, sha256: str) -> bytes:
+        """The original, which must have this SHA-256.
 
         Raises
         ------
         SpoolRefused
         """
         try:
-            data = self._path(sha256).read_bytes()
+            data = self._path(sop_uid).read_bytes()
         except FileNotFoundError:
             raise SpoolRefused("an original is no longer in the spool; send the file again") from None
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SpoolRefused("an original in the spool is damaged; send the file again")
         return data
 
-    def drop(self, sha256: str) -> None:
+    def drop(self, sop_uid: str) -> None:
         """The archive has it."""
-        self._path(sha256).unlink(missing_ok=True)
+        self._path(sop_uid).unlink(missing_ok=True)
 
-    def _path(self, sha256: str) -> Path:
-        return self._folder / sha256
+    def sweep(self, wanted: Collection[str], before: datetime) -> int:
+        """Remove what was never announced, from before an instant: its sender was told that it failed."""
+        swept = 0
+        for path in self._folder.glob("*") if self._folder.is_dir() else ():
+            if path.name not in wanted and path.stat().st_mtime < before.timestamp():
+                path.unlink(missing_ok=True)
+                swept += 1
+        return swept
+
+    def _path(self, sop_uid: str) -> Path:
+        return self._folder / sop_uid

@@ -94,6 +94,11 @@ def done(connection: Connection, taken: Job) -> None:
         connection.execute(update(job).where(mine).values(lease_until=None, lease_by=None, error=None))
 
 
+def cancel(connection: Connection, kind: str, key: str) -> None:
+    """The work is not wanted any more, whoever may be at it."""
+    connection.execute(delete(job).where(job.c.kind == kind, job.c.key == key))
+
+
 def failed(connection: Connection, taken: Job, error: str, retry: timedelta) -> None:
     """The work failed; it is due again after ``retry``. ``error`` names the fault, never a person."""
     due = micros(now(connection)) + retry // timedelta(microseconds=1)

@@ -20,3 +20,6 @@ class Limits:
 
     scans: int = 64
     """Scans of a progressive JPEG: each costs a pass over the whole picture."""
+
+    passes: int = 3_000_000_000
+    """Scans x pixels of a progressive JPEG, which is the time that its decoding takes."""

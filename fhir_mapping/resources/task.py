@@ -13,6 +13,9 @@ from fhir_mapping.errors import Issue
 TASK_SYSTEM = "urn:photospine:task"
 CONSENT_REFUSED = "consent-refused"
 PHOTO_OF_ANOTHER = "photo-of-another-patient"
+ORIGINALS_LOST = "originals-lost"
+UID_TAKEN = "uid-taken"
+OBJECTS_MISSING = "objects-missing"
 
 
 def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, now: datetime) -> dict[str, Any]:
@@ -62,23 +65,68 @@ def photo_of_another_patient(sop_uid: str, patient: str, now: datetime) -> dict[
     patient
         Id of the patient whom it was sent for.
     """
+    task = _about_photos(
+        PHOTO_OF_ANOTHER,
+        "A file is known as another patient's photo",
+        "Find out whose photo it is. The photo that was known before is not touched; this one is not shown to anybody.",
+        [("The photo that was kept", sop_uid)],
+        now,
+    )
+    task["for"] = {"reference": f"Patient/{patient}"}
+    return task
+
+
+def originals_lost(patient: str, sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
+    """Originals were lost on their way into the archive: the files have to be sent again."""
+    task = _about_photos(
+        ORIGINALS_LOST,
+        "Photos did not reach the archive",
+        "The files of this patient were lost before the archive had them. Send them again.",
+        [("A photo that was not kept", each) for each in sop_uids],
+        now,
+    )
+    task["for"] = {"reference": f"Patient/{patient}"}
+    return task
+
+
+def uid_taken(sop_uid: str, now: datetime) -> dict[str, Any]:
+    """An object came in with the UID of another photo, and was not kept."""
+    return _about_photos(
+        UID_TAKEN,
+        "An object with the UID of another photo was sent",
+        "It was not kept, since it would take the place of the photo that is known. Ask its sender.",
+        [("The photo that is known", sop_uid)],
+        now,
+    )
+
+
+def objects_missing(sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
+    """Photos that are in the record are not in the archive: an older copy of it may have been put back."""
+    return _about_photos(
+        OBJECTS_MISSING,
+        "Photos are missing in the archive",
+        "They are in the record, and the archive does not have them. Put back a copy of the archive that has them.",
+        [("A photo that is missing", each) for each in sop_uids],
+        now,
+    )
+
+
+def _about_photos(
+    code: str, text: str, description: str, inputs: Sequence[tuple[str, str]], now: datetime
+) -> dict[str, Any]:
     return {
         "resourceType": "Task",
         "status": "requested",
         "intent": "order",
-        "code": {
-            "coding": [{"system": TASK_SYSTEM, "code": PHOTO_OF_ANOTHER}],
-            "text": "A file is known as another patient's photo",
-        },
-        "description": "Find out whose photo it is. The photo that was known before is not touched; this one is not "
-        "shown to anybody.",
-        "for": {"reference": f"Patient/{patient}"},
+        "code": {"coding": [{"system": TASK_SYSTEM, "code": code}], "text": text},
+        "description": description,
         "authoredOn": dates.instant(now),
         "lastModified": dates.instant(now),
         "input": [
             {
-                "type": {"text": "The photo that was kept"},
+                "type": {"text": name},
                 "valueIdentifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{sop_uid}"},
             }
+            for name, sop_uid in inputs
         ],
     }

@@ -35,6 +35,7 @@ CHANGES_SECONDS = 5.0
 
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
+_LEFT_BEHIND = timedelta(seconds=30)
 _LOG = logging.getLogger(__name__)
 
 
@@ -68,10 +69,10 @@ class Worker:
             _LOG.warning("%s failed: %s", what, type(error).__name__)
             return None
 
-    def recover_open(self) -> None:
-        """Go on with every batch that another process left behind."""
+    def recover_open(self, older: timedelta = _LEFT_BEHIND) -> None:
+        """Go on with every batch that another process left behind: open, and announced so long ago."""
         with glancing(self.node.engine) as connection:
-            batches = ledger.open_batches(connection, clock.now(connection) - timedelta(seconds=30))
+            batches = ledger.open_batches(connection, clock.now(connection) - older)
         for batch in batches:
             self.attempt("recover", lambda batch=batch: self._recover(batch))  # type: ignore[misc]
 

@@ -1,0 +1,116 @@
+"""Processes die at every arrow of the pipeline; afterwards nothing is lost, nothing doubled, nothing seen too early."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dicom_bridge.archive import ArchiveUnavailable
+from dicom_bridge.pipeline import Arrow, Outcome
+from orthanc_plugin.assembly.intake import open_archive, pipeline
+from tests.counts import count, report
+from tests.pipeline.world import World, spread
+
+pytestmark = pytest.mark.orthanc
+
+FILES = 2
+_EACH = (Arrow.SENT, Arrow.STORED, Arrow.ADDED, Arrow.ATTACHED)
+_ONCE = (Arrow.WRITTEN, Arrow.COMMITTED, Arrow.CONCLUDED, Arrow.CLEARED)
+#: What a worker passes when it goes on with a batch.
+WORKER = [(arrow, nth) for nth in range(1, FILES + 1) for arrow in _EACH] + [(arrow, 1) for arrow in _ONCE]
+INGEST = [(Arrow.SPOOLED, 1), (Arrow.INTENDED, 1), (Arrow.ANNOUNCED, 1), *WORKER]
+UNANNOUNCED = {Arrow.SPOOLED, Arrow.INTENDED}
+
+
+def _recovered(world: World) -> None:
+    world.due()
+    assert world.victim("worker") == 0
+
+
+def _chosen(name: str, cases: list[tuple[Arrow, int]], small: int) -> list[tuple[Arrow, int]]:
+    return spread(cases, count(name, small=small, full=len(cases)))
+
+
+def _ids(case: tuple[Arrow, int]) -> str:
+    return f"{case[0].value}-{case[1]}"
+
+
+@pytest.mark.parametrize("case", _chosen("ingest killed at arrows", INGEST, 4), ids=_ids)
+def test_ingest_dies_and_the_worker_goes_on(world: World, case: tuple[Arrow, int]) -> None:
+    started = time.monotonic()
+    visit = world.visit(files=FILES)
+    intents = world.open_intents()
+    before = world.count("Procedure")
+    assert world.ingest_until(*case, visit) == -9
+    world.nobody_sees(visit)
+    _recovered(world)
+    if case[0] in UNANNOUNCED:
+        # Its sender was told nothing: the files are not taken in, and nothing but the spool knows of them.
+        world.nobody_sees(visit)
+        assert world.count("Procedure") == before
+        assert [each.outcome for each in world.take(visit, record=True)] == [Outcome.ADDED] * FILES
+    world.whole(visit)
+    assert world.count("Procedure") == before + 1
+    assert [each.outcome for each in world.take(visit, record=True)] == [Outcome.KNOWN] * FILES
+    world.whole(visit)
+    assert world.count("Procedure") == before + 1
+    # A write that was announced in the audit chain and never began has no outcome, and `audit verify` says so.
+    assert len(world.open_intents() - intents) == (1 if case[0] is Arrow.INTENDED else 0)
+    report("ingest killed at arrows", asked=1, run=1, failures=0, started=started)
+
+
+@pytest.mark.parametrize("case", _chosen("worker killed at arrows", WORKER, 2), ids=_ids)
+def test_the_worker_dies_too_and_the_next_one_goes_on(world: World, case: tuple[Arrow, int]) -> None:
+    started = time.monotonic()
+    visit = world.visit(files=FILES)
+    assert world.ingest_until(Arrow.ANNOUNCED, 1, visit) == -9
+    world.due()
+    assert world.victim("worker", *case) == -9
+    world.nobody_sees(visit)
+    _recovered(world)
+    world.whole(visit)
+    report("worker killed at arrows", asked=1, run=1, failures=0, started=started)
+
+
+@pytest.mark.parametrize("case", _chosen("the next ingest after a kill", INGEST, 2), ids=_ids)
+def test_ingest_dies_and_the_next_ingest_goes_on(world: World, case: tuple[Arrow, int]) -> None:
+    started = time.monotonic()
+    visit = world.visit(files=FILES)
+    assert world.ingest_until(*case, visit) == -9
+    wanted = Outcome.ADDED if case[0] in UNANNOUNCED else Outcome.KNOWN
+    assert [each.outcome for each in world.take(visit, record=True)] == [wanted] * FILES
+    _recovered(world)
+    world.whole(visit)
+    report("the next ingest after a kill", asked=1, run=1, failures=0, started=started)
+
+
+@pytest.mark.parametrize("case", _chosen("Orthanc killed at arrows", INGEST, 2), ids=_ids)
+def test_orthanc_dies_and_what_it_had_is_found_again(world: World, case: tuple[Arrow, int]) -> None:
+    started = time.monotonic()
+    visit = world.visit(files=FILES)
+    arrow, nth = case
+    seen = 0
+
+    def at(here: Arrow) -> None:
+        nonlocal seen
+        seen += here is arrow
+        if here is arrow and seen == nth:
+            world.kill_orthanc()
+
+    with world.node() as node, open_archive(node) as archive:
+        try:
+            pipeline(node, archive, at).take(visit.files, world.plan(visit, record=True))
+        except ArchiveUnavailable:
+            died = True
+        else:
+            died = False
+    assert seen >= nth
+    # Where nothing was left to ask of it, nobody noticed.
+    noticed = arrow not in _ONCE and case != (Arrow.ATTACHED, FILES) and case != (Arrow.ADDED, FILES)
+    assert died is noticed
+    world.archive.process.start()
+    world.nobody_sees(visit)
+    _recovered(world)
+    world.whole(visit)
+    report("Orthanc killed at arrows", asked=1, run=1, failures=0, started=started)

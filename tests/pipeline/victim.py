@@ -1,0 +1,55 @@
+"""A process that kills itself at an arrow of the pipeline, as a power cut would: nothing is flushed or told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+from dicom_bridge.arrivals import Arrivals
+from dicom_bridge.pipeline import Arrow
+from dicom_bridge.plan import Plan
+from orthanc_plugin.assembly import worker
+from orthanc_plugin.assembly.intake import open_archive, pipeline
+from orthanc_plugin.assembly.open import open_node
+from orthanc_plugin.assembly.settings import load
+
+
+def dying(arrow: str, nth: int) -> Callable[[Arrow], None]:
+    """A hook that kills this process when the arrow is reached for the nth time."""
+    seen = 0
+
+    def at(here: Arrow) -> None:
+        nonlocal seen
+        if here.value == arrow:
+            seen += 1
+            if seen == nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return at
+
+
+def main(settings: str, role: str, arrow: str, nth: str, *words: str) -> None:
+    """``ingest PLAN FILE…`` takes files in; ``worker`` does what a worker finds to do, and ends."""
+    at = dying(arrow, int(nth))
+    with (
+        open_node(load(Path(settings)), "worker" if role == "worker" else "cli") as node,
+        open_archive(node) as archive,
+    ):
+        way = pipeline(node, archive, at)
+        if role == "ingest":
+            plan, *files = words
+            way.take([Path(file).read_bytes() for file in files], Plan.loads(Path(plan).read_text("utf-8")))
+            return
+        process = worker.Worker(node, way, Arrivals(node.engine, node.chain, archive, door=worker.ROLE), Event())
+        process.recover_open(timedelta(0))
+        while process.one_job():
+            pass
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
