@@ -7,6 +7,7 @@ snapshot.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,6 +39,11 @@ def _sqlite(url: str, pool: int) -> Engine:
         pool_use_lifo=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _make(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+        if arguments[0] != ":memory:":  # SQLite would let others read what patients have signed
+            os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +65,6 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
     file = _file(settings)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # it holds what patients have signed
     keys_made = keys.make(settings.keys)
     keys.load(settings.keys)
     engine = open_engine(settings.database)

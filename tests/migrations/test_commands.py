@@ -1,0 +1,117 @@
+"""``photospine db``, ``account`` and ``audit`` as people and machines call them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from consent.store.engine import open_engine, transaction
+from consent.types import Request, Requester
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.open import open_node
+from orthanc_plugin.assembly.settings import load
+from tests.store.world import one_patient
+
+pytestmark = pytest.mark.fast
+
+
+class Shell:
+    """Runs commands in one node's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = folder / "photospine.toml"
+        self.settings.write_text('[site]\nchannels = ["instagram"]\n')
+        self._app, self._runner = build(), CliRunner()
+
+    def run(self, *words: str, status: int = 0, typed: str | None = None) -> str:
+        done = self._runner.invoke(
+            self._app, [*words, "--settings", str(self.settings)], input=typed, env={"PHOTOSPINE_ACCOUNT": ""}
+        )
+        assert done.exit_code == status, done.output
+        return done.output
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    made = Shell(tmp_path)
+    made.run("db", "upgrade")
+    return made
+
+
+def test_status_tells_machines_and_people(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    assert json.loads(shell.run("db", "status", "--json", status=1)) == {"found": None, "needed": "0001", "fits": False}
+    assert not (tmp_path / "photospine.sqlite3").exists()
+    shell.run("account", "list", status=1)
+    shell.run("db", "upgrade")
+    assert json.loads(shell.run("db", "status", "--json"))["fits"]
+    assert (tmp_path / "photospine.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_accounts_are_made_listed_changed_and_disabled(shell: Shell) -> None:
+    shell.run("account", "add", "d", "--purpose", "TREAT", "--right", "link", "--password-stdin", typed="secret\n")
+    shell.run("account", "add", "d", "--no-password", status=1)
+    shell.run("account", "add", "e", "--purpose", "NOPE", "--no-password", status=1)
+    shell.run("account", "add", "e", "--right", "nope", "--no-password", status=2)
+    shell.run("account", "add", "e", status=1)
+    shell.run("account", "set", "d", "--purpose", "BTG", "--purpose", "TREAT", "--no-rights")
+    shell.run("account", "set", "d", status=1)
+    shell.run("account", "set", "nobody", "--display", "x", status=1)
+    shell.run("account", "disable", "d")
+    (found,) = json.loads(shell.run("account", "list", "--json"))
+    assert (found["purposes"], found["rights"], found["active"], found["password"]) == (
+        ["BTG", "TREAT"],
+        [],
+        False,
+        True,
+    )
+    records = [json.loads(line) for line in _audit(shell)]
+    routes = [record["route"] for record in records if record["kind"] == "intent"]
+    assert routes.count("account add") == 3
+    assert "secret" not in json.dumps(records)
+
+
+def _audit(shell: Shell, *more: str) -> list[str]:
+    if '"compliance"' not in shell.run("account", "list", "--json"):
+        shell.run("account", "add", "compliance", "--purpose", "HCOMPL", "--no-password")
+    return shell.run("audit", "list", "--as", "compliance", "--json", *more).splitlines()
+
+
+def test_the_audit_is_read_by_compliance_alone_and_reading_is_recorded(shell: Shell) -> None:
+    shell.run("account", "add", "d", "--purpose", "TREAT", "--no-password")
+    assert "on whose behalf" in shell.run("audit", "list", status=1)
+    shell.run("audit", "list", "--as", "d", status=1)
+    shell.run("audit", "list", "--as", "nobody", status=1)
+    _audit(shell)
+    last = json.loads(_audit(shell)[-1])
+    assert (last["kind"], last["account"], last["route"]) == ("read", "compliance", "audit list")
+
+
+def test_records_of_a_photo_are_found_also_in_sets(shell: Shell) -> None:
+    settings = load(shell.settings)
+    engine = open_engine(settings.database)
+    with transaction(engine) as connection:
+        one_patient(connection)
+    engine.dispose()
+    clinician = Request(Requester("d", ("TREAT",)), "TREAT")
+    with open_node(settings, "serve") as node:
+        assert node.point.photo(clinician, "2.25.1", route="GET /x", fulfils=frozenset()).permitted
+        assert node.point.photos(clinician, [1, 2], route="list", fulfils=frozenset()).numbers == (1, 2)
+        assert node.point.photos(clinician, [2], route="other", fulfils=frozenset()).numbers == (2,)
+    found = [json.loads(line) for line in _audit(shell, "--photo", "2.25.1")]
+    assert [record["route"] for record in found] == ["GET /x", "list"]
+    text = shell.run("audit", "list", "--as", "compliance", "--kind", "decision")
+    assert "permit default-permit  2.25.1" in text
+
+
+def test_verify_names_what_was_changed(shell: Shell, tmp_path: Path) -> None:
+    assert json.loads(shell.run("audit", "verify", "--json"))["sound"]
+    with closing(sqlite3.connect(tmp_path / "audit" / "node1+cli+0.sqlite3")) as connection:
+        connection.execute("DELETE FROM record WHERE sequence = 1")
+        connection.commit()
+    assert "FAULT node1/cli/0#2" in shell.run("audit", "verify", status=1)

@@ -1,0 +1,81 @@
+"""The migrations make exactly the tables that the packages define, and nothing starts on another schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from consent.store import schema
+from consent.store.engine import open_engine, reading, transaction
+from consent.store.schema import WrongSchema, require_schema
+from consent.store.sites import NoSite
+from orthanc_plugin.assembly import migrations
+from orthanc_plugin.assembly.migrations import initial
+from orthanc_plugin.assembly.open import open_node
+from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.assembly.upgrade import status, upgrade
+
+
+def _settings(url: str, folder: Path) -> Settings:
+    return Settings(folder, database=url, audit_folder=folder / "audit", keys=folder / "keys.json")
+
+
+def test_the_migrated_schema_is_the_metadata(url: str, tmp_path: Path) -> None:
+    upgrade(_settings(url, tmp_path), os_user="test")
+    engine = open_engine(url)
+    with reading(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, migrations.metadata()) == []
+    engine.dispose()
+
+
+@pytest.mark.fast
+def test_the_initial_revision_is_what_the_generator_writes(tmp_path: Path) -> None:
+    initial.write(tmp_path / "initial.py")
+    assert (tmp_path / "initial.py").read_text() == initial.FILE.read_text(), (
+        "tables changed: run 'python -m orthanc_plugin.assembly.migrations.initial'"
+    )
+
+
+@pytest.mark.fast
+def test_the_software_expects_the_newest_migration() -> None:
+    assert migrations.head() == schema.REVISION
+
+
+def test_nothing_starts_on_a_wrong_schema(url: str, tmp_path: Path) -> None:
+    settings = _settings(url, tmp_path)
+    assert not status(settings).fits
+    with pytest.raises(WrongSchema, match="db upgrade"), open_node(settings):
+        pass
+    upgrade(settings, os_user="test")
+    assert status(settings).fits
+    with open_node(settings) as node:
+        assert node.site == settings.site
+    engine = open_engine(url)
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(WrongSchema, match="9999"), reading(engine) as connection:
+        require_schema(connection)
+    with pytest.raises(WrongSchema), open_node(settings):
+        pass
+    engine.dispose()
+
+
+def test_an_upgrade_is_safe_to_run_again_and_to_be_interrupted(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(url, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "REVISION", "0002")
+        with pytest.raises(WrongSchema):
+            upgrade(settings, os_user="test")
+    with pytest.raises(NoSite), open_node(settings):
+        pass
+    done = upgrade(settings, os_user="test")
+    assert (done.before, done.after, done.keys_made, done.site_changed) == ("0001", "0001", False, True)
+    again = upgrade(settings, os_user="test")
+    assert (again.keys_made, again.site_changed) == (False, False)
