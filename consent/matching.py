@@ -180,7 +180,7 @@ _EACH_SIDE = {Laterality.LEFT, Laterality.RIGHT}
 def _touches_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> bool:
     tree = regions()
     return any(
-        tree.overlap(rule.code, region.code)
+        (tree.overlap(rule.code, region.code) or tree.by_code(region.code) is None)  # what it shows is not known here
         and (Laterality.BOTH in (rule.laterality, region.laterality) or rule.laterality == region.laterality)
         for rule in stated
         for region in shown
@@ -188,11 +188,14 @@ def _touches_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> b
 
 
 def _confidentiality(labels: tuple[Label, ...]) -> int:
-    """The photo's step on the ladder U L M N R V."""
-    steps = [_LADDER[label.code] for label in labels if label.system == CONFIDENTIALITY and label.code in _LADDER]
+    """The photo's step on the ladder U L M N R V; a step that is not known here is the highest."""
+    steps = [_LADDER.get(label.code, _HIGHEST) for label in labels if label.system == CONFIDENTIALITY]
     if steps:
         return max(steps)
     return _LADDER["R"] if labels else _LADDER["N"]
+
+
+_HIGHEST = _LADDER["V"]
 
 
 def _covers_labels(stated: tuple[Label, ...], borne: tuple[Label, ...]) -> bool:
