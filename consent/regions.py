@@ -88,13 +88,8 @@ class Regions:
         return upper is not None and lower is not None and upper.name in self._wholes[lower.name]
 
     def overlap(self, one: str, other: str) -> bool:
-        """Whether two regions share anything: one includes the other, or a region known here is part of both."""
-        if self.includes(one, other) or self.includes(other, one):
-            return True
-        first, second = self._by_code.get(one), self._by_code.get(other)
-        if first is None or second is None:
-            return False
-        return any(first.name in wholes and second.name in wholes for wholes in self._wholes.values())
+        """Whether one of two regions includes the other; neighbours that share a border region do not."""
+        return self.includes(one, other) or self.includes(other, one)
 
 
 @lru_cache(maxsize=1)
