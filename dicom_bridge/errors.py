@@ -2,6 +2,7 @@
 
 - BridgeError
   - FileRefused        a file is not taken in
+  - DescriptionRefused a fact of the record does not fit into the object
   - ObjectRefused      a DICOM object cannot be read
   - UnknownCode        a region, view or expression that the vocabulary does not hold
 """
@@ -22,6 +23,10 @@ class FileRefused(BridgeError):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(f"{field}: {text}")
         self.field = field
+
+
+class DescriptionRefused(BridgeError):
+    """A fact of the record does not fit into its DICOM attribute, which the text names. Mend the record, then again."""
 
 
 class ObjectRefused(BridgeError):

@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
+import math
 import re
-import struct
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from enum import IntEnum
 from zoneinfo import ZoneInfo
 
-from PIL import ExifTags, Image
-
 from consent.directive import Span
+from dicom_bridge.intake.tiff import Tiff, Value
 
-_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+_DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
+_DIGITS = re.compile(r"\d{0,6}", re.ASCII)
 _MAX_TEXT = 64
-_DAMAGED = (SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, OSError, RecursionError, MemoryError)
+_NO_DISTANCE = 0xFFFFFFFF
+"""Numerator of SubjectDistance for infinity (EXIF 2.32, 4.6.5)."""
+
+
+class Tag(IntEnum):
+    """The tags that are read (EXIF 2.32, 4.6)."""
+
+    MAKE = 0x010F
+    MODEL = 0x0110
+    ORIENTATION = 0x0112
+    SOFTWARE = 0x0131
+    DETAIL = 0x8769
+    EXPOSURE_TIME = 0x829A
+    F_NUMBER = 0x829D
+    EXPOSURE_PROGRAM = 0x8822
+    SENSITIVITY = 0x8827
+    SENSITIVITY_TYPE = 0x8830
+    VERSION = 0x9000
+    TAKEN = 0x9003
+    TAKEN_OFFSET = 0x9011
+    TAKEN_FRACTION = 0x9291
+    SHUTTER_SPEED = 0x9201
+    APERTURE = 0x9202
+    BRIGHTNESS = 0x9203
+    EXPOSURE_BIAS = 0x9204
+    MAX_APERTURE = 0x9205
+    SUBJECT_DISTANCE = 0x9206
+    METERING_MODE = 0x9207
+    LIGHT_SOURCE = 0x9208
+    FLASH = 0x9209
+    FOCAL_LENGTH = 0x920A
+    COLOR_SPACE = 0xA001
+    INTEROPERABILITY = 0xA005
+    SENSING_METHOD = 0xA217
+    CUSTOM_RENDERED = 0xA401
+    EXPOSURE_MODE = 0xA402
+    WHITE_BALANCE = 0xA403
+    DIGITAL_ZOOM = 0xA404
+    FOCAL_LENGTH_35MM = 0xA405
+    SCENE_CAPTURE_TYPE = 0xA406
+    GAIN_CONTROL = 0xA407
+    CONTRAST = 0xA408
+    SATURATION = 0xA409
+    SHARPNESS = 0xA40A
+    DISTANCE_RANGE = 0xA40C
+    LENS_SPECIFICATION = 0xA432
+    LENS_MAKE = 0xA433
+    LENS_MODEL = 0xA434
+
+
+_INTEROPERABILITY_INDEX = 1
+_TAGS = frozenset(Tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +79,8 @@ class CameraFacts:
     """1 to 8; what is none of these counts as 1."""
 
     taken: Span | None = None
-    """DateTimeOriginal in its precision; without an offset in the site's zone."""
+    """DateTimeOriginal in its precision; without an offset in the site's zone. An hour that the clocks run through
+    twice spans both."""
 
     taken_local: datetime | None = None
     """The same as the camera's clock showed it, aware."""
@@ -38,15 +90,23 @@ class CameraFacts:
     software: str | None = None
     lens_make: str | None = None
     lens_model: str | None = None
+    lens_specification: tuple[float, float, float, float] | None = None
+    """Shortest and longest focal length in millimetres, smallest F number at each; 0 where it is not known."""
+
     exposure_time: float | None = None
     """Seconds."""
 
     f_number: float | None = None
     iso: int | None = None
+    sensitivity_type: int | None = None
     exposure_program: int | None = None
     exposure_bias: float | None = None
-    """EV."""
+    """EV; so are the three that follow (APEX)."""
 
+    shutter_speed: float | None = None
+    aperture: float | None = None
+    brightness: float | None = None
+    max_aperture: float | None = None
     metering_mode: int | None = None
     light_source: int | None = None
     flash: int | None = None
@@ -62,6 +122,14 @@ class CameraFacts:
     subject_distance: float | None = None
     """Metres."""
 
+    distance_range: int | None = None
+    sensing_method: int | None = None
+    scene_capture_type: int | None = None
+    custom_rendered: int | None = None
+    gain_control: int | None = None
+    contrast: int | None = None
+    saturation: int | None = None
+    sharpness: int | None = None
     color_space: int | None = None
     """1 sRGB, 2 Adobe RGB, 65535 uncalibrated."""
 
@@ -75,90 +143,140 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
     """Read the facts; a damaged EXIF structure says nothing, and is no reason to refuse the photo."""
     if not exif:
         return CameraFacts()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of every odd value; what cannot be read is simply not known
-        try:
-            structure = Image.Exif()
-            structure.load(b"Exif\0\0" + exif)
-            base: dict[int, Any] = dict(structure)
-            detail: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Exif))
-            interop: dict[int, Any] = dict(structure.get_ifd(ExifTags.IFD.Interop))
-        except (*_DAMAGED, struct.error):
-            return CameraFacts()
-    tag = ExifTags.Base
-    local, taken = _taken(detail, zone)
-    orientation = _whole(base.get(tag.Orientation))
+    structure = Tiff(exif)
+    tags = structure.first(_TAGS)
+    detail = _pointer(tags, Tag.DETAIL)
+    if detail is not None:
+        tags = structure.directory(detail, _TAGS) | tags
+    interop = _pointer(tags, Tag.INTEROPERABILITY)
+    index = {} if interop is None else structure.directory(interop, (_INTEROPERABILITY_INDEX,))
+    local, taken = _taken(tags, zone)
+    orientation = _whole(tags, Tag.ORIENTATION, 8)
     return CameraFacts(
-        orientation=orientation if orientation is not None and 1 <= orientation <= 8 else 1,
+        orientation=orientation or 1,
         taken=taken,
         taken_local=local,
-        make=_text(base.get(tag.Make)),
-        model=_text(base.get(tag.Model)),
-        software=_text(base.get(tag.Software)),
-        lens_make=_text(detail.get(tag.LensMake)),
-        lens_model=_text(detail.get(tag.LensModel)),
-        exposure_time=_number(detail.get(tag.ExposureTime)),
-        f_number=_number(detail.get(tag.FNumber)),
-        iso=_whole(detail.get(tag.ISOSpeedRatings)),
-        exposure_program=_whole(detail.get(tag.ExposureProgram)),
-        exposure_bias=_number(detail.get(tag.ExposureBiasValue), negative=True),
-        metering_mode=_whole(detail.get(tag.MeteringMode)),
-        light_source=_whole(detail.get(tag.LightSource)),
-        flash=_whole(detail.get(tag.Flash)),
-        focal_length=_number(detail.get(tag.FocalLength)),
-        focal_length_35mm=_whole(detail.get(tag.FocalLengthIn35mmFilm)),
-        exposure_mode=_whole(detail.get(tag.ExposureMode)),
-        white_balance=_whole(detail.get(tag.WhiteBalance)),
-        digital_zoom=_number(detail.get(tag.DigitalZoomRatio)),
-        subject_distance=_number(detail.get(tag.SubjectDistance)),
-        color_space=_whole(detail.get(tag.ColorSpace)),
-        interoperability=_text(interop.get(1)),
-        exif_version=_text(detail.get(tag.ExifVersion)),
+        make=_text(tags.get(Tag.MAKE)),
+        model=_text(tags.get(Tag.MODEL)),
+        software=_text(tags.get(Tag.SOFTWARE)),
+        lens_make=_text(tags.get(Tag.LENS_MAKE)),
+        lens_model=_text(tags.get(Tag.LENS_MODEL)),
+        lens_specification=_lens(tags.get(Tag.LENS_SPECIFICATION)),
+        exposure_time=_number(tags, Tag.EXPOSURE_TIME),
+        f_number=_number(tags, Tag.F_NUMBER),
+        iso=_whole(tags, Tag.SENSITIVITY, 2**31 - 1),
+        sensitivity_type=_whole(tags, Tag.SENSITIVITY_TYPE, 7),
+        exposure_program=_whole(tags, Tag.EXPOSURE_PROGRAM, 8),
+        exposure_bias=_number(tags, Tag.EXPOSURE_BIAS, negative=True),
+        shutter_speed=_number(tags, Tag.SHUTTER_SPEED, negative=True),
+        aperture=_number(tags, Tag.APERTURE, negative=True),
+        brightness=_number(tags, Tag.BRIGHTNESS, negative=True),
+        max_aperture=_number(tags, Tag.MAX_APERTURE, negative=True),
+        metering_mode=_whole(tags, Tag.METERING_MODE, 255),
+        light_source=_whole(tags, Tag.LIGHT_SOURCE, 255),
+        flash=_whole(tags, Tag.FLASH, 127),
+        focal_length=_number(tags, Tag.FOCAL_LENGTH),
+        focal_length_35mm=_whole(tags, Tag.FOCAL_LENGTH_35MM, 65535) or None,
+        exposure_mode=_whole(tags, Tag.EXPOSURE_MODE, 2),
+        white_balance=_whole(tags, Tag.WHITE_BALANCE, 1),
+        digital_zoom=_number(tags, Tag.DIGITAL_ZOOM),
+        subject_distance=_distance(tags),
+        distance_range=_whole(tags, Tag.DISTANCE_RANGE, 3),
+        sensing_method=_whole(tags, Tag.SENSING_METHOD, 8),
+        scene_capture_type=_whole(tags, Tag.SCENE_CAPTURE_TYPE, 3),
+        custom_rendered=_whole(tags, Tag.CUSTOM_RENDERED, 65535),
+        gain_control=_whole(tags, Tag.GAIN_CONTROL, 4),
+        contrast=_whole(tags, Tag.CONTRAST, 2),
+        saturation=_whole(tags, Tag.SATURATION, 2),
+        sharpness=_whole(tags, Tag.SHARPNESS, 2),
+        color_space=_whole(tags, Tag.COLOR_SPACE, 65535),
+        interoperability=_text(index.get(_INTEROPERABILITY_INDEX)),
+        exif_version=_text(tags.get(Tag.VERSION)),
     )
 
 
-def _taken(detail: dict[int, Any], zone: ZoneInfo) -> tuple[datetime | None, Span | None]:
-    match = _DATE.fullmatch((_text(detail.get(ExifTags.Base.DateTimeOriginal)) or "").strip())
+def _pointer(tags: Mapping[int, Value], tag: Tag) -> int | None:
+    return _whole(tags, tag, 2**32 - 1)
+
+
+def _taken(tags: Mapping[int, Value], zone: ZoneInfo) -> tuple[datetime | None, Span | None]:
+    match = _DATE.match((_text(tags.get(Tag.TAKEN)) or "").strip())
     if match is None:
         return None, None
-    fraction = re.sub(r"\D.*", "", (_text(detail.get(ExifTags.Base.SubsecTimeOriginal)) or "").strip())[:6]
-    offset = _OFFSET.fullmatch((_text(detail.get(ExifTags.Base.OffsetTimeOriginal)) or "").strip())
+    fraction = _DIGITS.match((_text(tags.get(Tag.TAKEN_FRACTION)) or "").strip())
+    digits = fraction[0] if fraction else ""
+    year, month, day, hour, minute, second = (int(part) for part in match.groups())
     try:
-        place: timezone | ZoneInfo = zone
-        if offset is not None:
-            minutes = int(offset[2]) * 60 + int(offset[3])
-            place = timezone(timedelta(minutes=minutes if offset[1] == "+" else -minutes))
-        year, month, day, hour, minute, second = (int(part) for part in match.groups())
         local = datetime(
-            year, month, day, hour, minute, min(second, 59), int(fraction.ljust(6, "0") or 0), tzinfo=place
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            min(second, 59),
+            int(digits.ljust(6, "0")),
+            tzinfo=_offset(_text(tags.get(Tag.TAKEN_OFFSET))) or zone,
         )
-        start = local.astimezone(UTC)
+        start, again = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+        # An hour that runs twice: either may be meant. One that is left out in spring: fold turns it round.
+        first, last = min(start, again), max(start, again)
+        return local, Span(first, last + timedelta(microseconds=10 ** (6 - len(digits))))
     except (ValueError, OverflowError):
         return None, None
-    return local, Span(start, start + timedelta(microseconds=10 ** (6 - len(fraction))))
 
 
-def _text(value: Any) -> str | None:
+def _offset(text: str | None) -> timezone | None:
+    """OffsetTimeOriginal; None where it says nothing that a clock on earth shows."""
+    text = (text or "").strip()
+    if text == "Z":
+        return UTC
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        return None
+    minutes = int(match[2]) * 60 + int(match[3])
+    if minutes > 14 * 60:
+        return None
+    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+
+
+def _text(value: Value | None) -> str | None:
     """Printable text of at most 64 characters (the LO value representation)."""
     if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
+        value = value.split(b"\0", 1)[0].decode("ascii", "ignore")
     if not isinstance(value, str):
         return None
     cleaned = "".join(letter for letter in value if letter.isprintable() and letter != "\\").strip()
-    return cleaned[:_MAX_TEXT] or None
+    return cleaned[:_MAX_TEXT].strip() or None
 
 
-def _number(value: Any, *, negative: bool = False) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+def _numbers(value: Value | None) -> tuple[float, ...]:
+    """Numbers, not finite ones as ``nan``."""
+    if not isinstance(value, tuple):
+        return ()
+    return tuple(float(each) if -1e9 < each < 1e9 else math.nan for each in value)
+
+
+def _number(tags: Mapping[int, Value], tag: Tag, *, negative: bool = False) -> float | None:
+    numbers = _numbers(tags.get(tag))
+    if not numbers or math.isnan(numbers[0]) or (numbers[0] < 0 and not negative):
         return None
-    if not -1e9 < number < 1e9 or (number < 0 and not negative):
+    return numbers[0]
+
+
+def _distance(tags: Mapping[int, Value]) -> float | None:
+    """0 means unknown, and infinity is no distance."""
+    found = _number(tags, Tag.SUBJECT_DISTANCE)
+    return found if found and found < _NO_DISTANCE else None
+
+
+def _lens(value: Value | None) -> tuple[float, float, float, float] | None:
+    numbers = tuple(0.0 if math.isnan(each) or each < 0 else each for each in _numbers(value))
+    if len(numbers) != 4 or not any(numbers):
         return None
-    return number
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
-def _whole(value: Any) -> int | None:
-    if isinstance(value, tuple) and value:
-        value = value[0]
-    return value if isinstance(value, int) and 0 <= value <= 2**31 else None
+def _whole(tags: Mapping[int, Value], tag: Tag, most: int) -> int | None:
+    value = tags.get(tag)
+    first = value[0] if isinstance(value, tuple | bytes) and value else None
+    return first if isinstance(first, int) and 0 <= first <= most else None

@@ -9,59 +9,90 @@ from PIL import Image, ImageCms
 
 from dicom_bridge.errors import FileRefused
 from dicom_bridge.intake.camera import CameraFacts
+from dicom_bridge.intake.profiles import adobe_rgb
 
 _TOLERANCE = 2
 """Largest difference, in 8-bit steps, at which a profile is the sRGB one by another name."""
 
 _ADOBE_RGB = 2
+_REMEMBERED = 64 * 2**10
+"""Profiles up to this size are remembered; a matrix profile has 3 kB."""
+
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Colour space of a profile -> the mode of pictures that it describes."""
+
+_LCMS = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 
-def is_srgb(icc: bytes | None, camera: CameraFacts) -> bool:
-    """Whether the picture's numbers are sRGB as they stand.
+def profile_of(icc: bytes | None, camera: CameraFacts, components: int) -> bytes | None:
+    """The profile that describes a picture's numbers; None where they are sRGB for all that the file says.
 
-    A profile is tried on a set of colours rather than believed by its name. Without a profile, EXIF decides, and what
-    says nothing is sRGB (PS3.3 C.11.15.1.1 leaves the module out then).
+    The embedded profile counts first. Cameras that follow DCF name Adobe RGB in EXIF and embed nothing. What says
+    nothing at all is sRGB (EXIF 2.32, ColorSpace), and grey its tone curve.
+    """
+    if icc is None and components == 3 and (camera.color_space == _ADOBE_RGB or camera.interoperability == "R03"):
+        return adobe_rgb()
+    return icc
+
+
+def is_srgb(icc: bytes | None, components: int) -> bool:
+    """Whether the picture's numbers are sRGB as they stand. A profile is tried on colours, not believed by its name.
 
     Raises
     ------
     FileRefused
-        Adobe RGB without its profile, or a profile that cannot be read.
+        The profile cannot be read, or describes another kind of picture.
     """
     if icc is None:
-        if camera.color_space == _ADOBE_RGB or camera.interoperability == "R03":
-            raise FileRefused("colour", "it is Adobe RGB without its profile; export it with the profile, or as sRGB")
-        return True
-    return _profile_is_srgb(icc)
+        return components < 4
+    if components == 4:
+        return False
+    mode = "L" if components == 1 else "RGB"
+    return _changes_nothing(icc, mode) if len(icc) <= _REMEMBERED else _try_out(icc, mode)
 
 
 def to_srgb(picture: Image.Image, icc: bytes) -> Image.Image:
-    """The picture in sRGB, relative colorimetric, black point compensated."""
+    """The picture in sRGB, relative colorimetric, black point compensated; grey stays grey.
+
+    Raises
+    ------
+    FileRefused
+        The profile cannot be read, or describes another kind of picture.
+    """
+    grey = picture.mode == "L"
     try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        mode = _MODES.get(profile.profile.xcolor_space.strip())
+        if mode == "RGB" and grey:
+            picture = picture.convert("RGB")
+        if mode != picture.mode:
+            raise FileRefused("colour profile", "it is for another kind of picture; export the photo as sRGB")
         made = ImageCms.profileToProfile(
             picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+            profile,
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
             outputMode="RGB",
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        raise FileRefused("colour profile", "it does not fit the picture; export the photo as sRGB") from error
+    except _LCMS as error:
+        raise FileRefused("colour profile", "it cannot be read; export the photo as sRGB") from error
     assert made is not None
-    return made
+    return made.convert("L") if grey else made
 
 
 @lru_cache(maxsize=64)
-def _profile_is_srgb(icc: bytes) -> bool:
-    steps = (0, 36, 73, 109, 146, 182, 219, 255)
-    swatch = Image.new("RGB", (64, 8))
-    swatch.putdata([(r, g, b) for r in steps for g in steps for b in steps])
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        raise FileRefused("colour profile", "it cannot be read; export the photo as sRGB") from error
-    if profile.profile.xcolor_space.strip() != "RGB":
-        return False
-    turned = to_srgb(swatch, icc)
-    pairs = zip(swatch.tobytes(), turned.tobytes(), strict=True)
+def _changes_nothing(icc: bytes, mode: str) -> bool:
+    return _try_out(icc, mode)
+
+
+def _try_out(icc: bytes, mode: str) -> bool:
+    if mode == "L":
+        swatch = Image.new("L", (256, 1))
+        swatch.putdata(range(256))
+    else:
+        steps = (0, 36, 73, 109, 146, 182, 219, 255)
+        swatch = Image.new("RGB", (64, 8))
+        swatch.putdata([(r, g, b) for r in steps for g in steps for b in steps])
+    pairs = zip(swatch.tobytes(), to_srgb(swatch, icc).tobytes(), strict=True)
     return max(abs(before - after) for before, after in pairs) <= _TOLERANCE

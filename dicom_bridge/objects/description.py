@@ -54,7 +54,11 @@ class PhotoDescription:
     view: Term
     expression: Term | None = None
     session: int | None = None
-    """Session of the course; the record holds the truth, the object a copy in its series description."""
+    """Number of the session within its course; the record holds the truth, the object a copy in its acquisition
+    context."""
+
+    days_since_baseline: float | None = None
+    """Days from the course's first photos to this one, where the record tells; negative before them."""
 
     taken: datetime | None = None
     """Aware, in the camera's or the site's zone."""

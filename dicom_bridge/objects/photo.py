@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -11,23 +11,54 @@ from pydicom.uid import UID, JPEGBaseline8Bit
 from pydicom.valuerep import format_number_as_ds
 
 from consent.types import Laterality
+from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.intake.camera import CameraFacts
 from dicom_bridge.intake.photo import IncomingPhoto
 from dicom_bridge.objects.attributes import attributes_json
+from dicom_bridge.objects.coding import code, context_code, context_number, own_scheme, region_code, term_code
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
+from dicom_bridge.objects.fitting import identifier, person_name, text
 from dicom_bridge.objects.viewing import ViewingCopy, viewing_copy
+from dicom_bridge.objects.vocabulary import OWN_SCHEME
 from dicom_bridge.objects.write import encode
 
 VL_PHOTOGRAPHIC = UID("1.2.840.10008.5.1.4.1.1.77.1.4")
 IMPLEMENTATION_CLASS_UID = UID("2.25.181206146402712391653718392740156783419")
 IMPLEMENTATION_VERSION = "PHOTOSPINE"
+_SEXES = ("M", "F", "O")
 
-#: CID 245 (includes 244): the side of a paired region.
-_SIDES = {
-    Laterality.RIGHT: ("24028007", "Right"),
-    Laterality.LEFT: ("7771000", "Left"),
-    Laterality.BOTH: ("51440002", "Bilateral"),
-}
+_EXIF = (
+    ("LensMake", "lens_make"),
+    ("LensModel", "lens_model"),
+    ("ExposureTimeInSeconds", "exposure_time"),
+    ("FNumber", "f_number"),
+    ("PhotographicSensitivity", "iso"),
+    ("SensitivityType", "sensitivity_type"),
+    ("ExposureProgram", "exposure_program"),
+    ("ExposureBiasValue", "exposure_bias"),
+    ("ShutterSpeedValue", "shutter_speed"),
+    ("ApertureValue", "aperture"),
+    ("BrightnessValue", "brightness"),
+    ("MaxApertureValue", "max_aperture"),
+    ("MeteringMode", "metering_mode"),
+    ("LightSource", "light_source"),
+    ("FocalLength", "focal_length"),
+    ("FocalLengthIn35mmFilm", "focal_length_35mm"),
+    ("ExposureMode", "exposure_mode"),
+    ("WhiteBalance", "white_balance"),
+    ("DigitalZoomRatio", "digital_zoom"),
+    ("SubjectDistance", "subject_distance"),
+    ("SubjectDistanceRange", "distance_range"),
+    ("SensingMethod", "sensing_method"),
+    ("SceneCaptureType", "scene_capture_type"),
+    ("CustomRendered", "custom_rendered"),
+    ("GainControl", "gain_control"),
+    ("Contrast", "contrast"),
+    ("Saturation", "saturation"),
+    ("Sharpness", "sharpness"),
+    ("EXIFVersion", "exif_version"),
+)
+"""Keyword of group 0016 -> the fact that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +87,8 @@ def wrap(
     ------
     FileRefused
         The picture has to be decoded and cannot be.
+    DescriptionRefused
+        An identifier of patient or visit does not fit into its attribute.
     """
     copy = viewing_copy(photo)
     dataset = Dataset()
@@ -85,25 +118,27 @@ def _meta(dataset: Dataset) -> FileMetaDataset:
 
 def _patient(dataset: Dataset, patient: PatientModule) -> None:
     # Patient (C.7.1.1)
-    dataset.PatientName = patient.name
-    dataset.PatientID = patient.id
+    dataset.PatientName = person_name(patient.name)
+    dataset.PatientID = identifier("PatientID", patient.id)
+    if not dataset.PatientID:
+        raise DescriptionRefused("PatientID: the patient has no identifier; give the record one")
     if patient.issuer:
-        dataset.IssuerOfPatientID = patient.issuer
-    dataset.PatientBirthDate = f"{patient.birth_date:%Y%m%d}" if patient.birth_date else ""
-    dataset.PatientSex = patient.sex
+        dataset.IssuerOfPatientID = identifier("IssuerOfPatientID", patient.issuer)
+    dataset.PatientBirthDate = _date(patient.birth_date)
+    dataset.PatientSex = patient.sex if patient.sex in _SEXES else ""
 
 
 def _study(dataset: Dataset, visit: VisitModule) -> None:
     # General Study (C.7.2.1), Patient Study (C.7.2.2)
     dataset.StudyInstanceUID = visit.study_instance_uid
     dataset.StudyDate, dataset.StudyTime = _date(visit.started), _time(visit.started)
-    dataset.AccessionNumber = visit.accession_number
+    dataset.AccessionNumber = identifier("AccessionNumber", visit.accession_number, 16)
     dataset.ReferringPhysicianName = ""
-    dataset.StudyID = visit.study_id
-    if visit.description:
-        dataset.StudyDescription = visit.description
+    dataset.StudyID = identifier("StudyID", visit.study_id, 16)
+    if described := text(visit.description):
+        dataset.StudyDescription = described
     if visit.admission_id:
-        dataset.AdmissionID = visit.admission_id
+        dataset.AdmissionID = identifier("AdmissionID", visit.admission_id)
 
 
 def _series(dataset: Dataset, description: PhotoDescription) -> None:
@@ -111,7 +146,7 @@ def _series(dataset: Dataset, description: PhotoDescription) -> None:
     dataset.Modality = "XC"
     dataset.SeriesInstanceUID = description.series_instance_uid
     dataset.SeriesNumber = None
-    dataset.SeriesDescription = _series_description(description)[:64]
+    dataset.SeriesDescription = text(_series_description(description))
 
 
 def _series_description(description: PhotoDescription) -> str:
@@ -132,16 +167,17 @@ def _equipment(dataset: Dataset, visit: VisitModule, camera: CameraFacts) -> Non
         dataset.ManufacturerModelName = camera.model
     if camera.software:
         dataset.SoftwareVersions = camera.software
-    if visit.institution:
-        dataset.InstitutionName = visit.institution
+    if institution := text(visit.institution):
+        dataset.InstitutionName = institution
 
 
 def _acquisition(dataset: Dataset, taken: datetime | None) -> None:
     # General Acquisition (C.7.10.1); the offset is that of the camera
     if taken is not None:
-        dataset.ContentDate, dataset.ContentTime = _date(taken), _time(taken)
-        dataset.AcquisitionDate, dataset.AcquisitionTime = _date(taken), _time(taken)
-        dataset.AcquisitionDateTime = f"{taken:%Y%m%d%H%M%S}.{taken.microsecond:06d}{taken:%z}"
+        day = _date(taken)
+        dataset.ContentDate, dataset.ContentTime = day, _time(taken)
+        dataset.AcquisitionDate, dataset.AcquisitionTime = day, _time(taken)
+        dataset.AcquisitionDateTime = f"{day}{_time(taken)}{_zone(taken)}"
 
 
 def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -> None:
@@ -166,51 +202,42 @@ def _view(dataset: Dataset, description: PhotoDescription) -> None:
     # VL Image (C.8.12.1): what is shown, and from where
     region, side = description.region, description.laterality
     dataset.ImageLaterality = side.value if region.paired or side is not Laterality.BOTH else "U"
-    shown = _code(region.scheme, region.value, region.display)
-    if region.paired:
-        value, meaning = _SIDES[side]
-        shown.AnatomicRegionModifierSequence = [_code("SCT", value, meaning)]
+    shown, seen, context = region_code(region, side), term_code(description.view), _context(description)
     dataset.AnatomicRegionSequence = [shown]
-    view = description.view
-    dataset.ViewCodeSequence = [_code(view.scheme, view.value, view.meaning)]
+    dataset.ViewCodeSequence = [seen]
     # Acquisition Context (C.7.6.14): type 2, so present even when empty
-    dataset.AcquisitionContextSequence = []
+    dataset.AcquisitionContextSequence = context
+    if scheme := own_scheme([shown, seen, *context]):
+        dataset.CodingSchemeIdentificationSequence = scheme
+
+
+def _context(description: PhotoDescription) -> list[Dataset]:
+    """Expression (BTID 3465 row 1), days since the first photos (its longitudinal rows), session: ours."""
+    items = []
     if description.expression is not None:
-        item = Dataset()
-        item.ValueType = "CODE"
-        item.ConceptNameCodeSequence = [_code("DCM", "130324", "Functional condition present during acquisition")]
-        expression = description.expression
-        item.ConceptCodeSequence = [_code(expression.scheme, expression.value, expression.meaning)]
-        dataset.AcquisitionContextSequence = [item]
+        concept = code("DCM", "130325", "Orthognathic Functional Condition")
+        items.append(context_code(concept, term_code(description.expression)))
+    if description.days_since_baseline is not None:
+        concept = code("DCM", "128741", "Longitudinal Temporal Event Type")
+        items.append(context_code(concept, code("DCM", "121079", "Baseline")))
+        concept = code("DCM", "128740", "Longitudinal Temporal Offset from Event")
+        items.append(context_number(concept, description.days_since_baseline, "d", "day"))
+    if description.session is not None:
+        concept = code(OWN_SCHEME, "session-number", "Session number within the course")
+        items.append(context_number(concept, description.session, "1", "no units"))
+    return items
 
 
 def _camera(dataset: Dataset, camera: CameraFacts) -> None:
     # VL Photographic Equipment (C.8.12.10) and Acquisition (C.8.12.11), PS3.17 Annex NNNN
-    if camera.lens_make:
-        dataset.LensMake = camera.lens_make
-    if camera.lens_model:
-        dataset.LensModel = camera.lens_model
-    values: dict[str, Any] = {
-        "ExposureTimeInSeconds": camera.exposure_time,
-        "FNumber": camera.f_number,
-        "PhotographicSensitivity": camera.iso,
-        "ExposureProgram": camera.exposure_program,
-        "ExposureBiasValue": camera.exposure_bias,
-        "MeteringMode": camera.metering_mode,
-        "LightSource": camera.light_source,
-        "FocalLength": camera.focal_length,
-        "FocalLengthIn35mmFilm": camera.focal_length_35mm,
-        "ExposureMode": camera.exposure_mode,
-        "WhiteBalance": camera.white_balance,
-        "DigitalZoomRatio": camera.digital_zoom,
-        "SubjectDistance": camera.subject_distance,
-        "EXIFVersion": camera.exif_version,
-    }
-    for keyword, value in values.items():
+    for keyword, name in _EXIF:
+        value = getattr(camera, name)
         if isinstance(value, float):
             setattr(dataset, keyword, format_number_as_ds(value))  # DS holds 16 characters
         elif value is not None:
             setattr(dataset, keyword, value)
+    if camera.lens_specification is not None:
+        dataset.LensSpecification = [format_number_as_ds(each) for each in camera.lens_specification]
     if camera.flash is not None:
         # EXIF Flash: bit 0 fired, 1-2 return, 3-4 mode, 5 no flash function, 6 red-eye
         dataset.FlashFiringStatus = camera.flash & 1
@@ -220,18 +247,15 @@ def _camera(dataset: Dataset, camera: CameraFacts) -> None:
         dataset.FlashRedEyeMode = camera.flash >> 6 & 1
 
 
-def _code(scheme: str, value: str, meaning: str) -> Dataset:
-    """One item of a code sequence (PS3.3 8.8)."""
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = scheme
-    item.CodeMeaning = meaning
-    return item
-
-
-def _date(moment: datetime | None) -> str:
-    return f"{moment:%Y%m%d}" if moment else ""
+def _date(moment: date | None) -> str:
+    return f"{moment.year:04d}{moment:%m%d}" if moment else ""
 
 
 def _time(moment: datetime | None) -> str:
     return f"{moment:%H%M%S}.{moment.microsecond:06d}" if moment else ""
+
+
+def _zone(moment: datetime) -> str:
+    """The offset as DT holds it, whole minutes; empty for one with seconds, which old local times have."""
+    offset = f"{moment:%z}"
+    return offset if len(offset) == len("+0000") else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from dicom_bridge.errors import FileRefused
-from dicom_bridge.intake.colour import is_srgb, to_srgb
+from dicom_bridge.intake.colour import is_srgb, profile_of, to_srgb
 from dicom_bridge.intake.photo import IncomingPhoto
 from dicom_bridge.intake.segments import Marker
 
@@ -25,6 +25,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+_PROCESSES = {Marker.SOF0: "baseline", Marker.SOF1: "extended sequential", Marker.SOF2: "progressive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,68 +65,74 @@ def viewing_copy(photo: IncomingPhoto) -> ViewingCopy:
     FileRefused
         The picture cannot be decoded where it has to be, or its colours cannot be told.
     """
-    jpeg, orientation = photo.jpeg, photo.camera.orientation
-    grey = len(jpeg.components) == 1
-    srgb = grey or (len(jpeg.components) == 3 and is_srgb(jpeg.icc, photo.camera))
+    jpeg = photo.jpeg
+    components = len(jpeg.components)
+    profile = profile_of(jpeg.icc, photo.camera, components)
+    srgb = is_srgb(profile, components)
     if (
-        jpeg.frame is Marker.SOF0
-        and orientation == 1
+        jpeg.is_baseline
+        and photo.camera.orientation == 1
         and srgb
-        and (grey or jpeg.is_ycbcr)
+        and (components == 1 or jpeg.is_ycbcr)
         and jpeg.survives_without_jfif
     ):
         return _kept(photo)
-    return _encoded(photo, srgb=srgb)
+    return _encoded(photo, None if srgb else profile)
 
 
 def _kept(photo: IncomingPhoto) -> ViewingCopy:
-    jpeg, view = photo.jpeg, memoryview(photo.data)
-    stream = tuple(bytes(view[start:stop]) for start, stop in jpeg.kept)
+    jpeg = photo.jpeg
     samples = len(jpeg.components)
-    size = sum(stop - start for start, stop in jpeg.kept)
-    return ViewingCopy(
-        stream, jpeg.rows, jpeg.columns, samples, False, None, (jpeg.rows * jpeg.columns * samples / size,)
-    )
+    ratio = jpeg.rows * jpeg.columns * samples / jpeg.length
+    return ViewingCopy(jpeg.stream(photo.data), jpeg.rows, jpeg.columns, samples, False, None, (ratio,))
 
 
-def _encoded(photo: IncomingPhoto, *, srgb: bool) -> ViewingCopy:
+def _encoded(photo: IncomingPhoto, profile: bytes | None) -> ViewingCopy:
+    """Decode, convert from ``profile`` where there is one, turn, encode; never more than two pictures at a time."""
     jpeg = photo.jpeg
     done = ["decoded"]
-    with warnings.catch_warnings():
-        # The size was held against the settings' limit before, and EXIF is read elsewhere: Pillow warns of both.
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(photo.data[: jpeg.end]), formats=("JPEG",)) as opened:
-                opened.load()
-                picture: Image.Image = opened.copy()
-        except Image.DecompressionBombError:
-            raise FileRefused("picture", "it has more pixels than can be decoded; export it smaller") from None
-        except (OSError, ValueError, SyntaxError) as error:
-            raise FileRefused("picture", "it cannot be decoded; the file is damaged") from error
-    samples = 1 if picture.mode == "L" else 3
-    icc = jpeg.icc
-    if picture.mode == "CMYK":
-        picture = to_srgb(picture, icc) if icc is not None else picture.convert("RGB")
-        done.append("converted from CMYK")
-    elif picture.mode not in ("L", "RGB"):
-        raise FileRefused("picture", "its colours are of a kind that is not read; export it as an ordinary JPEG")
-    elif samples == 3 and not srgb and icc is not None:
-        picture = to_srgb(picture, icc)
-        done.append("converted to sRGB")
+    picture = _decoded(photo)
+    cmyk = picture.mode == "CMYK"
+    if profile is not None:
+        picture = to_srgb(picture, profile)
+        done.append("converted from CMYK to sRGB" if cmyk else "converted to sRGB")
+    elif cmyk:
+        picture = picture.convert("RGB")
+        done.append("converted from CMYK without a profile")
     turn = _TURNS.get(photo.camera.orientation)
     if turn is not None:
         picture = picture.transpose(turn)
         done.append("turned upright")
+    samples = 1 if picture.mode == "L" else 3
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=QUALITY, subsampling="4:4:4", optimize=False)
     stream = _without_header(out.getvalue())
-    sensor = jpeg.rows * jpeg.columns * len(jpeg.components)
     ratios = (
-        sensor / sum(stop - start for start, stop in jpeg.kept),
+        jpeg.rows * jpeg.columns * len(jpeg.components) / jpeg.length,
         picture.width * picture.height * samples / len(stream),
     )
-    derivation = f"Original JPEG {', '.join(done)}, encoded as baseline JPEG of quality {QUALITY}, not subsampled"
+    derivation = (
+        f"Original {_PROCESSES[jpeg.frame]} JPEG {', '.join(done)}, encoded as baseline JPEG of quality {QUALITY}, "
+        f"not subsampled, ratio {ratios[1]:.1f}"
+    )
     return ViewingCopy((stream,), picture.height, picture.width, samples, True, derivation, ratios)
+
+
+def _decoded(photo: IncomingPhoto) -> Image.Image:
+    """The decoded picture, of mode L, RGB or CMYK. The decoder sees nothing of the file but what it needs."""
+    with warnings.catch_warnings():
+        # The size was held against the settings' limit before; Pillow warns of a lower one of its own.
+        warnings.simplefilter("ignore")
+        try:
+            picture = Image.open(io.BytesIO(photo.jpeg.decodable(photo.data)), formats=("JPEG",))
+            picture.load()
+        except Image.DecompressionBombError:
+            raise FileRefused("picture", "it has more pixels than can be decoded; export it smaller") from None
+        except (OSError, ValueError, SyntaxError) as error:
+            raise FileRefused("picture", "it cannot be decoded; the file is damaged, send it again") from error
+    if picture.mode not in ("L", "RGB", "CMYK"):
+        raise FileRefused("picture", "its colours are of a kind that is not read; export it as an ordinary JPEG")
+    return picture
 
 
 def _without_header(stream: bytes) -> bytes:

@@ -11,7 +11,18 @@ from importlib import resources
 from consent.regions import SNOMED, BodyRegion, regions
 from dicom_bridge.errors import UnknownCode
 
+OWN_SCHEME = "99PHOTOSPINE"
+"""Coding Scheme Designator (0008,0102) of our codes; 99 marks private schemes."""
+
 _OWN = {"view": "urn:photospine:view", "expression": "urn:photospine:expression"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A context group of the standard (PS3.16 Annex B)."""
+
+    identifier: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,9 @@ class Term:
     meaning: str
     system: str
     """The code system's address in FHIR."""
+
+    group: Group
+    """The group that holds the code, or that a code of ours extends."""
 
     orientation: tuple[str, str] | None = None
     """Patient Orientation (0020,0020) of a view, where it follows from it."""
@@ -81,7 +95,8 @@ def _read() -> dict[str, dict[str, Term]]:
                 scheme=entry["scheme"],
                 value=entry["code"],
                 meaning=entry["meaning"],
-                system=SNOMED if entry["scheme"] == "SCT" else _OWN[kind],
+                group=Group(**values["group"][kind]),
+                system=SNOMED if entry["scheme"] != OWN_SCHEME else _OWN[kind],
                 orientation=tuple(entry["orientation"]) if "orientation" in entry else None,
             )
             for entry in values[kind]
