@@ -15,14 +15,14 @@ from consent.ages import majority
 from consent.directive import Span
 from consent.facts import Facts, PatientFacts, PhotoFacts, records_of
 from consent.matching import Question, is_herself
-from consent.prepared import Prepared, prepare
-from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog
+from consent.prepared import Answer, Prepared, prepare
+from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog, Decider
 from consent.reasons import Reason
 from consent.regions import regions
 from consent.rules.site import SiteRuleId
 from consent.site import CareTeamScope, Site
-from consent.standing import Answer, Circumstances, answers, has_spoken_about_treatment, names_purpose
-from consent.types import Decision, DirectiveRef, Effect, Obligation, Request
+from consent.standing import answers, has_spoken_about_treatment, names_purpose
+from consent.types import Decision, DirectiveRef, Effect, Obligation, Request, Requester
 
 _PROXY = "RelatedPerson/"
 
@@ -60,7 +60,7 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
     for source in sources:
         if not source.patients or (source.encounter is None and not source.treatment):
             return _deny(Reason.NOT_LINKED, 2)
-    if not _is_within_confinement(request, facts, shown, now):
+    if not _is_within_confinement(request.requester, facts, shown, now):
         return _deny(Reason.OTHER_PATIENT, 3)
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
     document = photo.document if photo.sources else None
@@ -143,9 +143,8 @@ def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> b
     return request.requester.reference in named or not named.isdisjoint(facts.requester.belongs_to)
 
 
-def _is_within_confinement(request: Request, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
+def _is_within_confinement(requester: Requester, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
     """Step 3: one of the photo's patients is one that the requester is confined to."""
-    requester = request.requester
     confined = requester.confined_to
     proxy = requester.reference if (requester.reference or "").startswith(_PROXY) else None
     if confined is None and proxy is None:
@@ -189,27 +188,32 @@ def _decide_for(
         if TREAT not in request.requester.purposes or not _is_of_care_team(request, facts, patient):
             return _deny(Reason.PURPOSE_NOT_HELD, 1, patient)
     prepared = prepare(patient, facts.site)
+    stated = catalog.get(purpose)
+    assert stated is not None
     question = Question(
         request,
         purpose,
-        catalog.is_publishing(purpose),
+        stated.publishing,
         photo,
         document,
         facts.requester,
-        is_herself(request.requester, prepared.records),
+        purpose == PATRQT and is_herself(request.requester, prepared.records),
+        prepared,
+        facts.organization_parents,
+        now,
     )
-    circumstances = Circumstances(prepared, facts.organization_parents, now)
     obligations = catalog.obligations(request.purpose)
-    rule = _site_rule(question, circumstances)
-    if rule is not None:
-        return _deny(Reason.SITE_RULE, 4, patient, rule=rule)
-    if catalog.is_duty(purpose):
-        return _duty(question, circumstances, obligations)
-    if purpose == BTG and not names_purpose(question, circumstances):
+    if stated.publishing or purpose == BTG or request.requester.own_patient is not None:
+        rule = _site_rule(question)
+        if rule is not None:
+            return _deny(Reason.SITE_RULE, 4, patient, rule=rule)
+    if stated.decider is Decider.DUTY:
+        return _duty(question, obligations)
+    if purpose == BTG and not names_purpose(question):
         return _permit(Reason.BREAK_GLASS, 6, patient, obligations)
     if patient.held and purpose != BTG and (purpose != TREAT or any(held.treatment for held in patient.held)):
         return _deny(Reason.HELD, 7, patient)
-    found = answers(question, circumstances)
+    found = answers(question)
     if found:
         denials = [answer for answer in found if answer.effect is Effect.DENY]
         if denials:
@@ -217,26 +221,26 @@ def _decide_for(
         return _permit(Reason.PATIENT_PERMITTED, 9, patient, obligations, found)
     if purpose == BTG:
         return _deny(Reason.PATIENT_DENIED, 8, patient)
-    if purpose == TREAT and has_spoken_about_treatment(photo, circumstances):
+    if purpose == TREAT and has_spoken_about_treatment(question):
         return _deny(Reason.NOT_COVERED, 10, patient)
     if catalog.default_effect(purpose) is Effect.PERMIT and (purpose != PATRQT or question.herself):
         return _permit(Reason.DEFAULT_PERMIT, 11, patient, obligations)
     return _deny(Reason.DEFAULT_DENY, 11, patient)
 
 
-def _duty(question: Question, circumstances: Circumstances, obligations: frozenset[Obligation]) -> Decision:
+def _duty(question: Question, obligations: frozenset[Obligation]) -> Decision:
     """Step 5: duties rest on law; only where the site says so is a denial that names one followed."""
-    patient = circumstances.prepared.patient
-    if question.purpose in circumstances.prepared.site.deniable_duties:
-        denials = [answer for answer in answers(question, circumstances) if answer.effect is Effect.DENY]
+    patient = question.prepared.patient
+    if question.purpose in question.prepared.site.deniable_duties:
+        denials = [answer for answer in answers(question) if answer.effect is Effect.DENY]
         if denials:
             return _deny(Reason.PATIENT_DENIED, 5, patient, denials)
     return _permit(Reason.ROLE_PERMIT, 5, patient, obligations)
 
 
-def _site_rule(question: Question, circumstances: Circumstances) -> SiteRuleId | None:
+def _site_rule(question: Question) -> SiteRuleId | None:
     """Step 4: the rule of the site that forbids it, if any."""
-    prepared = circumstances.prepared
+    prepared = question.prepared
     site = prepared.site
     if question.purpose == BTG and site.forbid_break_glass:
         return SiteRuleId.FORBID_BREAK_GLASS
@@ -251,10 +255,10 @@ def _site_rule(question: Question, circumstances: Circumstances) -> SiteRuleId |
     if not question.publishing:
         return None
     if SiteRuleId.NO_PUBLISHING_OF_MINORS in site.rules_on and not _surely_adult(
-        prepared, question.photo.taken, circumstances.now
+        prepared, question.photo.taken, question.now
     ):
         return SiteRuleId.NO_PUBLISHING_OF_MINORS
-    if SiteRuleId.SIGNATURE_AFTER_RESULT in site.rules_on and _is_signed_too_early(question, circumstances):
+    if SiteRuleId.SIGNATURE_AFTER_RESULT in site.rules_on and _is_signed_too_early(question):
         return SiteRuleId.SIGNATURE_AFTER_RESULT
     return None
 
@@ -267,10 +271,10 @@ def _surely_adult(prepared: Prepared, taken: Span | None, now: datetime) -> bool
     return of_age.end <= now and of_age.end <= taken.start
 
 
-def _is_signed_too_early(question: Question, circumstances: Circumstances) -> bool:
+def _is_signed_too_early(question: Question) -> bool:
     """Whether every permit that matches was signed before the final result was there to see."""
-    permits = [answer for answer in answers(question, circumstances) if answer.effect is Effect.PERMIT]
-    results = _results(question.photo, circumstances.prepared.patient)
+    permits = [answer for answer in answers(question) if answer.effect is Effect.PERMIT]
+    results = _results(question.photo, question.prepared.patient)
     for answer in permits:
         signed = answer.directive.signed
         if results is not None and signed is not None and signed.start is not None and results <= signed.start:

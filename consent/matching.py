@@ -6,10 +6,13 @@ rule reaches is sorted beforehand (:mod:`consent.prepared`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule
 from consent.facts import PhotoFacts, RequesterFacts
+from consent.prepared import Prepared
 from consent.purposes import HRESCH, PATRQT, SOCIAL
 from consent.regions import regions
 from consent.types import Laterality, Request, Requester
@@ -36,7 +39,13 @@ class Question:
 
     requester: RequesterFacts
     herself: bool
-    """Whether the requester is the patient."""
+    """PATRQT: whether the requester is the patient; nothing else depends on it."""
+
+    prepared: Prepared
+    """The patient's Consents."""
+
+    organization_parents: Mapping[str, str]
+    now: datetime
 
 
 def is_herself(requester: Requester, records: frozenset[str]) -> bool:

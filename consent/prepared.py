@@ -37,12 +37,23 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one Consent answers."""
+
+    effect: Effect
+    directives: tuple[DirectiveRef, ...]
+    directive: Directive
+
+
+@dataclass(frozen=True, slots=True)
 class RulePrepared:
     """A rule whose purpose reaches the one that is asked for."""
 
     rule: Rule
     permit: bool
-    ref: DirectiveRef
+    answer: Answer
+    """What it answers where it speaks alone."""
+
     start: datetime | None
     """All its periods contain the instants of ``[start, end)``."""
 
@@ -58,7 +69,7 @@ class Candidate:
     signature: Signature
     root: RulePrepared | None
     nested: tuple[RulePrepared, ...]
-    opt_out: DirectiveRef | None
+    opt_out: Answer | None
     """policyRule OPTOUT, where it reaches the purpose."""
 
     later: tuple[Candidate, ...] = ()
@@ -134,7 +145,7 @@ class Prepared:
             self._signatures[id(directive)],
             None if root is None else _rule(root, directive),
             nested,
-            DirectiveRef(directive.consent, directive.version, "policyRule") if opt_out else None,
+            _answer(directive, Effect.DENY, "policyRule") if opt_out else None,
         )
 
     def _asks(self, rule: Rule, directive: Directive, purpose: str) -> bool:
@@ -173,10 +184,14 @@ def _rule(rule: Rule, directive: Directive) -> RulePrepared:
     return RulePrepared(
         rule,
         rule.effect is Effect.PERMIT,
-        DirectiveRef(directive.consent, directive.version, rule.path),
+        _answer(directive, rule.effect, rule.path),
         _latest_start(rule),
         min(ends, default=None),
     )
+
+
+def _answer(directive: Directive, effect: Effect, path: str) -> Answer:
+    return Answer(effect, (DirectiveRef(directive.consent, directive.version, path),), directive)
 
 
 def _latest_start(rule: Rule | None) -> datetime | None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from enum import IntEnum
 
 from consent.directive import Directive
-from consent.facts import PhotoFacts
 from consent.matching import Question, denies, permits, reached_without_purpose
-from consent.prepared import Candidate, Prepared, RulePrepared, Signature
-from consent.types import DirectiveRef, Effect
+from consent.prepared import Answer, Candidate, RulePrepared, Signature
+from consent.types import Effect
 
 
 class Phase(IntEnum):
@@ -26,57 +22,38 @@ class Phase(IntEnum):
     """It counted and no longer does: of what it replaced, denials speak again and permits do not."""
 
 
-@dataclass(slots=True)
-class Circumstances:
-    """What the phases of one patient's rules depend on. Never changed once made (see Question)."""
-
-    prepared: Prepared
-    organization_parents: Mapping[str, str]
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one Consent answers."""
-
-    effect: Effect
-    directives: tuple[DirectiveRef, ...]
-    directive: Directive
-
-
-def answers(question: Question, circumstances: Circumstances) -> list[Answer]:
+def answers(question: Question) -> list[Answer]:
     """What the patient's Consents answer to the question, each for itself, replaced ones silenced."""
     found = []
-    for candidate in circumstances.prepared.candidates(question.purpose):
-        answer = _answer(candidate, question, circumstances)
+    for candidate in question.prepared.candidates(question.purpose):
+        answer = _answer(candidate, question)
         if answer is None:
             continue
-        if candidate.later and _is_silent(answer.effect, candidate.later, question, circumstances):
+        if candidate.later and _is_silent(answer.effect, candidate.later, question):
             continue
         found.append(answer)
     return found
 
 
-def names_purpose(question: Question, circumstances: Circumstances) -> bool:
+def names_purpose(question: Question) -> bool:
     """Whether a counting Consent has rules that name the question's purpose (break-glass is what they say, then)."""
     return any(
         rule.rule.purposes is not None
         and question.purpose in rule.rule.purposes
-        and _phase(rule, candidate, question.photo, circumstances) is Phase.NOW
-        for candidate in circumstances.prepared.candidates(question.purpose)
+        and _phase(rule, candidate, question) is Phase.NOW
+        for candidate in question.prepared.candidates(question.purpose)
         for rule in _rules(candidate)
     )
 
 
-def has_spoken_about_treatment(photo: PhotoFacts, circumstances: Circumstances) -> bool:
+def has_spoken_about_treatment(question: Question) -> bool:
     """Whether a Consent that counts, or would but for the end of its period, permits TREAT at its root.
 
     From its start on (the later of dateTime and period.start) there is no default for TREAT.
     """
     return any(
-        (start is None or start <= circumstances.now)
-        and _permit_phase(directive, signature, photo, circumstances) is Phase.NOW
-        for directive, signature, start in circumstances.prepared.speaks_of_treatment
+        (start is None or start <= question.now) and _permit_phase(directive, signature, question) is Phase.NOW
+        for directive, signature, start in question.prepared.speaks_of_treatment
     )
 
 
@@ -84,48 +61,43 @@ def _rules(candidate: Candidate) -> tuple[RulePrepared, ...]:
     return candidate.nested if candidate.root is None else (candidate.root, *candidate.nested)
 
 
-def _answer(candidate: Candidate, question: Question, circumstances: Circumstances) -> Answer | None:
+def _answer(candidate: Candidate, question: Question) -> Answer | None:
     """Nested provisions that match decide instead of the root, deny first; OPTOUT stands below the root."""
     if candidate.nested:
-        matching = [rule for rule in candidate.nested if _speaks(rule, candidate, question, circumstances)]
+        matching = [rule for rule in candidate.nested if _speaks(rule, candidate, question)]
         if matching:
             permit = all(rule.permit for rule in matching)
-            refs = tuple(rule.ref for rule in matching if rule.permit is permit)
+            refs = tuple(ref for rule in matching if rule.permit is permit for ref in rule.answer.directives)
             return Answer(Effect.PERMIT if permit else Effect.DENY, refs, candidate.directive)
     root = candidate.root
-    if root is not None and _speaks(root, candidate, question, circumstances):
-        return Answer(root.rule.effect, (root.ref,), candidate.directive)
+    if root is not None and _speaks(root, candidate, question):
+        return root.answer
     if candidate.opt_out is not None and reached_without_purpose(question):
-        return Answer(Effect.DENY, (candidate.opt_out,), candidate.directive)
+        return candidate.opt_out
     return None
 
 
-def _speaks(rule: RulePrepared, candidate: Candidate, question: Question, circumstances: Circumstances) -> bool:
-    return (
-        _phase(rule, candidate, question.photo, circumstances) is Phase.NOW  # the cheaper question first
-        and _matches(rule, candidate, question)
+def _speaks(rule: RulePrepared, candidate: Candidate, question: Question) -> bool:
+    """Whether the rule counts now and matches."""
+    now = question.now
+    if (rule.end is not None and rule.end <= now) or (rule.start is not None and now < rule.start):
+        return False
+    if not rule.permit:
+        return denies(rule.rule, question)
+    return _permit_phase(candidate.directive, candidate.signature, question) is Phase.NOW and permits(
+        rule.rule, candidate.directive, question
     )
 
 
-def _matches(rule: RulePrepared, candidate: Candidate, question: Question) -> bool:
-    if rule.permit:
-        return permits(rule.rule, candidate.directive, question)
-    return denies(rule.rule, question)
-
-
-def _is_silent(effect: Effect, later: tuple[Candidate, ...], question: Question, circumstances: Circumstances) -> bool:
+def _is_silent(effect: Effect, later: tuple[Candidate, ...], question: Question) -> bool:
     """Whether an answer is silenced by Consents that replace its own, where their rules match."""
-    phases = {phase for candidate in later for phase in _matching_phases(candidate, question, circumstances)}
+    phases = {phase for candidate in later for phase in _matching_phases(candidate, question)}
     return Phase.NOW in phases or (Phase.OVER in phases and effect is Effect.PERMIT)
 
 
-def _matching_phases(candidate: Candidate, question: Question, circumstances: Circumstances) -> list[Phase]:
+def _matching_phases(candidate: Candidate, question: Question) -> list[Phase]:
     """The phases of those of its rules that match, whatever phase they are in."""
-    phases = [
-        _phase(rule, candidate, question.photo, circumstances)
-        for rule in _rules(candidate)
-        if _matches(rule, candidate, question)
-    ]
+    phases = [_phase(rule, candidate, question) for rule in _rules(candidate) if _matches(rule, candidate, question)]
     if candidate.opt_out is not None and reached_without_purpose(question):
         phases.append(Phase.NOW)
     if candidate.active:
@@ -135,44 +107,50 @@ def _matching_phases(candidate: Candidate, question: Question, circumstances: Ci
     return [Phase.OVER for phase in phases if phase >= Phase.NOW]
 
 
-def _phase(rule: RulePrepared, candidate: Candidate, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
+def _matches(rule: RulePrepared, candidate: Candidate, question: Question) -> bool:
+    if rule.permit:
+        return permits(rule.rule, candidate.directive, question)
+    return denies(rule.rule, question)
+
+
+def _phase(rule: RulePrepared, candidate: Candidate, question: Question) -> Phase:
     """Where the rule stands, its Consent's status left aside."""
-    now = circumstances.now
     phase = Phase.NOW
-    if rule.end is not None and rule.end <= now:
+    if rule.end is not None and rule.end <= question.now:
         phase = Phase.OVER
-    elif rule.start is not None and now < rule.start:
+    elif rule.start is not None and question.now < rule.start:
         phase = Phase.NOT_YET
     if not rule.permit:
         return phase
-    permit = _permit_phase(candidate.directive, candidate.signature, photo, circumstances)
+    permit = _permit_phase(candidate.directive, candidate.signature, question)
     if permit is Phase.NOW or (permit is Phase.OVER and phase is Phase.NOT_YET):
         return phase
     return permit
 
 
-def _permit_phase(directive: Directive, signature: Signature, photo: PhotoFacts, circumstances: Circumstances) -> Phase:
+def _permit_phase(directive: Directive, signature: Signature, question: Question) -> Phase:
     """Whether the Consent's permits count, its status, scope and periods left aside."""
-    if not signature.entitled or not _organization_holds(directive, photo, circumstances):
+    if not signature.entitled or not (
+        question.photo.custodian in directive.organizations or _is_part_of(directive.organizations, question)
+    ):
         return Phase.NEVER
-    assert directive.signed is not None
-    assert directive.signed.start is not None
-    if directive.signed.start > circumstances.now:
+    signed = directive.signed
+    assert signed is not None
+    assert signed.start is not None
+    if signed.start > question.now:
         return Phase.NOT_YET
-    if not directive.verified or (signature.until is not None and signature.until <= circumstances.now):
+    if not directive.verified or (signature.until is not None and signature.until <= question.now):
         return Phase.OVER
     return Phase.NOW
 
 
-def _organization_holds(directive: Directive, photo: PhotoFacts, circumstances: Circumstances) -> bool:
-    """Whether a stated organisation is the one that holds the photo, or one that it is part of."""
-    here = photo.custodian
-    if here in directive.organizations:
-        return True
+def _is_part_of(organizations: tuple[str, ...], question: Question) -> bool:
+    """Whether one of the organisations is the one that holds the photo, or one that it is part of."""
+    here = question.photo.custodian
     seen: set[str] = set()
     while here is not None and here not in seen:
-        if here in directive.organizations:
+        if here in organizations:
             return True
         seen.add(here)
-        here = circumstances.organization_parents.get(here)
+        here = question.organization_parents.get(here)
     return False
