@@ -19,6 +19,7 @@ from consent.identity.keys import load
 from orthanc_plugin.assembly import processes, wall_folder
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.wall import spelling
 from orthanc_plugin.wall.canary import CORE, OVERRIDE, proof
 from orthanc_plugin.wall.wall import ROWS
 
@@ -223,7 +224,7 @@ def prove(url: str, settings: Settings) -> Standing:
         rows: list[str] = []
         for path in (CORE, OVERRIDE):
             nonce = secrets.token_hex(16)
-            status, body = _get(connection, f"{path}?nonce={nonce}")
+            status, body = _get(connection, f"{path}?nonce={nonce}&spelling={spelling.ASKED}")
             try:
                 found = json.loads(body) if status == 200 else {}
                 given = str(found["proof"])

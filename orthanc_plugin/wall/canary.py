@@ -35,11 +35,12 @@ def canary(foundation: Foundation, asked: Asked) -> Answer:
     nonce = asked.query.get("nonce", "")
     if not _NONCE.fullmatch(nonce):
         return REFUSED
+    foundation.spelling.learn(asked.query.get("spelling", ""))
     path = asked.match.row.path
     return json_answer({"proof": proof(foundation.canary_key, path, nonce), "rows": foundation.table.standing()})
 
 
 ROWS = tuple(
-    Row(Method.GET, path, Touches.NOTHING, canary, frozenset({"nonce"}), accounts=False, public=True)
+    Row(Method.GET, path, Touches.NOTHING, canary, frozenset({"nonce", "spelling"}), accounts=False, public=True)
     for path in (CORE, OVERRIDE)
 )

@@ -28,6 +28,7 @@ from orthanc_plugin.wall.places import Places
 from orthanc_plugin.wall.pool import Pool
 from orthanc_plugin.wall.routes import Table
 from orthanc_plugin.wall.section import Section
+from orthanc_plugin.wall.spelling import Spelling
 
 RETRY_SECONDS = 1.0
 DOOR = "orthanc"
@@ -64,6 +65,7 @@ class Foundation:
         keys = load(section.keys)
         self.host, self.section, self.table, self.pool, self.clock = host, section, table, pool, clock
         self.canary_key = keys.tickets[0]
+        self.spelling = Spelling()
         self.tickets = TicketBox(TicketKeys(keys.tickets), section.node, clock())
         self._rooms: Rooms | None = None
         self._failed = float("-inf")

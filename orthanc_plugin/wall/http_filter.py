@@ -14,7 +14,6 @@ from orthanc_plugin.wall.foundation import Foundation, Rooms
 from orthanc_plugin.wall.host import Method
 from orthanc_plugin.wall.routes import Match, Touches
 
-_NOTHING: Mapping[str, str] = {}
 _MOST_CLAIMS = 1000
 
 
@@ -47,7 +46,12 @@ class HttpFilter:
     def __call__(self, uri: str, **request: Any) -> bool:
         """True lets the request pass."""
         try:
-            return self._passes(uri, request["method"], request["headers"], request.get("get") or _NOTHING) is True
+            return (
+                self._passes(
+                    uri, request["method"], request["headers"], self._foundation.spelling.read(request.get("get"))
+                )
+                is True
+            )
         except WallError as error:
             self._foundation.host.log(f"refused: {error}")
         except Exception as error:  # noqa: BLE001  # an outermost edge: whatever it is, it is a refusal

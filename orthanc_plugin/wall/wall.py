@@ -75,7 +75,7 @@ class Answers:
 
     def _work(self, match: Match, request: Mapping[str, Any]) -> Answer:
         headers: Mapping[str, str] = request.get("headers") or {}
-        query: Mapping[str, str] = request.get("get") or {}
+        query = self._foundation.spelling.read(request.get("get"))
         body: bytes = request.get("body") or b""
         answer = match.row.answer
         assert answer is not None
