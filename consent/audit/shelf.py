@@ -14,6 +14,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,6 +91,11 @@ def name(node: str, role: str, slot: int) -> str:
     return f"{node}/{role}/{slot}"
 
 
+_INSERT = "INSERT INTO record VALUES (?, ?, ?, ?)"
+_MORE = ", (?, ?, ?, ?)"
+_ONE_STATEMENT = 50
+
+
 class FileShelf:
     """A chain in a SQLite file."""
 
@@ -153,13 +159,14 @@ class FileShelf:
         connection = self._connection
         if connection is None:
             raise AuditUnavailable("the audit chain is closed")
+        values = [(row.sequence, row.recorded, row.body, row.hash) for row in rows]
         try:
+            if len(values) <= _ONE_STATEMENT:  # a transaction by itself: one call, and so one wait for Python's lock
+                connection.execute(_INSERT + _MORE * (len(values) - 1), list(chain.from_iterable(values)))
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.executemany(
-                    "INSERT INTO record VALUES (?, ?, ?, ?)",
-                    [(row.sequence, row.recorded, row.body, row.hash) for row in rows],
-                )
+                connection.executemany(_INSERT, values)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:

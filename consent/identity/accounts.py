@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, updat
 
 from consent.errors import ConsentError
 from consent.identity import scrypt
-from consent.store.engine import glancing
+from consent.store.quick import Quick
 from consent.store.tables import account
 from consent.types import Requester, Right
 
@@ -192,7 +192,7 @@ class Authenticator:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._engine, self._clock = engine, clock
+        self._accounts, self._clock = Quick(engine, _ONE, "name"), clock
         self._key = random(32)
         self._remembered: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
         self._people: dict[str, Account] = {}
@@ -203,8 +203,8 @@ class Authenticator:
         """Who has this name and password; None where nobody has, or where too many are waiting to be checked."""
         if len(password) > _LONGEST_PASSWORD:
             return None
-        with glancing(self._engine) as connection:
-            row = connection.execute(_ONE, {"name": name}).one_or_none() if _NAME.fullmatch(name) else None
+        rows = self._accounts.rows(name) if _NAME.fullmatch(name) else ()
+        row = rows[0] if rows else None
         known = row is not None and row.active and row.password is not None
         mark = hmac.digest(self._key, f"{len(name)}:{name}:{password}".encode(), hashlib.sha256)
         if known and row is not None and self._remembers(mark, row.version):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from consent.rules.site import SiteRuleId
 from consent.site import Site
 from consent.store import clock
 from consent.store.engine import glancing, reading
+from consent.store.quick import Quick
 from consent.store.sites import NoSite
 from consent.store.tables import (
     care_member,
@@ -131,7 +132,8 @@ class FactsCache:
         self._patients: _Memory[str, PatientFacts] = _Memory(most)
         self._requesters: _Memory[str, tuple[RequesterFacts, datetime | None]] = _Memory(1000)
         self._site: SiteFacts | None = None
-        self._versions = _VERSIONS[engine.dialect.name]
+        self._postgresql = engine.dialect.name == "postgresql"
+        self._versions = Quick(engine, _VERSIONS[engine.dialect.name], "sop_uid")
 
     def photo(self, sop_uid: str, requester: Requester) -> Loaded:
         """Facts for one decision, current when this was called or later.
@@ -141,14 +143,14 @@ class FactsCache:
         sqlalchemy.exc.SQLAlchemyError
             The database cannot be asked; the answer is then ``facts-unavailable``.
         """
-        with glancing(self._engine) as connection:
-            rows = connection.execute(self._versions, {"sop_uid": sop_uid}).all()
-            if self.now is not None:
+        rows = self._versions.rows(sop_uid)
+        if self.now is not None:
+            with glancing(self._engine) as connection:
                 now = self.now(connection)
-            elif rows and self._engine.dialect.name == "postgresql":
-                now = clock.instant(rows[0].moment)
-            else:
-                now = clock.now(connection)
+        elif rows and self._postgresql:
+            now = clock.instant(rows[0].moment)
+        else:  # SQLite's clock is the host's
+            now = datetime.now(UTC)
         remembered = self._remembered(rows, sop_uid, requester, now) if rows else None
         return remembered if remembered is not None else self._fresh(sop_uid, requester)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.errors import ConsentError
@@ -47,7 +49,7 @@ class Hooks:
             elsewhere = known_elsewhere(connection, parts[3].strip(" \0"), ids.instance)
         if elsewhere:
             with transaction(engine, wait=WAIT_SECONDS) as connection:
-                jobs.put(connection, COLLISION, ids.instance)
+                jobs.put(connection, COLLISION, ids.instance, json.dumps({"sop_uid": parts[3].strip(" \0")}))
         return not elsewhere
 
     def stored(self, _orthanc_id: str) -> None:
