@@ -34,6 +34,14 @@ class Shot:
     gps: bool = True
     seed: int = 1
     quality: int = 88
+    restart_rows: int = 0
+    """Units' rows between restart markers; 0: none."""
+
+    coded_rgb: bool = False
+    """Coded as RGB (Adobe transform 0), not YCbCr."""
+
+    adobe_by_name: bool = False
+    """EXIF names Adobe RGB (DCF option file), and no profile is embedded."""
 
 
 def picture(shot: Shot) -> Image.Image:
@@ -65,13 +73,20 @@ def jpeg(shot: Shot | None = None) -> bytes:
         detail[0x9291] = "25"
     if shot.offset:
         detail[0x9011] = shot.offset
+    if shot.adobe_by_name:
+        detail[0xA001] = 65535
+        detail[0xA005] = {1: "R03"}
     if shot.gps:
         gps = exif.get_ifd(_TAG_GPS)
         gps[1], gps[2] = "N", (37.0, 58.0, 33.3)
         gps[3], gps[4] = "E", (23.0, 43.0, 40.4)
     out = io.BytesIO()
     options: dict[str, Any] = {"quality": shot.quality, "progressive": shot.progressive, "exif": exif}
-    if shot.mode == "RGB":
+    if shot.restart_rows:
+        options["restart_marker_rows"] = shot.restart_rows
+    if shot.coded_rgb:
+        options["keep_rgb"] = True
+    elif shot.mode == "RGB":
         options["subsampling"] = shot.subsampling
     if shot.profile is not None:
         options["icc_profile"] = shot.profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import IntEnum
@@ -66,6 +66,11 @@ class Tag(IntEnum):
     LENS_MAKE = 0xA433
     LENS_MODEL = 0xA434
 
+
+_METERING = frozenset({*range(7), 255})
+_LIGHT_SOURCES = frozenset({*range(5), *range(9, 25), 255})
+_SENSING = frozenset({1, 2, 3, 4, 5, 7, 8})
+"""Values that EXIF and DICOM (PS3.3 C.8.12.11) give a meaning; makers write others."""
 
 _INTEROPERABILITY_INDEX = 1
 _TAGS = frozenset(Tag)
@@ -151,7 +156,7 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
     interop = _pointer(tags, Tag.INTEROPERABILITY)
     index = {} if interop is None else structure.directory(interop, (_INTEROPERABILITY_INDEX,))
     local, taken = _taken(tags, zone)
-    orientation = _whole(tags, Tag.ORIENTATION, 8)
+    orientation = _whole(tags, Tag.ORIENTATION, range(1, 9))
     return CameraFacts(
         orientation=orientation or 1,
         taken=taken,
@@ -164,39 +169,39 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
         lens_specification=_lens(tags.get(Tag.LENS_SPECIFICATION)),
         exposure_time=_number(tags, Tag.EXPOSURE_TIME),
         f_number=_number(tags, Tag.F_NUMBER),
-        iso=_whole(tags, Tag.SENSITIVITY, 2**31 - 1),
-        sensitivity_type=_whole(tags, Tag.SENSITIVITY_TYPE, 7),
-        exposure_program=_whole(tags, Tag.EXPOSURE_PROGRAM, 8),
+        iso=_whole(tags, Tag.SENSITIVITY, range(1, 2**31)),
+        sensitivity_type=_whole(tags, Tag.SENSITIVITY_TYPE, range(8)),
+        exposure_program=_whole(tags, Tag.EXPOSURE_PROGRAM, range(9)),
         exposure_bias=_number(tags, Tag.EXPOSURE_BIAS, negative=True),
         shutter_speed=_number(tags, Tag.SHUTTER_SPEED, negative=True),
         aperture=_number(tags, Tag.APERTURE, negative=True),
         brightness=_number(tags, Tag.BRIGHTNESS, negative=True),
         max_aperture=_number(tags, Tag.MAX_APERTURE, negative=True),
-        metering_mode=_whole(tags, Tag.METERING_MODE, 255),
-        light_source=_whole(tags, Tag.LIGHT_SOURCE, 255),
-        flash=_whole(tags, Tag.FLASH, 127),
+        metering_mode=_whole(tags, Tag.METERING_MODE, _METERING),
+        light_source=_whole(tags, Tag.LIGHT_SOURCE, _LIGHT_SOURCES),
+        flash=_whole(tags, Tag.FLASH, range(128)),
         focal_length=_number(tags, Tag.FOCAL_LENGTH),
-        focal_length_35mm=_whole(tags, Tag.FOCAL_LENGTH_35MM, 65535) or None,
-        exposure_mode=_whole(tags, Tag.EXPOSURE_MODE, 2),
-        white_balance=_whole(tags, Tag.WHITE_BALANCE, 1),
+        focal_length_35mm=_whole(tags, Tag.FOCAL_LENGTH_35MM, range(1, 65536)),
+        exposure_mode=_whole(tags, Tag.EXPOSURE_MODE, range(3)),
+        white_balance=_whole(tags, Tag.WHITE_BALANCE, range(2)),
         digital_zoom=_number(tags, Tag.DIGITAL_ZOOM),
         subject_distance=_distance(tags),
-        distance_range=_whole(tags, Tag.DISTANCE_RANGE, 3),
-        sensing_method=_whole(tags, Tag.SENSING_METHOD, 8),
-        scene_capture_type=_whole(tags, Tag.SCENE_CAPTURE_TYPE, 3),
-        custom_rendered=_whole(tags, Tag.CUSTOM_RENDERED, 65535),
-        gain_control=_whole(tags, Tag.GAIN_CONTROL, 4),
-        contrast=_whole(tags, Tag.CONTRAST, 2),
-        saturation=_whole(tags, Tag.SATURATION, 2),
-        sharpness=_whole(tags, Tag.SHARPNESS, 2),
-        color_space=_whole(tags, Tag.COLOR_SPACE, 65535),
+        distance_range=_whole(tags, Tag.DISTANCE_RANGE, range(4)),
+        sensing_method=_whole(tags, Tag.SENSING_METHOD, _SENSING),
+        scene_capture_type=_whole(tags, Tag.SCENE_CAPTURE_TYPE, range(4)),
+        custom_rendered=_whole(tags, Tag.CUSTOM_RENDERED, range(2)),
+        gain_control=_whole(tags, Tag.GAIN_CONTROL, range(5)),
+        contrast=_whole(tags, Tag.CONTRAST, range(3)),
+        saturation=_whole(tags, Tag.SATURATION, range(3)),
+        sharpness=_whole(tags, Tag.SHARPNESS, range(3)),
+        color_space=_whole(tags, Tag.COLOR_SPACE, range(65536)),
         interoperability=_text(index.get(_INTEROPERABILITY_INDEX)),
         exif_version=_text(tags.get(Tag.VERSION)),
     )
 
 
 def _pointer(tags: Mapping[int, Value], tag: Tag) -> int | None:
-    return _whole(tags, tag, 2**32 - 1)
+    return _whole(tags, tag, range(2**32))
 
 
 def _taken(tags: Mapping[int, Value], zone: ZoneInfo) -> tuple[datetime | None, Span | None]:
@@ -276,7 +281,7 @@ def _lens(value: Value | None) -> tuple[float, float, float, float] | None:
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
-def _whole(tags: Mapping[int, Value], tag: Tag, most: int) -> int | None:
+def _whole(tags: Mapping[int, Value], tag: Tag, known: Container[int]) -> int | None:
     value = tags.get(tag)
     first = value[0] if isinstance(value, tuple | bytes) and value else None
-    return first if isinstance(first, int) and 0 <= first <= most else None
+    return first if isinstance(first, int) and first in known else None

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 _PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00008, 0x7FE00009, 0x7FE00010})
 _BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
+ODD: tuple[type[Exception], ...] = (
+    BytesLengthException,
+    InvalidDicomError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+    EOFError,
+    OSError,
+    struct.error,
+)
+"""What pydicom raises over values that break the rules of their VR."""
+
 
 def attributes_json(dataset: Dataset) -> dict[str, Any]:
-    """The attributes by tag, ``00100020`` -> ``{"vr": "LO", "Value": [...]}``; binary values are left out."""
+    """The attributes by tag, ``00100020`` -> ``{"vr": "LO", "Value": [...]}``; binary values are left out.
+
+    An element whose value breaks the rules of its VR is left out too: one odd element of a foreign device is no reason
+    to know nothing of its object.
+    """
     slim = Dataset()
-    for element in dataset:
-        if element.tag not in _PIXELS and element.VR not in _BULK:
+    for tag in sorted(dataset.keys()):
+        if tag in _PIXELS:
+            continue
+        try:
+            element = dataset[tag]
+        except ODD:
+            continue
+        if element.VR not in _BULK:
             slim.add(element)
     value: dict[str, Any] = slim.to_json_dict(suppress_invalid_tags=True)
     return value

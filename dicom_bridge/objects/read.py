@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
 from dicom_bridge.errors import ObjectRefused
-from dicom_bridge.objects.attributes import attributes_json
+from dicom_bridge.objects.attributes import ODD, attributes_json
+from dicom_bridge.objects.structure import measure
 
-_MAX_DEPTH = 16
-_MAX_ELEMENTS = 20_000
+_REQUESTS = "00400275"
+_UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
 PHOTO_CLASSES = frozenset(
     {
@@ -36,10 +38,12 @@ class ReadObject:
     series_instance_uid: str
     study_instance_uid: str
     patient_id: str
+    issuer_of_patient_id: str
     accession_number: str
     admission_id: str
     requested_procedure_ids: tuple[str, ...]
     scheduled_step_ids: tuple[str, ...]
+    transfer_syntax_uid: str
     attributes: dict[str, Any]
     """DICOM JSON Model, binary values left out."""
 
@@ -50,55 +54,43 @@ def read_object(data: bytes) -> ReadObject:
     Raises
     ------
     ObjectRefused
-        It is none, lacks a UID, or exceeds the limits on depth and number of elements.
+        It is none, lacks a UID, or exceeds the limits on depth, number of elements and text
+        (:mod:`dicom_bridge.objects.structure`).
     """
+    measured = measure(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of every odd value; the object is judged by what is asked of it
         try:
-            dataset = dcmread(io.BytesIO(data), stop_before_pixels=True)
-            _measure(dataset)
+            dataset = read_dataset(io.BytesIO(measured.header), measured.implicit, measured.little)
             attributes = attributes_json(dataset)
-            found = ReadObject(
-                sop_class_uid=_text(dataset, "SOPClassUID"),
-                sop_instance_uid=_text(dataset, "SOPInstanceUID"),
-                series_instance_uid=_text(dataset, "SeriesInstanceUID"),
-                study_instance_uid=_text(dataset, "StudyInstanceUID"),
-                patient_id=_text(dataset, "PatientID"),
-                accession_number=_text(dataset, "AccessionNumber"),
-                admission_id=_text(dataset, "AdmissionID"),
-                requested_procedure_ids=_requested(dataset, "RequestedProcedureID"),
-                scheduled_step_ids=_requested(dataset, "ScheduledProcedureStepID"),
-                attributes=attributes,
-            )
-        except ObjectRefused:
-            raise
-        except Exception as error:
-            # A parser of bytes from anywhere: whatever it stumbles over, the object is not read.
+        except ODD as error:
             raise ObjectRefused("the object cannot be read") from error
-    if not (found.sop_class_uid and found.sop_instance_uid and found.series_instance_uid and found.study_instance_uid):
+    found = ReadObject(
+        sop_class_uid=_text(attributes, "00080016"),
+        sop_instance_uid=_text(attributes, "00080018"),
+        series_instance_uid=_text(attributes, "0020000E"),
+        study_instance_uid=_text(attributes, "0020000D"),
+        patient_id=_text(attributes, "00100020"),
+        issuer_of_patient_id=_text(attributes, "00100021"),
+        accession_number=_text(attributes, "00080050"),
+        admission_id=_text(attributes, "00380010"),
+        requested_procedure_ids=_requested(attributes, "00401001"),
+        scheduled_step_ids=_requested(attributes, "00400009"),
+        transfer_syntax_uid=measured.transfer_syntax,
+        attributes=attributes,
+    )
+    uids = (found.sop_class_uid, found.sop_instance_uid, found.series_instance_uid, found.study_instance_uid)
+    if not all(_UID.fullmatch(uid) for uid in uids):
         raise ObjectRefused("the object lacks a UID")
     return found
 
 
-def _measure(dataset: Dataset) -> None:
-    count, pending = 0, [(dataset, 1)]
-    while pending:
-        here, depth = pending.pop()
-        if depth > _MAX_DEPTH:
-            raise ObjectRefused(f"the object nests deeper than {_MAX_DEPTH} sequences")
-        for element in here:
-            count += 1
-            if count > _MAX_ELEMENTS:
-                raise ObjectRefused(f"the object has more than {_MAX_ELEMENTS} elements")
-            if element.VR == "SQ":
-                pending += [(item, depth + 1) for item in element.value]
+def _text(attributes: Mapping[str, Any], tag: str) -> str:
+    """The value of an attribute; several are parted by a backslash, as in the object."""
+    values = (attributes.get(tag) or {}).get("Value") or ()
+    return "\\".join("" if value is None else str(value) for value in values).strip()
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip()
-
-
-def _requested(dataset: Dataset, keyword: str) -> tuple[str, ...]:
-    items = dataset.get("RequestAttributesSequence") or ()
-    return tuple(text for item in items if (text := _text(item, keyword)))
+def _requested(attributes: Mapping[str, Any], tag: str) -> tuple[str, ...]:
+    items = (attributes.get(_REQUESTS) or {}).get("Value") or ()
+    return tuple(text for item in items if isinstance(item, Mapping) and (text := _text(item, tag)))

@@ -49,12 +49,31 @@ def test_what_follows_the_picture_is_no_part_of_it() -> None:
     [
         (b"", "empty"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 100, "a PNG picture; export"),
+        (b"\0\0\0\x18ftypheic" + b"0" * 100, "a HEIC photo; export"),
+        (b"\0\0\0\x18ftypqt  " + b"0" * 100, "a film; export"),
+        (b"RIFF0000WEBPVP8 ", "a WebP picture; export"),
+        (b"II*\0" + b"0" * 100, "a TIFF picture or a raw file; export"),
+        (bytes(128) + b"DICM", "STOW-RS"),
+        (b"Dear doctor, attached is my photo", "no JPEG; export"),
         (b"\xff\xd8\xff", "cut off"),
         (photos.jpeg()[:-2], "cut off"),
         (photos.jpeg()[:400], "cut off"),
         (photos.jpeg()[:2] + b"\xff\xd9", "before its picture"),
     ],
-    ids=["zero bytes", "a PNG", "three bytes", "no end of image", "cut in a segment", "no picture"],
+    ids=[
+        "zero bytes",
+        "a PNG",
+        "a HEIC",
+        "a film",
+        "a WebP",
+        "a TIFF",
+        "a DICOM object",
+        "a letter",
+        "three bytes",
+        "no end of image",
+        "cut in a segment",
+        "no picture",
+    ],
 )
 def test_a_wrong_file_is_refused_with_the_remedy(data: bytes, word: str) -> None:
     with pytest.raises(FileRefused, match=word):
@@ -77,6 +96,63 @@ def test_a_progressive_file_of_endless_scans_is_refused() -> None:
         read_jpeg(data[:end] + data[start:end] * 100 + data[end:], Limits())
 
 
+def _without(data: bytes, marker: int) -> bytes:
+    """The file without its segments of a kind."""
+    at = 2
+    while data[at + 1] != Marker.SOS:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == marker:
+            data, end = data[:at] + data[end:], at
+        at = end
+    return data
+
+
+@pytest.mark.parametrize("marker", [Marker.DQT, Marker.DHT])
+def test_a_file_without_its_tables_is_refused(marker: Marker) -> None:
+    with pytest.raises(FileRefused, match="table"):
+        read_jpeg(_without(photos.jpeg(), marker), Limits())
+
+
+def _cut_and_closed(shot: photos.Shot, part: float) -> bytes:
+    """A file of which the end of the picture is missing, closed so that it looks whole."""
+    data = photos.jpeg(shot)
+    start = data.index(b"\xff\xda")
+    return data[: start + 14 + int((len(data) - start - 16) * part)] + b"\xff\xd9"
+
+
+def test_a_picture_of_which_a_restart_interval_is_missing_is_refused() -> None:
+    shot = photos.Shot(width=400, height=300, restart_rows=1)
+    assert read_jpeg(photos.jpeg(shot), Limits()).is_baseline
+    with pytest.raises(FileRefused, match="parts of it are missing"):
+        read_jpeg(_cut_and_closed(shot, 0.9), Limits())
+
+
+def test_a_picture_that_is_shorter_than_its_blocks_is_refused() -> None:
+    with pytest.raises(FileRefused, match="shorter than its size"):
+        read_jpeg(_cut_and_closed(photos.Shot(width=800, height=600), 0.05), Limits())
+
+
+def test_a_plain_surface_is_not_taken_for_a_cut_one() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (3000, 2000), (120, 120, 120)).save(out, "JPEG", quality=1, optimize=True)
+    assert read_jpeg(out.getvalue(), Limits()).is_baseline
+
+
+def test_a_header_of_many_pixels_over_little_data_is_refused_without_decoding() -> None:
+    data = bytearray(photos.jpeg())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = (12_000).to_bytes(2, "big") * 2
+    with pytest.raises(FileRefused, match="shorter than its size"):
+        read_jpeg(bytes(data), Limits())
+
+
+def test_the_time_of_a_progressive_file_is_bounded_by_its_scans_and_size() -> None:
+    data = photos.jpeg(photos.Shot(progressive=True))
+    assert read_jpeg(data, Limits()).frame is Marker.SOF2
+    with pytest.raises(FileRefused, match="scans"):
+        read_jpeg(data, Limits(passes=10_000))
+
+
 def test_twelve_bits_and_arithmetic_coding_are_refused() -> None:
     data = bytearray(photos.jpeg())
     frame = data.index(b"\xff\xc0")
@@ -93,7 +169,14 @@ def test_twelve_bits_and_arithmetic_coding_are_refused() -> None:
 @settings(max_examples=count("damaged JPEG files", small=150, full=20_000), deadline=None)
 @given(
     st.sampled_from(
-        [photos.Shot(), photos.Shot(progressive=True), photos.Shot(orientation=6), photos.Shot(mode="CMYK")]
+        [
+            photos.Shot(),
+            photos.Shot(progressive=True),
+            photos.Shot(orientation=6, profile=photos.srgb_profile()),
+            photos.Shot(mode="CMYK"),
+            photos.Shot(restart_rows=1, subsampling="4:2:2", width=101),
+            photos.Shot(coded_rgb=True, profile=photos.wide_profile()),
+        ]
     ),
     st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=6)), max_size=8),
     st.floats(0, 1),
