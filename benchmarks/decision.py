@@ -38,7 +38,7 @@ def main() -> int:
     print("## One decision\n")
     print(f"{len(facts)} photos of {PATIENTS} patients with three Consents each, facts in memory; {ROUNDS} rounds.\n")
     print("| purpose | answer | µs a photo |\n|---|---|---:|")
-    slowest = 0.0
+    slowest = typical = 0.0
     for purpose, expected in (
         ("TREAT", "patient-permitted"),
         ("WEB", "patient-permitted"),
@@ -50,6 +50,7 @@ def main() -> int:
             return 1
         best = _microseconds(request, facts)
         slowest = max(slowest, best)
+        typical = typical or best
         print(f"| {purpose} | {expected} | {best:.1f} |")
     started = time.perf_counter()
     for each in facts[::PHOTOS]:
@@ -57,12 +58,14 @@ def main() -> int:
             Prepared(patient, site).candidates("TREAT")
     sorting = (time.perf_counter() - started) / PATIENTS * 1e6
     print(f"\nSorting a patient's Consents, once after each change: {sorting:.0f} µs.")
-    print(f"\n**{slowest:.1f} µs at most** (to reach: under {GOAL:.0f}).")
+    print(f"\n**{slowest:.1f} µs at most, {typical:.1f} for TREAT** (to reach: under {GOAL:.0f}).")
     return 0
 
 
 def _microseconds(request: Request, facts: list[Facts]) -> float:
     """The median round's processor time for one decision, what the loop itself costs taken off."""
+    for each in facts:
+        decide(request, each, _NOW)  # each patient's Consents are sorted once
     rounds = []
     for _ in range(ROUNDS):
         started = time.process_time()

@@ -8,7 +8,7 @@ copy. One denial denies, and the reason is that of the lowest step among the den
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from consent.ages import majority
@@ -19,12 +19,29 @@ from consent.prepared import Answer, Prepared, prepare
 from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog, Decider
 from consent.reasons import Reason
 from consent.regions import regions
-from consent.rules.site import SiteRuleId
+from consent.rules.site import SiteRuleId, site_rules
 from consent.site import CareTeamScope, Site
 from consent.standing import answers, has_spoken_about_treatment, names_purpose
 from consent.types import Decision, DirectiveRef, Effect, Obligation, Request, Requester
 
 _PROXY = "RelatedPerson/"
+
+
+# Members of enumerations are looked up once: Python 3.11 takes longer for that than a whole comparison.
+_PERMIT, _DENY = Effect.PERMIT, Effect.DENY
+_PERMITTED, _DENIED = Reason.PATIENT_PERMITTED, Reason.PATIENT_DENIED
+_BY_RECORD, _BY_ORGANIZATION = CareTeamScope.RECORD, CareTeamScope.ORGANIZATION
+_DUTY = Decider.DUTY
+_MINORS, _SIGNATURE = SiteRuleId.NO_PUBLISHING_OF_MINORS, SiteRuleId.SIGNATURE_AFTER_RESULT
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision, and what was answered for each patient shown and each source of a copy."""
+
+    decision: Decision
+    lines: tuple[str, ...]
+    """One sentence each, for compliance officers; patients and Consents by their ids."""
 
 
 def decide(request: Request, facts: Facts, now: datetime) -> Decision:
@@ -42,8 +59,19 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
     Decision
         The same for the same request, facts and time, always.
     """
+    return _first(_decisions(request, facts, now))
+
+
+def explain(request: Request, facts: Facts, now: datetime) -> Explanation:
+    """How the answer comes about: the same code, with every patient's part of it kept."""
+    decisions = _decisions(request, facts, now)
+    return Explanation(_first(decisions), tuple(_line(decision) for decision in decisions))
+
+
+def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
+    """What is answered for each patient and source; one denial alone where a step before them speaks."""
     if not facts.current:
-        return _deny(Reason.FACTS_UNAVAILABLE, 0)
+        return [_deny(Reason.FACTS_UNAVAILABLE, 0)]
     catalog = Catalog.of(facts.site)
     photo = facts.photo
     sources: tuple[PhotoFacts, ...] = ()
@@ -52,16 +80,16 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
     shown = _patients(sources)
     for patient in shown:
         if patient not in facts.patients:
-            return _deny(Reason.FACTS_UNAVAILABLE, 0)
+            return [_deny(Reason.FACTS_UNAVAILABLE, 0)]
     if not _holds(request, catalog, facts, shown):
-        return _deny(Reason.PURPOSE_NOT_HELD, 1)
+        return [_deny(Reason.PURPOSE_NOT_HELD, 1)]
     if photo is None:
-        return _deny(Reason.NOT_LINKED, 2)
+        return [_deny(Reason.NOT_LINKED, 2)]
     for source in sources:
         if not source.patients or (source.encounter is None and not source.treatment):
-            return _deny(Reason.NOT_LINKED, 2)
+            return [_deny(Reason.NOT_LINKED, 2)]
     if not _is_within_confinement(request.requester, facts, shown, now):
-        return _deny(Reason.OTHER_PATIENT, 3)
+        return [_deny(Reason.OTHER_PATIENT, 3)]
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
     document = photo.document if photo.sources else None
     decisions = []
@@ -70,7 +98,7 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
             decisions.append(
                 _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, document)
             )
-    return _first(decisions)
+    return decisions
 
 
 def _first(decisions: list[Decision]) -> Decision:
@@ -131,13 +159,13 @@ def _holds(request: Request, catalog: Catalog, facts: Facts, shown: tuple[str, .
         return False
     if request.purpose == BTG and not (request.emergency_reason or "").strip():
         return False
-    if request.purpose == TREAT and facts.site.care_team is CareTeamScope.RECORD:
+    if request.purpose == TREAT and facts.site.care_team is _BY_RECORD:
         return all(_is_of_care_team(request, facts, facts.patients[patient]) for patient in shown)
     return True
 
 
 def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> bool:
-    if facts.site.care_team is CareTeamScope.ORGANIZATION:
+    if facts.site.care_team is _BY_ORGANIZATION:
         return True
     named = patient.care_team
     return request.requester.reference in named or not named.isdisjoint(facts.requester.belongs_to)
@@ -145,8 +173,8 @@ def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> b
 
 def _is_within_confinement(requester: Requester, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
     """Step 3: one of the photo's patients is one that the requester is confined to."""
-    confined = requester.confined_to
-    proxy = requester.reference if (requester.reference or "").startswith(_PROXY) else None
+    confined, reference = requester.confined_to, requester.reference
+    proxy = reference if reference is not None and reference.startswith(_PROXY) else None
     if confined is None and proxy is None:
         return True
     for identity in shown:
@@ -207,34 +235,48 @@ def _decide_for(
         rule = _site_rule(question)
         if rule is not None:
             return _deny(Reason.SITE_RULE, 4, patient, rule=rule)
-    if stated.decider is Decider.DUTY:
+    if stated.decider is _DUTY:
         return _duty(question, obligations)
     if purpose == BTG and not names_purpose(question):
         return _permit(Reason.BREAK_GLASS, 6, patient, obligations)
     if patient.held and purpose != BTG and (purpose != TREAT or any(held.treatment for held in patient.held)):
         return _deny(Reason.HELD, 7, patient)
     found = answers(question)
+    if len(found) == 1:
+        return _alone(found[0], request.purpose, patient, obligations)
     if found:
-        denials = [answer for answer in found if answer.effect is Effect.DENY]
+        denials = [answer for answer in found if answer.effect is _DENY]
         if denials:
-            return _deny(Reason.PATIENT_DENIED, 8, patient, denials)
-        return _permit(Reason.PATIENT_PERMITTED, 9, patient, obligations, found)
+            return _deny(_DENIED, 8, patient, denials)
+        return _permit(_PERMITTED, 9, patient, obligations, found)
     if purpose == BTG:
-        return _deny(Reason.PATIENT_DENIED, 8, patient)
+        return _deny(_DENIED, 8, patient)
     if purpose == TREAT and has_spoken_about_treatment(question):
         return _deny(Reason.NOT_COVERED, 10, patient)
-    if catalog.default_effect(purpose) is Effect.PERMIT and (purpose != PATRQT or question.herself):
+    if catalog.default_effect(purpose) is _PERMIT and (purpose != PATRQT or question.herself):
         return _permit(Reason.DEFAULT_PERMIT, 11, patient, obligations)
     return _deny(Reason.DEFAULT_DENY, 11, patient)
+
+
+def _alone(answer: Answer, purpose: str, patient: PatientFacts, obligations: frozenset[Obligation]) -> Decision:
+    """Steps 8 and 9 where one Consent alone answers."""
+    decision = answer.decisions.get(purpose)
+    if decision is None:
+        if answer.effect is _DENY:
+            decision = _deny(_DENIED, 8, patient, [answer])
+        else:
+            decision = _permit(_PERMITTED, 9, patient, obligations, [answer])
+        answer.decisions[purpose] = decision
+    return decision
 
 
 def _duty(question: Question, obligations: frozenset[Obligation]) -> Decision:
     """Step 5: duties rest on law; only where the site says so is a denial that names one followed."""
     patient = question.prepared.patient
     if question.purpose in question.prepared.site.deniable_duties:
-        denials = [answer for answer in answers(question) if answer.effect is Effect.DENY]
+        denials = [answer for answer in answers(question) if answer.effect is _DENY]
         if denials:
-            return _deny(Reason.PATIENT_DENIED, 5, patient, denials)
+            return _deny(_DENIED, 5, patient, denials)
     return _permit(Reason.ROLE_PERMIT, 5, patient, obligations)
 
 
@@ -254,12 +296,10 @@ def _site_rule(question: Question) -> SiteRuleId | None:
         return SiteRuleId.OWN_RECORD_AS_PATIENT
     if not question.publishing:
         return None
-    if SiteRuleId.NO_PUBLISHING_OF_MINORS in site.rules_on and not _surely_adult(
-        prepared, question.photo.taken, question.now
-    ):
-        return SiteRuleId.NO_PUBLISHING_OF_MINORS
-    if SiteRuleId.SIGNATURE_AFTER_RESULT in site.rules_on and _is_signed_too_early(question):
-        return SiteRuleId.SIGNATURE_AFTER_RESULT
+    if _MINORS in site.rules_on and not _surely_adult(prepared, question.photo.taken, question.now):
+        return _MINORS
+    if _SIGNATURE in site.rules_on and _is_signed_too_early(question):
+        return _SIGNATURE
     return None
 
 
@@ -273,7 +313,7 @@ def _surely_adult(prepared: Prepared, taken: Span | None, now: datetime) -> bool
 
 def _is_signed_too_early(question: Question) -> bool:
     """Whether every permit that matches was signed before the final result was there to see."""
-    permits = [answer for answer in answers(question) if answer.effect is Effect.PERMIT]
+    permits = [answer for answer in answers(question) if answer.effect is _PERMIT]
     results = _results(question.photo, question.prepared.patient)
     for answer in permits:
         signed = answer.directive.signed
@@ -296,6 +336,17 @@ def _results(photo: PhotoFacts, patient: PatientFacts) -> datetime | None:
     return latest
 
 
+def _line(decision: Decision) -> str:
+    """One decision as a sentence: the step, whom it is about, the reason, the rule or the provisions behind it."""
+    about = "" if decision.patient is None else f" Patient/{decision.patient}:"
+    line = f"Step {decision.step},{about} {decision.effect.value}. {Reason(decision.reason).sentence}"
+    if decision.rule is not None:
+        rule = site_rules()[SiteRuleId(decision.rule)]
+        line += f" {rule.sentence} ({rule.source})"
+    provisions = ", ".join(f"Consent/{ref.consent} version {ref.version} {ref.path}" for ref in decision.directives)
+    return f"{line} By {provisions}." if provisions else line
+
+
 def _refs(found: list[Answer] | None) -> tuple[DirectiveRef, ...]:
     if not found:
         return ()
@@ -309,7 +360,7 @@ def _permit(
     obligations: frozenset[Obligation],
     found: list[Answer] | None = None,
 ) -> Decision:
-    return Decision(Effect.PERMIT, reason, _refs(found), obligations, step, None, patient.patient)
+    return Decision(_PERMIT, reason, _refs(found), obligations, step, None, patient.patient)
 
 
 def _deny(
@@ -320,7 +371,7 @@ def _deny(
     rule: SiteRuleId | None = None,
 ) -> Decision:
     return Decision(
-        Effect.DENY,
+        _DENY,
         reason,
         _refs(found),
         step=step,

@@ -21,6 +21,11 @@ CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _LADDER = {code: step for step, code in enumerate("ULMNRV")}
 
 
+# Members of enumerations are looked up once: Python 3.11 takes longer for that than a whole comparison.
+_BOTH, _LEFT, _RIGHT = Laterality.BOTH, Laterality.LEFT, Laterality.RIGHT
+_PHOTO, _VISIT, _LINKED, _AUTHOR = Reach.PHOTO, Reach.VISIT, Reach.LINKED, Reach.AUTHOR
+
+
 @dataclass(slots=True)
 class Question:
     """One request for one photo (or one source of a copy) about one patient, with all that rules ask about it.
@@ -134,7 +139,7 @@ def _denies_photo(rule: Rule, question: Question) -> bool:
     if rule.data is not None and not any(
         _reaches(entry, photo)
         or _was_made_by(entry, photo)
-        or (entry.reach is Reach.PHOTO and entry.reference == question.document)
+        or (entry.reach is _PHOTO and entry.reference == question.document)
         for entry in rule.data
     ):
         return False
@@ -152,22 +157,19 @@ def _known_when_signed(directive: Directive, photo: PhotoFacts) -> bool:
 
 
 def _reaches(entry: Data, photo: PhotoFacts) -> bool:
-    match entry.reach:
-        case Reach.PHOTO:
-            return entry.reference == photo.document
-        case Reach.VISIT:
-            return entry.reference == photo.imaging_study
-        case Reach.LINKED:
-            return entry.reference in photo.links or entry.reference == photo.encounter
-        case Reach.AUTHOR:
-            return entry.reference == photo.author
-        case Reach.NOTHING:
-            return False
+    reach = entry.reach
+    if reach is _PHOTO:
+        return entry.reference == photo.document
+    if reach is _VISIT:
+        return entry.reference == photo.imaging_study
+    if reach is _LINKED:
+        return entry.reference in photo.links or entry.reference == photo.encounter
+    return reach is _AUTHOR and entry.reference == photo.author
 
 
 def _was_made_by(entry: Data, photo: PhotoFacts) -> bool:
     """Denials by author also reach the photographer's photos, and those whose author or photographer is unknown."""
-    return entry.reach is Reach.AUTHOR and (
+    return entry.reach is _AUTHOR and (
         entry.reference == photo.photographer or photo.author is None or photo.photographer is None
     )
 
@@ -177,20 +179,23 @@ def _covers_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> bo
         return False
     tree = regions()
     for region in shown:
-        sides = {rule.laterality for rule in stated if tree.includes(rule.code, region.code)}
-        if not (Laterality.BOTH in sides or region.laterality in sides or sides >= _EACH_SIDE):
+        sides = set()
+        for rule in stated:
+            if rule.code == region.code or tree.includes(rule.code, region.code):
+                sides.add(rule.laterality)
+        if not (_BOTH in sides or region.laterality in sides or sides >= _EACH_SIDE):
             return False
     return True
 
 
-_EACH_SIDE = {Laterality.LEFT, Laterality.RIGHT}
+_EACH_SIDE = {_LEFT, _RIGHT}
 
 
 def _touches_regions(stated: tuple[Region, ...], shown: tuple[Region, ...]) -> bool:
     tree = regions()
     return any(
         (tree.overlap(rule.code, region.code) or tree.by_code(region.code) is None)  # what it shows is not known here
-        and (Laterality.BOTH in (rule.laterality, region.laterality) or rule.laterality == region.laterality)
+        and (_BOTH in (rule.laterality, region.laterality) or rule.laterality == region.laterality)
         for rule in stated
         for region in shown
     )

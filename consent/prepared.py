@@ -6,15 +6,15 @@ objects are used, because a photo is decided at every request and her Consents c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from consent.ages import majority
 from consent.directive import Directive, Rule, Span
 from consent.facts import PatientFacts, records_of
-from consent.purposes import BTG, HRESCH, TREAT, Catalog
+from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, TREAT, Catalog
 from consent.site import Site
-from consent.types import DirectiveRef, Effect
+from consent.types import Decision, DirectiveRef, Effect
 
 PRIVACY = "patient-privacy"
 RESEARCH = "research"
@@ -36,13 +36,15 @@ class Signature:
     """When the day of majority begins, for a permit signed for a minor; None: without end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """What one Consent answers."""
+    """What one Consent of one patient answers."""
 
     effect: Effect
     directives: tuple[DirectiveRef, ...]
     directive: Directive
+    decisions: dict[str, Decision] = field(default_factory=dict, compare=False)
+    """The decision that it makes where it is the only one, by the purpose of the request: always the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class RulePrepared:
     permit: bool
     answer: Answer
     """What it answers where it speaks alone."""
+
+    asks: bool
+    """False where everybody and every photo match, so that matching need not be asked."""
 
     start: datetime | None
     """All its periods contain the instants of ``[start, end)``."""
@@ -134,8 +139,12 @@ class Prepared:
         line = self.catalog.line(purpose)
         if directive.scope != PRIVACY and not (directive.scope == RESEARCH and HRESCH in line):
             return None
-        root = directive.root if directive.root is not None and self._asks(directive.root, directive, purpose) else None
-        nested = tuple(_rule(rule, directive) for rule in directive.nested if self._asks(rule, directive, purpose))
+        root = (
+            directive.root if directive.root is not None and self._reaches(directive.root, directive, purpose) else None
+        )
+        nested = tuple(
+            self._rule(rule, directive, purpose) for rule in directive.nested if self._reaches(rule, directive, purpose)
+        )
         opt_out = directive.opt_out and self._is_reached_without_purpose(purpose)
         if root is None and not nested and not opt_out:
             return None
@@ -143,12 +152,26 @@ class Prepared:
             directive,
             directive.status == ACTIVE,
             self._signatures[id(directive)],
-            None if root is None else _rule(root, directive),
+            None if root is None else self._rule(root, directive, purpose),
             nested,
             _answer(directive, Effect.DENY, "policyRule") if opt_out else None,
         )
 
-    def _asks(self, rule: Rule, directive: Directive, purpose: str) -> bool:
+    def _rule(self, rule: Rule, directive: Directive, purpose: str) -> RulePrepared:
+        ends = [span.end for span in rule.periods if span.end is not None]
+        permit = rule.effect is Effect.PERMIT
+        asks = purpose == PATRQT or (permit and (purpose == SOCIAL or self.catalog.is_publishing(purpose)))
+        stated = (rule.actors, rule.data, rule.data_period, rule.regions, rule.labels)
+        return RulePrepared(
+            rule,
+            permit,
+            _answer(directive, rule.effect, rule.path),
+            asks or any(element is not None for element in stated),
+            _latest_start(rule),
+            min(ends, default=None),
+        )
+
+    def _reaches(self, rule: Rule, directive: Directive, purpose: str) -> bool:
         """Whether the rule's purposes reach the one asked for: a permit exactly, a denial with every child."""
         if rule.effect is Effect.PERMIT:
             # Scope `research` counts for HRESCH only; a denial in it reaches the children of HRESCH like any denial.
@@ -177,17 +200,6 @@ def prepare(patient: PatientFacts, site: Site) -> Prepared:
         _memory.clear()
     found = _memory[id(patient)] = Prepared(patient, site)
     return found
-
-
-def _rule(rule: Rule, directive: Directive) -> RulePrepared:
-    ends = [span.end for span in rule.periods if span.end is not None]
-    return RulePrepared(
-        rule,
-        rule.effect is Effect.PERMIT,
-        _answer(directive, rule.effect, rule.path),
-        _latest_start(rule),
-        min(ends, default=None),
-    )
 
 
 def _answer(directive: Directive, effect: Effect, path: str) -> Answer:

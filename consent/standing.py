@@ -22,6 +22,11 @@ class Phase(IntEnum):
     """It counted and no longer does: of what it replaced, denials speak again and permits do not."""
 
 
+# Members of enumerations are looked up once: Python 3.11 takes longer for that than a whole comparison.
+_NEVER, _NOT_YET, _NOW, _OVER = Phase.NEVER, Phase.NOT_YET, Phase.NOW, Phase.OVER
+_PERMIT, _DENY = Effect.PERMIT, Effect.DENY
+
+
 def answers(question: Question) -> list[Answer]:
     """What the patient's Consents answer to the question, each for itself, replaced ones silenced."""
     found = []
@@ -40,7 +45,7 @@ def names_purpose(question: Question) -> bool:
     return any(
         rule.rule.purposes is not None
         and question.purpose in rule.rule.purposes
-        and _phase(rule, candidate, question) is Phase.NOW
+        and _phase(rule, candidate, question) is _NOW
         for candidate in question.prepared.candidates(question.purpose)
         for rule in _rules(candidate)
     )
@@ -52,7 +57,7 @@ def has_spoken_about_treatment(question: Question) -> bool:
     From its start on (the later of dateTime and period.start) there is no default for TREAT.
     """
     return any(
-        (start is None or start <= question.now) and _permit_phase(directive, signature, question) is Phase.NOW
+        (start is None or start <= question.now) and _permit_phase(directive, signature, question) is _NOW
         for directive, signature, start in question.prepared.speaks_of_treatment
     )
 
@@ -68,7 +73,7 @@ def _answer(candidate: Candidate, question: Question) -> Answer | None:
         if matching:
             permit = all(rule.permit for rule in matching)
             refs = tuple(ref for rule in matching if rule.permit is permit for ref in rule.answer.directives)
-            return Answer(Effect.PERMIT if permit else Effect.DENY, refs, candidate.directive)
+            return Answer(_PERMIT if permit else _DENY, refs, candidate.directive)
     root = candidate.root
     if root is not None and _speaks(root, candidate, question):
         return root.answer
@@ -82,29 +87,27 @@ def _speaks(rule: RulePrepared, candidate: Candidate, question: Question) -> boo
     now = question.now
     if (rule.end is not None and rule.end <= now) or (rule.start is not None and now < rule.start):
         return False
-    if not rule.permit:
-        return denies(rule.rule, question)
-    return _permit_phase(candidate.directive, candidate.signature, question) is Phase.NOW and permits(
-        rule.rule, candidate.directive, question
-    )
+    if rule.permit and _permit_phase(candidate.directive, candidate.signature, question) is not _NOW:
+        return False
+    return not rule.asks or _matches(rule, candidate, question)
 
 
 def _is_silent(effect: Effect, later: tuple[Candidate, ...], question: Question) -> bool:
     """Whether an answer is silenced by Consents that replace its own, where their rules match."""
     phases = {phase for candidate in later for phase in _matching_phases(candidate, question)}
-    return Phase.NOW in phases or (Phase.OVER in phases and effect is Effect.PERMIT)
+    return _NOW in phases or (_OVER in phases and effect is _PERMIT)
 
 
 def _matching_phases(candidate: Candidate, question: Question) -> list[Phase]:
     """The phases of those of its rules that match, whatever phase they are in."""
     phases = [_phase(rule, candidate, question) for rule in _rules(candidate) if _matches(rule, candidate, question)]
     if candidate.opt_out is not None and reached_without_purpose(question):
-        phases.append(Phase.NOW)
+        phases.append(_NOW)
     if candidate.active:
         return phases
     if not candidate.directive.was_active:
         return []
-    return [Phase.OVER for phase in phases if phase >= Phase.NOW]
+    return [_OVER for phase in phases if phase >= _NOW]
 
 
 def _matches(rule: RulePrepared, candidate: Candidate, question: Question) -> bool:
@@ -115,15 +118,15 @@ def _matches(rule: RulePrepared, candidate: Candidate, question: Question) -> bo
 
 def _phase(rule: RulePrepared, candidate: Candidate, question: Question) -> Phase:
     """Where the rule stands, its Consent's status left aside."""
-    phase = Phase.NOW
+    phase = _NOW
     if rule.end is not None and rule.end <= question.now:
-        phase = Phase.OVER
+        phase = _OVER
     elif rule.start is not None and question.now < rule.start:
-        phase = Phase.NOT_YET
+        phase = _NOT_YET
     if not rule.permit:
         return phase
     permit = _permit_phase(candidate.directive, candidate.signature, question)
-    if permit is Phase.NOW or (permit is Phase.OVER and phase is Phase.NOT_YET):
+    if permit is _NOW or (permit is _OVER and phase is _NOT_YET):
         return phase
     return permit
 
@@ -133,15 +136,15 @@ def _permit_phase(directive: Directive, signature: Signature, question: Question
     if not signature.entitled or not (
         question.photo.custodian in directive.organizations or _is_part_of(directive.organizations, question)
     ):
-        return Phase.NEVER
+        return _NEVER
     signed = directive.signed
     assert signed is not None
     assert signed.start is not None
     if signed.start > question.now:
-        return Phase.NOT_YET
+        return _NOT_YET
     if not directive.verified or (signature.until is not None and signature.until <= question.now):
-        return Phase.OVER
-    return Phase.NOW
+        return _OVER
+    return _NOW
 
 
 def _is_part_of(organizations: tuple[str, ...], question: Question) -> bool:
