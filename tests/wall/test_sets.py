@@ -45,7 +45,7 @@ def _parts(reply: Reply) -> list[bytes]:
     """The parts of a multipart answer, as a client reads them."""
     head = f"Content-Type: {reply.header('Content-Type')}\r\n\r\n".encode()
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + reply.body)
-    return [part.get_payload(decode=True) for part in message.iter_parts()]  # type: ignore[attr-defined]
+    return [bytes(part.get_payload(decode=True)) for part in message.iter_parts()]
 
 
 def test_a_study_counts_permitted_photos_alone(archive: Archive, partly: Partly) -> None:

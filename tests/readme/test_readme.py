@@ -1,0 +1,87 @@
+"""The README's walk-through, run as text in a fresh folder, against a demo clinic of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.main import get_command
+
+from consent.reasons import Reason
+from consent.site import Site
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.demo import __main__ as demo
+from orthanc_plugin.assembly.settings import Settings
+from tests import photos
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+ORTHANC_PORT, SERVE_PORT = 20742, 20780
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A demo clinic in a folder of its own."""
+    place = tmp_path_factory.mktemp("walk")
+    folder = place / ".run" / "demo"
+    demo.up(folder, ORTHANC_PORT, SERVE_PORT)
+    (place / ".venv").mkdir()
+    (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    yield place
+    demo.stop(folder)
+
+
+@pytest.mark.orthanc
+@pytest.mark.xdist_group("readme")
+def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
+    (clinic / "photo.jpg").write_bytes(photos.jpeg(photos.Shot(width=640, height=480, orientation=6, seed=77)))
+    found = re.search(r"<!-- walk-through -->\n```sh\n(.*?)```\n<!-- walk-through -->", README, re.DOTALL)
+    assert found is not None
+    script = found[1].replace("127.0.0.1:8042", f"127.0.0.1:{ORTHANC_PORT}")
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=clinic,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"^403$", done.stdout, re.MULTILINE) == ["403"] * 3
+    source = Image.open(clinic / "photo.jpg").transpose(Image.Transpose.ROTATE_270)
+    for name in ("clinician.jpg", "marketing.jpg"):
+        shown = Image.open(clinic / name).convert("RGB")
+        assert shown.size == source.size
+        difference = [abs(a - b) for a, b in zip(shown.tobytes(), source.tobytes(), strict=True)]
+        assert sum(difference) / len(difference) < 3
+    for word in ("patient-permitted", "patient-denied", "default-permit"):
+        assert word in done.stdout, f"the audit shows no {word}"
+    assert "sound" in done.stdout
+    assert "2 patients" in done.stdout, "two patients were given this lot"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_explained(reason: Reason) -> None:
+    assert f"| `{reason}` | {reason.sentence} |" in README
+
+
+@pytest.mark.fast
+def test_every_command_is_named() -> None:
+    for name in get_command(build()).commands:  # type: ignore[attr-defined]
+        assert f"`photospine {name}`" in README
+
+
+@pytest.mark.fast
+def test_every_setting_is_named() -> None:
+    for entry in (*fields(Settings), *(field for field in fields(Site) if field.init)):
+        if entry.name not in ("folder", "site"):
+            assert f"`{entry.name}`" in README, entry.name
