@@ -97,6 +97,7 @@ def render(picture: bytes, *, width: int = 0, watermark: str = "") -> Rendition:
                 made = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise NotRendered("the photo cannot be decoded") from None
+    made.info.clear()  # else the encoder writes the file's comments and XMP again
     if watermark:
         _mark(made, watermark)
     out = io.BytesIO()

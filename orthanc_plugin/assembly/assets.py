@@ -43,7 +43,8 @@ def install(folder: Path, *, viewer: bool, tests: bool, project: Path) -> None:
     for name in _FILES:
         shutil.copyfile(project / name, folder / name)
     _npm(["ci", "--ignore-scripts", *([] if tests else ["--omit=dev"])], folder)
-    if not viewer or _viewer_mark(folder).is_file():
+    mark = folder / "ohif.installed"
+    if not viewer or (mark.is_file() and mark.read_text("ascii") == ohif.recipe()):
         return
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
@@ -56,11 +57,7 @@ def install(folder: Path, *, viewer: bool, tests: bool, project: Path) -> None:
         with tarfile.open(archive) as packed:
             packed.extractall(work, filter="data")
         ohif.prepare(work / "package", folder / "ohif")
-    _viewer_mark(folder).write_text(f"{ohif.PACKAGE}@{ohif.VERSION}\n", "ascii")
-
-
-def _viewer_mark(folder: Path) -> Path:
-    return folder / f"ohif-{ohif.VERSION}.installed"
+    mark.write_text(ohif.recipe(), "ascii")
 
 
 def _npm(words: Sequence[str], folder: Path) -> None:

@@ -7,6 +7,7 @@ elsewhere (service worker, sign-in scripts of other products) is left out.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -42,6 +43,7 @@ _CONFIG = """window.config = {
   showLoadingIndicator: true,
   strictZSpacingForVolumeViewport: true,
   investigationalUseDialog: { option: 'never' },
+  customizationService: [{ 'ohif.tours': { $set: [] } }],
   defaultDataSourceName: 'dicomweb',
   dataSources: [
     {
@@ -66,6 +68,11 @@ _CONFIG = """window.config = {
   ],
 };
 """
+
+
+def recipe() -> str:
+    """What a prepared copy is made of; a copy of another recipe is made anew."""
+    return f"{PACKAGE}@{VERSION} {hashlib.sha256(_CONFIG.encode()).hexdigest()[:16]}\n"
 
 
 def prepare(package: Path, target: Path) -> None:

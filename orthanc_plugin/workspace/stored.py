@@ -88,21 +88,18 @@ class StoredRecord:
     def _people(self, connection: Connection, ids: Sequence[str]) -> list[Person]:
         if not ids:
             return []
-        visits = dict(
-            connection.execute(
-                select(fhir_resource.c.patient, func.max(fhir_date.c.start))
-                .join(fhir_date, and_(fhir_date.c.type == fhir_resource.c.type, fhir_date.c.id == fhir_resource.c.id))
-                .where(
-                    fhir_resource.c.type.in_(("Encounter", "Procedure")),
-                    among(connection, fhir_resource.c.patient, set(ids)),
-                    fhir_date.c.name == "date",
-                    fhir_date.c.start > FIRST,
-                )
-                .group_by(fhir_resource.c.patient)
+        rows = connection.execute(
+            select(fhir_resource.c.patient, func.max(fhir_date.c.start))
+            .join(fhir_date, and_(fhir_date.c.type == fhir_resource.c.type, fhir_date.c.id == fhir_resource.c.id))
+            .where(
+                fhir_resource.c.type.in_(("Encounter", "Procedure")),
+                among(connection, fhir_resource.c.patient, set(ids)),
+                fhir_date.c.name == "date",
+                fhir_date.c.start > FIRST,
             )
-            .tuples()
-            .all()
+            .group_by(fhir_resource.c.patient)
         )
+        visits = {row[0]: row[1] for row in rows}
         made = []
         for stored in self._store().read_many(connection, "Patient", ids):
             resource = stored.json()

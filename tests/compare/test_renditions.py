@@ -1,0 +1,94 @@
+"""Renditions: sizes, nothing but pixels, watermarks, and a shelf that keeps to its bounds."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
+
+pytestmark = pytest.mark.fast
+
+
+def _jpeg(size: tuple[int, int] = (600, 400)) -> bytes:
+    out = io.BytesIO()
+    picture = Image.radial_gradient("L").resize(size).convert("RGB")
+    picture.save(out, "JPEG", quality=95, comment=b"secret", exif=Image.Exif(), xmp=b"<secret/>")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("width", "size"), [(0, (600, 400)), (300, (300, 200)), (5000, (600, 400)), (1, (1, 1))])
+def test_a_rendition_is_as_wide_as_asked_and_never_enlarged(width: int, size: tuple[int, int]) -> None:
+    made = render(_jpeg(), width=width)
+    with Image.open(io.BytesIO(made.jpeg)) as opened:
+        assert opened.size == (made.width, made.height) == size
+        assert opened.mode == "RGB"
+
+
+def test_comments_and_xmp_of_the_file_are_left_behind() -> None:
+    assert b"secret" in _jpeg()
+    assert b"secret" not in render(_jpeg()).jpeg
+    assert b"secret" not in render(_jpeg(), width=200).jpeg
+
+
+def test_a_watermark_is_in_the_pixels() -> None:
+    plain, marked = render(_jpeg(), width=400), render(_jpeg(), width=400, watermark="PORTFOLIO")
+    with Image.open(io.BytesIO(plain.jpeg)) as first, Image.open(io.BytesIO(marked.jpeg)) as second:
+        assert max(ImageStat.Stat(ImageChops.difference(first, second)).mean) > 0.5
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", _jpeg()[:200], b"GIF89a\x01\x00\x01\x00\x00\x00\x00"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(NotRendered):
+        render(data)
+
+
+def test_what_is_no_object_is_refused() -> None:
+    with pytest.raises(NotRendered):
+        embedded_jpeg(b"not DICOM" * 40)
+
+
+def _small(mark: int) -> Rendition:
+    return Rendition(bytes([mark]) * 100, 1, 1)
+
+
+def test_the_shelf_keeps_what_was_used_last_and_no_more_than_it_may() -> None:
+    shelf = Shelf(250)
+    for number in (1, 2, 1, 3):
+        shelf.get(str(number), "v", 320, "", lambda number=number: _small(number))  # type: ignore[misc]
+    made: list[str] = []
+    for number in (1, 3, 2):
+        shelf.get(str(number), "v", 320, "", lambda number=number: made.append(str(number)) or _small(number))  # type: ignore[misc,func-returns-value]
+    assert made == ["2"]
+
+
+def test_another_version_size_or_mark_is_another_rendition() -> None:
+    shelf = Shelf()
+    first = shelf.get("a", "v", 320, "", lambda: _small(1))
+    for key in (("a", "w", 320, ""), ("a", "v", 640, ""), ("a", "v", 320, "WEB"), ("b", "v", 320, "")):
+        assert shelf.get(*key, lambda: _small(2)) != first
+    shelf.drop("a")
+    assert shelf.get("a", "v", 320, "", lambda: _small(3)) == _small(3)
+
+
+def test_two_who_ask_at_once_make_it_once() -> None:
+    shelf, made = Shelf(), []
+    gate = threading.Barrier(2)
+
+    def make() -> Rendition:
+        made.append(1)
+        return _small(1)
+
+    def ask() -> None:
+        gate.wait(5)
+        shelf.get("a", "v", 320, "", make)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert made == [1]
