@@ -1,0 +1,120 @@
+"""Matching and counting in the index, on both databases, without Orthanc."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, true
+
+from consent.store.engine import reading, transaction
+from dicom_bridge.query import qido
+from dicom_bridge.query.dictionary import Level
+from dicom_bridge.query.index import save_instance, without_bulk
+from dicom_bridge.query.matching import BadValue
+from dicom_bridge.query.orthanc_ids import orthanc_ids
+from dicom_bridge.query.search import Found, Question, find
+from tests.store.world import facts, store
+
+
+def _object(sop: str, **values: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"00080018": {"vr": "UI", "Value": [sop]}}
+    standard = {"0020000D": "1.2", "0020000E": "1.2.3", "00100020": "P", "00080060": "XC", "00080020": "20260503"}
+    for tag, text in (standard | {name.removeprefix("t"): value for name, value in values.items()}).items():
+        entry[tag] = {"vr": "LO", "Value": [{"Alphabetic": text}] if tag == "00100010" else [text]}
+    return entry
+
+
+@pytest.fixture
+def filled(engine: Engine) -> Engine:
+    """Three photos: two in one study, one of another patient."""
+    made = [
+        _object("2.25.1", t00100010="Müller^Änne", t00080030="101530.25", t00081030="100% [new]"),
+        _object("2.25.2", t0020000E="1.2.4", t00100010="Müller^Änne", t00080030="101530.25", t00080060="DERM"),
+        _object("2.25.3", t0020000D="1.9", t0020000E="1.9.1", t00100020="Q", t00100010="Yamada^Tarou=山田^太郎"),
+    ]
+    with transaction(engine) as connection:
+        for number, each in enumerate(made, 1):
+            save_instance(connection, store(connection, facts(str(number))), f"2.25.{number}", each)
+    return engine
+
+
+def _found(engine: Engine, *keys: tuple[str, str], level: Level = Level.STUDY) -> Found:
+    with reading(engine) as connection:
+        return find(connection, Question(level, keys), lambda _: true())
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "photos"),
+    [
+        ("PatientName", "müller*", 2),
+        ("PatientName", "MÜLLER^ÄNNE", 2),
+        ("PatientName", "m?ller^*", 2),
+        ("PatientName", "山田*", 1),
+        ("PatientName", "yamada^tarou", 1),
+        ("StudyDescription", "100% [new]", 2),
+        ("StudyDescription", "100%*", 2),
+        ("StudyDescription", "1__% *", 0),
+        ("StudyDescription", "*[new]", 2),
+        ("StudyDescription", "*[NEW]", 0),
+        ("StudyTime", "1015", 2),
+        ("StudyTime", "101530.25", 2),
+        ("StudyTime", "1016-", 0),
+        ("StudyTime", "-1015", 2),
+        ("StudyDate", "20260503-20260503", 3),
+        ("StudyDate", "20260504-", 0),
+        ("StudyInstanceUID", "1.2\\1.9", 3),
+        ("StudyInstanceUID", "1.2,1.9", 3),
+        ("ModalitiesInStudy", "DERM", 2),
+        ("PatientID", "", 3),
+    ],
+)
+def test_matching(filled: Engine, keyword: str, value: str, photos: int) -> None:
+    """A study that matches by one photo counts all of its photos."""
+    assert len(_found(filled, (keyword, value)).photos) == photos
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("StudyDate", "2026"), ("StudyTime", "-"), ("SeriesNumber", "x")])
+def test_values_of_another_kind_are_refused(filled: Engine, keyword: str, value: str) -> None:
+    with pytest.raises(BadValue):
+        _found(filled, (keyword, value))
+
+
+def test_what_is_not_permitted_is_not_counted_but_recorded_as_refused(filled: Engine) -> None:
+    with reading(filled) as connection:
+        found = find(connection, Question(Level.STUDY, (("StudyInstanceUID", "1.2"),)), lambda number: number == 2)
+    (study,) = found.entities
+    assert (study.photos, study.modalities, len(study.series), found.refused) == ([2], ["DERM"], 1, 1)
+
+
+def test_pages_follow_each_other(filled: Engine) -> None:
+    pages = []
+    with reading(filled) as connection:
+        for offset in range(4):
+            found = find(connection, Question(Level.INSTANCE, limit=1, offset=offset), lambda _: true())
+            pages.append(([each.uids[2] for each in found.entities], found.more))
+    assert pages == [(["2.25.1"], True), (["2.25.2"], True), (["2.25.3"], False), ([], False)]
+
+
+def test_answers_hold_computed_attributes_whatever_the_object_says(filled: Engine) -> None:
+    query = qido.parse({"includefield": "all", "StudyInstanceUID": "1.2"}, Level.STUDY)
+    with reading(filled) as connection:
+        found = find(connection, query.question, lambda _: true())
+    (study,) = qido.answer(found, query, "http://x/dicom-web")
+    assert study["00201208"] == {"vr": "IS", "Value": [2]}
+    assert study["00080061"]["Value"] == ["DERM", "XC"]
+    assert study["00081190"]["Value"] == ["http://x/dicom-web/studies/1.2"]
+    assert study["00080090"] == {"vr": "PN"}
+    assert "00080018" not in study
+
+
+def test_bulk_is_left_out_at_every_depth() -> None:
+    deep = {"vr": "SQ", "Value": [{"7FE00010": {"vr": "OW", "InlineBinary": "x"}, "00080100": {"vr": "SH"}}]}
+    kept = without_bulk({"00082218": deep, "7FE00010": {"vr": "OB", "BulkDataURI": "x"}, "00880200": {"vr": "SQ"}})
+    assert kept == {"00082218": {"vr": "SQ", "Value": [{"00080100": {"vr": "SH"}}]}}
+
+
+def test_orthanc_ids() -> None:
+    """Padding does not count; that the ids are Orthanc's own is seen with a real one."""
+    assert orthanc_ids("P ", "1", "2", "3") == orthanc_ids("P", "1", "2", "3")
+    assert len(orthanc_ids("P", "1", "2", "3").instance) == 44
