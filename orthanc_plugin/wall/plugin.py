@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orthanc  # type: ignore[import-not-found]  # only inside Orthanc
+import orthanc
 
 from orthanc_plugin.wall.host import Callback, Filter
 from orthanc_plugin.wall.wall import stand
