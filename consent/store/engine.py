@@ -42,8 +42,14 @@ def _sqlite(url: str, pool: int) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def _make(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
-        if arguments[0] != ":memory:":  # SQLite would let others read what patients have signed
-            os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if arguments[0] == ":memory:":
+            return
+        # SQLite would let others read what patients have signed, so a new file is made here. A file that is there must
+        # not be opened beside SQLite: closing it would drop the locks that this process holds on it.
+        try:
+            os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
