@@ -44,6 +44,9 @@ class Cluster:
         return self.url(name)
 
 
+_ATTEMPTS = 6
+
+
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start a cluster on a loopback port; durable on purpose, since tests measure and kill it."""
@@ -52,7 +55,6 @@ def cluster() -> Iterator[Cluster]:
         raise FileNotFoundError("PostgreSQL is not installed; 'make test' installs it")
     folder = Path(tempfile.mkdtemp(prefix="photospine-postgres-", dir="/tmp"))
     data = folder / "data"
-    port = _free_port()
     as_user: list[str] = []
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
@@ -62,9 +64,17 @@ def cluster() -> Iterator[Cluster]:
         _run(
             [*as_user, str(programs / "initdb"), "--no-sync", "-A", "trust", "-E", "UTF8", "-U", "postgres", str(data)]
         )
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=32MB"
         log = str(folder / "log")
-        _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
+        for attempt in range(_ATTEMPTS):  # a port that was free a moment ago may be another test process's by now
+            port = _free_port()
+            options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+            options += " -c shared_buffers=32MB"
+            try:
+                _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
+                break
+            except RuntimeError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
         try:
             yield Cluster(port)
         finally:
