@@ -52,7 +52,7 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
         text=True,
         check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.findall(r"^403$", done.stdout, re.MULTILINE) == ["403"] * 3

@@ -112,7 +112,7 @@ def workspace() -> Iterator[tuple[Running, Clinic]]:
 @pytest.fixture
 def visit(browser: Browser, workspace: tuple[Running, Clinic]) -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(40_000)
     yield watched(context, workspace[0].address)
     context.close()
 

@@ -22,7 +22,7 @@ RUN = ROOT / ".run"
 FOLDER = RUN / "demo"
 ORTHANC_PORT = 8042
 SERVE_PORT = 8080
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 _SETTINGS = """\
 # The demo clinic. Everything of it lies in this folder.
