@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import statistics
 import subprocess
@@ -23,7 +24,7 @@ from dicom_bridge.objects.vocabulary import find_region, find_view
 from dicom_bridge.objects.write import write_parts
 from tests import photos
 
-ROUNDS = 12
+ROUNDS = 20
 _ZONE = ZoneInfo("Europe/Athens")
 _KEY = bytes(32)
 
@@ -60,8 +61,8 @@ def main() -> int:
 def _file(folder: Path, number: int) -> Path:
     shot = photos.Shot(width=4000, height=3000, seed=number, quality=93)
     data = photos.jpeg(shot)
-    noise = Image.effect_noise((4000, 3000), 34).convert("L")
-    picture = Image.blend(photos.picture(shot), Image.merge("RGB", (noise, noise, noise)), 0.18)
+    noise = Image.frombytes("L", (4000, 3000), random.Random(number).randbytes(12_000_000))
+    picture = Image.blend(photos.picture(shot), Image.merge("RGB", (noise, noise, noise)), 0.13)
     exif = Image.open(folder / _save(folder, "exif.jpg", data)).getexif()
     file = folder / f"photo{number}.jpg"
     picture.save(file, "JPEG", quality=90, subsampling="4:2:0", exif=exif)

@@ -110,9 +110,10 @@ class Jpeg:
         """Bytes of the kept ranges."""
         return sum(stop - start for start, stop in self.kept)
 
-    def stream(self, data: bytes) -> tuple[bytes, ...]:
-        """The kept ranges of the file, in order."""
-        return tuple(data[start:stop] for start, stop in self.kept)
+    def stream(self, data: bytes) -> tuple[memoryview, ...]:
+        """The kept ranges of the file, in order; nothing is copied."""
+        view = memoryview(data)
+        return tuple(view[start:stop] for start, stop in self.kept)
 
     def decodable(self, data: bytes) -> bytes:
         """The kept ranges as one stream that decodes to the same colours as the file does."""

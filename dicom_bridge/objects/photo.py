@@ -65,8 +65,8 @@ _EXIF = (
 class WrappedPhoto:
     """An object, ready to be stored."""
 
-    parts: tuple[bytes, ...]
-    """The DICOM file in parts, for ``writev``; joined they are the file."""
+    parts: tuple[bytes | memoryview, ...]
+    """The DICOM file in parts, for ``writev``; joined they are the file. The first is the header, up to the frame."""
 
     attributes: dict[str, Any]
     """DICOM JSON Model (PS3.18 F.2) of the data set, pixel data left out."""

@@ -34,7 +34,7 @@ _PROCESSES = {Marker.SOF0: "baseline", Marker.SOF1: "extended sequential", Marke
 class ViewingCopy:
     """A baseline JPEG stream, and the truth about where it comes from."""
 
-    stream: tuple[bytes, ...]
+    stream: tuple[bytes | memoryview, ...]
     """Its parts, in order; together they run from SOI to EOI."""
 
     rows: int

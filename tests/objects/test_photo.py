@@ -224,7 +224,7 @@ def test_dcmtk_decodes_what_is_written(tmp_path: Path, shot: photos.Shot) -> Non
 
 def test_dcmtk_finds_the_attributes_that_the_index_holds(tmp_path: Path) -> None:
     _, wrapped = _wrap(photos.Shot(), "tear-trough")
-    header = wrapped.parts[0]
+    header = bytes(wrapped.parts[0])
     file = tmp_path / "header.dcm"
     file.write_bytes(header[: header.rindex(b"\xe0\x7f\x10\x00OB")])  # dcm2json knows no encapsulated pixels
     told = subprocess.run(["dcm2json", str(file)], capture_output=True, text=True, check=True).stdout
