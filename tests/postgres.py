@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PORTS = range(20100, 20200)
+from tests.ports import free_port
 
 
 def binaries() -> Path | None:
@@ -44,9 +43,6 @@ class Cluster:
         return self.url(name)
 
 
-_ATTEMPTS = 6
-
-
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start a cluster on a loopback port; durable on purpose, since tests measure and kill it."""
@@ -65,16 +61,10 @@ def cluster() -> Iterator[Cluster]:
             [*as_user, str(programs / "initdb"), "--no-sync", "-A", "trust", "-E", "UTF8", "-U", "postgres", str(data)]
         )
         log = str(folder / "log")
-        for attempt in range(_ATTEMPTS):  # a port that was free a moment ago may be another test process's by now
-            port = _free_port()
-            options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
-            options += " -c shared_buffers=32MB"
-            try:
-                _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
-                break
-            except RuntimeError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        port = free_port()
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        options += " -c shared_buffers=32MB"
+        _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
         try:
             yield Cluster(port)
         finally:
@@ -90,18 +80,3 @@ def _run(command: list[str]) -> None:
         if done.returncode:
             output.seek(0)
             raise RuntimeError(f"{command[-1]}: {output.read().decode(errors='replace')[-2000:]}")
-
-
-def _free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
-    start = os.getpid() % len(_PORTS)
-    for step in range(len(_PORTS)):
-        port = _PORTS[(start + step) % len(_PORTS)]
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port for PostgreSQL")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from starlette.applications import Starlette
 
+from tests.ports import free_port
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
 
-PORTS = range(20600, 20680)
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,15 +35,6 @@ def assets() -> Path:
     if not (folder / "node_modules" / "axe-core").is_dir():
         pytest.fail(f"{folder} holds no browser packages: python -m orthanc_plugin.assembly.assets {folder} --tests")
     return folder
-
-
-def free_port() -> int:
-    """A port of this part's range that nobody listens on."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no port is free")
 
 
 class Running:

@@ -26,8 +26,9 @@ from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.serve import Served, build
 from orthanc_plugin.assembly.settings import Settings
 from tests.archive import Archive, Photo, basic
+from tests.ports import free_port
 from tests.workspace.client import Client
-from tests.workspace.conftest import Running, assets, free_port, watched
+from tests.workspace.conftest import Running, assets, watched
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("workspace")]
 
