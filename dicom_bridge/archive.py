@@ -174,7 +174,9 @@ class OrthancArchive:
         try:
             answer = call()
         except httpx.HTTPError as error:
-            raise ArchiveUnavailable(f"Orthanc does not answer ({type(error).__name__})") from None
+            raise ArchiveUnavailable(
+                f"Orthanc does not answer ({type(error).__name__}); see `photospine doctor`"
+            ) from None
         assert isinstance(answer, httpx.Response)
         return answer
 

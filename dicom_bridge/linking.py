@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,9 @@ from dicom_bridge.errors import BridgeError
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
+from dicom_bridge.placing import Place, fhir_id, place_of, region_of, side_of, taken_of, view_of
 from dicom_bridge.plan import Plan
-from dicom_bridge.query.index import save_instance
+from dicom_bridge.query.index import first_text, save_instance
 from fhir_mapping import references
 from fhir_mapping.errors import NotFound
 from fhir_mapping.projections.photo import area_of, photo_facts, procedure_of
@@ -29,14 +31,31 @@ from fhir_mapping.resources.document_reference import SESSION_EXTENSION, Concept
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instance
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.provenance import provenance
-from fhir_mapping.resources.task import originals_lost, photo_of_another_patient
+from fhir_mapping.resources.task import objects_missing, originals_lost, photo_of_another_patient, uid_taken
 from fhir_mapping.store.record import RecordStore, Stored
 
 _SOURCE = "urn:photospine"
+_LISTED = 1000
+"""So many photos are named in a Task."""
+
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+SOP_CLASS, SERIES_DESCRIPTION, INSTANCE_NUMBER, MODALITY = "00080016", "0008103E", "00200013", "00080060"
 
 
 class RecordRefused(BridgeError):
     """What comes with a photo does not fit it. Nothing was kept; mend what the text names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object that Orthanc holds."""
+
+    sop_uid: str
+    series_uid: str
+    study_uid: str
+    orthanc_id: str
+    attributes: Mapping[str, Any]
+    """DICOM JSON Model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,113 +137,180 @@ class Linker:
         attributes: Mapping[str, Any],
     ) -> int:
         """Write one photo; its number comes back."""
-        document = str(uuid.UUID(int=int(entry.sop_uid.removeprefix("2.25."))))
-        study = str(uuid.UUID(int=int(entry.study_uid.removeprefix("2.25."))))
-        custodian = f"Organization/{self._site.organization}"
         view = find_view(plan.view)
         expression = None if plan.expression is None else find_expression(plan.expression)
         region, side = find_region(plan.region), Laterality(plan.laterality)
+        document, study = fhir_id(entry.sop_uid), fhir_id(entry.study_uid)
+        return self._keep_linked(
+            connection,
+            PhotoDocument(
+                id=document,
+                sop_uid=entry.sop_uid,
+                sha256=entry.sha256,
+                patient=f"Patient/{plan.patient}",
+                encounter=f"Encounter/{plan.visit}",
+                custodian=self._custodian,
+                url=self._url(entry.study_uid, entry.series_uid, entry.sop_uid),
+                region=region,
+                laterality=side,
+                view=_concept(view),
+                expression=None if expression is None else _concept(expression),
+                procedure=link.procedure,
+                session=link.session,
+                author=plan.clinician,
+                taken=taken,
+                known_since=plan.known_since,
+            ),
+            StudyInstance(
+                study_id=study,
+                study_uid=entry.study_uid,
+                series_uid=entry.series_uid,
+                sop_uid=entry.sop_uid,
+                sop_class=str(VL_PHOTOGRAPHIC),
+                number=entry.instance_number,
+                patient=f"Patient/{plan.patient}",
+                encounter=f"Encounter/{plan.visit}",
+                procedure=link.procedure,
+                started=link.visit.started_text,
+                description=first_text(attributes, SERIES_DESCRIPTION) or view.meaning,
+                region=region,
+                laterality=side,
+                title=view.meaning,
+            ),
+            Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, attributes),
+            photographer=plan.photographer,
+            view=view.code,
+        )
+
+    def link_arrived(self, connection: Connection, place: Place, held: Held, sha256: str) -> int:
+        """Write an object that arrived as DICOM at the place where it belongs; its number comes back.
+
+        Parameters
+        ----------
+        sha256
+            Of the object, which is its own original.
+        """
+        attributes = held.attributes
+        sop_class = first_text(attributes, SOP_CLASS)
+        number = first_text(attributes, INSTANCE_NUMBER)
+        region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
+        procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
+        return self._keep_linked(
+            connection,
+            PhotoDocument(
+                id=fhir_id(held.sop_uid),
+                sop_uid=held.sop_uid,
+                sha256=sha256,
+                patient=f"Patient/{place.patient}",
+                encounter=f"Encounter/{place.encounter}",
+                custodian=self._custodian,
+                url=self._url(held.study_uid, held.series_uid, held.sop_uid),
+                region=region,
+                laterality=side,
+                view=None if view is None else _concept(view),
+                procedure=procedure,
+                taken=taken_of(attributes, self._site.zone),
+                content_type="application/pdf" if sop_class == ENCAPSULATED_PDF else "image/jpeg",
+            ),
+            StudyInstance(
+                study_id=fhir_id(held.study_uid),
+                study_uid=held.study_uid,
+                series_uid=held.series_uid,
+                sop_uid=held.sop_uid,
+                sop_class=sop_class,
+                number=int(number) if number.isdigit() else 1,
+                patient=f"Patient/{place.patient}",
+                encounter=f"Encounter/{place.encounter}",
+                procedure=procedure,
+                started=place.visit.started_text,
+                description=first_text(attributes, SERIES_DESCRIPTION),
+                region=region,
+                laterality=side,
+                title="" if view is None else view.meaning,
+                modality=first_text(attributes, MODALITY) or "OT",
+            ),
+            held,
+            photographer=None,
+            view=None if view is None else view.code,
+        )
+
+    def _keep_linked(
+        self,
+        connection: Connection,
+        document: PhotoDocument,
+        instance: StudyInstance,
+        held: Held,
+        *,
+        photographer: str | None,
+        view: str | None,
+    ) -> int:
+        """The record of one photo, its row and its place in the index."""
         now = clock.now(connection)
         self._store.create(
-            connection,
-            "DocumentReference",
-            document_reference(
-                PhotoDocument(
-                    id=document,
-                    sop_uid=entry.sop_uid,
-                    sha256=entry.sha256,
-                    patient=f"Patient/{plan.patient}",
-                    encounter=f"Encounter/{plan.visit}",
-                    custodian=custodian,
-                    url=self._url(entry),
-                    region=region,
-                    laterality=side,
-                    view=_concept(view),
-                    expression=None if expression is None else _concept(expression),
-                    procedure=link.procedure,
-                    session=link.session,
-                    author=plan.clinician,
-                    taken=taken,
-                    known_since=plan.known_since,
-                ),
-                now,
-            ),
-            source=_SOURCE,
-            id=document,
+            connection, "DocumentReference", document_reference(document, now), source=_SOURCE, id=document.id
         )
         try:
-            former: Mapping[str, Any] | None = self._store.read(connection, "ImagingStudy", study).json()
+            former: Mapping[str, Any] | None = self._store.read(connection, "ImagingStudy", instance.study_id).json()
         except NotFound:
             former = None
-        self._store.update(
-            connection,
-            "ImagingStudy",
-            study,
-            with_instance(
-                _without_meta(former),
-                StudyInstance(
-                    study_id=study,
-                    study_uid=entry.study_uid,
-                    series_uid=entry.series_uid,
-                    sop_uid=entry.sop_uid,
-                    sop_class=str(VL_PHOTOGRAPHIC),
-                    number=entry.instance_number,
-                    patient=f"Patient/{plan.patient}",
-                    encounter=f"Encounter/{plan.visit}",
-                    procedure=link.procedure,
-                    started=link.visit.started_text,
-                    description=_text(attributes, "0008103E") or view.meaning,
-                    region=region,
-                    laterality=side,
-                    title=view.meaning,
-                ),
-            ),
-            source=_SOURCE,
-        )
+        if former is not None and instance.encounter not in references.of(former, "encounter"):
+            raise RecordRefused("the object's study is another visit's; one visit's photos are one study")
+        study = with_instance(_without_meta(former), instance)
+        self._store.update(connection, "ImagingStudy", instance.study_id, study, source=_SOURCE)
         self._store.create(
             connection,
             "Provenance",
             provenance(
-                document=f"DocumentReference/{document}",
-                study=f"ImagingStudy/{study}",
-                sha256=entry.sha256,
-                custodian=custodian,
-                photographer=plan.photographer,
-                author=plan.clinician,
-                occurred=taken,
+                document=f"DocumentReference/{document.id}",
+                study=f"ImagingStudy/{instance.study_id}",
+                sha256=document.sha256,
+                custodian=document.custodian,
+                photographer=photographer,
+                author=document.author,
+                occurred=document.taken,
                 now=now,
             ),
             source=_SOURCE,
         )
-        facts = photo_facts(connection, Setting(self._site, self._store.base), document)
+        facts = photo_facts(connection, Setting(self._site, self._store.base), document.id)
         number = photos.save_photo(
             connection,
             facts,
-            series_uid=entry.series_uid,
-            study_uid=entry.study_uid,
-            orthanc_id=entry.orthanc_id,
+            series_uid=held.series_uid,
+            study_uid=held.study_uid,
+            orthanc_id=held.orthanc_id,
             state=PhotoState.LINKED,
             area=area_of(facts),
-            view=view.code,
+            view=view,
             procedure=procedure_of(facts),
         )
-        save_instance(connection, number, entry.sop_uid, attributes)
+        save_instance(connection, number, held.sop_uid, held.attributes)
         return number
 
-    def keep_unlinked(self, connection: Connection, entry: Entry, attributes: Mapping[str, Any]) -> int:
-        """Keep a photo that nobody sees, and ask a person: its file is known as another patient's."""
+    def place(self, connection: Connection, attributes: Mapping[str, Any]) -> Place | None:
+        """Where an object that arrived belongs; see :func:`dicom_bridge.placing.place_of`."""
+        return place_of(connection, self._store, attributes)
+
+    def wait(self, connection: Connection, held: Held) -> int:
+        """Keep an object that nobody sees, until its place is known."""
         number = photos.save_photo(
             connection,
-            PhotoFacts(photo=entry.sop_uid),
-            series_uid=entry.series_uid,
-            study_uid=entry.study_uid,
-            orthanc_id=entry.orthanc_id,
+            PhotoFacts(photo=held.sop_uid),
+            series_uid=held.series_uid,
+            study_uid=held.study_uid,
+            orthanc_id=held.orthanc_id,
             state=PhotoState.EXAMINED,
             area=None,
             view=None,
             procedure=None,
         )
-        save_instance(connection, number, entry.sop_uid, attributes)
+        save_instance(connection, number, held.sop_uid, held.attributes)
+        return number
+
+    def keep_unlinked(self, connection: Connection, entry: Entry, attributes: Mapping[str, Any]) -> int:
+        """Keep a photo that nobody sees, and ask a person: its file is known as another patient's."""
+        held = Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, attributes)
+        number = self.wait(connection, held)
         task = photo_of_another_patient(entry.sop_uid, entry.patient, clock.now(connection))
         self._store.create(connection, "Task", task, source=_SOURCE)
         return number
@@ -234,11 +320,24 @@ class Linker:
         task = originals_lost(plan.patient, [entry.sop_uid for entry in entries], clock.now(connection))
         self._store.create(connection, "Task", task, source=_SOURCE)
 
-    def _url(self, entry: Entry) -> str:
-        return (
-            f"{self._public_url}/dicom-web/studies/{entry.study_uid}/series/{entry.series_uid}"
-            f"/instances/{entry.sop_uid}/rendered"
-        )
+    def ask_for_missing(self, connection: Connection, sop_uids: Sequence[str]) -> None:
+        """Tell a person of photos that the archive does not have any more; once for the same photos."""
+        digest = hashlib.sha256("\n".join(sop_uids).encode()).digest()
+        name = str(uuid.UUID(bytes=digest[:16], version=4))
+        if not self._store.exists(connection, f"Task/{name}"):
+            task = objects_missing(sop_uids[:_LISTED], clock.now(connection))
+            self._store.create(connection, "Task", task, source=_SOURCE, id=name)
+
+    def refuse_taken(self, connection: Connection, sop_uid: str) -> None:
+        """Tell a person of an object that was not kept, since its UID is another photo's."""
+        self._store.create(connection, "Task", uid_taken(sop_uid, clock.now(connection)), source=_SOURCE)
+
+    @property
+    def _custodian(self) -> str:
+        return f"Organization/{self._site.organization}"
+
+    def _url(self, study: str, series: str, instance: str) -> str:
+        return f"{self._public_url}/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered"
 
 
 def _concept(term: Term) -> Concept:
@@ -265,8 +364,3 @@ def _full_urls(record: str, written: list[Stored]) -> dict[str, str]:
         for entry, stored in zip(entries, written, strict=True)
         if entry.get("fullUrl")
     }
-
-
-def _text(attributes: Mapping[str, Any], tag: str) -> str:
-    values = (attributes.get(tag) or {}).get("Value") or [""]
-    return str(values[0])

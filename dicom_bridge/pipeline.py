@@ -37,6 +37,7 @@ from dicom_bridge.objects.description import PatientModule, PhotoDescription, Vi
 from dicom_bridge.objects.photo import WrappedPhoto, wrap
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.spool import Spool, SpoolRefused
@@ -216,7 +217,7 @@ class Pipeline:
         linked = found is None or Plan.loads(found[0]).linked
         if not linked:
             return Taken(Outcome.UNLINKED, entry.sop_uid, None)
-        return Taken(Outcome.KNOWN, entry.sop_uid, document_id(entry.sop_uid))
+        return Taken(Outcome.KNOWN, entry.sop_uid, fhir_id(entry.sop_uid))
 
     def _finish(self, entry: Entry) -> bool:
         """Finish a photo that somebody began; False where it had been given up, and is to be begun anew."""
@@ -261,7 +262,7 @@ class Pipeline:
         self._commit(items, [object_.attributes for object_ in wrapped], plan, intent)
         if not plan.linked:
             return [Taken(Outcome.UNLINKED, item.entry.sop_uid, None) for item in items]
-        return [Taken(Outcome.ADDED, item.entry.sop_uid, document_id(item.entry.sop_uid)) for item in items]
+        return [Taken(Outcome.ADDED, item.entry.sop_uid, fhir_id(item.entry.sop_uid)) for item in items]
 
     def _item(
         self,
@@ -493,11 +494,6 @@ class Pipeline:
             if attached is not None and hashlib.sha256(attached).hexdigest() == entry.sha256:
                 return attached
             raise
-
-
-def document_id(sop_uid: str) -> str:
-    """The id of a photo's DocumentReference: the UUID in its UID."""
-    return str(uuid.UUID(int=int(sop_uid.removeprefix("2.25."))))
 
 
 def _with_link(plan: Plan, linked: bool) -> Plan:

@@ -19,6 +19,9 @@ from consent.store.tables import job
 #: The stored-hook's kind: something may have arrived in Orthanc.
 ARRIVAL = "arrival"
 
+#: Key of an arrival job that asks to hold all objects against the ledger: Orthanc was started.
+EVERYTHING = "everything"
+
 #: Stored answers of a patient (the key) are to be decided anew; key ``*``: of everybody whose answers are not settled.
 REDECIDE = "redecide"
 

@@ -52,9 +52,11 @@ class PhotoDocument:
     url: str
     """Where the rendered photo is served; decided like any door."""
 
-    region: BodyRegion
-    laterality: Laterality
-    view: Concept
+    region: BodyRegion | None
+    """None where an object from elsewhere does not say it."""
+
+    laterality: Laterality | None
+    view: Concept | None
     expression: Concept | None = None
     procedure: str | None = None
     session: int | None = None
@@ -67,24 +69,21 @@ class PhotoDocument:
     known_since: str | None = None
     """FHIR date that an import's manifest states."""
 
+    content_type: str = "image/jpeg"
+    """Of what ``url`` gives."""
+
 
 def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     """The resource."""
-    extensions: list[dict[str, Any]] = [
-        {
-            "url": REGION_EXTENSION,
-            "extension": [
-                {
-                    "url": "code",
-                    "valueCodeableConcept": Concept(
-                        photo.region.system, photo.region.value, photo.region.display
-                    ).json(),
-                },
-                {"url": "laterality", "valueCode": photo.laterality.value},
-            ],
-        },
-        {"url": VIEW_EXTENSION, "valueCodeableConcept": photo.view.json()},
-    ]
+    extensions: list[dict[str, Any]] = []
+    if photo.region is not None:
+        region = Concept(photo.region.system, photo.region.value, photo.region.display)
+        parts: list[dict[str, Any]] = [{"url": "code", "valueCodeableConcept": region.json()}]
+        if photo.laterality is not None:
+            parts.append({"url": "laterality", "valueCode": photo.laterality.value})
+        extensions.append({"url": REGION_EXTENSION, "extension": parts})
+    if photo.view is not None:
+        extensions.append({"url": VIEW_EXTENSION, "valueCodeableConcept": photo.view.json()})
     if photo.expression is not None:
         extensions.append({"url": EXPRESSION_EXTENSION, "valueCodeableConcept": photo.expression.json()})
     if photo.session is not None:
@@ -99,7 +98,6 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     resource: dict[str, Any] = {
         "resourceType": "DocumentReference",
         "id": photo.id,
-        "extension": extensions,
         "identifier": [
             {"system": DICOM_UID, "value": f"urn:oid:{photo.sop_uid}"},
             {"system": ORIGINAL_HASH, "value": photo.sha256},
@@ -109,9 +107,11 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
         "subject": {"reference": photo.patient},
         "date": dates.instant(now),
         "custodian": {"reference": photo.custodian},
-        "content": [{"attachment": {"contentType": "image/jpeg", "url": photo.url}}],
+        "content": [{"attachment": {"contentType": photo.content_type, "url": photo.url}}],
         "context": context,
     }
+    if extensions:
+        resource["extension"] = extensions
     if photo.author is not None:
         resource["author"] = [{"reference": photo.author}]
     return resource

@@ -39,9 +39,12 @@ class StudyInstance:
     description: str
     """Series description."""
 
-    region: BodyRegion
-    laterality: Laterality
+    region: BodyRegion | None
+    """None where an object from elsewhere does not say it."""
+
+    laterality: Laterality | None
     title: str
+    modality: str = "XC"
 
 
 def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict
             "id": added.study_id,
             "identifier": [{"system": DICOM_UID, "value": f"urn:oid:{added.study_uid}"}],
             "status": "available",
-            "modality": [_XC],
+            "modality": [_modality(added.modality)],
             "subject": {"reference": added.patient},
             "encounter": {"reference": added.encounter},
         }
@@ -69,30 +72,36 @@ def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict
         series = {
             "uid": added.series_uid,
             "number": len(all_series) + 1,
-            "modality": _XC,
-            "description": added.description,
-            "bodySite": {
+            "modality": _modality(added.modality),
+            "instance": [],
+        }
+        if added.description:
+            series["description"] = added.description
+        if added.region is not None:
+            series["bodySite"] = {
                 "system": added.region.system,
                 "code": added.region.value,
                 "display": added.region.display,
-            },
-            "instance": [],
-        }
-        if added.region.paired:
+            }
+        if added.laterality is not None and (added.region is None or added.region.paired):
             series["laterality"] = _SIDES[added.laterality]
         all_series.append(series)
     instances: list[dict[str, Any]] = series["instance"]
     if not any(each.get("uid") == added.sop_uid for each in instances):
-        instances.append(
-            {
-                "uid": added.sop_uid,
-                "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{added.sop_class}"},
-                "number": added.number,
-                "title": added.title,
-            }
-        )
+        instance: dict[str, Any] = {
+            "uid": added.sop_uid,
+            "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{added.sop_class}"},
+            "number": added.number,
+        }
+        if added.title:
+            instance["title"] = added.title
+        instances.append(instance)
     for each in all_series:
         each["numberOfInstances"] = len(each["instance"])
     resource["numberOfSeries"] = len(all_series)
     resource["numberOfInstances"] = sum(len(each["instance"]) for each in all_series)
     return resource
+
+
+def _modality(code: str) -> dict[str, str]:
+    return _XC if code == "XC" else {"system": _DCM, "code": code}

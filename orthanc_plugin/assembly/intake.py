@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.archive import Archive, OrthancArchive
 from dicom_bridge.intake import Limits
+from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import Arrow, Pipeline
 from dicom_bridge.spool import Spool
 from fhir_mapping.store.record import RecordStore
@@ -28,7 +29,12 @@ def record_store(node: Node) -> RecordStore:
     return RecordStore(node.site, base=node.settings.public_url.rstrip("/") + "/fhir")
 
 
-def pipeline(node: Node, archive: OrthancArchive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
+def linker(node: Node) -> Linker:
+    """What links objects to the record."""
+    return Linker(record_store(node), node.site, node.settings.public_url)
+
+
+def pipeline(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
     """The way from files to photos. ``at`` is called at each arrow."""
     settings = node.settings
     return Pipeline(

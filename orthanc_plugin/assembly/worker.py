@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -17,14 +18,16 @@ from consent.store import clock, jobs
 from consent.store.engine import glancing, transaction
 from consent.store.jobs import Job
 from dicom_bridge import ledger
-from dicom_bridge.archive import ArchiveUnavailable
+from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import RECOVER, Arrow, Pipeline
 from dicom_bridge.spool import SpoolRefused
 from fhir_mapping.errors import MappingError
-from orthanc_plugin.assembly.intake import open_archive, pipeline
+from orthanc_plugin.assembly.intake import linker, open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
+from orthanc_plugin.wall.hooks import COLLISION
 
 ROLE = "worker"
 LOOK_SECONDS = 0.25
@@ -33,6 +36,10 @@ LOOK_SECONDS = 0.25
 CHANGES_SECONDS = 5.0
 """How often it reads Orthanc's changes, called or not."""
 
+WAITING_SECONDS = 60.0
+"""How often it looks for the places of objects that wait."""
+
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _LEFT_BEHIND = timedelta(seconds=30)
@@ -46,20 +53,36 @@ class Worker:
     node: Node
     pipeline: Pipeline
     arrivals: Arrivals
+    linker: Linker
     stopped: threading.Event = field(default_factory=threading.Event)
+    _away: bool = False
+    """Orthanc did not answer: when it does again, all of it is compared."""
 
     def run(self) -> None:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
-        self.attempt("compare", lambda: self.arrivals.look(everything=True))
-        due = time.monotonic() + CHANGES_SECONDS
+        self.attempt("sweep", self.pipeline.sweep)
+        self._away = True
+        changes = waiting = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
-            if time.monotonic() >= due:
-                self.attempt("changes", self.arrivals.look)
-                due = time.monotonic() + CHANGES_SECONDS
+            if time.monotonic() >= changes:
+                self.attempt("changes", self.look)
+                changes = time.monotonic() + CHANGES_SECONDS
+            if time.monotonic() >= waiting:
+                self.attempt("waiting", self.arrivals.relink)
+                waiting = time.monotonic() + WAITING_SECONDS
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
+
+    def look(self, *, everything: bool = False) -> None:
+        """Look at what arrived; at everything, where Orthanc was away meanwhile."""
+        try:
+            self.arrivals.look(everything=everything or self._away)
+        except ArchiveUnavailable:
+            self._away = True
+            raise
+        self._away = False
 
     def attempt(self, what: str, work: Callable[[], object]) -> object:
         """Do a piece of work; what fails is logged by its kind and tried again later."""
@@ -79,7 +102,7 @@ class Worker:
     def one_job(self) -> bool:
         """Take one job and do it; False where none is due."""
         with transaction(self.node.engine) as connection:
-            job = jobs.take(connection, (jobs.ARRIVAL, jobs.REDECIDE, RECOVER), _LEASE, self.node.chain.name)
+            job = jobs.take(connection, KINDS, _LEASE, self.node.chain.name)
         if job is None:
             return False
         try:
@@ -97,9 +120,12 @@ class Worker:
 
     def _do(self, job: Job) -> None:
         if job.kind == jobs.ARRIVAL:
-            self.arrivals.look()
+            self.look(everything=job.key == jobs.EVERYTHING)
         elif job.kind == RECOVER:
             self._recover(job.key)
+        elif job.kind == COLLISION:
+            with transaction(self.node.engine) as connection:
+                self.linker.refuse_taken(connection, json.loads(job.body)["sop_uid"])
         else:
             decided.work(self.node.engine, job)
 
@@ -113,10 +139,11 @@ class Worker:
 def run(node: Node, stopped: threading.Event, at: Callable[[Arrow], None] = lambda _: None) -> None:
     """Work until ``stopped`` is set."""
     with open_archive(node) as archive:
-        worker = Worker(
-            node,
-            pipeline(node, archive, at),
-            Arrivals(node.engine, node.chain, archive, door=ROLE),
-            stopped,
-        )
-        worker.run()
+        worker_of(node, archive, at, stopped).run()
+
+
+def worker_of(node: Node, archive: Archive, at: Callable[[Arrow], None], stopped: threading.Event) -> Worker:
+    """A worker, put together from its parts."""
+    links = linker(node)
+    arrivals = Arrivals(node.engine, node.chain, archive, links, door=ROLE)
+    return Worker(node, pipeline(node, archive, at), arrivals, links, stopped)

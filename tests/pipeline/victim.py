@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
-from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.pipeline import Arrow
 from dicom_bridge.plan import Plan
 from orthanc_plugin.assembly import worker
@@ -40,12 +39,13 @@ def main(settings: str, role: str, arrow: str, nth: str, *words: str) -> None:
         open_node(load(Path(settings)), "worker" if role == "worker" else "cli") as node,
         open_archive(node) as archive,
     ):
-        way = pipeline(node, archive, at)
         if role == "ingest":
             plan, *files = words
-            way.take([Path(file).read_bytes() for file in files], Plan.loads(Path(plan).read_text("utf-8")))
+            pipeline(node, archive, at).take(
+                [Path(file).read_bytes() for file in files], Plan.loads(Path(plan).read_text("utf-8"))
+            )
             return
-        process = worker.Worker(node, way, Arrivals(node.engine, node.chain, archive, door=worker.ROLE), Event())
+        process = worker.worker_of(node, archive, at, Event())
         process.recover_open(timedelta(0))
         while process.one_job():
             pass

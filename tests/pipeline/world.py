@@ -25,7 +25,8 @@ from dicom_bridge import ledger
 from dicom_bridge.ledger import State
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_region, find_view
-from dicom_bridge.pipeline import RECOVER, Arrow, document_id
+from dicom_bridge.pipeline import RECOVER, Arrow
+from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.tables import ledger as ledger_table
 from fhir_mapping.store.record import RecordStore
@@ -269,15 +270,15 @@ class World:
                 assert archive.original("test", entry.orthanc_id) == data
                 row = connection.execute(select(photo).where(photo.c.sop_uid == sop)).one()
                 assert (row.state, row.orthanc_id, row.patient) == ("linked", entry.orthanc_id, visit.patient)
-                document = self.store.read(connection, "DocumentReference", document_id(sop))
+                document = self.store.read(connection, "DocumentReference", fhir_id(sop))
                 assert document.version == 1
-                told = self.store.search(connection, "Provenance", {"target": f"DocumentReference/{document_id(sop)}"})
+                told = self.store.search(connection, "Provenance", {"target": f"DocumentReference/{fhir_id(sop)}"})
                 assert len(told) == 1
                 assert not (self.settings.spool / sop).exists()
             assert sorted(numbers) == list(range(1, len(sops) + 1))
             entry = ledger.entry(connection, sops[0])
             assert entry is not None
-            study = self.store.read(connection, "ImagingStudy", document_id(entry.study_uid)).json()
+            study = self.store.read(connection, "ImagingStudy", fhir_id(entry.study_uid)).json()
             assert study["numberOfInstances"] == len(sops)
             assert sorted(each["uid"] for each in study["series"][0]["instance"]) == sorted(sops)
             treatments = self.store.search(connection, "Procedure", {"encounter": f"Encounter/{visit.encounter}"})
