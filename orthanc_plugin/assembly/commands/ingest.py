@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 from sqlalchemy import Connection
 
 from consent.store.engine import reading
 from consent.types import Laterality, Right
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
-from dicom_bridge.pipeline import Outcome, Taken
+from dicom_bridge.pipeline import Arrow, Outcome, Taken
 from dicom_bridge.plan import Plan
 from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
@@ -33,6 +35,9 @@ from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
 from orthanc_plugin.assembly.open import Node, open_node
 from orthanc_plugin.assembly.settings import load
+
+_LONG = 4
+"""From so many files on, a bar shows how far it is."""
 
 _SAID = {
     Outcome.ADDED: "added",
@@ -105,8 +110,18 @@ def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
             data.append(file.read_bytes())
         except OSError as error:
             raise AssemblyError(f"{file.name}: {error.strerror}") from None
-    with open_archive(node) as archive:
-        return pipeline(node, archive).take(data, plan)
+    console = Console(stderr=True)
+    with (
+        open_archive(node) as archive,
+        Progress(console=console, transient=True, disable=len(files) < _LONG or not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("photos", total=len(files))
+
+        def at(arrow: Arrow) -> None:
+            if arrow is Arrow.ATTACHED:
+                bar.advance(task)
+
+        return pipeline(node, archive, at).take(data, plan)
 
 
 def _finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:

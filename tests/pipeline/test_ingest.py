@@ -1,0 +1,260 @@
+"""``photospine ingest``: files become photos of a visit, all or none, and the same file is one photo."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from consent.audit.read import Archive as AuditArchive
+from consent.store.engine import glancing
+from consent.store.tables import photo
+from dicom_bridge import ledger
+from dicom_bridge.placing import fhir_id
+from fhir_mapping.tables import fhir_version
+from orthanc_plugin.assembly.cli import build
+from tests.pipeline.world import Visit, World
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+
+_COUNTED = ("DocumentReference", "ImagingStudy", "Provenance", "Procedure", "Medication", "Task")
+
+
+def _ingest(world: World, sent: Visit, /, *more: str, account: str | None = "clinician", **options: str) -> Result:
+    """Run the command; ``options`` replace the usual ones, an empty one leaves it out."""
+    chosen = {
+        "patient": sent.patient,
+        "visit": sent.encounter,
+        "region": "face",
+        "laterality": "B",
+        "view": "frontal",
+    } | options
+    words = ["ingest", *(str(path) for path in sent.paths), "--settings", str(world.file), *more]
+    words += [word for name, value in chosen.items() if value for word in (f"--{name}", value)]
+    if account is not None:
+        words += ["--as", account]
+    return CliRunner().invoke(build(), words, env={"PHOTOSPINE_ACCOUNT": None})
+
+
+def _nothing_changed(world: World) -> tuple[Any, ...]:
+    with glancing(world.engine) as connection:
+        rows = connection.execute(select(photo.c.photo)).all()
+    spool = world.settings.spool
+    return (
+        *(world.count(kind) for kind in _COUNTED),
+        len(rows),
+        world.instances(),
+        sorted(path.name for path in spool.iterdir()) if spool.is_dir() else [],
+    )
+
+
+def test_a_photo_comes_in_with_its_treatment(world: World) -> None:
+    visit = world.visit(files=2)
+    bundle = world.settings.folder / "bundle.json"
+    bundle.write_text(world.record(visit), encoding="utf-8")
+    result = _ingest(
+        world,
+        visit,
+        "--json",
+        patient=f"urn:mrn|PID-{visit.patient}",
+        visit=visit.encounter.replace("anna-visit-", "V-"),
+        session="3",
+        expression="smile",
+        clinician="clinician",
+        photographer="clinician",
+        record=str(bundle),
+    )
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert [each["outcome"] for each in said] == ["added", "added"]
+    world.whole(visit)
+    sop = said[0]["sop_uid"]
+    with glancing(world.engine) as connection:
+        document = world.store.read(connection, "DocumentReference", said[0]["document"]).json()
+        (treatment,) = world.store.search(connection, "Procedure", {"encounter": f"Encounter/{visit.encounter}"})
+        row = connection.execute(select(photo).where(photo.c.sop_uid == sop)).one()
+        entry = ledger.entry(connection, sop)
+        assert entry is not None
+        study = world.store.read(connection, "ImagingStudy", fhir_id(entry.study_uid)).json()
+        (told,) = world.store.search(connection, "Provenance", {"target": f"DocumentReference/{document['id']}"})
+    assert {"system": "urn:dicom:uid", "value": f"urn:oid:{sop}"} in document["identifier"]
+    assert document["subject"] == {"reference": "Patient/anna"}
+    assert document["context"]["encounter"] == [{"reference": f"Encounter/{visit.encounter}"}]
+    assert document["context"]["related"] == [{"reference": treatment.reference}]
+    assert document["context"]["period"] == {"start": "2026-05-03T10:00:00.250+03:00"}
+    assert document["author"] == [{"reference": "Practitioner/clinician"}]
+    assert "urn:photospine:session" not in {each["url"] for each in document["extension"]}  # its Procedure says it
+    assert study["procedureReference"] == {"reference": treatment.reference}
+    assert study["encounter"] == {"reference": f"Encounter/{visit.encounter}"}
+    assert row.procedure == treatment.id
+    agents = {each["type"]["coding"][0]["code"]: each["who"]["reference"] for each in told.json()["agent"]}
+    assert agents["performer"] == "Practitioner/clinician"
+    assert told.json()["entity"][0]["what"]["identifier"]["value"] == entry.sha256
+
+
+def test_the_hash_is_in_the_audit_chain_before_anything_is_stored(world: World) -> None:
+    visit = world.visit()
+    assert _ingest(world, visit).exit_code == 0
+    archive = AuditArchive(world.engine, world.settings.audit_folder)
+    records = [json.loads(row.body) for chain in archive.chains() for row in archive.rows(chain)]
+    (sop,) = world.sops(visit)
+    intents = [each for each in records if sop in (each.get("details") or {}).get("photos", ())]
+    assert [each["kind"] for each in intents] == ["intent"]
+    with glancing(world.engine) as connection:
+        entry = ledger.entry(connection, sop)
+    assert entry is not None
+    assert intents[0]["details"]["originals"] == [entry.sha256]
+    assert intents[0]["account"] == "clinician"
+    assert intents[0]["os_user"]
+
+
+def test_the_same_file_again_is_the_same_photo(world: World) -> None:
+    visit = world.visit()
+    assert _ingest(world, visit).exit_code == 0
+    before = _nothing_changed(world)
+    again = _ingest(world, visit)
+    assert again.exit_code == 0
+    assert "known already" in again.stdout
+    assert _nothing_changed(world) == before
+    world.whole(visit)
+
+
+@pytest.mark.parametrize("what", ["another view", "another visit"])
+def test_the_same_file_at_another_place_is_refused_and_named(world: World, what: str) -> None:
+    visit = world.visit()
+    assert _ingest(world, visit).exit_code == 0
+    before = _nothing_changed(world)
+    if what == "another view":
+        result = _ingest(world, visit, view="left-lateral")
+    else:
+        result = _ingest(world, visit, visit=world.visit().encounter)
+    assert result.exit_code == 1
+    assert world.sops(visit)[0] in result.stderr
+    assert "link" in result.stderr
+    assert _nothing_changed(world) == before
+
+
+def test_the_same_file_for_another_patient_waits_for_a_person(world: World) -> None:
+    hers = world.visit("anna")
+    assert _ingest(world, hers).exit_code == 0
+    his = world.visit("ben")
+    tasks, documents = world.count("Task"), world.count("DocumentReference")
+    his = Visit("ben", his.encounter, hers.files, hers.paths)
+    result = _ingest(world, his, "--json")
+    assert result.exit_code == 0, result.output
+    (said,) = json.loads(result.stdout)
+    assert (said["outcome"], said["document"]) == ("unlinked", None)
+    assert said["sop_uid"] != world.sops(hers)[0]
+    assert (world.count("Task"), world.count("DocumentReference")) == (tasks + 1, documents)
+    world.whole(hers)
+    with glancing(world.engine) as connection:
+        row = connection.execute(select(photo).where(photo.c.sop_uid == said["sop_uid"])).one()
+        entry = ledger.entry(connection, said["sop_uid"])
+    assert row.state == "examined"
+    assert entry is not None
+    assert world.archive.ask(f"/instances/{entry.orthanc_id}/file", "clinician").status == 403
+    before = _nothing_changed(world)
+    assert json.loads(_ingest(world, his, "--json").stdout)[0]["outcome"] == "unlinked"
+    assert _nothing_changed(world) == before
+
+
+def _bomb(path: Path) -> None:
+    """A JPEG of a few bytes that says it has 65500 x 65500 pixels."""
+    head = b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xdc\xff\xdc\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+    path.write_bytes(head + b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00" + b"\x00" * 64 + b"\xff\xd9")
+
+
+def _png(path: Path) -> None:
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + zlib.compress(b"no photo"))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"patient": "nobody"}, "--patient"),
+        ({"visit": "nowhere"}, "--visit"),
+        ({"region": "elsewhere"}, "elsewhere"),
+        ({"view": "sideways"}, "sideways"),
+        ({"expression": "surprise-party"}, "surprise-party"),
+        ({"clinician": "nobody"}, "--clinician"),
+        ({"procedure": "nothing"}, "--procedure"),
+        ({"taken": "yesterday"}, "--taken"),
+        ({"record": "/nonexistent.json"}, "--record"),
+        ({"patient": "ben"}, "--visit"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else str(value),
+)
+def test_what_is_not_known_is_refused_by_name(world: World, options: dict[str, str], named: str) -> None:
+    visit = world.visit()
+    before = _nothing_changed(world)
+    result = _ingest(world, visit, **options)
+    assert result.exit_code == 1
+    assert named in result.stderr
+    assert "Traceback" not in result.output
+    assert _nothing_changed(world) == before
+
+
+@pytest.mark.parametrize("make", [_bomb, _png], ids=["a bomb", "no JPEG"])
+def test_a_file_that_is_none_is_refused_and_takes_the_others_with_it(world: World, make: Any) -> None:
+    visit = world.visit(files=2)
+    make(visit.paths[1])
+    before = _nothing_changed(world)
+    result = _ingest(world, visit)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert _nothing_changed(world) == before
+
+
+def test_a_record_that_cannot_be_written_is_refused_before_anything_is_kept(world: World) -> None:
+    visit = world.visit()
+    bundle = json.loads(world.record(visit))
+    bundle["entry"][2]["resource"]["subject"] = {"reference": "Patient/nobody"}
+    file = world.settings.folder / "broken.json"
+    file.write_text(json.dumps(bundle), encoding="utf-8")
+    before = _nothing_changed(world)
+    result = _ingest(world, visit, record=str(file))
+    assert result.exit_code == 1
+    assert _nothing_changed(world) == before
+
+
+@pytest.mark.parametrize(("account", "said"), [(None, "--as"), ("marketing", "capture"), ("nobody", "nobody")], ids=str)
+def test_only_an_account_that_may_capture_takes_photos_in(world: World, account: str | None, said: str) -> None:
+    visit = world.visit()
+    before = _nothing_changed(world)
+    result = _ingest(world, visit, account=account)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert _nothing_changed(world) == before
+
+
+def test_a_missing_option_is_wrong_usage(world: World) -> None:
+    assert _ingest(world, world.visit(), view="").exit_code == 2
+
+
+def test_an_archive_that_is_away_is_found_out_before_anything_is_kept(world: World) -> None:
+    visit = world.visit()
+    before = _nothing_changed(world)
+    world.kill_orthanc()
+    try:
+        result = _ingest(world, visit)
+    finally:
+        world.archive.process.start()
+    assert result.exit_code == 1
+    assert "doctor" in result.stderr
+    assert _nothing_changed(world) == before
+
+
+def test_the_record_keeps_what_was_sent_byte_for_byte(world: World) -> None:
+    visit = world.visit()
+    bundle = world.settings.folder / "exact.json"
+    text = world.record(visit).replace('"Hyaluronic acid"', '"Hyaluronic  acid 1.50"')
+    bundle.write_text(text, encoding="utf-8")
+    assert _ingest(world, visit, record=str(bundle)).exit_code == 0
+    with glancing(world.engine) as connection:
+        bodies = connection.execute(select(fhir_version.c.body).where(fhir_version.c.type == "Medication")).scalars()
+        assert any(b"Hyaluronic  acid 1.50" in bytes(body) for body in bodies)
