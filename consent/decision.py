@@ -7,9 +7,9 @@ copy. One denial denies, and the reason is that of the lowest step among the den
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from consent.ages import majority
 from consent.directive import Span
@@ -74,9 +74,7 @@ def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
         return [_deny(Reason.FACTS_UNAVAILABLE, 0)]
     catalog = Catalog.of(facts.site)
     photo = facts.photo
-    sources: tuple[PhotoFacts, ...] = ()
-    if photo is not None:
-        sources = tuple(_sources(photo)) if photo.sources else (photo,)
+    sources = () if photo is None else _sources(photo)
     shown = _patients(sources)
     for patient in shown:
         if patient not in facts.patients:
@@ -86,18 +84,16 @@ def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
     if photo is None:
         return [_deny(Reason.NOT_LINKED, 2)]
     for source in sources:
-        if not source.patients or (source.encounter is None and not source.treatment):
+        if not source.patients or (source.photo.encounter is None and not source.photo.treatment):
             return [_deny(Reason.NOT_LINKED, 2)]
-    if not _is_within_confinement(request.requester, facts, shown, now):
-        return [_deny(Reason.OTHER_PATIENT, 3)]
+    for source in sources:
+        if not _is_within_confinement(request.requester, facts, source.photo.patients, now):
+            return [_deny(Reason.OTHER_PATIENT, 3)]
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
-    document = photo.document if photo.sources else None
     decisions = []
     for source in sources:
         for patient in source.patients:
-            decisions.append(
-                _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, document)
-            )
+            decisions.append(_decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency))
     return decisions
 
 
@@ -119,29 +115,40 @@ def _first(decisions: list[Decision]) -> Decision:
 # --- the photo and whom it shows ------------------------------------------------------------------------------------
 
 
-def _sources(photo: PhotoFacts) -> Iterator[PhotoFacts]:
+class _Source(NamedTuple):
+    """What a photo is decided as: itself, or each photo that a copy was made from."""
+
+    photo: PhotoFacts
+    patients: tuple[str, ...]
+    """Who is asked about it."""
+
+    copies: frozenset[str | None]
+    """The DocumentReferences of the copies that lie between it and the photo."""
+
+
+_NO_COPIES: frozenset[str | None] = frozenset()
+
+
+def _sources(photo: PhotoFacts) -> tuple[_Source, ...]:
     """The photo itself, or each photo that a copy was made from, as if it were that one.
 
     Once a person has recorded the copy's own regions and labels, these are used.
     """
     if not photo.sources:
-        yield photo
-        return
-    known: set[str] = set()
-    for source in photo.sources:
-        for origin in _sources(source):
-            known.update(origin.patients)
-            if photo.own_description:
-                yield replace(origin, regions=photo.regions, labels=photo.labels)
-            else:
-                yield origin
+        return (_Source(photo, photo.patients, _NO_COPIES),)
+    found = []
+    for origin, patients, copies in (each for source in photo.sources for each in _sources(source)):
+        as_copied = replace(origin, regions=photo.regions, labels=photo.labels) if photo.own_description else origin
+        found.append(_Source(as_copied, patients, copies | {photo.document}))
+    known = {patient for source in found for patient in source.patients}
     further = tuple(patient for patient in photo.patients if patient not in known)
     if further:
         # Somebody whom no source shows is linked to the copy itself: she, too, must permit.
-        yield replace(photo, sources=(), patients=further)
+        found.append(_Source(replace(photo, sources=()), further, _NO_COPIES))
+    return tuple(found)
 
 
-def _patients(sources: tuple[PhotoFacts, ...]) -> tuple[str, ...]:
+def _patients(sources: tuple[_Source, ...]) -> tuple[str, ...]:
     if len(sources) == 1:
         return sources[0].patients
     return tuple(dict.fromkeys(patient for source in sources for patient in source.patients))
@@ -172,7 +179,7 @@ def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> b
 
 
 def _is_within_confinement(requester: Requester, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
-    """Step 3: one of the photo's patients is one that the requester is confined to."""
+    """Step 3: one of the patients of the photo, or of the source, is one that the requester is confined to."""
     confined, reference = requester.confined_to, requester.reference
     proxy = reference if reference is not None and reference.startswith(_PROXY) else None
     if confined is None and proxy is None:
@@ -202,12 +209,11 @@ def _emergency_patient(request: Request, facts: Facts, shown: tuple[str, ...]) -
 def _decide_for(
     request: Request,
     catalog: Catalog,
-    photo: PhotoFacts,
+    source: _Source,
     patient: PatientFacts,
     facts: Facts,
     now: datetime,
     emergency: str | None,
-    document: str | None,
 ) -> Decision:
     purpose = request.purpose
     if emergency is not None and emergency not in records_of(patient):
@@ -222,8 +228,8 @@ def _decide_for(
         request,
         purpose,
         stated.publishing,
-        photo,
-        document,
+        source.photo,
+        source.copies,
         facts.requester,
         purpose == PATRQT and is_herself(request.requester, prepared.records),
         prepared,

@@ -39,8 +39,8 @@ class Question:
 
     publishing: bool
     photo: PhotoFacts
-    document: str | None
-    """The copy's own DocumentReference, where the photo is the source of a copy."""
+    copies: frozenset[str | None]
+    """DocumentReferences of the copies that lie between the photo and what is asked for, where it is their source."""
 
     requester: RequesterFacts
     herself: bool
@@ -139,7 +139,7 @@ def _denies_photo(rule: Rule, question: Question) -> bool:
     if rule.data is not None and not any(
         _reaches(entry, photo)
         or _was_made_by(entry, photo)
-        or (entry.reach is _PHOTO and entry.reference == question.document)
+        or (entry.reach is _PHOTO and entry.reference in question.copies)
         for entry in rule.data
     ):
         return False

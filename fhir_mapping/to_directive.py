@@ -22,7 +22,6 @@ from fhir_mapping.consent_elements import (
     Elements,
     Refusal,
     Resolver,
-    as_list,
     as_object,
     codings,
     reach,
@@ -107,11 +106,13 @@ class _Reader:
             notes=self._elements.notes,
             has_denial=bool(denials),
             denial_reaches_treatment=scope != codes.RESEARCH_SCOPE
-            and any(
-                not purposes or any(code == TREAT or self._catalog.get(code) is None for code in purposes)
-                for purposes in denials
-            ),
+            and any(self._may_reach_treatment(purposes) for purposes in denials),
         )
+
+    def _may_reach_treatment(self, purposes: list[tuple[str | None, str | None]]) -> bool:
+        """Whether a denial of these purposes could reach TREAT: one that is not known here may be any."""
+        known = [self._catalog.by_coding(system, code) for system, code in purposes]
+        return not known or any(purpose is None or purpose.code == TREAT for purpose in known)
 
     def _directive(self, scope: str | None, status: str | None) -> Directive | None:
         consent, elements = self._consent, self._elements
@@ -290,19 +291,19 @@ def has_denial(consent: Mapping[str, Any]) -> bool:
     return bool(_denials(consent))
 
 
-def _denials(consent: Mapping[str, Any]) -> list[list[str]]:
+def _denials(consent: Mapping[str, Any]) -> list[list[tuple[str | None, str | None]]]:
     """The purposes of every denial in a Consent, at any depth, however malformed the rest; OPTOUT has none."""
-    found: list[list[str]] = []
+    found: list[list[tuple[str | None, str | None]]] = []
     if codes.OPT_OUT in _policy_rule(consent):
         found.append([])
-    pending: list[tuple[Any, list[str]]] = [(consent.get("provision"), [])]
+    pending: list[tuple[Any, list[tuple[str | None, str | None]]]] = [(consent.get("provision"), [])]
     while pending:
         node, inherited = pending.pop()
         if isinstance(node, list):
             pending += [(entry, inherited) for entry in node]
             continue
         provision = as_object(node)
-        stated = [str(as_object(entry).get("code")) for entry in as_list(provision.get("purpose"))] or inherited
+        stated = codings({"coding": provision.get("purpose")}) or inherited
         if provision.get("type") == "deny":
             found.append(stated)
         if "provision" in provision:
