@@ -1,0 +1,57 @@
+"""Two readings of the page on consent agree: the product's, and that of a judge that shares no code with it.
+
+Both start at the same Consents as FHIR JSON. Compared are what is refused at the door, whether an arrived Consent holds
+its patient, and for each request the effect and the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests import counts
+from tests.judges.coverage import LEAST, features, shortfalls
+from tests.judges.generate import generate
+from tests.judges.plain import PlainJudge
+from tests.judges.product import Product
+
+pytestmark = pytest.mark.fast
+
+NAME = "consent: a second model written from the page gives the same answers"
+SMALL, FULL = 3_000, 200_000
+REQUESTS = 6
+SEED = 20_260_615
+
+
+def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
+    """What the two say differently of the world of one seed. What the world touches is counted in ``seen``."""
+    world = generate(seed)
+    judge, product = PlainJudge(world), Product(world)
+    for written, mine, theirs in zip(world["consents"], judge.reads, product.readings, strict=True):
+        body = written["body"]
+        if bool(mine.refused) != bool(theirs.refusals):
+            refusals = [refusal.element for refusal in theirs.refusals]
+            yield f"seed {seed}, {body['id']}: the judge refuses {mine.refused}, the product {refusals}"
+    for number, request in enumerate(world["requests"]):
+        answer, decision = judge.answer(request), product.decide(request)
+        expected = ("permit" if answer.permit else "deny", answer.reason)
+        found = (decision.effect.value, str(decision.reason))
+        seen.update(set(features(answer, [] if answer.step < 4 else judge.matters(request))))
+        if expected != found:
+            yield f"seed {seed}, request {number}: the judge says {expected}, the product {found}"
+
+
+def test_the_product_and_the_plain_judge_agree() -> None:
+    started = time.monotonic()
+    asked = counts.count(NAME, small=SMALL, full=FULL)
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    worlds = -(-asked // REQUESTS)
+    for seed in range(SEED, SEED + worlds):
+        found += disagreements(seed, seen)
+    counts.report(NAME, asked=asked, run=worlds * REQUESTS, failures=len(found), seed=SEED, started=started)
+    assert not found, "\n".join(found[:20])
+    assert not shortfalls(seen, LEAST)
