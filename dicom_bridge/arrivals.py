@@ -28,6 +28,7 @@ from dicom_bridge.errors import BridgeError, ObjectRefused
 from dicom_bridge.ledger import State
 from dicom_bridge.linking import Held, Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
+from dicom_bridge.placing import Place, Waits
 from dicom_bridge.query.tables import dicom_instance
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
@@ -36,6 +37,9 @@ from fhir_mapping.errors import MappingError
 NEW_INSTANCE = "NewInstance"
 COMPARE_EVERY = timedelta(hours=24)
 _PAGE = 200
+_RECORDED = 1000
+"""So many objects are named in one audit record."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,6 +62,7 @@ class Arrivals:
 
     def __init__(self, engine: Engine, chain: Chain, archive: Archive, linker: Linker, *, door: str) -> None:
         self._engine, self._chain, self._archive, self._linker, self._door = engine, chain, archive, linker, door
+        self._after = 0
 
     def look(self, *, everything: bool = False) -> Examined:
         """Examine what arrived since the last look; with ``everything`` hold all objects against the ledger."""
@@ -79,95 +84,151 @@ class Arrivals:
         with glancing(self._engine) as connection:
             now = clock.now(connection)
         if everything or behind or compared is None or now - compared >= COMPARE_EVERY:
-            total = _plus(total, self._compare(job))
+            total = _plus(total, self._compare(job, anew=behind))
             self._advance(page.last if behind else since, compared=now)
         return total
 
-    def relink(self) -> int:
-        """Look again for the places of objects that wait, since the record grows; how many were found."""
-        linked, after = 0, 0
-        while True:
+    def relink(self, limit: int = 1000) -> int:
+        """Look again for the places of objects that wait, since the record grows; how many were found.
+
+        Parameters
+        ----------
+        limit
+            So many are looked at in one call; the next call goes on behind them.
+        """
+        job = str(uuid.uuid4())
+        linked = 0
+        for _ in range(0, limit, _PAGE):
             query = (
                 select(photo.c.photo, photo.c.sop_uid, photo.c.series_uid, photo.c.study_uid, photo.c.orthanc_id)
                 .add_columns(dicom_instance.c.attributes)
                 .join(dicom_instance, dicom_instance.c.photo == photo.c.photo)
                 .outerjoin(ledger_table, ledger_table.c.sop_uid == photo.c.sop_uid)  # a person decides about those
                 .where(photo.c.state == PhotoState.EXAMINED.value, ledger_table.c.sop_uid.is_(None))
-                .where(photo.c.photo > after)
+                .where(photo.c.photo > self._after)
             )
             with glancing(self._engine) as connection:
                 rows = connection.execute(query.order_by(photo.c.photo).limit(_PAGE)).all()
             for row in rows:
                 attributes = json.loads(row.attributes)
                 held = Held(row.sop_uid, row.series_uid, row.study_uid, row.orthanc_id, attributes)
-                linked += self._link(held, None)
-            if len(rows) < _PAGE:
-                return linked
-            after = rows[-1].photo
+                linked += self._settle(job, held, None)
+            self._after = rows[-1].photo if len(rows) == _PAGE else 0
+            if self._after == 0:
+                break
+        return linked
 
     # --- one object -------------------------------------------------------------------------------------------------
 
     def _examine_all(self, job: str, orthanc_ids: list[str]) -> Examined:
+        """Examine those that are not known; a fault of one does not stop the others."""
         unknown = self._unknown(orthanc_ids)
-        if not unknown:
+        total = Examined(0, 0, 0)
+        for start in range(0, len(unknown), _RECORDED):
+            page = unknown[start : start + _RECORDED]
+            self._record(job, page)
+            for orthanc_id in page:
+                total = _plus(total, self._examine(job, orthanc_id))
+        return total
+
+    def _record(self, job: str, orthanc_ids: list[str]) -> None:
+        """Before objects are read by us: which, and for which job."""
+        details = {"job": job, "objects": orthanc_ids, "count": len(orthanc_ids)}
+        self._chain.append([AuditRecord(Kind.TASK, self._door, "examine", details=details)])
+
+    def _examine(self, job: str, orthanc_id: str) -> Examined:
+        data = self._archive.file(job, orthanc_id)
+        if data is None:
             return Examined(0, 0, 0)
-        record = AuditRecord(
-            Kind.TASK, self._door, "examine", details={"job": job, "objects": unknown[:1000], "count": len(unknown)}
+        try:
+            read = read_object(data)
+        except ObjectRefused as error:
+            return self._set_aside(orthanc_id, f"It cannot be read: {error}.", None)
+        except Exception as error:  # noqa: BLE001  # an object by a stranger must not keep all later ones out
+            _LOG.warning("an object could not be read: %s", type(error).__name__)
+            return self._set_aside(orthanc_id, "It cannot be read.", None)
+        if read.sop_class_uid not in PHOTO_CLASSES:
+            return self._set_aside(orthanc_id, f"Its SOP Class {read.sop_class_uid} is none of photos.", read)
+        held = Held(
+            read.sop_instance_uid, read.series_instance_uid, read.study_instance_uid, orthanc_id, read.attributes
         )
-        self._chain.append([record])
-        linked = refused = 0
-        for orthanc_id in unknown:
-            data = self._archive.file(job, orthanc_id)
-            if data is None:
-                continue
-            try:
-                read = read_object(data)
-            except ObjectRefused:
-                refused += 1
-                continue
-            if read.sop_class_uid not in PHOTO_CLASSES:
-                refused += 1
-                continue
-            linked += self._keep(orthanc_id, read, data)
-        return Examined(len(unknown), linked, refused)
+        with glancing(self._engine) as connection:
+            known = photos.by_sop(connection, held.sop_uid)
+        if known is not None and known.orthanc_id != orthanc_id:
+            # The hook refuses those; this one came before there was a hook, or while it could not ask.
+            with transaction(self._engine) as connection:
+                self._linker.refuse_taken(connection, held.sop_uid, orthanc_id)
+            return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.", None)
+        return Examined(1, int(self._settle(job, held, data)), 0)
+
+    def _set_aside(self, orthanc_id: str, why: str, read: ReadObject | None) -> Examined:
+        with transaction(self._engine) as connection:
+            self._linker.set_aside(connection, orthanc_id, why, read)
+        return Examined(1, 0, 1)
 
     def _unknown(self, orthanc_ids: list[str]) -> list[str]:
         """Objects without a photo's row, those of the pipeline's open batches left out: it finishes them itself."""
         found = []
         with glancing(self._engine) as connection:
             for orthanc_id in orthanc_ids:
-                known = connection.execute(select(photo.c.photo).where(photo.c.orthanc_id == orthanc_id)).first()
-                entry = None if known is not None else ledger.by_orthanc_id(connection, orthanc_id)
-                if known is None and (entry is None or entry.state is State.DONE):
+                state = connection.execute(
+                    select(photo.c.state).where(photo.c.orthanc_id == orthanc_id)
+                ).scalar_one_or_none()
+                entry = ledger.by_orthanc_id(connection, orthanc_id) if state is None else None
+                if state == PhotoState.ARRIVED.value or (
+                    state is None and (entry is None or entry.state is State.DONE)
+                ):
                     found.append(orthanc_id)
         return found
 
-    def _keep(self, orthanc_id: str, read: ReadObject, data: bytes) -> bool:
-        """An examined object: linked where its place is known, else in the index, unseen."""
-        held = Held(
-            read.sop_instance_uid, read.series_instance_uid, read.study_instance_uid, orthanc_id, read.attributes
-        )
-        if self._link(held, data):
-            return True
-        with transaction(self._engine) as connection:
-            if photos.by_sop(connection, held.sop_uid) is None:
-                self._linker.wait(connection, held)
-        return False
+    def _settle(self, job: str, held: Held, data: bytes | None) -> bool:
+        """Link an object whose place is known, and let it wait unseen otherwise; whether it was linked.
 
-    def _link(self, held: Held, data: bytes | None) -> bool:
-        """Link an object whose place is known; False where it has to wait."""
-        with reading(self._engine) as connection:
-            place = self._linker.place(connection, held.attributes)
-            known = photos.by_sop(connection, held.sop_uid)
-        if place is None or (
-            known is not None and (known.state is PhotoState.LINKED or known.orthanc_id != held.orthanc_id)
-        ):
+        Parameters
+        ----------
+        data
+            The object, where it was read already.
+        """
+        place = self._place(held)
+        if isinstance(place, Waits):
+            self._wait(held, place)
             return False
         if data is None:
-            data = self._archive.file(held.orthanc_id, held.orthanc_id)
-            if data is None:
-                return False
-        digest = hashlib.sha256(data).hexdigest()
+            self._record(job, [held.orthanc_id])
+            data = self._archive.file(job, held.orthanc_id)
+        if data is None:  # it was removed meanwhile; the comparison of everything tells so
+            return False
+        return self._link(place, held, hashlib.sha256(data).hexdigest())
+
+    def _wait(self, held: Held, waits: Waits) -> None:
+        with transaction(self._engine) as connection:
+            known = photos.by_sop(connection, held.sop_uid)
+            if known is None or known.state is PhotoState.ARRIVED:
+                self._linker.wait(connection, held, waits.why)
+            elif known.state is PhotoState.EXAMINED:
+                self._linker.explain(connection, held, waits.why)
+
+    def _place(self, held: Held) -> Place | Waits:
+        """The place of an object, where it can be linked there: that is tried, and taken back."""
+
+        class _Rehearsed(Exception):
+            pass
+
+        with reading(self._engine) as connection:
+            place = self._linker.place(connection, held.attributes)
+        if isinstance(place, Waits):
+            return place
+        try:
+            with transaction(self._engine) as connection:
+                if not _linked(connection, held.sop_uid):
+                    self._linker.link_arrived(connection, place, held, "0" * 64)
+                raise _Rehearsed
+        except _Rehearsed:
+            return place
+        except (BridgeError, MappingError) as error:
+            return Waits(f"It cannot be linked: {error}")
+
+    def _link(self, place: Place, held: Held, digest: str) -> bool:
         intent = AuditRecord(
             Kind.INTENT,
             self._door,
@@ -177,30 +238,43 @@ class Arrivals:
             subject=f"Encounter/{place.encounter}",
             digest=digest,
         )
+
+        class _Overtaken(BridgeError):
+            pass
+
         try:
             with self._chain.written(intent), transaction(self._engine) as connection:
-                if self._linker.place(connection, held.attributes) == place and not _linked(connection, held.sop_uid):
-                    self._linker.link_arrived(connection, place, held, digest)
-        except (BridgeError, MappingError) as error:
-            _LOG.warning("an object was not linked: %s", type(error).__name__)
+                if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
+                    raise _Overtaken
+                self._linker.link_arrived(connection, place, held, digest)
+        except _Overtaken:
             return False
         return True
 
     # --- all objects ------------------------------------------------------------------------------------------------
 
-    def _compare(self, job: str) -> Examined:
-        """Hold all objects against what is known, in both directions."""
+    def _compare(self, job: str, *, anew: bool) -> Examined:
+        """Hold all objects against what is known, in both directions; ``anew`` reads those set aside once more."""
+        query = select(photo.c.orthanc_id, photo.c.sop_uid, photo.c.state)
         with glancing(self._engine) as connection:
-            known = {
-                row.orthanc_id: row.sop_uid for row in connection.execute(select(photo.c.orthanc_id, photo.c.sop_uid))
-            }
+            known = {row.orthanc_id: row for row in connection.execute(query)}
         present = self._archive.instances(job)
-        missing = sorted(sop for orthanc_id, sop in known.items() if orthanc_id not in present)
+        missing = sorted(
+            row.sop_uid
+            for orthanc_id, row in known.items()
+            if orthanc_id not in present and row.state != PhotoState.ARRIVED.value
+        )
         if missing:
             _LOG.error("%d photos of the record are missing in Orthanc", len(missing))
             with transaction(self._engine) as connection:
                 self._linker.ask_for_missing(connection, missing)
-        return self._examine_all(job, sorted(present))
+        strange = sorted(present - known.keys())
+        if anew:
+            strange += sorted(each for each in present & known.keys() if known[each].state == PhotoState.ARRIVED.value)
+        else:
+            with glancing(self._engine) as connection:
+                strange = [each for each in strange if not self._linker.is_set_aside(connection, each)]
+        return self._examine_all(job, strange)
 
     def _cursor(self) -> tuple[int, datetime | None]:
         with glancing(self._engine) as connection:

@@ -7,6 +7,7 @@ patient. Nothing is guessed: what does not agree waits unlinked.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _REQUESTS, _REQUESTED_PROCEDURE, _SCHEDULED_STEP = "00400275", "00401001", "0040
 _REGION, _VIEW, _CODE, _SCHEME = "00082218", "00540220", "00080100", "00080102"
 _SIDES = ("00200062", "00200060")  # Image Laterality, Laterality
 _OFFSET = "00080201"
+_OFFSET_FORM = re.compile(r"[+-][0-9]{4}", re.ASCII)
+_DATE_TIME = re.compile(r"(?P<digits>[0-9]{8,14})(?:\.[0-9]{1,6})?(?P<offset>[+-][0-9]{4})?", re.ASCII)
 #: Attributes that say when a photo was taken, the best first: date and time, or both in one.
 _TAKEN = (("0008002A", None), ("00080022", "00080032"), ("00080023", "00080033"))
 
@@ -49,8 +52,23 @@ class Place:
     visit: VisitFacts
 
 
-def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> Place | None:
-    """Where an object belongs; None where nothing is found, or what is found does not agree.
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Why an object's place is not known: one plain sentence for a person."""
+
+    why: str
+
+
+_UNNAMED = Waits(
+    "No visit and no treatment of the record has the accession number, admission or request that it names."
+)
+_SEVERAL = Waits("The accession number, admission and request that it names lead to more than one visit.")
+_NOBODY = Waits("The visit that it names has no patient.")
+_ANOTHER = Waits("Its Patient ID is not an identifier of the patient whose visit it names.")
+
+
+def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> Place | Waits:
+    """Where an object belongs, or why it has to wait: nothing is found, or what is found does not agree.
 
     Parameters
     ----------
@@ -74,15 +92,15 @@ def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str
             visits.append(found)
     agreed = set.intersection(*visits) if visits else set()
     if len(agreed) != 1:
-        return None
+        return _SEVERAL if visits else _UNNAMED
     encounter = agreed.pop()
     resource = store.read(connection, "Encounter", encounter).json()
     patients = _named(store, resource, "subject", "Patient")
     if len(patients) != 1:
-        return None
+        return _NOBODY
     patient = patients.pop()
     if not _is_hers(connection, store, patient, first_text(attributes, PATIENT_ID)):
-        return None
+        return _ANOTHER
     treatments = {each for each in treatments if _is_of(connection, store, each, patient, encounter)}
     return Place(
         patient,
@@ -139,9 +157,11 @@ def view_of(attributes: Mapping[str, Any]) -> Term | None:
 
 def taken_of(attributes: Mapping[str, Any], zone: ZoneInfo) -> str | None:
     """When it was taken, as FHIR writes it; a date alone where no time is told."""
+    offset = first_text(attributes, _OFFSET)
     for date, time in _TAKEN:
         text = first_text(attributes, date) + (first_text(attributes, time) if time is not None else "")
-        moment = _moment(text.partition("+")[0].partition(".")[0], first_text(attributes, _OFFSET), zone)
+        found = _DATE_TIME.fullmatch(text.strip())
+        moment = None if found is None else _moment(found["digits"], found["offset"] or offset, zone)
         if moment is not None:
             return moment
     return None
@@ -156,18 +176,22 @@ def fhir_id(uid: str) -> str:
 
 
 def _moment(digits: str, offset: str, zone: ZoneInfo) -> str | None:
+    """A day, or a day and a time to the minute or second; a time that is none leaves the day."""
+    day, clock = digits[: len("20260503")], digits[len("20260503") :]
     try:
-        if len(digits) == len("20260503"):
-            return datetime.strptime(digits, "%Y%m%d").date().isoformat()  # noqa: DTZ007  # a date has no zone
-        if len(digits) != len("20260503100000"):
-            return None
-        text = datetime.strptime(digits, "%Y%m%d%H%M%S")  # noqa: DTZ007  # its zone follows
-        if offset:
-            zoned = datetime.strptime(digits + offset, "%Y%m%d%H%M%S%z")
-            return zoned.isoformat(timespec="seconds")
-        return text.replace(tzinfo=zone).isoformat(timespec="seconds")
+        started = datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007  # a date has no zone
     except ValueError:
         return None
+    if len(clock) in (len("1000"), len("100000")):
+        text = day + clock.ljust(len("100000"), "0")
+        try:
+            if _OFFSET_FORM.fullmatch(offset):
+                return datetime.strptime(text + offset, "%Y%m%d%H%M%S%z").isoformat(timespec="seconds")
+            local = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=zone)
+            return local.isoformat(timespec="seconds")
+        except ValueError:
+            return started.date().isoformat()
+    return started.date().isoformat()
 
 
 def _coded(attributes: Mapping[str, Any], name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ PHOTO_OF_ANOTHER = "photo-of-another-patient"
 ORIGINALS_LOST = "originals-lost"
 UID_TAKEN = "uid-taken"
 OBJECTS_MISSING = "objects-missing"
+OBJECT_WAITS = "object-waits"
+OBJECT_REFUSED = "object-refused"
 
 
 def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, now: datetime) -> dict[str, Any]:
@@ -109,6 +111,55 @@ def objects_missing(sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
         [("A photo that is missing", each) for each in sop_uids],
         now,
     )
+
+
+def object_waits(
+    sop_uid: str, study_uid: str, why: str, named: Mapping[str, str], now: datetime, *, done: bool = False
+) -> dict[str, Any]:
+    """An object came in whose place in the record is not known; it is not shown to anybody until it is.
+
+    Parameters
+    ----------
+    why
+        One sentence.
+    named
+        What its sender wrote that could tell its place: name of the attribute -> value.
+    done
+        Its place was found.
+    """
+    task = _about_photos(
+        OBJECT_WAITS,
+        "An object from elsewhere waits for its place",
+        "Nobody sees it until its visit is known. Mend the visit's identifiers in the record, and it is linked by "
+        "itself; or ask its sender.",
+        [("The object", sop_uid), ("Its study", study_uid)],
+        now,
+    )
+    task["reasonCode"] = {"text": why}
+    task["input"] += [{"type": {"text": name}, "valueString": value} for name, value in named.items() if value.strip()]
+    if done:
+        task["status"] = "completed"
+    return task
+
+
+def object_refused(why: str, orthanc_id: str, now: datetime) -> dict[str, Any]:
+    """The archive holds an object that is no photo, or cannot be read; it is not shown to anybody.
+
+    Parameters
+    ----------
+    why
+        One sentence.
+    """
+    task = _about_photos(
+        OBJECT_REFUSED,
+        "An object in the archive is not taken in",
+        "Nobody sees it. Find out who sent it, and have it sent as a photo, or to another archive.",
+        [],
+        now,
+    )
+    task["reasonCode"] = {"text": why}
+    task["input"] = [{"type": {"text": "The object's id in Orthanc"}, "valueString": orthanc_id}]
+    return task
 
 
 def _about_photos(

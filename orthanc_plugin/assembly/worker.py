@@ -125,7 +125,7 @@ class Worker:
             self._recover(job.key)
         elif job.kind == COLLISION:
             with transaction(self.node.engine) as connection:
-                self.linker.refuse_taken(connection, json.loads(job.body)["sop_uid"])
+                self.linker.refuse_taken(connection, json.loads(job.body)["sop_uid"], job.key)
         else:
             decided.work(self.node.engine, job)
 

@@ -7,17 +7,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from threading import Event
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from sqlalchemy import select, update
 
+from consent.audit.read import Archive as AuditArchive
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
 from consent.store.tables import job, photo
+from dicom_bridge import arrivals
+from dicom_bridge.objects.read import read_object
 from dicom_bridge.placing import fhir_id
 from dicom_bridge.tables import archive_cursor
+from fhir_mapping.resources.task import OBJECT_WAITS
+from fhir_mapping.tables import fhir_resource
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import Worker, worker_of
 from tests.archive import Photo
@@ -42,6 +48,8 @@ def _sent(world: World, seed: int, **attributes: str) -> Photo:
             item = Dataset()
             item.RequestedProcedureID = value
             dataset.RequestAttributesSequence = [item]
+        elif keyword == "deep":
+            dataset.RequestAttributesSequence = [_nested(int(value))]
         else:
             setattr(dataset, keyword, value)
     sent = replace(made, dicom=_bytes(dataset))
@@ -50,10 +58,38 @@ def _sent(world: World, seed: int, **attributes: str) -> Photo:
     return replace(sent, orthanc_id=str(answer.json()["ID"]))  # type: ignore[index]
 
 
+def _nested(depth: int) -> Dataset:
+    item = Dataset()
+    if depth:
+        item.RequestAttributesSequence = [_nested(depth - 1)]
+    return item
+
+
 def _bytes(dataset: Dataset) -> bytes:
     out = BytesIO()
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()
+
+
+def _task_of(world: World, made: Photo) -> dict[str, Any]:
+    """The one Task that asks a person about an object that waits."""
+    with glancing(world.engine) as connection:
+        bodies = [
+            world.store.read(connection, "Task", name).json()
+            for name in connection.execute(select(fhir_resource.c.id).where(fhir_resource.c.type == "Task")).scalars()
+        ]
+    (found,) = [
+        each
+        for each in bodies
+        if each["code"]["coding"][0]["code"] == OBJECT_WAITS
+        and each["input"][0]["valueIdentifier"]["value"] == f"urn:oid:{made.sop}"
+    ]
+    return found
+
+
+def _intents(world: World) -> int:
+    archive = AuditArchive(world.engine, world.settings.audit_folder)
+    return sum(b'"intent"' in row.body for chain in archive.chains() for row in archive.rows(chain))
 
 
 def _state(world: World, made: Photo) -> str | None:
@@ -108,8 +144,11 @@ def test_an_object_is_linked_by_what_it_names(world: World, by: str) -> None:
         assert document["context"]["related"] == [{"reference": f"Procedure/request-{number}"}]
 
 
-@pytest.mark.parametrize("what", ["nothing", "another patient", "two visits"])
-def test_an_object_whose_place_is_not_certain_waits_unseen(world: World, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("nothing", "No visit"), ("another patient", "Patient ID"), ("two visits", "more than one visit")],
+)
+def test_an_object_whose_place_is_not_certain_waits_unseen_and_says_why(world: World, what: str, said: str) -> None:
     one, other = world.visit(), world.visit()
     first, second = (each.encounter.rpartition("-")[2] for each in (one, other))
     attributes = {
@@ -118,7 +157,7 @@ def test_an_object_whose_place_is_not_certain_waits_unseen(world: World, what: s
         "two visits": {"AccessionNumber": f"ACC-{first}", "AdmissionID": f"V-{second}"},
     }[what]
     made = _sent(world, 300 + len(what), **attributes)
-    documents = world.count("DocumentReference")
+    documents, tasks, intents = world.count("DocumentReference"), world.count("Task"), _intents(world)
     with _worker(world) as worker:
         worker.look()
         worker.look()
@@ -126,6 +165,12 @@ def test_an_object_whose_place_is_not_certain_waits_unseen(world: World, what: s
     assert _state(world, made) == "examined"
     assert not _seen(world, made)
     assert world.count("DocumentReference") == documents
+    assert world.count("Task") == tasks + 1
+    assert _intents(world) == intents
+    task = _task_of(world, made)
+    assert (task["status"], said in task["reasonCode"]["text"]) == ("requested", True)
+    assert attributes["AccessionNumber"] in {each.get("valueString") for each in task["input"]}
+    assert task["meta"]["versionId"] == "1"
 
 
 def test_an_object_that_waits_is_linked_when_its_visit_is_told(world: World) -> None:
@@ -142,6 +187,55 @@ def test_an_object_that_waits_is_linked_when_its_visit_is_told(world: World) -> 
         worker.arrivals.relink()
     assert _state(world, made) == "linked"
     assert _seen(world, made)
+    assert _task_of(world, made)["status"] == "completed"
+
+
+def test_a_study_of_two_visits_waits_and_is_not_tried_again_and_again(world: World) -> None:
+    one, other = world.visit(), world.visit()
+    first, second = (each.encounter.rpartition("-")[2] for each in (one, other))
+    made = _sent(world, 410, AccessionNumber=f"ACC-{first}")
+    late = _sent(world, 411, AccessionNumber=f"ACC-{second}", StudyInstanceUID=made.study)
+    with _worker(world) as worker:
+        worker.look()
+        intents = _intents(world)
+        for _ in range(3):
+            worker.arrivals.relink()
+    assert (_state(world, made), _state(world, late)) == ("linked", "examined")
+    assert not _seen(world, late)
+    assert "another visit" in _task_of(world, late)["reasonCode"]["text"]
+    assert _intents(world) == intents
+
+
+@pytest.mark.parametrize("what", ["another class", "deeper than can be read"])
+def test_an_object_that_is_no_photo_is_told_to_a_person_once(world: World, what: str) -> None:
+    tasks = world.count("Task")
+    if what == "another class":
+        made = _sent(world, 420, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    else:
+        made = _sent(world, 421, deep="60")
+    with _worker(world) as worker:
+        found = worker.arrivals.look()
+        assert (found.examined, found.refused) == (1, 1)
+        assert worker.arrivals.look(everything=True).examined == 0
+    assert not _seen(world, made)
+    assert world.count("Task") == tasks + 1
+
+
+def test_a_fault_of_one_object_does_not_keep_the_next_one_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison = _sent(world, 430)
+    visit = world.visit()
+    made = _sent(world, 431, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
+
+    def stumbles(data: bytes) -> Any:
+        if data == poison.dicom:
+            raise KeyError("a fault nobody thought of")
+        return read_object(data)
+
+    monkeypatch.setattr(arrivals, "read_object", stumbles)
+    with _worker(world) as worker:
+        worker.look()
+    assert (_state(world, poison), _state(world, made)) == (None, "linked")
+    assert not _seen(world, poison)
 
 
 def test_what_no_callback_told_of_is_found_by_comparing_everything(world: World) -> None:
