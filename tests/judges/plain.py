@@ -18,8 +18,8 @@ The world::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +28,10 @@ from tests.judges import vocabulary as words
 from tests.judges.matter import Matter, Record
 from tests.judges.moments import majority, stretch
 from tests.judges.reading import Agreement, Earlier, Read, Shelf, read
-from tests.judges.standing import answers, names, spoke_of_treatment
+from tests.judges.standing import Voice, answers, names, spoke_of_treatment
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a result that nobody recorded was reached."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,23 @@ class Answer:
     step: int
     permit: bool
     reason: str
+    by: frozenset[tuple[str, str]] = frozenset()
+    """Consent and path of every provision behind it."""
 
 
-def deny(step: int, reason: str) -> Answer:
+def deny(step: int, reason: str, voices: Iterable[Voice] = ()) -> Answer:
     """A denial."""
-    return Answer(step, False, reason)
+    return Answer(step, False, reason, behind(voices))
 
 
-def permit(step: int, reason: str) -> Answer:
+def permit(step: int, reason: str, voices: Iterable[Voice] = ()) -> Answer:
     """A permit."""
-    return Answer(step, True, reason)
+    return Answer(step, True, reason, behind(voices))
+
+
+def behind(voices: Iterable[Voice]) -> frozenset[tuple[str, str]]:
+    """Consent and path of every provision that speaks."""
+    return frozenset((voice.agreement.id, path) for voice in voices for path in voice.paths)
 
 
 class PlainJudge:
@@ -159,6 +169,12 @@ class PlainJudge:
             return deny(3, "other-patient")
         return None
 
+    def obligations(self, request: Mapping[str, Any]) -> set[str]:
+        """What a permit of the request obliges to."""
+        purpose = request["purpose"]
+        found = {"no-identifiers"} if self.purposes.without_identifiers(purpose) else set()
+        return found | ({"watermark"} if purpose in self.site["watermark"] else set())
+
     # --- Steps 1 to 3 --------------------------------------------------------------------------------------------
 
     def _may_ask(self, request: Mapping[str, Any], purpose: str, patients: list[str]) -> bool:
@@ -223,14 +239,33 @@ class PlainJudge:
             adult = grown is not None and grown.after <= self.now
             if not adult or taken is None or grown is None or taken.first < grown.after:
                 return deny(4, "site-rule")
+        if matter.publishing and "signature-after-result" in rules and self._signed_before_result(matter):
+            return deny(4, "site-rule")
         return None
+
+    def _signed_before_result(self, matter: Matter) -> bool:
+        """Whether she signed, and every signature is older than the final result of what the photo shows."""
+        results = self.world["patients"][matter.patient]["results"]
+        latest: list[datetime] = []
+        for shown in matter.photo["regions"]:
+            region = words.SAME_REGION.get(shown["code"], shown["code"])
+            known = [
+                datetime.fromisoformat(when)
+                for part, when in results.items()
+                if region in words.wholes(part) or part in words.wholes(region)
+            ]
+            latest.append(max(known, default=NEVER))
+        after = max(latest, default=NEVER)
+        signed = [voice.agreement.signed for voice in answers(matter) if voice.permits]
+        return bool(signed) and not any(one is not None and after <= one.first for one in signed)
 
     def _duty(self, matter: Matter) -> Answer | None:
         """Step 5."""
         if not self.purposes.duty(matter.purpose):
             return None
-        if matter.purpose in self.site["deniable_duties"] and False in answers(matter):
-            return deny(5, "patient-denied")
+        denials = [voice for voice in answers(matter) if not voice.permits]
+        if matter.purpose in self.site["deniable_duties"] and denials:
+            return deny(5, "patient-denied", denials)
         return permit(5, "role-permit")
 
     def _emergency(self, matter: Matter) -> Answer | None:
@@ -251,9 +286,10 @@ class PlainJudge:
     def _consents(self, matter: Matter) -> Answer | None:
         """Steps 8 and 9."""
         found = answers(matter)
-        if False in found:
-            return deny(8, "patient-denied")
-        return permit(9, "patient-permitted") if found else None
+        denials = [voice for voice in found if not voice.permits]
+        if denials:
+            return deny(8, "patient-denied", denials)
+        return permit(9, "patient-permitted", found) if found else None
 
     def _not_covered(self, matter: Matter) -> Answer | None:
         """Step 10."""
@@ -269,7 +305,9 @@ class PlainJudge:
 def lowest(found: list[Answer]) -> Answer:
     """One denial denies; the reason is that of the lowest step among the denials, else among the permits."""
     denials = [one for one in found if not one.permit]
-    return min(denials or found, key=lambda one: one.step)
+    first = min(denials or found, key=lambda one: one.step)
+    together = [one.by for one in denials or found if one.step == first.step]
+    return replace(first, by=frozenset().union(*together))
 
 
 def treated(photo: dict[str, Any]) -> bool:

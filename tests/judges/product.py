@@ -5,6 +5,7 @@ Only the comparison imports the product; the judges do not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +19,17 @@ from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, Treatm
 from consent.types import Decision, Laterality, Request, Requester
 from fhir_mapping import dates
 from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
+
+
+def refused(reading: Reading) -> set[str]:
+    """The elements that a reading refuses, in the words of the judges: the name of the element, not its place."""
+    found = set()
+    for refusal in reading.refusals:
+        steps = re.sub(r"\[\d+\]", "", refusal.element.replace("urn:photospine:", "")).split(".")
+        while steps[-1] in ("role", "reference", "meaning", "uri", "start", "end"):
+            steps.pop()
+        found.add(steps[-1].removeprefix("extension('").removesuffix("')").replace("photo-region", "extension"))
+    return found
 
 
 class Product:
@@ -94,6 +106,7 @@ class Product:
             held=tuple(held for patient, held in self._held if patient in records),
             records=records,
             care_team=frozenset(each for one in stated for each in one["care_team"]),
+            final_results={region: _instant(when) for region, when in self.world["patients"][name]["results"].items()},
         )
 
     def _photo(self, name: str) -> PhotoFacts | None:
@@ -172,6 +185,7 @@ def _site(stated: Mapping[str, Any]) -> Site:
         projects=frozenset(stated["projects"]),
         rules_on=frozenset(stated["rules_on"]),
         forbid_break_glass=stated["forbid_break_glass"],
+        watermark=frozenset(stated["watermark"]),
     )
 
 

@@ -154,11 +154,11 @@ def _covers_regions(statement: Statement, _: Agreement, matter: Matter) -> bool:
 
 
 def _touches_regions(statement: Statement, _: Agreement, matter: Matter) -> bool:
-    """It matches if the photo shows any of them: the region, a part of it, or a whole around it."""
+    """It matches if the photo shows any of them: the region, a part of it, a whole around it, or who knows what."""
     if statement.regions is None or not matter.photo["regions"]:
         return True
     return any(
-        side == on and (region == part or region in words.wholes(part) or part in words.wholes(region))
+        side == on and (part not in words.REGIONS or region in words.wholes(part) or part in words.wholes(region))
         for region, side in _meant(statement)
         for part, on in _shown(matter)
     )
@@ -171,7 +171,8 @@ def _meant(statement: Statement) -> set[tuple[str, str]]:
 def _worn(matter: Matter) -> tuple[int, set[tuple[str, str]]]:
     """The photo's step on the ladder, and its other labels. Without a step: N, or R with any other label."""
     labels = {(system, code) for system, code in matter.photo["labels"]}
-    steps = {words.LADDER.index(code) for system, code in labels if system == words.CONFIDENTIALITY}
+    # A step that is not on the ladder may be the highest.
+    steps = {words.LADDER.find(code) % 6 for system, code in labels if system == words.CONFIDENTIALITY}
     others = {label for label in labels if label[0] != words.CONFIDENTIALITY}
     return max(steps, default=words.LADDER.index("R" if others else "N")), others
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from tests.judges import vocabulary as words
 from tests.judges.moments import Stretch, stretch, window
+from tests.judges.shape import malformed
 
 PERSONS = frozenset(
     {"Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Device", "Organization", "Group", "CareTeam"}
@@ -129,6 +130,9 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
         refuse("patient")
         return
 
+    if wrong := list(malformed(body, shelf.zone)):
+        result.refused += wrong
+        return
     signed = stretch(body["dateTime"], shelf.zone) if "dateTime" in body else None
     agreement = Agreement(
         id=body["id"],
@@ -151,7 +155,6 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
         refuse("policy")
     if root is not None:
         _stray(root, result)
-        _check_periods(root, shelf, result)
     if kind is not None:
         agreement.root = _statement("provision", root or {}, kind == "permit", [agreement.window], shelf, result)
     elif root is not None:
@@ -159,7 +162,6 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
         _statement("provision", root, True, [], shelf, result, rule=False)
     for number, inner in enumerate((root or {}).get("provision", [])):
         _stray(inner, result)
-        _check_periods(inner, shelf, result)
         if "provision" in inner:
             refuse("provision")
         if "type" not in inner:
@@ -251,7 +253,7 @@ def _statement(
         region = words.known_region(codings)
         side = parts["laterality"].get("valueCode") if "laterality" in parts else "B"
         if region is None or side not in ("R", "L", "B"):
-            refuse("photo-region")
+            refuse("extension")
             continue
         made.regions = [*(made.regions or []), (region, sides(side))]
 
@@ -267,7 +269,7 @@ def _statement(
         if permits and made.purposes is not None and "SOCIAL" in made.purposes and not channels:
             refuse("actor")
         if not permits and made.purposes is None and made.places and not made.persons:
-            refuse("actor")
+            refuse("purpose")
     return made
 
 
@@ -300,21 +302,13 @@ def _stray(provision: dict[str, Any], result: Read) -> None:
             result.refused.append(name)
 
 
-def _check_periods(provision: dict[str, Any], shelf: Shelf, result: Read) -> None:
-    """R4 Period: a start that is not after the end (per-1)."""
-    for name in ("period", "dataPeriod"):
-        stated = window(provision.get(name), shelf.zone)
-        if stated.after <= stated.first:
-            result.refused.append(name)
-
-
 def _has_modifier(node: Any) -> bool:
     if isinstance(node, dict):
         return "modifierExtension" in node or any(_has_modifier(value) for value in node.values())
     return isinstance(node, list) and any(_has_modifier(value) for value in node)
 
 
-def _denials(root: dict[str, Any] | None, policy: str | None, shelf: Shelf) -> tuple[bool, bool]:
+def _denials(root: Any, policy: str | None, shelf: Shelf) -> tuple[bool, bool]:
     """Whether anything in it denies, and whether a denial in it could reach TREAT."""
     found = [policy == "OPTOUT"]
     reaching = [policy == "OPTOUT"]
@@ -323,12 +317,13 @@ def _denials(root: dict[str, Any] | None, policy: str | None, shelf: Shelf) -> t
         purposes = provision.get("purpose") or above
         if provision.get("type") == "deny":
             found.append(True)
-            codes = [shelf.purposes.read(coding) for coding in purposes]
-            reaching.append(not codes or any(code is None or code == "TREAT" for code in codes))
-        for inner in provision.get("provision", []):
-            walk(inner, purposes)
+            codes = [shelf.purposes.read(coding) for coding in purposes if isinstance(coding, dict)]
+            reaching.append(not codes or None in codes or "TREAT" in codes)
+        inner = provision.get("provision", [])
+        for one in inner if isinstance(inner, list) else []:
+            walk(one, purposes)
 
-    if root is not None:
+    if isinstance(root, dict):
         walk(root, [])
     return any(found), any(reaching)
 
@@ -342,7 +337,7 @@ def _policy_rule(body: dict[str, Any]) -> str | None:
 
 
 def _forbidding_policy(uri: str) -> bool:
-    return uri.rstrip("/").replace("#", "/").split("/")[-1] in ("Policy-deny", "Policy-break-glass-only")
+    return uri.partition("|")[0].rstrip("/").endswith(("Policy-deny", "Policy-break-glass-only"))
 
 
 def _regions(provision: dict[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from tests.judges.matter import Matter
@@ -21,13 +22,22 @@ class Life(Enum):
     ENDED = "it counted, and no longer does"
 
 
-def answers(matter: Matter) -> set[bool]:
-    """The answers of all Consents that speak about the matter: True permits, False denies."""
-    found = set()
+@dataclass(frozen=True)
+class Voice:
+    """What one Consent answers, and by which of its provisions."""
+
+    permits: bool
+    agreement: Agreement
+    paths: frozenset[str]
+
+
+def answers(matter: Matter) -> list[Voice]:
+    """The answers of all Consents that speak about the matter."""
+    found = []
     for agreement in matter.agreements:
         answer = _answer(agreement, matter)
-        if answer is not None and not _is_silent(answer, agreement, matter):
-            found.add(answer)
+        if answer is not None and not _is_silent(answer.permits, agreement, matter):
+            found.append(answer)
     return found
 
 
@@ -56,7 +66,7 @@ def spoke_of_treatment(matter: Matter) -> bool:
     return False
 
 
-def _answer(agreement: Agreement, matter: Matter) -> bool | None:
+def _answer(agreement: Agreement, matter: Matter) -> Voice | None:
     """What one Consent says by itself: nested provisions before the root, deny first; the root before an OPTOUT."""
     if agreement.status != "active" or not _in_scope(agreement, matter):
         return None
@@ -64,12 +74,15 @@ def _answer(agreement: Agreement, matter: Matter) -> bool | None:
     def speaks(statement: Statement) -> bool:
         return life(statement, agreement, matter) is Life.COUNTS and reaches(statement, agreement, matter)
 
-    nested = {statement.permits for statement in agreement.nested if speaks(statement)}
+    nested = [statement for statement in agreement.nested if speaks(statement)]
     if nested:
-        return False not in nested
-    if agreement.root is not None and speaks(agreement.root):
-        return agreement.root.permits
-    return False if agreement.opted_out and speaks(OPTED_OUT) else None
+        permits = all(statement.permits for statement in nested)
+        paths = frozenset(statement.path for statement in nested if statement.permits is permits)
+        return Voice(permits, agreement, paths)
+    for statement in [agreement.root, OPTED_OUT if agreement.opted_out else None]:
+        if statement is not None and speaks(statement):
+            return Voice(statement.permits, agreement, frozenset({statement.path}))
+    return None
 
 
 OPTED_OUT = Statement("policyRule", permits=False)

@@ -16,7 +16,7 @@ from tests import counts
 from tests.judges.coverage import LEAST, features, shortfalls
 from tests.judges.generate import generate
 from tests.judges.plain import PlainJudge
-from tests.judges.product import Product
+from tests.judges.product import Product, refused
 
 pytestmark = pytest.mark.fast
 
@@ -31,17 +31,24 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
     world = generate(seed)
     judge, product = PlainJudge(world), Product(world)
     for written, mine, theirs in zip(world["consents"], judge.reads, product.readings, strict=True):
-        body = written["body"]
-        if bool(mine.refused) != bool(theirs.refusals):
-            refusals = [refusal.element for refusal in theirs.refusals]
-            yield f"seed {seed}, {body['id']}: the judge refuses {mine.refused}, the product {refusals}"
+        name = f"seed {seed}, {written['body']['id']}"
+        if set(mine.refused) != refused(theirs):
+            yield f"{name}: the judge refuses {set(mine.refused)}, the product {refused(theirs)}"
+        if (mine.denies, mine.may_deny_treatment) != (theirs.has_denial, theirs.denial_reaches_treatment):
+            yield f"{name}: a denial in it, one that reaches TREAT: the judge {mine}, the product {theirs}"
+        seen.update(f"refused {element}" for element in mine.refused)
     for number, request in enumerate(world["requests"]):
+        name = f"seed {seed}, request {number}"
         answer, decision = judge.answer(request), product.decide(request)
-        expected = ("permit" if answer.permit else "deny", answer.reason)
-        found = (decision.effect.value, str(decision.reason))
         seen.update(set(features(answer, [] if answer.step < 4 else judge.matters(request))))
-        if expected != found:
-            yield f"seed {seed}, request {number}: the judge says {expected}, the product {found}"
+        mine_ = ("permit" if answer.permit else "deny", answer.reason, answer.step, sorted(answer.by))
+        by = sorted({(ref.consent, ref.path) for ref in decision.directives})
+        theirs_ = (decision.effect.value, str(decision.reason), decision.step, by)
+        if mine_ != theirs_:
+            yield f"{name}: the judge says {mine_}, the product {theirs_}"
+        obligations = {obligation.value for obligation in decision.obligations}
+        if answer.permit and judge.obligations(request) != obligations:
+            yield f"{name}: the judge obliges to {judge.obligations(request)}, the product to {obligations}"
 
 
 def test_the_product_and_the_plain_judge_agree() -> None:

@@ -90,8 +90,8 @@ class Purposes:
         return any(step in (*PUBLISHING, "HMARKT") for step in self.line(code))
 
     def without_identifiers(self, code: str) -> bool:
-        """Publishing purposes, TEACH and HRESCH, and what a site hangs below them."""
-        return self.publishing(code) or any(step in ("TEACH", "HRESCH") for step in self.line(code))
+        """Publishing purposes, TEACH and HRESCH, and what a site hangs below these or TRAIN."""
+        return self.publishing(code) or any(step in ("TRAIN", "HRESCH") for step in self.line(code))
 
 
 def known_region(codings: Iterable[dict[str, Any]]) -> str | None:
@@ -105,9 +105,9 @@ def known_region(codings: Iterable[dict[str, Any]]) -> str | None:
 
 
 def wholes(region: str) -> set[str]:
-    """The region and every region that it is a part of."""
+    """The region and every region that it is a part of; of one that is not known here, itself alone."""
     found = {region}
-    for parent in REGIONS[region]:
+    for parent in REGIONS.get(region, ()):
         found |= wholes(parent)
     return found
 

@@ -30,13 +30,14 @@ def site(**changed: Any) -> dict[str, Any]:
         "projects": ["scars", "peels"],
         "rules_on": ["no-publishing-of-minors", "own-record-as-patient"],
         "forbid_break_glass": False,
+        "watermark": [],
         **changed,
     }
 
 
 def patient(**changed: Any) -> dict[str, Any]:
     """An adult."""
-    return {"birth": "1990-03-03", "representatives": [], "care_team": [], **changed}
+    return {"birth": "1990-03-03", "representatives": [], "care_team": [], "results": {}, **changed}
 
 
 def photo(name: str, **changed: Any) -> dict[str, Any]:
@@ -176,43 +177,6 @@ def consent(name: str, root: dict[str, Any] | None = None, **changed: Any) -> di
 def written(body: dict[str, Any], *history: str, synchronised: bool = False) -> dict[str, Any]:
     """A Consent as it was written, with the states of its versions (the last is its own)."""
     return {"body": body, "history": [*history, body["status"]], "synchronised": synchronised}
-
-
-def world(*consents: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """The fixture of the case table with these Consents."""
-    return {
-        "site": site(),
-        "now": NOW,
-        "patients": {"p": patient(), "q": patient()},
-        "merged": [],
-        "exists": [
-            *("Practitioner/d", "Practitioner/e", "Practitioner/m", "Practitioner/n", "Patient/p", "Patient/q"),
-            *("DocumentReference/f1", "DocumentReference/h1", "DocumentReference/f2", "DocumentReference/g1"),
-            *("ImagingStudy/v1", "ImagingStudy/v2", "Encounter/v1", "Encounter/v2", "RelatedPerson/mother"),
-            "Organization/clinic",
-        ],
-        "members": [],
-        "part_of": {},
-        "consents": [one if "history" in one else written(one) for one in consents],
-        "photos": {
-            "f1": photo("f1", regions=[shown("face"), shown("neck")]),
-            "h1": photo(
-                "h1",
-                taken="2026-05-03T10:05:00+03:00",
-                author="Practitioner/e",
-                regions=[shown("hand")],
-            ),
-            "f2": photo(
-                "f2",
-                taken="2026-06-10T09:00:00+03:00",
-                imaging_study="ImagingStudy/v2",
-                encounter="Encounter/v2",
-                links=["Encounter/v2"],
-            ),
-        },
-        "requests": [],
-        **changed,
-    }
 
 
 def _role() -> dict[str, Any]:
