@@ -71,6 +71,10 @@ class OriginalDiffers(BridgeError):
     """Another file is attached to the object than it was made from. Nothing is overwritten; a person decides."""
 
 
+class ObjectDiscarded(BridgeError):
+    """The wall had Orthanc discard the object: its UID is taken, or the database could not be asked. Try again."""
+
+
 class _Tickets(httpx.Auth):
     """Puts a ticket on each request."""
 
@@ -121,7 +125,10 @@ class OrthancArchive:
         answer = self._ask(lambda: self._client.post_instances(content=dicom))
         if answer.status_code != httpx.codes.OK:
             raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
-        identity = answer.json().get("ID")
+        told = answer.json()
+        identity = told.get("ID")
+        if told.get("Status") == "FilteredOut":
+            raise ObjectDiscarded("Orthanc did not take an object in: its wall could not tell that its UID is free")
         if not isinstance(identity, str):
             raise ArchiveUnavailable("Orthanc did not say where it stored an object")
         return identity

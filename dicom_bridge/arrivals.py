@@ -156,8 +156,6 @@ class Arrivals:
             known = photos.by_sop(connection, held.sop_uid)
         if known is not None and known.orthanc_id != orthanc_id:
             # The hook refuses those; this one came before there was a hook, or while it could not ask.
-            with transaction(self._engine) as connection:
-                self._linker.refuse_taken(connection, held.sop_uid, orthanc_id)
             return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.", None)
         return Examined(1, int(self._settle(job, held, data)), 0)
 

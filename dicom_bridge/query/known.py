@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, select
 
 from consent.store.tables import photo
+from dicom_bridge.tables import ledger
 
 
-def known_elsewhere(connection: Connection, sop_uid: str, orthanc_id: str) -> bool:
-    """Whether a photo with this SOP Instance UID is known under another Orthanc id."""
-    return (
-        connection.execute(
-            select(photo.c.photo).where(photo.c.sop_uid == sop_uid, photo.c.orthanc_id != orthanc_id)
-        ).first()
-        is not None
-    )
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Where a SOP Instance UID is known."""
+
+    orthanc_id: str
+    stored: bool
+    """Orthanc has the object; False while it may be on its way there."""
+
+
+def known(connection: Connection, sop_uid: str) -> Known | None:
+    """The object that has this SOP Instance UID, photos that are on their way included; None where it is free."""
+    row = connection.execute(select(photo.c.orthanc_id).where(photo.c.sop_uid == sop_uid)).one_or_none()
+    if row is not None:
+        return Known(row.orthanc_id, stored=True)
+    entry = connection.execute(
+        select(ledger.c.orthanc_id, ledger.c.state).where(ledger.c.sop_uid == sop_uid)
+    ).one_or_none()
+    return None if entry is None else Known(entry.orthanc_id, stored=entry.state in ("stored", "attached", "done"))

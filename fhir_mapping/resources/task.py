@@ -92,11 +92,12 @@ def originals_lost(patient: str, sop_uids: Sequence[str], now: datetime) -> dict
 
 
 def uid_taken(sop_uid: str, now: datetime) -> dict[str, Any]:
-    """An object came in with the UID of another photo, and was not kept."""
+    """An object came in with the UID of a known photo and other content, and was not kept."""
     return _about_photos(
         UID_TAKEN,
-        "An object with the UID of another photo was sent",
-        "It was not kept, since it would take the place of the photo that is known. Ask its sender.",
+        "An object with the UID of a known photo was sent",
+        "Its content is another, and it was not kept, since it would take the place of the photo that is known. "
+        "Ask its sender.",
         [("The photo that is known", sop_uid)],
         now,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.errors import ConsentError
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
-from dicom_bridge.query.known import known_elsewhere
+from dicom_bridge.query.known import known
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from orthanc_plugin.wall.errors import WallError
 from orthanc_plugin.wall.foundation import Foundation
@@ -31,8 +31,9 @@ class Hooks:
         """Whether an object may be stored.
 
         One whose SOP Instance UID is known under another Orthanc id (another patient or study) would take the known
-        photo's place in every search by UID, and so is discarded; a job tells a person. Where this cannot be found
-        out, nothing is stored.
+        photo's place in every search by UID. One that is known under this id, with other content, Orthanc would drop
+        and call stored. Both are discarded, which their sender is told, and a job tells a person. Where this cannot
+        be found out, nothing is stored.
         """
         try:
             return self._foundation.pool.run(lambda: self._fits(dicom))
@@ -45,12 +46,22 @@ class Hooks:
         parts = [str(tags.get(name) or "") for name in ("0010,0020", "0020,000d", "0020,000e", "0008,0018")]
         ids = orthanc_ids(*parts)
         engine = self._foundation.rooms().engine
+        sop_uid = parts[3].strip(" \0")
         with glancing(engine) as connection:
-            elsewhere = known_elsewhere(connection, parts[3].strip(" \0"), ids.instance)
-        if elsewhere:
-            with transaction(engine, wait=WAIT_SECONDS) as connection:
-                jobs.put(connection, COLLISION, ids.instance, json.dumps({"sop_uid": parts[3].strip(" \0")}))
-        return not elsewhere
+            found = known(connection, sop_uid)
+        if found is None or (found.orthanc_id == ids.instance and not found.stored):
+            return True
+        if found.orthanc_id == ids.instance and _data_set(self._foundation.host.dicom(ids.instance)) == _data_set(
+            dicom
+        ):
+            return True
+        with transaction(engine, wait=WAIT_SECONDS) as connection:
+            jobs.put(connection, COLLISION, ids.instance, json.dumps({"sop_uid": sop_uid}))
+        return False
+
+    def _has(self, orthanc_id: str, dicom: bytes) -> bool:
+        """Whether Orthanc has this very object."""
+        return _data_set(self._foundation.host.dicom(orthanc_id)) == _data_set(dicom)
 
     def stored(self, _orthanc_id: str) -> None:
         """Wake the worker; it looks by itself every few seconds, so a failure is of no consequence."""
@@ -62,3 +73,11 @@ class Hooks:
     def _wake(self) -> None:
         with transaction(self._foundation.rooms().engine, wait=WAIT_SECONDS) as connection:
             jobs.put(connection, jobs.ARRIVAL, "*")
+
+
+def _data_set(dicom: bytes) -> bytes:
+    """A DICOM file without its meta information, which every sender writes anew (PS3.10 7.1)."""
+    start = 144  # preamble, prefix, and the element that tells the length of the rest
+    if dicom[128:132] != b"DICM" or dicom[132:138] != b"\x02\x00\x00\x00UL":
+        return dicom
+    return dicom[start + int.from_bytes(dicom[start - 4 : start], "little") :]

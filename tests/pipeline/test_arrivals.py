@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from threading import Event
 from typing import Any
@@ -12,14 +13,17 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from sqlalchemy import select, update
 
 from consent.audit.read import Archive as AuditArchive
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
 from consent.store.tables import job, photo
-from dicom_bridge import arrivals
+from dicom_bridge import arrivals, ledger
+from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.objects.read import read_object
+from dicom_bridge.pipeline import Arrow
 from dicom_bridge.placing import fhir_id
 from dicom_bridge.tables import archive_cursor
 from fhir_mapping.resources.task import OBJECT_WAITS
@@ -56,6 +60,12 @@ def _sent(world: World, seed: int, **attributes: str) -> Photo:
     answer = world.archive.task("POST", "/instances", kind="store", body=sent.dicom)
     assert answer.status == 200
     return replace(sent, orthanc_id=str(answer.json()["ID"]))  # type: ignore[index]
+
+
+def _renamed(dicom: bytes, sop: str) -> bytes:
+    dataset = dcmread(BytesIO(dicom))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(sop)
+    return _bytes(dataset)
 
 
 def _nested(depth: int) -> Dataset:
@@ -262,19 +272,64 @@ def test_a_photo_that_the_archive_lost_is_told_to_a_person_once(world: World) ->
     assert world.count("Task") == tasks + 1
 
 
-def test_an_object_with_the_uid_of_a_known_photo_is_not_kept_and_a_person_is_told(world: World) -> None:
+@pytest.mark.parametrize("where", ["elsewhere", "in its place"])
+@pytest.mark.parametrize("on_its_way", [True, False])
+def test_an_object_with_the_uid_of_a_known_photo_is_not_kept_and_a_person_is_told(
+    world: World, where: str, on_its_way: bool
+) -> None:
     visit = world.visit()
-    (taken,) = world.take(visit)
+    if on_its_way:
+        assert world.ingest_until(Arrow.STORED, 1, visit) == -9
+    else:
+        world.take(visit)
+    (sop,) = world.sops(visit)
+    with glancing(world.engine) as connection:
+        entry = ledger.entry(connection, sop)
+    assert entry is not None
     objects, tasks = world.instances(), world.count("Task")
-    made = world.archive.describe("ben", 700, visit="7", view="1")
-    dataset = dcmread(BytesIO(made.dicom))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = taken.sop_uid
-    world.archive.task("POST", "/instances", kind="store", body=_bytes(dataset))
+    if where == "elsewhere":
+        dataset = dcmread(BytesIO(_renamed(world.archive.describe("ben", 700).dicom, sop)))
+    else:
+        with world.node() as node, open_archive(node) as archive:
+            kept = archive.file("test", entry.orthanc_id)
+        assert kept is not None
+        dataset = dcmread(BytesIO(kept))
+        dataset.ImageComments = "another one"
+    for _ in range(2):
+        answer = world.archive.task("POST", "/instances", kind="store", body=_bytes(dataset))
+        assert answer.json()["Status"] == "FilteredOut"  # type: ignore[index]
     assert world.instances() == objects
     with _worker(world) as worker:
         while worker.one_job():
             pass
+        assert world.count("Task") == tasks + 1
+        world.archive.task("POST", "/instances", kind="store", body=_bytes(dataset))
+        while worker.one_job():
+            pass
+        assert world.count("Task") == tasks + 1
+        world.due()
+        worker.recover_open(timedelta(0))
+    world.whole(visit)
+
+
+def test_an_object_that_took_a_known_uid_unasked_blinds_nobody_and_a_person_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = world.visit()
+    world.take(visit)
+    (sop,) = world.sops(visit)
+    made = _sent(world, 710)
+    other = _renamed(made.dicom, sop)
+    tasks = world.count("Task")
+    fetch = OrthancArchive.file
+    monkeypatch.setattr(
+        OrthancArchive, "file", lambda self, job, name: other if name == made.orthanc_id else fetch(self, job, name)
+    )
+    with _worker(world) as worker:
+        worker.look()
+        worker.look(everything=True)
     assert world.count("Task") == tasks + 1
+    assert not _seen(world, made)
     world.whole(visit)
 
 
