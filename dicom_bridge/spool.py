@@ -64,9 +64,13 @@ class Spool:
         """Remove what was never announced, from before an instant: its sender was told that it failed."""
         swept = 0
         for path in self._folder.glob("*") if self._folder.is_dir() else ():
-            if path.name not in wanted and path.stat().st_mtime < before.timestamp():
-                path.unlink(missing_ok=True)
-                swept += 1
+            try:
+                if path.name in wanted or path.stat().st_mtime >= before.timestamp():
+                    continue
+                path.unlink()
+            except FileNotFoundError:  # another process was faster
+                continue
+            swept += 1
         return swept
 
     def _path(self, sop_uid: str) -> Path:

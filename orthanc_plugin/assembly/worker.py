@@ -10,21 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from consent import decided
-from consent.errors import ConsentError
 from consent.store import clock, jobs
 from consent.store.engine import glancing, transaction
 from consent.store.jobs import Job
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
-from dicom_bridge.errors import BridgeError
 from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import RECOVER, Arrow, Pipeline
 from dicom_bridge.spool import SpoolRefused
-from fhir_mapping.errors import MappingError
 from orthanc_plugin.assembly.intake import linker, open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.wall.hooks import COLLISION
@@ -38,6 +33,9 @@ CHANGES_SECONDS = 5.0
 
 WAITING_SECONDS = 60.0
 """How often it looks for the places of objects that wait."""
+
+SWEEP_SECONDS = 3600.0
+"""How often it removes what was spooled and never announced."""
 
 KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
 _LEASE = timedelta(seconds=120)
@@ -61,9 +59,8 @@ class Worker:
     def run(self) -> None:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
-        self.attempt("sweep", self.pipeline.sweep)
         self._away = True
-        changes = waiting = 0.0
+        changes = waiting = sweeping = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -72,6 +69,9 @@ class Worker:
             if time.monotonic() >= waiting:
                 self.attempt("waiting", self.arrivals.relink)
                 waiting = time.monotonic() + WAITING_SECONDS
+            if time.monotonic() >= sweeping:
+                self.attempt("sweep", self.pipeline.sweep)
+                sweeping = time.monotonic() + SWEEP_SECONDS
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
 
@@ -88,7 +88,7 @@ class Worker:
         """Do a piece of work; what fails is logged by its kind and tried again later."""
         try:
             return work()
-        except (BridgeError, ConsentError, MappingError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001  # an outermost edge: one fault must not end all other work
             _LOG.warning("%s failed: %s", what, type(error).__name__)
             return None
 
@@ -107,7 +107,7 @@ class Worker:
             return False
         try:
             self._do(job)
-        except (BridgeError, ConsentError, MappingError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001  # an outermost edge: the job is tried again later, others go on
             retry = _RETRY * min(job.attempts, 30)
             with transaction(self.node.engine) as connection:
                 jobs.failed(connection, job, type(error).__name__, retry)
