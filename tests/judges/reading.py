@@ -71,6 +71,9 @@ class Read:
     """What reading gave: refused elements, what the answer to the write must say, and the rules if none is refused."""
 
     refused: list[str] = field(default_factory=list)
+    unreadable: bool = False
+    """Whether it is no R4, so that nothing else in it was read."""
+
     said: set[str] = field(default_factory=set)
     agreement: Agreement | None = None
     denies: bool = False
@@ -132,6 +135,7 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
 
     if wrong := list(malformed(body, shelf.zone)):
         result.refused += wrong
+        result.unreadable = True
         return
     signed = stretch(body["dateTime"], shelf.zone) if "dateTime" in body else None
     agreement = Agreement(

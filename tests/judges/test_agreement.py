@@ -32,8 +32,9 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
     judge, product = PlainJudge(world), Product(world)
     for written, mine, theirs in zip(world["consents"], judge.reads, product.readings, strict=True):
         name = f"seed {seed}, {written['body']['id']}"
-        if set(mine.refused) != refused(theirs):
-            yield f"{name}: the judge refuses {set(mine.refused)}, the product {refused(theirs)}"
+        mine_, theirs_ = set(mine.refused), refused(theirs)
+        if not mine_ <= theirs_ or (mine_ != theirs_ and not mine.unreadable):
+            yield f"{name}: the judge refuses {mine_}, the product {theirs_}"
         if (mine.denies, mine.may_deny_treatment) != (theirs.has_denial, theirs.denial_reaches_treatment):
             yield f"{name}: a denial in it, one that reaches TREAT: the judge {mine}, the product {theirs}"
         seen.update(f"refused {element}" for element in mine.refused)
@@ -41,11 +42,11 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
         name = f"seed {seed}, request {number}"
         answer, decision = judge.answer(request), product.decide(request)
         seen.update(set(features(answer, [] if answer.step < 4 else judge.matters(request))))
-        mine_ = ("permit" if answer.permit else "deny", answer.reason, answer.step, sorted(answer.by))
+        says = ("permit" if answer.permit else "deny", answer.reason, answer.step, sorted(answer.by))
         by = sorted({(ref.consent, ref.path) for ref in decision.directives})
-        theirs_ = (decision.effect.value, str(decision.reason), decision.step, by)
-        if mine_ != theirs_:
-            yield f"{name}: the judge says {mine_}, the product {theirs_}"
+        found = (decision.effect.value, str(decision.reason), decision.step, by)
+        if says != found:
+            yield f"{name}: the judge says {says}, the product {found}"
         obligations = {obligation.value for obligation in decision.obligations}
         if answer.permit and judge.obligations(request) != obligations:
             yield f"{name}: the judge obliges to {judge.obligations(request)}, the product to {obligations}"
