@@ -180,10 +180,10 @@ class ArchiveProcess:
         (self._folder / "address").write_text(self.url + "\n", "ascii")
         return standing
 
-    def stop(self) -> bool:
-        """End it; False where it did not run."""
+    def stop(self, patience: float = processes.PATIENCE) -> bool:
+        """End it, by force after so many seconds; False where it did not run."""
         (self._folder / "address").unlink(missing_ok=True)
-        return processes.stop(NAME, self._folder)
+        return processes.stop(NAME, self._folder, patience)
 
     @property
     def _packages(self) -> Path:

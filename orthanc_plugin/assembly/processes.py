@@ -6,18 +6,32 @@ the meantime is never signalled.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-_PATIENCE = 10.0
+PATIENCE = 10.0
 """Seconds that a process has to end by itself."""
 
 
-def start(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> int:
-    """Start a process that goes on when its starter ends; what it prints goes to ``folder/name.log``.
+def start(
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    own_log: bool = True,
+) -> int:
+    """Start a process that goes on when its starter ends.
+
+    Parameters
+    ----------
+    own_log
+        What it prints goes to ``folder/name.log``; else to where its starter prints.
 
     Returns
     -------
@@ -28,17 +42,17 @@ def start(name: str, command: Sequence[str], folder: Path, environment: Mapping[
     if running is not None:
         return running
     folder.mkdir(parents=True, exist_ok=True)
-    log = str(folder / f"{name}.log")
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    if own_log:
+        log = str(folder / f"{name}.log")
+        actions.append((os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
     # Spawned, not kept as a Popen: nobody here waits for it, and it must outlive this process.
     pid = os.posix_spawnp(
         command[0],
         list(command),
         dict(os.environ if environment is None else environment),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
+        file_actions=actions,
         setsid=True,
     )
     remember(name, folder, pid)
@@ -59,19 +73,38 @@ def pid_of(name: str, folder: Path) -> int | None:
     return int(pid) if _started(int(pid)) == started else None
 
 
-def stop(name: str, folder: Path) -> bool:
+def stop(name: str, folder: Path, patience: float = PATIENCE) -> bool:
     """End the process: ask first, then insist. False where none ran."""
+    return bool(stop_all((name,), folder, patience))
+
+
+def stop_all(names: Sequence[str], folder: Path, patience: float = PATIENCE) -> tuple[str, ...]:
+    """End several at once, each asked first; those that still run after ``patience`` seconds are killed.
+
+    Returns
+    -------
+    tuple of str
+        Those that ran.
+    """
+    ran = tuple(name for name in names if _tell(name, folder, signal.SIGTERM))
+    until = time.monotonic() + patience
+    while any(pid_of(name, folder) is not None for name in ran):
+        if time.monotonic() > until:
+            for name in ran:
+                _tell(name, folder, signal.SIGKILL)
+        time.sleep(0.05)
+    for name in names:
+        (folder / f"{name}.pid").unlink(missing_ok=True)
+    return ran
+
+
+def _tell(name: str, folder: Path, number: signal.Signals) -> bool:
+    """Send a signal; False where the process does not run."""
     pid = pid_of(name, folder)
     if pid is None:
-        (folder / f"{name}.pid").unlink(missing_ok=True)
         return False
-    os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + _PATIENCE
-    while pid_of(name, folder) is not None:
-        if time.monotonic() > until:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
-    (folder / f"{name}.pid").unlink(missing_ok=True)
+    with contextlib.suppress(ProcessLookupError):  # it ended between the look and the signal
+        os.kill(pid, number)
     return True
 
 

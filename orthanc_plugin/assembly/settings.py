@@ -62,6 +62,9 @@ class Settings:
     assets: Path = Path("assets")
     """Folder of the browser packages installed from npm (``node_modules``)."""
 
+    wall: Path | None = None
+    """Folder of the packages that the wall needs inside Orthanc; none: that of the checkout. Filled where it is not."""
+
     session_minutes: int = 60
     """A workspace session ends after so many minutes without a request."""
 
@@ -114,7 +117,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
                 made[key] = int(value)
             except (TypeError, ValueError):
                 raise SettingsError(f"setting {key!r} must be a whole number, not {value!r}") from None
-        elif isinstance(default, Path) or key == "ohif":
+        elif isinstance(default, Path) or key in ("ohif", "wall"):
             made[key] = Path(str(value))
         else:
             made[key] = str(value)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from orthanc_plugin.assembly.errors import AssemblyError
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements-wall.txt"
+LOCK = "requirements-wall.txt"
 DEFAULT = Path(__file__).parents[2] / ".run" / "wall"
+"""Where a checkout has them; an installed package is told by the setting ``wall``."""
+
 SYSTEM_PYTHONS = ("/usr/bin/python3",)
 _STAMP = "requirements.sha256"
 _OURS = ("consent", "dicom_bridge", "orthanc_plugin")
@@ -22,14 +24,35 @@ class WallFolderError(AssemblyError):
     """The packages cannot be installed. The text holds pip's own words."""
 
 
-def build(folder: Path = DEFAULT, requirements: Path = REQUIREMENTS, python: str = sys.executable) -> bool:
+def requirements_file() -> Path:
+    """The locked requirements: in the project's folder in a checkout, else where the package's data was installed.
+
+    Raises
+    ------
+    WallFolderError
+        They are in neither place.
+    """
+    places = (Path(__file__).parents[2] / LOCK, Path(sys.prefix) / "share" / "photospine" / LOCK)
+    for place in places:
+        if place.is_file():
+            return place
+    raise WallFolderError(f"{LOCK} is missing: install Photospine anew, or run from a whole checkout")
+
+
+def build(folder: Path = DEFAULT, requirements: Path | None = None, python: str = sys.executable) -> bool:
     """Install the locked packages, unless they are there already; tells whether anything was done.
+
+    Parameters
+    ----------
+    requirements
+        The locked requirements; None: those of this version.
 
     Raises
     ------
     WallFolderError
         pip refused: a hash differs, a package has no pure wheel, or the index cannot be reached.
     """
+    requirements = requirements_file() if requirements is None else requirements
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = folder / _STAMP
     if stamp.exists() and stamp.read_text("ascii") == wanted:

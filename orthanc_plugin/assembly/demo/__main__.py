@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import time
 from pathlib import Path
-from urllib.request import urlopen
 
-from orthanc_plugin.assembly import processes, upgrade
+from orthanc_plugin.assembly import beside, upgrade
 from orthanc_plugin.assembly.archive_process import ArchiveProcess
 from orthanc_plugin.assembly.demo.load import ACCOUNTS, load
 from orthanc_plugin.assembly.errors import AssemblyError
@@ -22,7 +19,6 @@ RUN = ROOT / ".run"
 FOLDER = RUN / "demo"
 ORTHANC_PORT = 8042
 SERVE_PORT = 8080
-_PATIENCE = 60.0
 
 _SETTINGS = """\
 # The demo clinic. Everything of it lies in this folder.
@@ -71,7 +67,7 @@ def up(folder: Path, orthanc_port: int, serve_port: int) -> Settings:
     standing = archive.start()
     _say(f"Orthanc stands behind the wall: {len(standing.rows)} routes, everything else is refused")
     try:
-        _processes(settings, folder)
+        beside.start(settings, folder, {**os.environ, "PHOTOSPINE_SETTINGS": str(settings.folder / FILE_NAME)})
         with open_node(settings, "demo") as node:
             load(node, RUN / "portrait.png", lambda text: _say(f"loading the clinic: {text}"))
     except BaseException:
@@ -83,28 +79,9 @@ def up(folder: Path, orthanc_port: int, serve_port: int) -> Settings:
 
 def stop(folder: Path) -> None:
     """End what :func:`up` started."""
-    for name in ("serve", "worker"):
-        processes.stop(name, folder)
+    beside.stop(folder)
     if (folder / FILE_NAME).exists():
         ArchiveProcess(load_settings(folder / FILE_NAME, {}), folder / "orthanc", ORTHANC_PORT).stop()
-
-
-def _processes(settings: Settings, folder: Path) -> None:
-    program = shutil.which("photospine", path=str(Path(sys.executable).parent)) or "photospine"
-    environment = {**os.environ, "PHOTOSPINE_SETTINGS": str(settings.folder / FILE_NAME)}
-    for name in ("worker", "serve"):
-        processes.start(name, [program, name], folder, environment)
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{settings.port}/healthz", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            pass
-        if processes.pid_of("serve", folder) is None or time.monotonic() > until:
-            raise AssemblyError(f"serve did not start; see {folder / 'serve.log'}")
-        time.sleep(0.1)
 
 
 def _tell(settings: Settings) -> None:

@@ -1,0 +1,63 @@
+"""The processes that stand beside Orthanc on a node: how they are started, and when they are ready."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from orthanc_plugin.assembly import processes
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.settings import Settings
+
+NAMES = ("worker", "serve")
+_PATIENCE = 60.0
+"""Seconds that ``serve`` has to answer."""
+
+
+def start(
+    settings: Settings, folder: Path, environment: Mapping[str, str] | None = None, *, own_logs: bool = True
+) -> None:
+    """Start them, or find them started, and wait until ``serve`` answers.
+
+    Parameters
+    ----------
+    folder
+        For pid files, and for logs.
+    environment
+        Theirs; None: this process's own. It has to name the settings.
+    own_logs
+        Each writes to a log of its own; else to where this process writes.
+
+    Raises
+    ------
+    AssemblyError
+        ``serve`` did not start.
+    """
+    program = shutil.which("photospine", path=str(Path(sys.executable).parent)) or "photospine"
+    given = dict(os.environ if environment is None else environment)
+    for name in NAMES:
+        processes.start(name, [program, name], folder, given, own_log=own_logs)
+    said = f"; see {folder / 'serve.log'}" if own_logs else ", for the reason above"
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "") else settings.host  # noqa: S104  # compared, not listened on
+    opener = build_opener(ProxyHandler({}))  # no proxy stands between the processes of a node
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with opener.open(f"http://{host}:{settings.port}/healthz", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        if processes.pid_of("serve", folder) is None or time.monotonic() > until:
+            raise AssemblyError(f"serve did not start{said}")
+        time.sleep(0.1)
+
+
+def stop(folder: Path, patience: float = processes.PATIENCE) -> None:
+    """End what :func:`start` started, all at once."""
+    processes.stop_all(NAMES, folder, patience)
