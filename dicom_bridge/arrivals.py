@@ -10,8 +10,10 @@ import hashlib
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -43,6 +45,24 @@ _RECORDED = 1000
 _LOG = logging.getLogger(__name__)
 
 
+class Step(StrEnum):
+    """The places between two steps, where a process may die."""
+
+    RECORDED = "recorded"
+    """The audit chain says which objects are about to be read."""
+
+    READ = "read"
+    INTENDED = "link-intended"
+    WRITTEN = "link-written"
+    """Within the commit: all is written, nothing committed."""
+
+    COMMITTED = "link-committed"
+    CONCLUDED = "link-concluded"
+    """The audit chain has the outcome; the cursor still stands before the object."""
+
+    ADVANCED = "advanced"
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What a look at the archive brought."""
@@ -60,7 +80,18 @@ class Examined:
 class Arrivals:
     """Looks at what arrived."""
 
-    def __init__(self, engine: Engine, chain: Chain, archive: Archive, linker: Linker, *, door: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        chain: Chain,
+        archive: Archive,
+        linker: Linker,
+        *,
+        door: str,
+        at: Callable[[Step], None] = lambda _: None,
+    ) -> None:
+        """Put it together; ``at`` is called at each step."""
+        self._at = at
         self._engine, self._chain, self._archive, self._linker, self._door = engine, chain, archive, linker, door
         self._after = 0
 
@@ -78,6 +109,7 @@ class Arrivals:
             last = page.changes[-1].sequence if page.changes else since
             self._advance(max(last, since))
             since = max(last, since)
+            self._at(Step.ADVANCED)
             if page.done:
                 break
             page = self._archive.changes(job, since)
@@ -127,6 +159,7 @@ class Arrivals:
         for start in range(0, len(unknown), _RECORDED):
             page = unknown[start : start + _RECORDED]
             self._record(job, page)
+            self._at(Step.RECORDED)
             for orthanc_id in page:
                 total = _plus(total, self._examine(job, orthanc_id))
         return total
@@ -140,6 +173,7 @@ class Arrivals:
         data = self._archive.file(job, orthanc_id)
         if data is None:
             return Examined(0, 0, 0)
+        self._at(Step.READ)
         try:
             read = read_object(data)
         except ObjectRefused as error:
@@ -241,12 +275,17 @@ class Arrivals:
             pass
 
         try:
-            with self._chain.written(intent), transaction(self._engine) as connection:
-                if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
-                    raise _Overtaken
-                self._linker.link_arrived(connection, place, held, digest)
+            with self._chain.written(intent):
+                self._at(Step.INTENDED)
+                with transaction(self._engine) as connection:
+                    if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
+                        raise _Overtaken
+                    self._linker.link_arrived(connection, place, held, digest)
+                    self._at(Step.WRITTEN)
+                self._at(Step.COMMITTED)
         except _Overtaken:
             return False
+        self._at(Step.CONCLUDED)
         return True
 
     # --- all objects ------------------------------------------------------------------------------------------------

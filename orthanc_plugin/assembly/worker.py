@@ -18,7 +18,7 @@ from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.linking import Linker
-from dicom_bridge.pipeline import RECOVER, Arrow, Pipeline
+from dicom_bridge.pipeline import RECOVER, Pipeline
 from dicom_bridge.spool import SpoolRefused
 from orthanc_plugin.assembly.intake import linker, open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
@@ -136,14 +136,14 @@ class Worker:
             self.pipeline.abandon(batch)
 
 
-def run(node: Node, stopped: threading.Event, at: Callable[[Arrow], None] = lambda _: None) -> None:
+def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda _: None) -> None:
     """Work until ``stopped`` is set."""
     with open_archive(node) as archive:
         worker_of(node, archive, at, stopped).run()
 
 
-def worker_of(node: Node, archive: Archive, at: Callable[[Arrow], None], stopped: threading.Event) -> Worker:
+def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
     """A worker, put together from its parts."""
     links = linker(node)
-    arrivals = Arrivals(node.engine, node.chain, archive, links, door=ROLE)
+    arrivals = Arrivals(node.engine, node.chain, archive, links, door=ROLE, at=at)
     return Worker(node, pipeline(node, archive, at), arrivals, links, stopped)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from threading import Event
@@ -12,14 +11,12 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from sqlalchemy import select, update
 
 from consent.audit.read import Archive as AuditArchive
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
-from consent.store.tables import job, photo
+from consent.store.tables import job
 from dicom_bridge import arrivals, ledger
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.objects.read import read_object
@@ -31,6 +28,7 @@ from fhir_mapping.tables import fhir_resource
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import Worker, worker_of
 from tests.archive import Photo
+from tests.pipeline.sent import encoded, is_seen, renamed, send, state_of
 from tests.pipeline.world import World
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
@@ -40,45 +38,6 @@ pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
 def _worker(world: World) -> Iterator[Worker]:
     with world.node("worker") as node, open_archive(node) as archive:
         yield worker_of(node, archive, lambda _: None, Event())
-
-
-def _sent(world: World, seed: int, **attributes: str) -> Photo:
-    """An object that somebody else sends, in a study of its own; ``attributes`` are DICOM keywords."""
-    made = replace(world.archive.describe("anna", seed), study=f"2.25.88{seed}", series=f"2.25.88{seed}.1")
-    dataset = dcmread(BytesIO(made.dicom))
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = made.study, made.series
-    for keyword, value in attributes.items():
-        if keyword == "RequestedProcedureID":
-            item = Dataset()
-            item.RequestedProcedureID = value
-            dataset.RequestAttributesSequence = [item]
-        elif keyword == "deep":
-            dataset.RequestAttributesSequence = [_nested(int(value))]
-        else:
-            setattr(dataset, keyword, value)
-    sent = replace(made, dicom=_bytes(dataset))
-    answer = world.archive.task("POST", "/instances", kind="store", body=sent.dicom)
-    assert answer.status == 200
-    return replace(sent, orthanc_id=str(answer.json()["ID"]))  # type: ignore[index]
-
-
-def _renamed(dicom: bytes, sop: str) -> bytes:
-    dataset = dcmread(BytesIO(dicom))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(sop)
-    return _bytes(dataset)
-
-
-def _nested(depth: int) -> Dataset:
-    item = Dataset()
-    if depth:
-        item.RequestAttributesSequence = [_nested(depth - 1)]
-    return item
-
-
-def _bytes(dataset: Dataset) -> bytes:
-    out = BytesIO()
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()
 
 
 def _task_of(world: World, made: Photo) -> dict[str, Any]:
@@ -102,21 +61,10 @@ def _intents(world: World) -> int:
     return sum(b'"intent"' in row.body for chain in archive.chains() for row in archive.rows(chain))
 
 
-def _state(world: World, made: Photo) -> str | None:
-    with glancing(world.engine) as connection:
-        return connection.execute(select(photo.c.state).where(photo.c.sop_uid == made.sop)).scalar_one_or_none()
-
-
-def _seen(world: World, made: Photo) -> bool:
-    status = world.archive.ask(f"/instances/{made.orthanc_id}/file", "clinician", "TREAT").status
-    assert status in (200, 403)
-    return status == 200
-
-
 def test_the_hook_wakes_the_worker(world: World) -> None:
     with transaction(world.engine) as connection:
         connection.execute(job.delete().where(job.c.kind == jobs.ARRIVAL))
-    _sent(world, 100)
+    send(world, 100)
     with glancing(world.engine) as connection:
         assert connection.execute(select(job.c.key).where(job.c.kind == jobs.ARRIVAL)).scalars().all() == ["*"]
 
@@ -139,12 +87,12 @@ def test_an_object_is_linked_by_what_it_names(world: World, by: str) -> None:
             }
         )
     named = {"AccessionNumber": f"ACC-{number}", "AdmissionID": f"V-{number}", "RequestedProcedureID": f"RP-{number}"}
-    made = _sent(world, seed, **({"AccessionNumber": ""} | {by: named[by]}))
-    assert not _seen(world, made)
+    made = send(world, seed, **({"AccessionNumber": ""} | {by: named[by]}))
+    assert not is_seen(world, made)
     with _worker(world) as worker:
         worker.look()
-    assert _state(world, made) == "linked"
-    assert _seen(world, made)
+    assert state_of(world, made) == "linked"
+    assert is_seen(world, made)
     with glancing(world.engine) as connection:
         document = world.store.read(connection, "DocumentReference", fhir_id(made.sop)).json()
         study = world.store.read(connection, "ImagingStudy", fhir_id(made.study)).json()
@@ -166,14 +114,14 @@ def test_an_object_whose_place_is_not_certain_waits_unseen_and_says_why(world: W
         "another patient": {"AccessionNumber": f"ACC-{first}", "PatientID": "PID-ben"},
         "two visits": {"AccessionNumber": f"ACC-{first}", "AdmissionID": f"V-{second}"},
     }[what]
-    made = _sent(world, 300 + len(what), **attributes)
+    made = send(world, 300 + len(what), **attributes)
     documents, tasks, intents = world.count("DocumentReference"), world.count("Task"), _intents(world)
     with _worker(world) as worker:
         worker.look()
         worker.look()
         worker.arrivals.relink()
-    assert _state(world, made) == "examined"
-    assert not _seen(world, made)
+    assert state_of(world, made) == "examined"
+    assert not is_seen(world, made)
     assert world.count("DocumentReference") == documents
     assert world.count("Task") == tasks + 1
     assert _intents(world) == intents
@@ -184,10 +132,10 @@ def test_an_object_whose_place_is_not_certain_waits_unseen_and_says_why(world: W
 
 
 def test_an_object_that_waits_is_linked_when_its_visit_is_told(world: World) -> None:
-    made = _sent(world, 400, AccessionNumber="LATER-1")
+    made = send(world, 400, AccessionNumber="LATER-1")
     with _worker(world) as worker:
         worker.look()
-        assert _state(world, made) == "examined"
+        assert state_of(world, made) == "examined"
         visit = world.visit()
         with glancing(world.engine) as connection:
             encounter = world.store.read(connection, "Encounter", visit.encounter).json()
@@ -195,23 +143,23 @@ def test_an_object_that_waits_is_linked_when_its_visit_is_told(world: World) -> 
         del encounter["meta"]
         world.put(encounter)
         worker.arrivals.relink()
-    assert _state(world, made) == "linked"
-    assert _seen(world, made)
+    assert state_of(world, made) == "linked"
+    assert is_seen(world, made)
     assert _task_of(world, made)["status"] == "completed"
 
 
 def test_a_study_of_two_visits_waits_and_is_not_tried_again_and_again(world: World) -> None:
     one, other = world.visit(), world.visit()
     first, second = (each.encounter.rpartition("-")[2] for each in (one, other))
-    made = _sent(world, 410, AccessionNumber=f"ACC-{first}")
-    late = _sent(world, 411, AccessionNumber=f"ACC-{second}", StudyInstanceUID=made.study)
+    made = send(world, 410, AccessionNumber=f"ACC-{first}")
+    late = send(world, 411, AccessionNumber=f"ACC-{second}", StudyInstanceUID=made.study)
     with _worker(world) as worker:
         worker.look()
         intents = _intents(world)
         for _ in range(3):
             worker.arrivals.relink()
-    assert (_state(world, made), _state(world, late)) == ("linked", "examined")
-    assert not _seen(world, late)
+    assert (state_of(world, made), state_of(world, late)) == ("linked", "examined")
+    assert not is_seen(world, late)
     assert "another visit" in _task_of(world, late)["reasonCode"]["text"]
     assert _intents(world) == intents
 
@@ -220,21 +168,21 @@ def test_a_study_of_two_visits_waits_and_is_not_tried_again_and_again(world: Wor
 def test_an_object_that_is_no_photo_is_told_to_a_person_once(world: World, what: str) -> None:
     tasks = world.count("Task")
     if what == "another class":
-        made = _sent(world, 420, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+        made = send(world, 420, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
     else:
-        made = _sent(world, 421, deep="60")
+        made = send(world, 421, deep="60")
     with _worker(world) as worker:
         found = worker.arrivals.look()
         assert (found.examined, found.refused) == (1, 1)
         assert worker.arrivals.look(everything=True).examined == 0
-    assert not _seen(world, made)
+    assert not is_seen(world, made)
     assert world.count("Task") == tasks + 1
 
 
 def test_a_fault_of_one_object_does_not_keep_the_next_one_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison = _sent(world, 430)
+    poison = send(world, 430)
     visit = world.visit()
-    made = _sent(world, 431, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
+    made = send(world, 431, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
 
     def stumbles(data: bytes) -> Any:
         if data == poison.dicom:
@@ -244,24 +192,24 @@ def test_a_fault_of_one_object_does_not_keep_the_next_one_out(world: World, monk
     monkeypatch.setattr(arrivals, "read_object", stumbles)
     with _worker(world) as worker:
         worker.look()
-    assert (_state(world, poison), _state(world, made)) == (None, "linked")
-    assert not _seen(world, poison)
+    assert (state_of(world, poison), state_of(world, made)) == (None, "linked")
+    assert not is_seen(world, poison)
 
 
 def test_what_no_callback_told_of_is_found_by_comparing_everything(world: World) -> None:
     visit = world.visit()
-    made = _sent(world, 500, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
+    made = send(world, 500, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
     with _worker(world) as worker:
         with transaction(world.engine) as connection:
             if connection.execute(update(archive_cursor).values(last=1 << 40)).rowcount == 0:
                 worker.arrivals._advance(1 << 40)
         worker.look()  # `Last` is behind the cursor: an older copy of the archive was put back
-    assert _state(world, made) == "linked"
+    assert state_of(world, made) == "linked"
 
 
 def test_a_photo_that_the_archive_lost_is_told_to_a_person_once(world: World) -> None:
     visit = world.visit()
-    made = _sent(world, 600, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
+    made = send(world, 600, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
     with _worker(world) as worker:
         worker.look()
         tasks = world.count("Task")
@@ -288,7 +236,7 @@ def test_an_object_with_the_uid_of_a_known_photo_is_not_kept_and_a_person_is_tol
     assert entry is not None
     objects, tasks = world.instances(), world.count("Task")
     if where == "elsewhere":
-        dataset = dcmread(BytesIO(_renamed(world.archive.describe("ben", 700).dicom, sop)))
+        dataset = dcmread(BytesIO(renamed(world.archive.describe("ben", 700).dicom, sop)))
     else:
         with world.node() as node, open_archive(node) as archive:
             kept = archive.file("test", entry.orthanc_id)
@@ -296,14 +244,14 @@ def test_an_object_with_the_uid_of_a_known_photo_is_not_kept_and_a_person_is_tol
         dataset = dcmread(BytesIO(kept))
         dataset.ImageComments = "another one"
     for _ in range(2):
-        answer = world.archive.task("POST", "/instances", kind="store", body=_bytes(dataset))
+        answer = world.archive.task("POST", "/instances", kind="store", body=encoded(dataset))
         assert answer.json()["Status"] == "FilteredOut"  # type: ignore[index]
     assert world.instances() == objects
     with _worker(world) as worker:
         while worker.one_job():
             pass
         assert world.count("Task") == tasks + 1
-        world.archive.task("POST", "/instances", kind="store", body=_bytes(dataset))
+        world.archive.task("POST", "/instances", kind="store", body=encoded(dataset))
         while worker.one_job():
             pass
         assert world.count("Task") == tasks + 1
@@ -318,8 +266,8 @@ def test_an_object_that_took_a_known_uid_unasked_blinds_nobody_and_a_person_is_t
     visit = world.visit()
     world.take(visit)
     (sop,) = world.sops(visit)
-    made = _sent(world, 710)
-    other = _renamed(made.dicom, sop)
+    made = send(world, 710)
+    other = renamed(made.dicom, sop)
     tasks = world.count("Task")
     fetch = OrthancArchive.file
     monkeypatch.setattr(
@@ -329,13 +277,13 @@ def test_an_object_that_took_a_known_uid_unasked_blinds_nobody_and_a_person_is_t
         worker.look()
         worker.look(everything=True)
     assert world.count("Task") == tasks + 1
-    assert not _seen(world, made)
+    assert not is_seen(world, made)
     world.whole(visit)
 
 
 def test_an_object_that_was_sent_again_is_one_photo(world: World) -> None:
     visit = world.visit()
-    made = _sent(world, 800, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
+    made = send(world, 800, AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}")
     with _worker(world) as worker:
         worker.look()
         documents = world.count("DocumentReference")

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
-from dicom_bridge.pipeline import Arrow
 from dicom_bridge.plan import Plan
 from orthanc_plugin.assembly import worker
 from orthanc_plugin.assembly.intake import open_archive, pipeline
@@ -18,13 +17,13 @@ from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
 
 
-def dying(arrow: str, nth: int) -> Callable[[Arrow], None]:
+def dying(arrow: str, nth: int) -> Callable[[str], None]:
     """A hook that kills this process when the arrow is reached for the nth time."""
     seen = 0
 
-    def at(here: Arrow) -> None:
+    def at(here: str) -> None:
         nonlocal seen
-        if here.value == arrow:
+        if here == arrow:
             seen += 1
             if seen == nth:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -49,6 +48,7 @@ def main(settings: str, role: str, arrow: str, nth: str, *words: str) -> None:
         process.recover_open(timedelta(0))
         while process.one_job():
             pass
+        process.look()
 
 
 if __name__ == "__main__":

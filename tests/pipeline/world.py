@@ -22,6 +22,7 @@ from consent.store.engine import glancing, transaction
 from consent.store.tables import job, photo
 from consent.types import Right
 from dicom_bridge import ledger
+from dicom_bridge.arrivals import Step
 from dicom_bridge.ledger import State
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_region, find_view
@@ -183,7 +184,7 @@ class World:
 
     # --- processes that die -----------------------------------------------------------------------------------------
 
-    def victim(self, role: str, arrow: Arrow | None = None, nth: int = 1, *words: str) -> int:
+    def victim(self, role: str, arrow: Arrow | Step | None = None, nth: int = 1, *words: str) -> int:
         """Run a process that kills itself at an arrow, and give its exit status: -9 where it did."""
         command = [sys.executable, "-m", "tests.pipeline.victim", str(self.file), role]
         command += [arrow.value if arrow else "-", str(nth), *words]
