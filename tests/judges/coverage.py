@@ -7,7 +7,7 @@ because a mistake in one element shows only in the first two, and a mistake in w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.judges.matter import Matter
 from tests.judges.plain import Answer
@@ -58,6 +58,14 @@ def _statement(statement: Statement, agreement: Agreement, matter: Matter) -> It
             yield f"{kind} matches by {name}"
     for meaning, reference in statement.data or []:
         yield f"{kind} matches with data {meaning} {reference.split('/')[0]}"
+
+
+def interest(found: Iterable[str]) -> int:
+    """How much a request can tell: one that nearly matches tells more than one that nobody speaks about."""
+    return sum(worth for feature in found for name, worth in WORTH.items() if name in feature)
+
+
+WORTH = {"alone": 3, "purpose alone": -3, "ENDED": 2, "NOT_YET": 1, "matches by": 1, "that replaces": 2, "held": -4}
 
 
 def shortfalls(seen: Counter[str], least: dict[str, int]) -> list[str]:

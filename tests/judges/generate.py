@@ -18,7 +18,7 @@ from tests.judges.drawing.photos import photos
 from tests.judges.drawing.requests import request
 from tests.judges.moments import BEGINNING, END, majority, stretch, window
 
-REQUESTS = 6
+REQUESTS = 12
 USUAL = ("2026-06-15T12:00:00+03:00", "2026-06-15T12:00:00+03:00", "2026-06-20T00:00:00+03:00", "2026-07-01T09:30:00Z")
 LEAP = timedelta(microseconds=1)
 
@@ -26,22 +26,25 @@ LEAP = timedelta(microseconds=1)
 def generate(seed: int) -> dict[str, Any]:
     """The world of a seed."""
     dice = Dice(seed)
-    theme: tuple[str, ...] = dice.one(*names.THEMES)
+    purposes: tuple[str, ...] = dice.one(*names.THEMES)
     site = people.site(dice)
     own = [purpose["code"] for purpose in site["purposes"]]
     if own and dice.chance(25):
-        theme = (dice.one(*own), *theme)
+        purposes = (dice.one(*own), *purposes)
+    theme = names.Theme(purposes, dice.one(*names.FOCUSES))
     zone = ZoneInfo(site["time_zone"])
     world: dict[str, Any] = {
         "site": site,
-        "patients": {name: people.patient(dice) for name in names.PATIENTS},
-        "merged": [dice.one(["p", "r"], ["p", "q"], ["q", "r"], ["p", "q", "r"])] if dice.chance(25) else [],
+        "patients": {name: people.patient(dice, theme) for name in names.PATIENTS},
+        "merged": [dice.one(["p", "r"], ["p", "q"], ["q", "r"], ["p", "q", "r"])]
+        if dice.chance(theme.often("people", 15))
+        else [],
         "exists": names.EXISTING,
         "members": people.memberships(dice),
         "part_of": people.parts(dice),
         "consents": consents(dice, theme, zone),
-        "photos": photos(dice),
     }
+    world["photos"] = photos(dice, theme, list(_signings(world, zone)))
     world["now"] = dice.one(*USUAL)
     transitions = list(_transitions(world, zone))
     if transitions and dice.chance(50):
@@ -67,6 +70,15 @@ def _transitions(world: dict[str, Any], zone: ZoneInfo) -> Iterator[Any]:
         for one in patient["representatives"]:
             found += [window(one["period"], zone).after]
     yield from (each for each in found if BEGINNING < each < END and 2020 < each.year < 2028)
+
+
+def _signings(world: dict[str, Any], zone: ZoneInfo) -> Iterator[str]:
+    """The instants about the beginnings and ends of signatures."""
+    for written in world["consents"]:
+        date = written["body"].get("dateTime")
+        if date is not None and _is_read({"start": date}, zone):
+            signed = stretch(date, zone)
+            yield from (each.isoformat() for each in (signed.first, signed.after, signed.after - LEAP))
 
 
 def _is_read(period: dict[str, str], zone: ZoneInfo) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -77,39 +78,39 @@ class Matter:
     agreements: tuple[Agreement, ...]
     """The Consents of all records of the patient."""
 
-    @property
+    @cached_property
     def now(self) -> datetime:
         """The clock of the database."""
         return self.record.now
 
-    @property
+    @cached_property
     def records(self) -> set[str]:
         """All records of the patient."""
         return self.record.same_person(self.patient)
 
-    @property
+    @cached_property
     def line(self) -> set[str]:
         """The purpose and all that it descends from."""
         return set(self.record.purposes.line(self.purpose))
 
-    @property
+    @cached_property
     def requester(self) -> set[str]:
         """The requester, her groups and organisations."""
         return self.record.belongs_to(self.request["account"]["reference"])
 
-    @property
+    @cached_property
     def publishing(self) -> bool:
         """Whether the purpose is one of publishing."""
         return self.record.purposes.publishing(self.purpose)
 
-    @property
+    @cached_property
     def herself(self) -> bool:
         """Whether the requester is the patient; whoever else asks for PATRQT asks for her."""
         account = self.request["account"]
         mine = {f"Patient/{name}" for name in self.records}
         return account["own_patient"] in self.records or account["reference"] in mine
 
-    @property
+    @cached_property
     def taken(self) -> Stretch | None:
         """When the photo was taken, in its whole uncertainty."""
         return None if self.photo["taken"] is None else stretch(self.photo["taken"], self.record.zone)

@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,7 @@ class Stretch:
         return max(self.first, other.first) < min(self.after, other.after)
 
 
+@lru_cache(maxsize=4096)
 def stretch(text: str, zone: ZoneInfo) -> Stretch:
     """The stretch that a FHIR date or dateTime names; without an offset it is in the site's zone."""
     found = _FORM.fullmatch(text)
@@ -81,6 +83,7 @@ def window(period: dict[str, Any] | None, zone: ZoneInfo) -> Stretch:
     )
 
 
+@lru_cache(maxsize=4096)
 def majority(birth: str | None, years: int, zone: ZoneInfo) -> Stretch | None:
     """Between which instants the day of majority begins: the earliest that is possible, and the latest.
 

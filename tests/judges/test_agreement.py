@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests import counts
-from tests.judges.coverage import LEAST, features, shortfalls
+from tests.judges.coverage import LEAST, features, interest, shortfalls
 from tests.judges.generate import generate
-from tests.judges.plain import PlainJudge
+from tests.judges.plain import Answer, PlainJudge
 from tests.judges.product import Product, refused
 
 pytestmark = pytest.mark.fast
@@ -38,10 +39,10 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
         if (mine.denies, mine.may_deny_treatment) != (theirs.has_denial, theirs.denial_reaches_treatment):
             yield f"{name}: a denial in it, one that reaches TREAT: the judge {mine}, the product {theirs}"
         seen.update(f"refused {element}" for element in mine.refused)
-    for number, request in enumerate(world["requests"]):
+    for number, request, answer, touched in asked(judge, world["requests"]):
         name = f"seed {seed}, request {number}"
-        answer, decision = judge.answer(request), product.decide(request)
-        seen.update(set(features(answer, [] if answer.step < 4 else judge.matters(request))))
+        decision = product.decide(request)
+        seen.update(touched)
         says = ("permit" if answer.permit else "deny", answer.reason, answer.step, sorted(answer.by))
         by = sorted({(ref.consent, ref.path) for ref in decision.directives})
         found = (decision.effect.value, str(decision.reason), decision.step, by)
@@ -50,6 +51,17 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
         obligations = {obligation.value for obligation in decision.obligations}
         if answer.permit and judge.obligations(request) != obligations:
             yield f"{name}: the judge obliges to {judge.obligations(request)}, the product to {obligations}"
+
+
+def asked(judge: PlainJudge, requests: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any], Answer, set[str]]]:
+    """The first two requests of a world as they were drawn, and those of the others that can tell most."""
+    answered = []
+    for number, request in enumerate(requests):
+        answer = judge.answer(request)
+        touched = set(features(answer, [] if answer.step < 4 else judge.matters(request)))
+        answered.append((number, request, answer, touched))
+    yield from answered[:2]
+    yield from sorted(answered[2:], key=lambda each: -interest(each[3]))[: REQUESTS - 2]
 
 
 def test_the_product_and_the_plain_judge_agree() -> None:

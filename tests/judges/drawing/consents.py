@@ -20,7 +20,7 @@ DATES = (
 )
 
 
-def consents(dice: Dice, theme: tuple[str, ...], zone: ZoneInfo) -> list[dict[str, Any]]:
+def consents(dice: Dice, theme: names.Theme, zone: ZoneInfo) -> list[dict[str, Any]]:
     """All Consents of a world, in the order of writing."""
     found: list[dict[str, Any]] = []
     dates = [_date(dice) for _ in range(dice.one(0, 1, 1, 2, 2, 3, 3, 4, 5))]
@@ -33,30 +33,30 @@ def _date(dice: Dice) -> str:
     return f"2026-05-{dice.number(4, 28):02d}T10:00:00+03:00" if dice.chance(70) else dice.one(*DATES)
 
 
-def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], theme: tuple[str, ...]) -> dict[str, Any]:
+def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], theme: names.Theme) -> dict[str, Any]:
     patient = "p" if dice.chance(86) else dice.one("q", "r")
     body = build.consent(
         name,
         patient={"reference": f"Patient/{patient}"},
-        dateTime=None if dice.chance(4) else date,
-        performer=[{"reference": one} for one in _signers(dice, patient)],
-        organization=[{"reference": one} for one in _organizations(dice)],
+        dateTime=None if dice.chance(theme.often("signature", 4)) else date,
+        performer=[{"reference": one} for one in _signers(dice, patient, theme)],
+        organization=[{"reference": one} for one in _organizations(dice, theme)],
     )
     if dice.chance(10):
         body["scope"]["coding"][0]["code"] = dice.one("research", "research", "research", "treatment", "adr")
-    elif "HRESCH" in theme and dice.chance(40):
+    elif "HRESCH" in theme.purposes and dice.chance(40):
         body["scope"]["coding"][0]["code"] = "research"
-    if dice.chance(9):
+    if dice.chance(theme.often("signature", 7)):
         body["verification"] = [{"verified": True}] * dice.number(0, 1) + [{"verified": dice.one(True, False, False)}]
     _add_rules(dice, body, theme)
-    history = _state(dice, body)
-    _replace(dice, body, before)
-    if dice.chance(9) and not (body["status"] in ENDED and "extension" in body):
+    history = _state(dice, body, theme)
+    _replace(dice, body, before, theme)
+    if dice.chance(theme.often("refused", 9)) and not (body["status"] in ENDED and "extension" in body):
         spoil(dice, body, theme)
     return build.written(body, *history, synchronised=body["status"] == "active" and dice.chance(35))
 
 
-def _add_rules(dice: Dice, body: dict[str, Any], theme: tuple[str, ...]) -> None:
+def _add_rules(dice: Dice, body: dict[str, Any], theme: names.Theme) -> None:
     rule = dice.one(*[None] * 9, "OPTIN", "OPTOUT", "OPTOUT", "EMRGONLY")
     if rule is not None:
         body["policyRule"] = {"coding": [{"system": words.ACT_CODE, "code": rule}]}
@@ -68,15 +68,15 @@ def _add_rules(dice: Dice, body: dict[str, Any], theme: tuple[str, ...]) -> None
         body["provision"] = provisions.root(dice, theme, may_lack_type=rule in ("OPTIN", "OPTOUT"))
 
 
-def _state(dice: Dice, body: dict[str, Any]) -> list[str]:
+def _state(dice: Dice, body: dict[str, Any], theme: names.Theme) -> list[str]:
     """Its status, and the states of its former versions."""
-    if dice.chance(82):
+    if not dice.chance(theme.often("state", 14)):
         return []
     body["status"] = dice.one("inactive", "inactive", "inactive", *ENDED, "proposed", "draft")
     return dice.one(["active"], ["active"], ["active"], ["draft"], [])
 
 
-def _replace(dice: Dice, body: dict[str, Any], before: list[dict[str, Any]]) -> None:
+def _replace(dice: Dice, body: dict[str, Any], before: list[dict[str, Any]], theme: names.Theme) -> None:
     """What it replaces: mostly one or two of the same patient's.
 
     One that has ended is not refused any more, and what it replaces was accepted while it was active: there, only what
@@ -86,7 +86,7 @@ def _replace(dice: Dice, body: dict[str, Any], before: list[dict[str, Any]]) -> 
     own = [one["body"]["id"] for one in before if one["body"]["patient"] == body["patient"]]
     all_ = [one["body"]["id"] for one in before]
     earlier = own if ended or dice.chance(94) else all_
-    if not earlier or not dice.chance(45):
+    if not earlier or not dice.chance(75 if theme.focus in ("replaces", "state", "signature") else 30):
         return
     chosen = [earlier[-1]] if dice.chance(50) else dice.some(earlier, 2)
     if not ended and dice.chance(2):
@@ -98,9 +98,9 @@ def _replace(dice: Dice, body: dict[str, Any], before: list[dict[str, Any]]) -> 
     ]
 
 
-def _signers(dice: Dice, patient: str) -> list[str]:
+def _signers(dice: Dice, patient: str, theme: names.Theme) -> list[str]:
     own = f"Patient/{patient}"
-    if dice.chance(80):
+    if not dice.chance(theme.often("signature", 18)):
         return [own]
     return dice.one(
         *(["RelatedPerson/mother"], ["RelatedPerson/mother"], ["RelatedPerson/uncle"], ["RelatedPerson/mother", own]),
@@ -109,8 +109,8 @@ def _signers(dice: Dice, patient: str) -> list[str]:
     )
 
 
-def _organizations(dice: Dice) -> list[str]:
-    if dice.chance(88):
+def _organizations(dice: Dice, theme: names.Theme) -> list[str]:
+    if not dice.chance(theme.often("signature", 10)):
         return ["Organization/clinic"]
     return dice.one(
         *(["Organization/holding"], ["Organization/ward"], ["Organization/other", "Organization/clinic"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tests.judges import vocabulary as words
 
 PATIENTS = ("p", "q", "r")
@@ -45,7 +47,25 @@ THEMES = (
     *(("PATRQT",), ("PATRQT", "TREAT"), ("HRESCH",), ("HRESCH", "TREAT")),
     *(("HLEGAL", "HCOMPL"), ("HPAYMT", "HOPERAT"), ("PATSFTY", "TREAT")),
 )
-"""A world is about few purposes, so that its Consents and its requests meet."""
+FOCUSES = (
+    *("actor", "data", "dataPeriod", "region", "label", "period", "replaces", "signature", "state", "copies", "people"),
+    *("snapshot", "refused", "all", "all", "all"),
+)
+
+
+@dataclass(frozen=True)
+class Theme:
+    """A world is about few purposes, so that its Consents and its requests meet, and mostly about one element."""
+
+    purposes: tuple[str, ...]
+    focus: str
+
+    def often(self, focus: str, percent: float) -> float:
+        """How often in a hundred something is drawn that belongs to a focus."""
+        if self.focus == "all":
+            return percent
+        return min(80, percent * 4) if self.focus == focus else percent / 3
+
 
 FACE = f"{words.SNOMED}|73897004"
 REGIONS = (*words.REGIONS, *words.SAME_REGION)

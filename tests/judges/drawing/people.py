@@ -38,10 +38,10 @@ def site(dice: Dice) -> dict[str, Any]:
     )
 
 
-def patient(dice: Dice) -> dict[str, Any]:
+def patient(dice: Dice, theme: names.Theme) -> dict[str, Any]:
     """One patient record: most are adults, the others come of age about the time of the requests, or nobody knows."""
     birth: str | None = "1990-03-03"
-    if dice.chance(30):
+    if dice.chance(theme.often("signature", 25)):
         birth = dice.one(
             *(None, "2016-01-01", "2012", "2008", "2008-06", "2008-06-14", "2008-06-15", "2008-06-16", "2008-05"),
             *("2008-02-29", "2007-05-04", "2010-06-15", "2005-06-15", "2010-05", "1971", "1984-02", "2008-05-20"),

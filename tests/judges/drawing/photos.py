@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.judges import vocabulary as words
@@ -21,29 +22,30 @@ SINCE = (
 )
 
 
-def photos(dice: Dice) -> dict[str, dict[str, Any]]:
-    """All photos of a world."""
+def photos(dice: Dice, theme: names.Theme, instants: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """All photos of a world; ``instants`` are those at which a signature begins or ends."""
     found: dict[str, dict[str, Any]] = {}
     for name in names.PHOTOS:
-        made = _photo(dice, name)
-        if name.startswith("x") and dice.chance(50):
+        made = _photo(dice, name, theme, instants)
+        if name.startswith("x") and dice.chance(theme.often("copies", 40)):
             made |= _copied(dice, made, found)
         found[name] = made
     return found
 
 
-def _photo(dice: Dice, name: str) -> dict[str, Any]:
+def _photo(dice: Dice, name: str, theme: names.Theme, instants: Sequence[str]) -> dict[str, Any]:
     patients: list[str] = ["p"]
-    if dice.chance(25):
+    if dice.chance(theme.often("people", 20)):
         patients = dice.one(*[["p", "q"]] * 4, ["q"], ["r"], ["p", "r"], ["p", "q", "r"])
-    if dice.chance(3):
+    if dice.chance(2):
         patients = dice.one(["ghost"], ["p", "ghost"], [], [])
     visit = dice.one(*names.VISITS) if dice.chance(95) else None
     links = dice.few(names.LINKS, 25) + ([f"Encounter/{visit}"] if visit is not None and dice.chance(90) else [])
+    since = (*SINCE, *instants) if theme.focus == "snapshot" else SINCE
     return build.photo(
         name,
         patients=patients,
-        known_since={one: dice.one(*SINCE) for one in patients if dice.chance(97)},
+        known_since={one: dice.one(*since) for one in patients if dice.chance(97)},
         document="Media/m1" if name == "f3" else f"DocumentReference/{name}",
         imaging_study=None if visit is None else f"ImagingStudy/{visit}",
         encounter=None if visit is None else f"Encounter/{visit}",

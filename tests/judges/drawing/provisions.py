@@ -29,7 +29,7 @@ TIMES: tuple[dict[str, str], ...] = (
 MEANINGS = ("instance", "related", "dependents")
 
 
-def root(dice: Dice, theme: tuple[str, ...], *, may_lack_type: bool) -> dict[str, Any]:
+def root(dice: Dice, theme: names.Theme, *, may_lack_type: bool) -> dict[str, Any]:
     """A root provision with its nested ones."""
     kind = "permit" if dice.chance(74) else "deny"
     made = provision(dice, theme, kind, {}, rich=16 if kind == "permit" else 30)
@@ -41,23 +41,23 @@ def root(dice: Dice, theme: tuple[str, ...], *, may_lack_type: bool) -> dict[str
     return made
 
 
-def provision(dice: Dice, theme: tuple[str, ...], kind: str, above: dict[str, Any], *, rich: float) -> dict[str, Any]:
+def provision(dice: Dice, theme: names.Theme, kind: str, above: dict[str, Any], *, rich: float) -> dict[str, Any]:
     """One provision; ``rich`` is how often in a hundred it states what is not usual."""
     made: dict[str, Any] = {"type": kind}
     if dice.chance(50 if above else 85):
         made["purpose"] = _purposes(dice, theme, kind)
-    if dice.chance(rich / 2):
-        made["actor"] = [_actor(dice) for _ in range(dice.one(1, 1, 2))]
-    if dice.chance(rich):
+    if dice.chance(theme.often("actor", rich / 2)):
+        made["actor"] = [_actor(dice, theme) for _ in range(dice.one(1, 1, 2))]
+    if dice.chance(theme.often("data", rich)):
         made["data"] = [_data(dice) for _ in range(dice.one(1, 1, 2, 3))]
-    if dice.chance(rich / 2.5):
+    if dice.chance(theme.often("dataPeriod", rich / 2.5)):
         made["dataPeriod"] = dice.one(*TIMES)
-    if dice.chance(rich / 2):
+    if dice.chance(theme.often("region", rich / 2)):
         made["extension"] = [_region(dice) for _ in range(dice.one(1, 1, 2, 3))]
-    if dice.chance(rich / 2.5):
+    if dice.chance(theme.often("label", rich / 2.5)):
         codes = ("N", "N", "R", "R", "V", "M", *words.SENSITIVITIES[:2])
         made["securityLabel"] = [build.label(code) for code in dice.some(codes, 3)]
-    if dice.chance(rich / 1.5):
+    if dice.chance(theme.often("period", rich / 1.5)):
         made["period"] = dice.one(*PERIODS)
     _make_acceptable(dice, made, above)
     return {name: value for name, value in made.items() if value != []}
@@ -78,10 +78,10 @@ def _is_channel(actor: dict[str, Any]) -> bool:
     return bool(actor["reference"].get("identifier", {}).get("system") == words.CHANNEL)
 
 
-def _purposes(dice: Dice, theme: tuple[str, ...], kind: str) -> list[dict[str, Any]]:
+def _purposes(dice: Dice, theme: names.Theme, kind: str) -> list[dict[str, Any]]:
     found = []
     for _ in range(dice.one(1, 1, 1, 2)):
-        code = dice.one(*theme) if dice.chance(85) else dice.one(*words.HL7_PURPOSES, *words.OWN_PURPOSES)
+        code = dice.one(*theme.purposes) if dice.chance(85) else dice.one(*words.HL7_PURPOSES, *words.OWN_PURPOSES)
         if dice.chance(18 if kind == "deny" else 2):
             code = dice.one("HMARKT", "TRAIN", "TREAT")
         if code == "BTG" and dice.chance(30):
@@ -97,14 +97,19 @@ def coding(code: str) -> dict[str, Any]:
     return build.purpose(code, names.SITE_SYSTEM if code in names.SITE_PURPOSES else None)
 
 
-def _actor(dice: Dice) -> dict[str, Any]:
+def _actor(dice: Dice, theme: names.Theme) -> dict[str, Any]:
+    kind, place = dice.one("channel", "project"), ""
+    if "SOCIAL" in theme.purposes or "HRESCH" in theme.purposes:
+        kind = place = "channel" if "SOCIAL" in theme.purposes else "project"
+    bound = build.channel(dice.one(*names.CHANNELS)) if kind == "channel" else build.project(dice.one(*names.PROJECTS))
+    if place and dice.chance(30):
+        return bound
     made = dice.one(
         build.actor(dice.one(*names.CLINICIANS)),
         build.actor(dice.one(*names.CLINICIANS)),
         build.actor(dice.one(*names.GROUPS)),
         build.actor(dice.one("Patient/p", "Patient/p", "Patient/q", *names.KIN)),
-        build.channel(dice.one(*names.CHANNELS)),
-        build.project(dice.one(*names.PROJECTS)),
+        bound,
     )
     if dice.chance(20):
         made["role"]["coding"][0]["code"] = "PRCP"

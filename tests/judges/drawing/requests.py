@@ -12,12 +12,12 @@ from tests.judges.drawing.dice import Dice
 REQUESTABLE = tuple(code for code in (*words.HL7_PURPOSES, *words.OWN_PURPOSES) if code not in words.NEVER_REQUESTED)
 
 
-def request(dice: Dice, theme: tuple[str, ...], world: dict[str, Any]) -> dict[str, Any]:
+def request(dice: Dice, theme: names.Theme, world: dict[str, Any]) -> dict[str, Any]:
     """One request."""
     own = [one["code"] for one in world["site"]["purposes"]]
     if world["consents"] and dice.chance(60):
         return _aimed(dice, world, dice.one(*world["consents"])["body"], own)
-    purpose = dice.one(*theme)
+    purpose = dice.one(*theme.purposes)
     if dice.chance(25):
         purpose = dice.one(*REQUESTABLE, *own, *own, "BTG", "BTG", "TREAT", "HQUALIMP", "HMARKT", "TRAIN")
     photo = dice.one(*names.PHOTOS) if dice.chance(98) else "unknown"

@@ -12,7 +12,7 @@ ODD = [{"url": "urn:example:strange", "valueBoolean": True}]
 WAYS = 26
 
 
-def spoil(dice: Dice, body: dict[str, Any], theme: tuple[str, ...]) -> None:
+def spoil(dice: Dice, body: dict[str, Any], theme: names.Theme) -> None:
     """Spoil a Consent in one way; one that has ended only in its provisions, because nothing refuses it any more."""
     root = body.setdefault("provision", {"type": "permit"})
     target = root
