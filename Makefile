@@ -7,7 +7,7 @@ LOCK := -q --universal --generate-hashes --python-version 3.11 --no-annotate --c
 PIP := $(BIN)/pip install -q --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop test test-fast test-full lint format bench lock clean
+.PHONY: help demo stop test test-fast test-full test-orthanc lint format bench lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,7 +25,11 @@ test-fast: .run/dev.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast
 
 test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## every test at full counts; writes benchmarks/ACCEPTANCE.md
+	-sh docker/install.sh full
 	$(BIN)/python -m benchmarks.acceptance
+
+test-orthanc: .run/dev.stamp .run/wall.stamp ## the enforcement suite against this machine's, trixie's and sid's Orthanc
+	$(BIN)/python -m benchmarks.orthancs $(SUITES)
 
 lint: .run/dev.stamp ## format, lint, types, import contracts, spelling
 	$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 A file that passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a
 counted test was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table
-as it is.
+as it is, and what was skipped stands in a list of its own, with its reason.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +34,8 @@ class Outcome:
     summary: str
     seconds: float
     counted: list[dict[str, Any]] = field(default_factory=list)
+    not_run: dict[str, int] = field(default_factory=dict)
+    """Why tests were skipped, and how many for each reason."""
 
 
 def main() -> int:
@@ -49,7 +53,8 @@ def main() -> int:
         outcomes.append(outcome)
     _TABLE.write_text(_table(at, outcomes), encoding="utf-8")
     failed = [outcome for outcome in outcomes if not outcome.passed]
-    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed")
+    skipped = sum(1 for outcome in outcomes if outcome.not_run)
+    print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed, {skipped} with tests that were not run")
     return 1 if failed else 0
 
 
@@ -58,12 +63,12 @@ def _state_file(folder: Path, file: str) -> Path:
 
 
 def _known(folder: Path, file: str) -> Outcome | None:
-    """The outcome of an earlier run at this commit, if it passed."""
+    """The outcome of an earlier run at this commit, if it passed and nothing was left out."""
     state = _state_file(folder, file)
     if not state.exists():
         return None
     outcome = Outcome(**json.loads(state.read_text("utf-8")))
-    return outcome if outcome.passed else None
+    return outcome if outcome.passed and not outcome.not_run else None
 
 
 def _run(folder: Path, file: str) -> Outcome:
@@ -72,7 +77,7 @@ def _run(folder: Path, file: str) -> Outcome:
     environment = {**os.environ, "PHOTOSPINE_TEST_FULL": "1", "PHOTOSPINE_TEST_REPORT": str(report)}
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--no-header", file],
+        [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", file],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -86,6 +91,7 @@ def _run(folder: Path, file: str) -> Outcome:
         summary=lines[-1].strip("= ") if lines else done.stderr[-200:],
         seconds=round(time.monotonic() - started, 1),
         counted=[json.loads(line) for line in report.read_text("utf-8").splitlines()] if report.exists() else [],
+        not_run=skipped(lines),
     )
     if not outcome.passed:
         print(done.stdout[-6000:], flush=True)
@@ -93,6 +99,16 @@ def _run(folder: Path, file: str) -> Outcome:
         json.dumps({name: getattr(outcome, name) for name in Outcome.__slots__}), encoding="utf-8"
     )
     return outcome
+
+
+def skipped(lines: Iterable[str]) -> dict[str, int]:
+    """How many tests were skipped for which reason, from pytest's lines ``SKIPPED [3] tests/x.py:12: reason``."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        if line.startswith("SKIPPED ["):
+            number, _, rest = line.removeprefix("SKIPPED [").partition("] ")
+            found[rest.partition(": ")[2] or rest] += int(number)
+    return dict(found)
 
 
 def _table(at: str, outcomes: list[Outcome]) -> str:
@@ -116,6 +132,10 @@ def _table(at: str, outcomes: list[Outcome]) -> str:
     for outcome in outcomes:
         verdict = outcome.summary if outcome.passed else f"**failed**: {outcome.summary}"
         lines.append(f"| {outcome.file} | {verdict} | {outcome.seconds} |")
+    missed = [(outcome.file, *each) for outcome in outcomes for each in outcome.not_run.items()]
+    if missed:
+        lines += ["", "## Not run", "", "| file | tests | why |", "|---|---:|---|"]
+        lines += [f"| {file} | {number} | {reason} |" for file, reason, number in missed]
     return "\n".join(lines) + "\n"
 
 

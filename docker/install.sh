@@ -3,17 +3,20 @@
 #   docker/install.sh run     to run it: Orthanc with its Python and DICOMweb plugins, libpq, Node's npm
 #   docker/install.sh image   the same without npm, for the container image
 #   docker/install.sh test    to test it as well: dcmtk, dicom3tools, Chromium, PostgreSQL, exiftool, wrk
+#   docker/install.sh full    to build and run the image in tests as well: buildah, and what makes its base and network
 # Debian 12 and 13. Needs root for what is missing; says so otherwise.
 set -eu
 
 run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb python3-venv python3-cryptography libpq5 tzdata"
 test_packages="dcmtk dicom3tools chromium postgresql libimage-exiftool-perl wrk unzip"
+full_packages="buildah debootstrap debian-archive-keyring iproute2 util-linux"
 
 case "${1:-run}" in
   image) wanted="$run_packages" ;;
   run) wanted="$run_packages" ;;
   test) wanted="$run_packages $test_packages" ;;
-  *) echo "usage: $0 run|test|image" >&2; exit 2 ;;
+  full) wanted="$run_packages $test_packages $full_packages" ;;
+  *) echo "usage: $0 run|test|full|image" >&2; exit 2 ;;
 esac
 # A Node of another origin is as good as the distribution's, which would be in its way.
 [ "${1:-run}" = image ] || command -v npm >/dev/null 2>&1 || wanted="$wanted nodejs npm"

@@ -6,11 +6,13 @@ import base64
 import http.client
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import TypedDict
 from urllib.parse import quote, urlencode
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -38,6 +40,8 @@ from tests.photos import Shot, jpeg
 VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
 FACE = "http://snomed.info/sct|89545001"
 TAKEN = datetime(2026, 5, 3, 7, tzinfo=UTC)
+ORTHANC = "PHOTOSPINE_TEST_ORTHANC"
+"""Variable that names the folder of another Orthanc than the machine's (:mod:`benchmarks.orthancs`)."""
 ADULT = Span(datetime(1980, 1, 1, tzinfo=UTC), datetime(1980, 1, 2, tzinfo=UTC))
 
 
@@ -103,7 +107,7 @@ class Archive:
         keys.make(self.settings.keys)
         self.engine: Engine = fresh(self.settings.database, site)
         self.mint = TicketMint(TicketKeys.load(self.settings.keys), self.settings.node)
-        self.process = ArchiveProcess(self.settings, folder / "orthanc", port)
+        self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **_chosen())
         self._seed = 0
 
     def __enter__(self) -> Archive:
@@ -277,6 +281,17 @@ class Archive:
     ) -> Reply:
         address = quote(path) + (f"?{urlencode(query)}" if query else "")
         return self.ask(address, method=method, body=body, headers={**(headers or {}), "Authorization": ticket})
+
+
+class _Choice(TypedDict, total=False):
+    program: str
+    plugins: Path
+
+
+def _chosen() -> _Choice:
+    """The Orthanc that is to be tested."""
+    folder = os.environ.get(ORTHANC)
+    return {} if folder is None else {"program": f"{folder}/Orthanc", "plugins": Path(folder, "plugins")}
 
 
 def basic(account: str) -> str:

@@ -25,7 +25,7 @@ from tests.image.engine import Answer, Container
 pytestmark = [
     pytest.mark.image,
     pytest.mark.full,
-    pytest.mark.skipif(building.missing() is not None, reason=f"not run: {building.missing()}"),
+    pytest.mark.skipif(building.missing() is not None, reason=str(building.missing())),
 ]
 
 PASSWORD = "a long one for Jane"
