@@ -18,7 +18,8 @@ def spoil(dice: Dice, body: dict[str, Any], theme: names.Theme) -> None:
     target = root
     if dice.chance(35):
         target = root.setdefault("provision", [provisions.provision(dice, theme, "permit", root, rich=20)])[0]
-    way = dice.number(0 if body["status"] in ("active", "proposed", "draft") else 9, WAYS - 1)
+    makes_rules = body["status"] in ("active", "proposed", "draft") and "treatment" not in str(body["scope"])
+    way = dice.number(0 if makes_rules and "adr" not in str(body["scope"]) else 9, WAYS - 1)
     if way < 9:
         _spoil_whole(dice, way, body, root)
     else:
