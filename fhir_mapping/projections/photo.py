@@ -5,31 +5,33 @@ Where each fact stands: interfaces.md, Names in FHIR.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
+from consent.codec import photo_from_json
 from consent.directive import Label, Region, Span
 from consent.facts import PhotoFacts
 from consent.regions import regions as regions_tree
 from consent.store import photos
 from consent.store.tables import photo as photo_table
+from consent.store.write import among
 from consent.types import Laterality
 from fhir_mapping import dates, references
 from fhir_mapping.errors import MappingError
-from fhir_mapping.projections.read import current, history
+from fhir_mapping.projections.excerpt import LINKED_TYPES, Excerpt, sop_uid_of
+from fhir_mapping.projections.read import current
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search.values import indexed
-from fhir_mapping.tables import fhir_reference, fhir_token
+from fhir_mapping.tables import fhir_token
 
 PHOTO_REGION = "urn:photospine:photo-region"
 ALSO_SHOWS = "urn:photospine:also-shows"
 KNOWN_SINCE = "urn:photospine:known-since"
 """Extension on DocumentReference (valueDate): the day that an import manifest states for the source system."""
 
-LINKED_TYPES = frozenset({"Procedure", "Encounter", "EpisodeOfCare", "CarePlan"})
 _MAX_SOURCES = 64
 
 
@@ -44,30 +46,29 @@ def photo_facts(connection: Connection, setting: Setting, document_id: str) -> P
     ------
     NoPhoto
     """
-    return _facts(connection, setting, document_id, frozenset())
+    return all_facts(connection, setting, [document_id])[document_id]
+
+
+def all_facts(connection: Connection, setting: Setting, documents: Collection[str]) -> dict[str, PhotoFacts]:
+    """The same of several photos, in a few statements however many they are.
+
+    Raises
+    ------
+    NoPhoto
+    """
+    excerpt = Excerpt(connection, documents)
+    return {document: _facts(excerpt, setting, document, frozenset()) for document in documents}
 
 
 def refresh(connection: Connection, setting: Setting, documents: Iterable[str]) -> None:
     """Write the facts of those photos anew that are stored and whose facts have changed."""
-    pending = sorted(set(documents))
-    done: set[str] = set()
-    while pending:
-        document = pending.pop()
-        if document in done:
-            continue
-        done.add(document)
-        row = connection.execute(select(photo_table).where(photo_table.c.document == document)).one_or_none()
-        try:
-            facts = photo_facts(connection, setting, document)
-        except NoPhoto:
-            continue
-        if row is None:
-            row = connection.execute(select(photo_table).where(photo_table.c.sop_uid == facts.photo)).one_or_none()
+    rows, stored = _stored(connection, set(documents))
+    for facts in all_facts(connection, setting, sorted(stored)).values():
+        row = rows.get(facts.photo)
         if row is None:
             continue
-        known = photos.by_sop(connection, facts.photo)
         area, procedure = area_of(facts), procedure_of(facts)
-        if known is None or (known.facts == facts and row.area == area and row.procedure == procedure):
+        if row.area == area and row.procedure == procedure and photo_from_json(row.facts) == facts:
             continue
         photos.save_photo(
             connection,
@@ -80,6 +81,26 @@ def refresh(connection: Connection, setting: Setting, documents: Iterable[str]) 
             view=row.view,
             procedure=procedure,
         )
+
+
+def _stored(connection: Connection, documents: set[str]) -> tuple[dict[str, Row[Any]], set[str]]:
+    """The photos that are stored, by their UIDs, and those of the DocumentReferences that describe them."""
+    if not documents:
+        return {}, set()
+    named = connection.execute(
+        select(fhir_token.c.id, fhir_token.c.value).where(
+            fhir_token.c.type == "DocumentReference",
+            among(connection, fhir_token.c.id, documents),
+            fhir_token.c.name == "identifier",
+            fhir_token.c.system == "urn:dicom:uid",
+        )
+    ).all()
+    uids = {row.value.removeprefix("urn:oid:"): row.id for row in named if row.value.startswith("urn:oid:")}
+    if not uids:
+        return {}, set()
+    found = connection.execute(select(photo_table).where(among(connection, photo_table.c.sop_uid, uids)))
+    rows: dict[str, Row[Any]] = {row.sop_uid: row for row in found}
+    return rows, {uids[uid] for uid in rows}
 
 
 def area_of(facts: PhotoFacts) -> str | None:
@@ -98,14 +119,9 @@ def affected(connection: Connection, setting: Setting, written: Written) -> set[
     documents: set[str] = set()
     if written.type == "DocumentReference":
         documents.add(written.id)
+    if written.type == "ImagingStudy":
+        documents |= _documents_of(connection, _moved(written))
     for resource in (written.resource, written.previous or {}):
-        if written.type == "ImagingStudy":
-            uids = [
-                str(instance.get("uid", ""))
-                for series in resource.get("series") or ()
-                for instance in series.get("instance") or ()
-            ]
-            documents |= _documents_of(connection, uids)
         for found in references.found(resource):
             target = references.local(found.text, setting.base)
             if target is None:
@@ -118,31 +134,19 @@ def affected(connection: Connection, setting: Setting, written: Written) -> set[
     return documents
 
 
-def sop_uid_of(document: Mapping[str, Any]) -> str | None:
-    """The SOP Instance UID that a DocumentReference names (system ``urn:dicom:uid``, value ``urn:oid:…``)."""
-    listed = list(document.get("identifier") or ())
-    master = document.get("masterIdentifier")
-    for identifier in [master, *listed] if isinstance(master, Mapping) else listed:
-        value = str(identifier.get("value", ""))
-        if identifier.get("system") == "urn:dicom:uid" and value.startswith("urn:oid:"):
-            return value.removeprefix("urn:oid:")
-    return None
-
-
-def _facts(connection: Connection, setting: Setting, document_id: str, seen: frozenset[str]) -> PhotoFacts:
-    document = current(connection, "DocumentReference", document_id)
+def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset[str]) -> PhotoFacts:
+    document = excerpt.document(document_id)
     uid = sop_uid_of(document) if document is not None else None
     if document is None or uid is None:
         raise NoPhoto(f"DocumentReference/{document_id} is no photo")
     reference = f"DocumentReference/{document_id}"
-    studies = _referring_studies(connection, uid)
+    studies = excerpt.studies_of(uid)
     encounters = _local(document, setting, "context", "encounter")
     encounter = next((each for each in encounters if each.startswith("Encounter/")), None)
     if encounter is None:
         for study in studies:
-            of_study = _local(current(connection, "ImagingStudy", study) or {}, setting, "encounter")
-            encounter = encounter or next(iter(of_study), None)
-    links = _links(connection, reference, studies)
+            encounter = encounter or next(iter(_local(excerpt.study(study), setting, "encounter")), None)
+    links = _links(excerpt, reference, studies)
     if encounter is not None:
         links |= {encounter}
     authors = _local(document, setting, "author")
@@ -150,19 +154,19 @@ def _facts(connection: Connection, setting: Setting, document_id: str, seen: fro
     return PhotoFacts(
         photo=uid,
         patients=_patients(document, setting),
-        known_since=_known_since(connection, setting, document_id, document),
+        known_since=_known_since(excerpt, setting, document_id, document),
         document=reference,
         imaging_study=f"ImagingStudy/{studies[0]}" if studies else None,
         encounter=encounter,
         links=frozenset(links),
         treatment=any(each.startswith("Procedure/") for each in links),
         author=authors[0] if authors else None,
-        photographer=_photographer(connection, setting, reference),
+        photographer=_photographer(excerpt, setting, document_id),
         custodian=custodians[0] if custodians else None,
         taken=_taken(document, setting),
         regions=_regions(document),
         labels=_labels(document),
-        sources=_sources(connection, setting, document, seen | {document_id}),
+        sources=_sources(excerpt, setting, document, seen | {document_id}),
         own_description=bool(_extensions(document, PHOTO_REGION)),
     )
 
@@ -177,13 +181,13 @@ def _patients(document: Mapping[str, Any], setting: Setting) -> tuple[str, ...]:
 
 
 def _known_since(
-    connection: Connection, setting: Setting, document_id: str, document: Mapping[str, Any]
+    excerpt: Excerpt, setting: Setting, document_id: str, document: Mapping[str, Any]
 ) -> dict[str, datetime]:
     """For each patient, the write since which she has been named without a break, or the manifest's day."""
     since: dict[str, datetime] = {}
     open_patients = set(_patients(document, setting))
     first: set[str] = set()
-    for version, written, body in history(connection, "DocumentReference", document_id):
+    for version, written, body in excerpt.history(document_id):
         open_patients &= set(_patients(body, setting))
         for patient in open_patients:
             since[patient] = written
@@ -201,36 +205,19 @@ def _known_since(
     return since
 
 
-def _links(connection: Connection, reference: str, studies: list[str]) -> set[str]:
+def _links(excerpt: Excerpt, reference: str, studies: list[str]) -> set[str]:
     """All Procedure, Encounter, EpisodeOfCare and CarePlan that name the photo or are named by it.
 
     The visit's ImagingStudy names one Procedure at most. Where the photo itself names a treatment, the study's says
     nothing of it: else a permit for one treatment would reach photos of another.
     """
-    own = _linked(connection, reference)
+    own = set(excerpt.linked(reference))
     for study in studies:
-        for link in _linked(connection, f"ImagingStudy/{study}"):
+        for link in excerpt.linked(f"ImagingStudy/{study}"):
             kind = link.partition("/")[0]
             if not any(each.startswith(f"{kind}/") for each in own):
                 own.add(link)
     return own
-
-
-def _linked(connection: Connection, reference: str) -> set[str]:
-    kind, _, identity = reference.partition("/")
-    out = select(fhir_reference.c.target).where(fhir_reference.c.type == kind, fhir_reference.c.id == identity)
-    into = select(fhir_reference.c.type, fhir_reference.c.id).where(
-        fhir_reference.c.target == reference, fhir_reference.c.type.in_(sorted(LINKED_TYPES))
-    )
-    found = {each for each in connection.execute(out).scalars() if each.partition("/")[0] in LINKED_TYPES}
-    return found | {f"{row.type}/{row.id}" for row in connection.execute(into)}
-
-
-def _referring_studies(connection: Connection, uid: str) -> list[str]:
-    query = select(fhir_token.c.id).where(
-        fhir_token.c.type == "ImagingStudy", fhir_token.c.name == "instance", fhir_token.c.value == indexed(uid)
-    )
-    return sorted(connection.execute(query).scalars())
 
 
 def _documents_of(connection: Connection, uids: Iterable[str]) -> set[str]:
@@ -246,6 +233,15 @@ def _documents_of(connection: Connection, uids: Iterable[str]) -> set[str]:
     return found
 
 
+def _moved(written: Written) -> set[str]:
+    """UIDs of the instances that a version of a study says something new of."""
+    now, before = set(_instances(written.resource)), set(_instances(written.previous or {}))
+    named = [
+        {(each.path, each.text) for each in references.found(one)} for one in (written.resource, written.previous or {})
+    ]
+    return now | before if named[0] != named[1] else now ^ before
+
+
 def _instances(study: Mapping[str, Any]) -> list[str]:
     return [
         str(instance.get("uid", ""))
@@ -254,13 +250,10 @@ def _instances(study: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _photographer(connection: Connection, setting: Setting, reference: str) -> str | None:
+def _photographer(excerpt: Excerpt, setting: Setting, document_id: str) -> str | None:
     """Provenance.agent of type performer."""
-    query = select(fhir_reference.c.id).where(
-        fhir_reference.c.target == reference, fhir_reference.c.type == "Provenance", fhir_reference.c.path == "target"
-    )
-    for identity in sorted(connection.execute(query).scalars()):
-        for agent in (current(connection, "Provenance", identity) or {}).get("agent") or ():
+    for provenance in excerpt.provenances(document_id):
+        for agent in provenance.get("agent") or ():
             codes = {coding.get("code") for coding in (agent.get("type") or {}).get("coding") or ()}
             who = _local(agent, setting, "who")
             if "performer" in codes and who:
@@ -302,7 +295,7 @@ def _labels(document: Mapping[str, Any]) -> tuple[Label, ...]:
 
 
 def _sources(
-    connection: Connection, setting: Setting, document: Mapping[str, Any], seen: frozenset[str]
+    excerpt: Excerpt, setting: Setting, document: Mapping[str, Any], seen: frozenset[str]
 ) -> tuple[PhotoFacts, ...]:
     """The photos that a copy was made from (DocumentReference.relatesTo, code ``transforms``)."""
     found: list[PhotoFacts] = []
@@ -311,7 +304,7 @@ def _sources(
             identity = references.id_of(target)
             if relation.get("code") == "transforms" and identity not in seen and len(seen) < _MAX_SOURCES:
                 try:
-                    found.append(_facts(connection, setting, identity, seen))
+                    found.append(_facts(Excerpt(excerpt.connection, [identity]), setting, identity, seen))
                 except NoPhoto:
                     continue
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -70,23 +70,36 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
     return index
 
 
-def save(connection: Connection, kind: str, identity: str, index: Index, *, fresh: bool = False) -> None:
-    """Put a resource's rows in place of those it had; ``fresh``: it had none."""
-    key = {"type": kind, "id": identity}
-    for table in () if fresh else (fhir_token, fhir_reference, fhir_date, fhir_string):
-        connection.execute(delete(table).where(table.c.type == kind, table.c.id == identity))
-    if index.tokens:
-        rows = [key | {"name": name, "system": system, "value": value} for name, system, value in sorted(index.tokens)]
-        connection.execute(insert(fhir_token), rows)
-    if index.references:
-        rows = [key | {"path": path, "target": target} for path, target in sorted(index.references)]
-        connection.execute(insert(fhir_reference), rows)
-    if index.dates:
-        spans = [key | {"name": name, "start": start, "end": end} for name, start, end in sorted(index.dates)]
-        connection.execute(insert(fhir_date), spans)
-    if index.strings:
-        rows = [key | {"name": name, "value": value} for name, value in sorted(index.strings)]
-        connection.execute(insert(fhir_string), rows)
+def save(
+    connection: Connection, extracts: Iterable[tuple[str, str, Index]], *, former: Collection[tuple[str, str]]
+) -> None:
+    """Put resources' rows in place of those that they had.
+
+    Parameters
+    ----------
+    extracts
+        Type, id and rows of each.
+    former
+        Type and id of those that had rows before.
+    """
+    for table in (fhir_token, fhir_reference, fhir_date, fhir_string):
+        for kind, identity in former:
+            connection.execute(delete(table).where(table.c.type == kind, table.c.id == identity))
+    tokens: list[dict[str, Any]] = []
+    targets: list[dict[str, Any]] = []
+    spans: list[dict[str, Any]] = []
+    strings: list[dict[str, Any]] = []
+    for kind, identity, index in extracts:
+        key = {"type": kind, "id": identity}
+        tokens += [
+            key | {"name": name, "system": system, "value": value} for name, system, value in sorted(index.tokens)
+        ]
+        targets += [key | {"path": path, "target": target} for path, target in sorted(index.references)]
+        spans += [key | {"name": name, "start": start, "end": end} for name, start, end in sorted(index.dates)]
+        strings += [key | {"name": name, "value": value} for name, value in sorted(index.strings)]
+    for table, rows in ((fhir_token, tokens), (fhir_reference, targets), (fhir_date, spans), (fhir_string, strings)):
+        if rows:
+            connection.execute(insert(table), rows)
 
 
 def _patient(resource: Mapping[str, Any], base: str | None) -> str | None:

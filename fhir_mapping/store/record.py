@@ -306,18 +306,19 @@ class RecordStore:
     def _write(self, connection: Connection, drafts: Sequence[_Draft], arrived: bool) -> list[Stored]:
         lock(connection)
         now = self._clock(connection)
-        for draft in drafts:
-            self._keep(connection, draft, now)
-        for draft in drafts:
-            # A Consent that arrived is kept in any case: what it names in vain holds its patient.
-            if not (arrived and draft.type == "Consent"):
-                self._check_references(connection, draft)
-        notes: dict[int, tuple[Issue, ...]] = {}
-        for draft in sorted(drafts, key=lambda each: _ORDER[each.type]):
-            written = Written(
-                draft.type, draft.id, draft.version, draft.resource, draft.previous, draft.body, now, arrived
-            )
-            notes[id(draft)] = tuple(project(connection, self._setting, written))
+        self._keep(connection, drafts, now)
+        # A Consent that arrived is kept in any case: what it names in vain holds its patient.
+        self._check_references(connection, [each for each in drafts if not (arrived and each.type == "Consent")])
+        ordered = sorted(drafts, key=lambda each: _ORDER[each.type])
+        told = project(
+            connection,
+            self._setting,
+            [
+                Written(each.type, each.id, each.version, each.resource, each.previous, each.body, now, arrived)
+                for each in ordered
+            ],
+        )
+        notes = {id(draft): tuple(issues) for draft, issues in zip(ordered, told, strict=True)}
         return [
             Stored(
                 draft.type,
@@ -331,37 +332,64 @@ class RecordStore:
             for draft in drafts
         ]
 
-    def _keep(self, connection: Connection, draft: _Draft, now: datetime) -> None:
-        """Write the version, the current row and the index."""
-        current = connection.execute(
-            select(fhir_resource.c.version).where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
-        ).scalar_one_or_none()
-        if draft.if_match is not None and draft.if_match != current:
-            raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
-        if draft.must_be_new and current is not None:
-            raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
-        if current is not None:
-            draft.previous = self.read(connection, draft.type, draft.id).json()
-        draft.version = (current or 0) + 1
-        try:
-            extracted = index.extract(draft.id, draft.resource, self.site.zone, self.base)
-        except (ValueError, OverflowError):
-            raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
-        shared = {"version": draft.version, "updated": micros(now), "source": draft.source, "status": extracted.status}
-        key = {"type": draft.type, "id": draft.id}
-        connection.execute(insert(fhir_version).values(**key, **shared, body=draft.body, received=draft.received))
-        if current is None:
-            connection.execute(insert(fhir_resource).values(**key, **shared, patient=extracted.patient))
-        else:
-            connection.execute(
-                update(fhir_resource)
-                .where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
-                .values(**shared, patient=extracted.patient)
-            )
-        index.save(connection, draft.type, draft.id, extracted, fresh=current is None)
+    def _keep(self, connection: Connection, drafts: Sequence[_Draft], now: datetime) -> None:
+        """Write the versions, the current rows and the index."""
+        known = _versions(connection, drafts)
+        versions: list[dict[str, Any]] = []
+        fresh: list[dict[str, Any]] = []
+        extracts: list[tuple[str, str, index.Index]] = []
+        for draft in drafts:
+            current = known.get((draft.type, draft.id))
+            if draft.if_match is not None and draft.if_match != current:
+                raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
+            if draft.must_be_new and current is not None:
+                raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
+            if current is not None:
+                draft.previous = self.read(connection, draft.type, draft.id).json()
+            draft.version = (current or 0) + 1
+            try:
+                extracted = index.extract(draft.id, draft.resource, self.site.zone, self.base)
+            except (ValueError, OverflowError):
+                raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
+            extracts.append((draft.type, draft.id, extracted))
+            key = {"type": draft.type, "id": draft.id}
+            shared = {
+                "version": draft.version,
+                "updated": micros(now),
+                "source": draft.source,
+                "status": extracted.status,
+            }
+            versions.append(key | shared | {"body": draft.body, "received": draft.received})
+            if current is None:
+                fresh.append(key | shared | {"patient": extracted.patient})
+            else:
+                connection.execute(
+                    update(fhir_resource)
+                    .where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
+                    .values(**shared, patient=extracted.patient)
+                )
+        if versions:
+            connection.execute(insert(fhir_version), versions)
+        if fresh:
+            connection.execute(insert(fhir_resource), fresh)
+        index.save(connection, extracts, former={(each.type, each.id) for each in drafts if each.version > 1})
 
-    def _check_references(self, connection: Connection, draft: _Draft) -> None:
+    def _check_references(self, connection: Connection, drafts: Sequence[_Draft]) -> None:
         """Every reference to this server names something that is here (with the transaction's own resources)."""
+        wanted = [self._wanted(draft) for draft in drafts]
+        here = existing(connection, {target for targets, _ in wanted for target in targets})
+        for draft, (targets, issues) in zip(drafts, wanted, strict=True):
+            issues += [
+                Issue("not-found", "The reference names nothing that is here.", targets[target])
+                for target in sorted(set(targets) - here)
+            ]
+            if issues and draft.type == "Consent":
+                raise consents.refused(self._setting, draft.resource, issues[:20], draft.body)
+            if issues:
+                raise Invalid(issues[:20])
+
+    def _wanted(self, draft: _Draft) -> tuple[dict[str, str], list[Issue]]:
+        """What a resource names on this server, each with the element that names it; and references that are none."""
         contained = {str(each.get("id")) for each in draft.resource.get("contained") or ()}
         wanted: dict[str, str] = {}
         issues = []
@@ -369,21 +397,13 @@ class RecordStore:
         for found in references.found(draft.resource):
             target = references.local(found.text, self.base)
             if target is not None:
-                wanted.setdefault(target, found.element)
+                wanted.setdefault(target, prefix + found.element)
             elif found.text.startswith("#"):
                 if found.text != "#" and found.text[1:] not in contained:
                     issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))
             elif references.target_type(found.text) is None:
                 issues.append(Issue("value", "The reference cannot be read.", prefix + found.element))
-        missing = set(wanted) - existing(connection, wanted)
-        issues += [
-            Issue("not-found", "The reference names nothing that is here.", prefix + wanted[target])
-            for target in sorted(missing)
-        ]
-        if issues and draft.type == "Consent":
-            raise consents.refused(self._setting, draft.resource, issues[:20], draft.body)
-        if issues:
-            raise Invalid(issues[:20])
+        return wanted, issues
 
     def new_id(self) -> str:
         """An id for a resource that is about to be created."""
@@ -516,6 +536,20 @@ def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
             fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
         )
         found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
+    return found
+
+
+def _versions(connection: Connection, drafts: Iterable[_Draft]) -> dict[tuple[str, str], int]:
+    """The current versions of those that are in the record."""
+    by_type: dict[str, set[str]] = {}
+    for draft in drafts:
+        by_type.setdefault(draft.type, set()).add(draft.id)
+    found: dict[tuple[str, str], int] = {}
+    for kind, ids in by_type.items():
+        query = select(fhir_resource.c.id, fhir_resource.c.version).where(
+            fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
+        )
+        found |= {(kind, row.id): row.version for row in connection.execute(query)}
     return found
 
 
