@@ -13,7 +13,7 @@ from tests.judges.matter import Matter
 from tests.judges.plain import Answer
 from tests.judges.reach import failing
 from tests.judges.reading import Agreement, Statement
-from tests.judges.standing import OPTED_OUT, Life, life
+from tests.judges.standing import OPTED_OUT, Life, life, voices
 
 STATED = {
     "purposes": "purpose",
@@ -29,14 +29,37 @@ STATED = {
 def features(answer: Answer, matters: list[Matter]) -> Iterator[str]:
     """The features of one request that was answered."""
     yield f"{'permit' if answer.permit else 'deny'} {answer.reason}"
-    if not {7, 8, 9, 10, 11}.isdisjoint({answer.step}) or answer.step == 5:
-        yield f"{'several' if len(matters) > 1 else 'one'} decided by Consents"
+    if len(matters) > 1:
+        yield f"several parts, {'permit' if answer.permit else 'deny'}"
     for matter in matters:
+        yield from _circumstances(matter)
         for agreement in matter.agreements:
             for statement in agreement.statements():
                 yield from _statement(statement, agreement, matter)
             if agreement.opted_out and not list(failing(OPTED_OUT, agreement, matter)):
                 yield "OPTOUT matches"
+
+
+def _circumstances(matter: Matter) -> Iterator[str]:
+    """What is special about the photo, the patient and the Consents that answer."""
+    copies = len(matter.photo["documents"]) - 1
+    if copies:
+        yield "a copy of a copy" if copies > 1 else "a copy"
+    grown = matter.record.grown_up(matter.patient)
+    if grown is None:
+        yield "nobody knows the age"
+    elif matter.now < grown.after:
+        yield "under age, or it may be"
+    for voice, silent in voices(matter):
+        kind = "permit" if voice.permits else "denial"
+        if silent:
+            yield f"a {kind} is silent"
+        if voice.agreement.patient != matter.patient:
+            yield f"a {kind} of a merged record"
+        if voice.permits and f"Patient/{voice.agreement.patient}" not in voice.agreement.signers:
+            yield "a permit signed by somebody else"
+        if voice.agreement.scope == "research":
+            yield f"a {kind} of scope research"
 
 
 def _statement(statement: Statement, agreement: Agreement, matter: Matter) -> Iterator[str]:
@@ -56,8 +79,9 @@ def _statement(statement: Statement, agreement: Agreement, matter: Matter) -> It
     for element, name in STATED.items():
         if getattr(statement, element) is not None:
             yield f"{kind} matches by {name}"
-    for meaning, reference in statement.data or []:
-        yield f"{kind} matches with data {meaning} {reference.split('/')[0]}"
+    if len(statement.data or []) == 1:
+        meaning, reference = (statement.data or [])[0]
+        yield f"{kind} matches by {meaning} {reference.split('/')[0]}"
 
 
 def interest(found: Iterable[str]) -> int:
@@ -73,4 +97,37 @@ def shortfalls(seen: Counter[str], least: dict[str, int]) -> list[str]:
     return [f"{name}: {seen[name]} of {number}" for name, number in least.items() if seen[name] < number]
 
 
-LEAST: dict[str, int] = {}
+ELEMENTS = ("actor", "data", "dataPeriod", "region", "label")
+REFUSED = (
+    *("action", "actor", "class", "code", "data", "dateTime", "extension", "implicitRules", "modifierExtension"),
+    *("period", "policy", "provision", "purpose", "replaces", "securityLabel", "type"),
+)
+
+LEAST: dict[str, int] = {
+    **dict.fromkeys(("permit patient-permitted", "permit default-permit", "permit role-permit"), 100),
+    **dict.fromkeys(("deny patient-denied", "deny default-deny"), 300),
+    **dict.fromkeys(("permit break-glass", "deny held", "deny site-rule", "deny purpose-not-held"), 30),
+    **dict.fromkeys(("deny not-linked", "deny other-patient", "deny facts-unavailable"), 20),
+    "deny not-covered": 10,
+    **{f"{kind} matches at {where}": 50 for kind in ("permit", "deny") for where in ("the root", "a nested provision")},
+    **{f"{kind} matches by {name}": 4 for kind in ("permit", "deny") for name in STATED.values()},
+    **{f"{kind} misses by {name} alone": 5 for kind in ("permit", "deny") for name in ELEMENTS},
+    **{f"{kind} misses by purpose alone": 100 for kind in ("permit", "deny")},
+    "permit misses by snapshot alone": 15,
+    **{f"{kind} matches, {stands.name}": 15 for kind in ("permit", "deny") for stands in Life},
+    **{f"permit that replaces matches, {stands.name}": 3 for stands in Life},
+    **{f"deny that replaces matches, {stands}": 3 for stands in ("COUNTS", "ENDED", "NOT_YET")},
+    **{f"a {kind} is silent": 10 for kind in ("permit", "denial")},
+    **{f"a {kind} of a merged record": 3 for kind in ("permit", "denial")},
+    **{f"a {kind} of scope research": 8 for kind in ("permit", "denial")},
+    "a permit signed by somebody else": 5,
+    "nobody knows the age": 20,
+    "under age, or it may be": 50,
+    "a copy": 80,
+    "a copy of a copy": 10,
+    "several parts, permit": 40,
+    "several parts, deny": 80,
+    "OPTOUT matches": 100,
+    **{f"refused {element}": 1 for element in REFUSED},
+}
+"""How often each feature must occur at the small count."""

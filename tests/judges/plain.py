@@ -41,8 +41,8 @@ class Answer:
     step: int
     permit: bool
     reason: str
-    by: frozenset[tuple[str, str]] = frozenset()
-    """Consent and path of every provision behind it."""
+    by: frozenset[tuple[str, int, str]] = frozenset()
+    """Consent, version and path of every provision behind it."""
 
 
 def deny(step: int, reason: str, voices: Iterable[Voice] = ()) -> Answer:
@@ -55,9 +55,9 @@ def permit(step: int, reason: str, voices: Iterable[Voice] = ()) -> Answer:
     return Answer(step, True, reason, behind(voices))
 
 
-def behind(voices: Iterable[Voice]) -> frozenset[tuple[str, str]]:
-    """Consent and path of every provision that speaks."""
-    return frozenset((voice.agreement.id, path) for voice in voices for path in voice.paths)
+def behind(voices: Iterable[Voice]) -> frozenset[tuple[str, int, str]]:
+    """Consent, version and path of every provision that speaks."""
+    return frozenset((voice.agreement.id, voice.agreement.version, path) for voice in voices for path in voice.paths)
 
 
 class PlainJudge:
@@ -86,6 +86,7 @@ class PlainJudge:
             purposes=self.purposes,
             channels=set(self.site["channels"]),
             projects=set(self.site["projects"]),
+            deniable=set(self.site["deniable_duties"]),
             exists=lambda name: name in self.world["exists"],
             earlier=self._here.get,
         )
@@ -97,6 +98,7 @@ class PlainJudge:
             return
         self._here[body["id"]] = self.earlier(body)
         if result.agreement is not None:
+            result.agreement.version = len(written["history"])
             self.agreements.append(result.agreement)
 
     def earlier(self, body: dict[str, Any]) -> Earlier:

@@ -32,6 +32,12 @@ def refused(reading: Reading) -> set[str]:
     return found
 
 
+def said(reading: Reading) -> set[str]:
+    """What the answer to the write says of purposes, in the words of the judges."""
+    words = {"rests on law: recorded, not followed": "recorded, not followed", "a permit is exact": "matches nothing"}
+    return {word for note in reading.notes for phrase, word in words.items() if phrase in note}
+
+
 class Product:
     """One world in the product's own types."""
 

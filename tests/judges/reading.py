@@ -58,6 +58,7 @@ class Agreement:
     nested: list[Statement] = field(default_factory=list)
     opted_out: bool = False
     replaces: list[str] = field(default_factory=list)
+    version: int = 1
 
     def statements(self) -> Iterator[Statement]:
         """All rules, the opting out excepted."""
@@ -88,6 +89,7 @@ class Shelf:
     purposes: words.Purposes
     channels: set[str]
     projects: set[str]
+    deniable: set[str]
     exists: Callable[[str], bool]
     earlier: Callable[[str], Earlier | None]
 
@@ -215,13 +217,14 @@ def _statement(
             if code is None:
                 if not permits:
                     refuse("purpose")
-                result.said.add("unknown purpose")
+                if permits and rule:
+                    result.said.add("matches nothing")
                 continue
             made.purposes.add(code)
-            if shelf.purposes.duty(code):
-                result.said.add("duty")
-            if permits and code in words.NEVER_REQUESTED:
-                result.said.add("never requested")
+            if rule and shelf.purposes.duty(code) and (permits or code not in shelf.deniable):
+                result.said.add("recorded, not followed")
+            if rule and permits and code in words.NEVER_REQUESTED:
+                result.said.add("matches nothing")
 
     for actor in provision.get("actor", []):
         if _code(actor.get("role"), words.PARTICIPATION) not in ("IRCP", "PRCP"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -31,14 +32,17 @@ class Voice:
     paths: frozenset[str]
 
 
-def answers(matter: Matter) -> list[Voice]:
-    """The answers of all Consents that speak about the matter."""
-    found = []
+def voices(matter: Matter) -> Iterator[tuple[Voice, bool]]:
+    """What each Consent that matches answers, and whether it is silent because another one takes its place."""
     for agreement in matter.agreements:
         answer = _answer(agreement, matter)
-        if answer is not None and not _is_silent(answer.permits, agreement, matter):
-            found.append(answer)
-    return found
+        if answer is not None:
+            yield answer, _is_silent(answer.permits, agreement, matter)
+
+
+def answers(matter: Matter) -> list[Voice]:
+    """The answers of all Consents that speak about the matter."""
+    return [voice for voice, silent in voices(matter) if not silent]
 
 
 def names(purpose: str, matter: Matter) -> bool:

@@ -17,7 +17,7 @@ from tests import counts
 from tests.judges.coverage import LEAST, features, interest, shortfalls
 from tests.judges.generate import generate
 from tests.judges.plain import Answer, PlainJudge
-from tests.judges.product import Product, refused
+from tests.judges.product import Product, refused, said
 
 pytestmark = pytest.mark.fast
 
@@ -36,6 +36,8 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
         mine_, theirs_ = set(mine.refused), refused(theirs)
         if not mine_ <= theirs_ or (mine_ != theirs_ and not mine.unreadable):
             yield f"{name}: the judge refuses {mine_}, the product {theirs_}"
+        if not mine.unreadable and mine.said != said(theirs):
+            yield f"{name}: the judge says {mine.said} to the writer, the product {theirs.notes}"
         if (mine.denies, mine.may_deny_treatment) != (theirs.has_denial, theirs.denial_reaches_treatment):
             yield f"{name}: a denial in it, one that reaches TREAT: the judge {mine}, the product {theirs}"
         seen.update(f"refused {element}" for element in mine.refused)
@@ -44,7 +46,7 @@ def disagreements(seed: int, seen: Counter[str]) -> Iterator[str]:
         decision = product.decide(request)
         seen.update(touched)
         says = ("permit" if answer.permit else "deny", answer.reason, answer.step, sorted(answer.by))
-        by = sorted({(ref.consent, ref.path) for ref in decision.directives})
+        by = sorted({(ref.consent, ref.version, ref.path) for ref in decision.directives})
         found = (decision.effect.value, str(decision.reason), decision.step, by)
         if says != found:
             yield f"{name}: the judge says {says}, the product {found}"
