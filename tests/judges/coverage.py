@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from tests.judges.agreement import Agreement, Statement
 from tests.judges.matter import Matter
 from tests.judges.plain import Answer
 from tests.judges.reach import failing
-from tests.judges.reading import Agreement, Statement
 from tests.judges.standing import OPTED_OUT, Life, life, voices
 
 STATED = {
@@ -52,8 +52,8 @@ def _circumstances(matter: Matter) -> Iterator[str]:
         yield "under age, or it may be"
     for voice, silent in voices(matter):
         kind = "permit" if voice.permits else "denial"
-        if silent:
-            yield f"a {kind} is silent"
+        if silent is not None:
+            yield f"a {kind} is silent, {silent.name}"
         if voice.agreement.patient != matter.patient:
             yield f"a {kind} of a merged record"
         if voice.permits and f"Patient/{voice.agreement.patient}" not in voice.agreement.signers:
@@ -89,7 +89,16 @@ def interest(found: Iterable[str]) -> int:
     return sum(worth for feature in found for name, worth in WORTH.items() if name in feature)
 
 
-WORTH = {"alone": 3, "purpose alone": -3, "ENDED": 2, "NOT_YET": 1, "matches by": 1, "that replaces": 2, "held": -4}
+WORTH = {
+    "is silent": 5,
+    "alone": 3,
+    "purpose alone": -3,
+    "ENDED": 2,
+    "NOT_YET": 1,
+    "matches by": 1,
+    "that replaces": 2,
+    "held": -4,
+}
 
 
 def shortfalls(seen: Counter[str], least: dict[str, int]) -> list[str]:
@@ -117,7 +126,9 @@ LEAST: dict[str, int] = {
     **{f"{kind} matches, {stands.name}": 15 for kind in ("permit", "deny") for stands in Life},
     **{f"permit that replaces matches, {stands.name}": 3 for stands in Life},
     **{f"deny that replaces matches, {stands}": 3 for stands in ("COUNTS", "ENDED", "NOT_YET")},
-    **{f"a {kind} is silent": 10 for kind in ("permit", "denial")},
+    "a permit is silent, COUNTS": 10,
+    "a permit is silent, ENDED": 3,
+    "a denial is silent, COUNTS": 10,
     **{f"a {kind} of a merged record": 3 for kind in ("permit", "denial")},
     **{f"a {kind} of scope research": 8 for kind in ("permit", "denial")},
     "a permit signed by somebody else": 5,

@@ -26,12 +26,13 @@ LEAP = timedelta(microseconds=1)
 def generate(seed: int) -> dict[str, Any]:
     """The world of a seed."""
     dice = Dice(seed)
-    purposes: tuple[str, ...] = dice.one(*names.THEMES)
+    focus = dice.one(*names.FOCUSES)
+    purposes: tuple[str, ...] = dice.one(*names.AT_HOME.get(focus, names.THEMES))
     site = people.site(dice)
     own = [purpose["code"] for purpose in site["purposes"]]
     if own and dice.chance(25):
         purposes = (dice.one(*own), *purposes)
-    theme = names.Theme(purposes, dice.one(*names.FOCUSES))
+    theme = names.Theme(purposes, focus)
     zone = ZoneInfo(site["time_zone"])
     world: dict[str, Any] = {
         "site": site,

@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.judges import vocabulary as words
+from tests.judges.agreement import Agreement
 from tests.judges.moments import Stretch, majority, stretch, window
-from tests.judges.reading import Agreement
 
 
 @dataclass(frozen=True)

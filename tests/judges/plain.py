@@ -25,9 +25,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.judges import vocabulary as words
+from tests.judges.agreement import Agreement, Earlier, Read, Shelf
 from tests.judges.matter import Matter, Record
 from tests.judges.moments import majority, stretch
-from tests.judges.reading import Agreement, Earlier, Read, Shelf, read
+from tests.judges.reading import read
 from tests.judges.standing import Voice, answers, names, spoke_of_treatment
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)

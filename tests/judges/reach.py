@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from tests.judges import vocabulary as words
+from tests.judges.agreement import Agreement, Statement
 from tests.judges.matter import Matter
-from tests.judges.reading import ONE_PHOTO, PERSONS, TREATMENT, Agreement, Statement, sides
+from tests.judges.reading import ONE_PHOTO, PERSONS, TREATMENT, sides
 
 POINTING = frozenset({"instance", "related", "dependents"})
 

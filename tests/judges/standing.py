@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from tests.judges.agreement import Agreement, Statement
 from tests.judges.matter import Matter
 from tests.judges.reach import reaches
-from tests.judges.reading import Agreement, Statement
 
 NEVER_SIGN = frozenset({"Practitioner", "PractitionerRole", "Organization"})
 """Clinicians and organisations sign for no patient, whatever the record says of them."""
@@ -32,12 +32,12 @@ class Voice:
     paths: frozenset[str]
 
 
-def voices(matter: Matter) -> Iterator[tuple[Voice, bool]]:
-    """What each Consent that matches answers, and whether it is silent because another one takes its place."""
+def voices(matter: Matter) -> Iterator[tuple[Voice, Life | None]]:
+    """What each Consent that matches answers, and how another one stands that makes it silent, if one does."""
     for agreement in matter.agreements:
         answer = _answer(agreement, matter)
         if answer is not None:
-            yield answer, _is_silent(answer.permits, agreement, matter)
+            yield answer, _silencer(answer.permits, agreement, matter)
 
 
 def answers(matter: Matter) -> list[Voice]:
@@ -93,19 +93,19 @@ OPTED_OUT = Statement("policyRule", permits=False)
 """OPTOUT denies as a denial without a purpose, and asks for no actor, photo or period."""
 
 
-def _is_silent(answer: bool, agreement: Agreement, matter: Matter) -> bool:
-    """Whether Consents that replace this one take its place: where their rules match, everywhere else it speaks."""
+def _silencer(answer: bool, agreement: Agreement, matter: Matter) -> Life | None:
+    """How Consents stand that take the place of this one: where their rules match, everywhere else it speaks."""
+    found = set()
     for later in matter.agreements:
         if agreement.id not in later.replaces or not _in_scope(later, matter):
             continue
         for statement in [*later.statements(), *([OPTED_OUT] if later.opted_out else [])]:
-            if not reaches(statement, later, matter):
-                continue
-            stands = life(statement, later, matter)
-            # When it no longer counts, what it replaced denies again and does not permit again.
-            if stands is Life.COUNTS or (stands is Life.ENDED and answer):
-                return True
-    return False
+            if reaches(statement, later, matter):
+                found.add(life(statement, later, matter))
+    if Life.COUNTS in found:
+        return Life.COUNTS
+    # When it no longer counts, what it replaced denies again and does not permit again.
+    return Life.ENDED if Life.ENDED in found and answer else None
 
 
 def life(statement: Statement, agreement: Agreement, matter: Matter) -> Life:

@@ -23,7 +23,9 @@ DATES = (
 def consents(dice: Dice, theme: names.Theme, zone: ZoneInfo) -> list[dict[str, Any]]:
     """All Consents of a world, in the order of writing."""
     found: list[dict[str, Any]] = []
-    dates = [_date(dice) for _ in range(dice.one(0, 1, 1, 2, 2, 3, 3, 4, 5))]
+    dates = [
+        _date(dice) for _ in range(dice.one(*((2, 2, 3) if theme.focus == "replaces" else (0, 1, 1, 2, 2, 3, 4, 5))))
+    ]
     for number, date in enumerate(sorted(dates, key=lambda text: stretch(text, zone).first)):
         found.append(_written(dice, f"c{number}", date, found, theme))
     return found
@@ -51,7 +53,7 @@ def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], the
     _add_rules(dice, body, theme)
     history = _state(dice, body, theme)
     _replace(dice, body, before, theme)
-    if dice.chance(theme.often("refused", 9)) and not (body["status"] in ENDED and "extension" in body):
+    if dice.chance(theme.often("refused", 18)) and not (body["status"] in ENDED and "extension" in body):
         spoil(dice, body, theme)
     return build.written(body, *history, synchronised=body["status"] == "active" and dice.chance(35))
 
@@ -70,7 +72,7 @@ def _add_rules(dice: Dice, body: dict[str, Any], theme: names.Theme) -> None:
 
 def _state(dice: Dice, body: dict[str, Any], theme: names.Theme) -> list[str]:
     """Its status, and the states of its former versions."""
-    if not dice.chance(theme.often("state", 14)):
+    if not dice.chance(30 if theme.focus == "replaces" else theme.often("state", 14)):
         return []
     body["status"] = dice.one("inactive", "inactive", "inactive", *ENDED, "proposed", "draft")
     return dice.one(["active"], ["active"], ["active"], ["draft"], [])

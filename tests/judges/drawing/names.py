@@ -51,6 +51,12 @@ FOCUSES = (
     *("actor", "data", "dataPeriod", "region", "label", "period", "replaces", "signature", "state", "copies", "people"),
     *("snapshot", "refused", "all", "all", "all"),
 )
+AT_HOME: dict[str, tuple[tuple[str, ...], ...]] = {
+    "snapshot": (("WEB",), ("PORTFOLIO", "WEB"), ("CONF",), ("SOCIAL",)),
+    "actor": (("SOCIAL",), ("HRESCH",), ("PATRQT",), ("TREAT",), ("BTG",), ("TEACH",)),
+    "replaces": (("TEACH",), ("TREAT",), ("WEB",), ("HRESCH",), ("PATRQT",), ("HPAYMT",)),
+}
+"""Purposes for which an element matters most; other focuses go with any theme."""
 
 
 @dataclass(frozen=True)
