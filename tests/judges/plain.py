@@ -28,7 +28,7 @@ from tests.judges import vocabulary as words
 from tests.judges.agreement import Agreement, Earlier, Read, Shelf
 from tests.judges.matter import Matter, Record
 from tests.judges.moments import majority, stretch
-from tests.judges.reading import read
+from tests.judges.reading import locals_of, read
 from tests.judges.standing import Voice, answers, names, spoke_of_treatment
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -106,7 +106,7 @@ class PlainJudge:
         """What a later Consent that replaces this one has to know."""
         patient = body["patient"]["reference"].removeprefix("Patient/")
         signed = stretch(body["dateTime"], self.zone) if "dateTime" in body else None
-        signers = {one["reference"] for one in body.get("performer", []) if "reference" in one}
+        signers = locals_of(body, "performer")
         grown = majority(self.world["patients"][patient]["birth"], self.site["majority_age"], self.zone)
         adult = signed is not None and grown is not None and grown.after <= signed.first
         return Earlier(patient, signed, f"Patient/{patient}" in signers and adult)

@@ -17,7 +17,7 @@ from consent.directive import Directive, Label, Region, Span
 from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation, RequesterFacts
 from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
 from consent.types import Decision, Laterality, Request, Requester
-from fhir_mapping import dates
+from fhir_mapping import dates, references
 from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
 
 
@@ -66,7 +66,8 @@ class Product:
             return None
         patient = body["patient"]["reference"].removeprefix("Patient/")
         signed = dates.span(body["dateTime"], self.site.zone) if "dateTime" in body else None
-        by_patient = {"reference": f"Patient/{patient}"} in body.get("performer", [])
+        performers = {references.local(text) for text in references.of(body, "performer")}
+        by_patient = f"Patient/{patient}" in performers
         of_age = majority(self.patient_birth(patient), self.site)
         adult = None not in (signed, of_age) and of_age.end <= signed.start  # type: ignore[union-attr, operator]
         return EarlierConsent(patient, signed.start if signed else None, by_patient and adult)

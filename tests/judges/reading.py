@@ -5,6 +5,7 @@ Written from the page on consent alone. It completes provisions as JSON first an
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.judges import vocabulary as words
@@ -50,7 +51,8 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
         refuse("implicitRules")
     if _has_modifier(body):
         refuse("modifierExtension")
-    if "patient" not in body or not str(body["patient"].get("reference", "")).startswith("Patient/"):
+    patient = local(body.get("patient")) or ""
+    if not patient.startswith("Patient/"):
         refuse("patient")
         return
 
@@ -61,13 +63,13 @@ def _read(body: dict[str, Any], shelf: Shelf, was_active: bool, result: Read) ->
     signed = stretch(body["dateTime"], shelf.zone) if "dateTime" in body else None
     agreement = Agreement(
         id=body["id"],
-        patient=body["patient"]["reference"].removeprefix("Patient/"),
+        patient=patient.removeprefix("Patient/"),
         scope=scope or "",
         status=body["status"],
         was_active=was_active,
         signed=signed,
-        signers={one["reference"] for one in body.get("performer", []) if "reference" in one},
-        organizations={one["reference"] for one in body.get("organization", []) if "reference" in one},
+        signers=locals_of(body, "performer"),
+        organizations=locals_of(body, "organization"),
         verified=all(one.get("verified") is not False for one in body.get("verification", [])),
         window=window((root or {}).get("period"), shelf.zone),
         opted_out=policy == "OPTOUT",
@@ -157,18 +159,18 @@ def _statement(
                 continue
             made.places = (made.places or set()) | {(system, value)}
             continue
-        name = reference.get("reference", "")
+        name = local(reference) or ""
         if name.split("/")[0] not in PERSONS or not shelf.exists(name):
             refuse("actor")
             continue
         made.persons = (made.persons or set()) | {name}
 
     for one in provision.get("data", []):
-        name = one["reference"].get("reference", "")
-        if "/" not in name or (name.split("/")[0] in LISTED and not shelf.exists(name)):
+        found, here = _REFERENCE.fullmatch(one["reference"].get("reference", "")), local(one["reference"])
+        if found is None or (found["kind"] in LISTED and (here is None or not shelf.exists(here))):
             refuse("data")
             continue
-        made.data = [*(made.data or []), (one["meaning"], name)]
+        made.data = [*(made.data or []), (one["meaning"], f"{found['kind']}/{found['id']}")]
 
     if "dataPeriod" in provision:
         made.taken = window(provision["dataPeriod"], shelf.zone)
@@ -199,6 +201,22 @@ def _statement(
     return made
 
 
+def local(reference: dict[str, Any] | None) -> str | None:
+    """Type and id of what a Reference names in this record; one that names a version names the thing all the same."""
+    found = _REFERENCE.fullmatch((reference or {}).get("reference", ""))
+    return None if found is None or found["elsewhere"] else f"{found['kind']}/{found['id']}"
+
+
+_REFERENCE = re.compile(
+    r"(?P<elsewhere>https?://\S+/)?(?P<kind>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(/_history/\d+)?"
+)
+
+
+def locals_of(body: dict[str, Any], name: str) -> set[str]:
+    """What a repeating element names in this record."""
+    return {found for one in body.get(name, []) if (found := local(one)) is not None}
+
+
 def sides(side: str | None) -> frozenset[str]:
     """R, L, or both where it is B or not stated."""
     return frozenset("RL" if side in (None, "B") else side)
@@ -208,7 +226,7 @@ def _replacement(body: dict[str, Any], agreement: Agreement, shelf: Shelf, resul
     for extension in body.get("extension", []):
         if extension.get("url") != words.REPLACES_EXTENSION:
             continue
-        name = extension.get("valueReference", {}).get("reference", "")
+        name = local(extension.get("valueReference")) or ""
         other = shelf.earlier(name.removeprefix("Consent/")) if name.startswith("Consent/") else None
         if (
             other is None

@@ -9,7 +9,7 @@ from tests.judges import vocabulary as words
 from tests.judges import worlds as build
 from tests.judges.drawing import names, provisions
 from tests.judges.drawing.dice import Dice
-from tests.judges.drawing.spoiled import spoil
+from tests.judges.drawing.spoiled import disguise, spoil
 from tests.judges.moments import stretch
 
 ENDED = ("inactive", "entered-in-error", "rejected")
@@ -24,15 +24,17 @@ def consents(dice: Dice, theme: names.Theme, zone: ZoneInfo) -> list[dict[str, A
     """All Consents of a world, in the order of writing."""
     found: list[dict[str, Any]] = []
     dates = [
-        _date(dice) for _ in range(dice.one(*((2, 2, 3) if theme.focus == "replaces" else (0, 1, 1, 2, 2, 3, 4, 5))))
+        _date(dice, theme)
+        for _ in range(dice.one(*((2, 2, 3) if theme.focus == "replaces" else (0, 1, 1, 2, 2, 3, 4, 5))))
     ]
     for number, date in enumerate(sorted(dates, key=lambda text: stretch(text, zone).first)):
         found.append(_written(dice, f"c{number}", date, found, theme))
     return found
 
 
-def _date(dice: Dice) -> str:
-    return f"2026-05-{dice.number(4, 28):02d}T10:00:00+03:00" if dice.chance(70) else dice.one(*DATES)
+def _date(dice: Dice, theme: names.Theme) -> str:
+    usual = dice.chance(40 if theme.focus == "signature" else 70)
+    return f"2026-05-{dice.number(4, 28):02d}T10:00:00+03:00" if usual else dice.one(*DATES)
 
 
 def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], theme: names.Theme) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], the
     _replace(dice, body, before, theme)
     if dice.chance(theme.often("refused", 18)) and not (body["status"] in ENDED and "extension" in body):
         spoil(dice, body, theme)
+    disguise(dice, body)
     return build.written(body, *history, synchronised=body["status"] == "active" and dice.chance(35))
 
 
@@ -94,7 +97,7 @@ def _replace(dice: Dice, body: dict[str, Any], before: list[dict[str, Any]], the
     if not ended and dice.chance(2):
         chosen = ["nothing"]
     if ended:
-        body["performer"] = [body["patient"]]
+        body["performer"] = [dict(body["patient"])]
     body["extension"] = [
         {"url": words.REPLACES_EXTENSION, "valueReference": {"reference": f"Consent/{other}"}} for other in chosen
     ]

@@ -49,11 +49,12 @@ THEMES = (
 )
 FOCUSES = (
     *("actor", "data", "dataPeriod", "region", "label", "period", "replaces", "signature", "state", "copies", "people"),
-    *("snapshot", "refused", "all", "all", "all"),
+    *("signature", "replaces", "snapshot", "refused", "all", "all", "all"),
 )
 AT_HOME: dict[str, tuple[tuple[str, ...], ...]] = {
     "snapshot": (("WEB",), ("PORTFOLIO", "WEB"), ("CONF",), ("SOCIAL",)),
     "actor": (("SOCIAL",), ("HRESCH",), ("PATRQT",), ("TREAT",), ("BTG",), ("TEACH",)),
+    "signature": (("TEACH",), ("TREAT",), ("PATRQT",), ("HPAYMT",), ("TEACH", "CONF")),
     "replaces": (("TEACH",), ("TREAT",), ("WEB",), ("HRESCH",), ("PATRQT",), ("HPAYMT",)),
 }
 """Purposes for which an element matters most; other focuses go with any theme."""

@@ -50,7 +50,8 @@ def patient(dice: Dice, theme: names.Theme) -> dict[str, Any]:
         *({}, {}, {"start": "2010-01-01"}, {"end": "2026-05-04"}, {"start": "2026-05-05"}, {"end": "2026-06-15"}),
         *({"start": "2026-05-04T10:00:00+03:00", "end": "2026-05-20"}, {"end": "2026-05-04T10:00:00.500+03:00"}),
     )
-    persons = (*names.KIN, "Practitioner/d", "Organization/clinic") if dice.chance(10) else names.KIN
+    wide = dice.chance(50 if theme.focus == "signature" else 8)
+    persons = (*names.KIN, "Practitioner/d", "Organization/clinic") if wide else names.KIN
     results = {region: dice.one("2026-05-02T10:00:00Z", "2026-05-20T10:00:00Z") for region in dice.few(REGIONS, 60)}
     return build.patient(
         birth=birth,

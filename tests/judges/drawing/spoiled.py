@@ -98,3 +98,22 @@ def _spoil_provision(dice: Dice, way: int, root: dict[str, Any], target: dict[st
         case _:
             backwards = {"start": "2026-06-15", "end": "2026-06-14"}
             target[dice.one("period", "dataPeriod")] = dice.one(backwards, {"start": "2026-13"})
+
+
+def disguise(dice: Dice, node: Any, path: str = "") -> None:
+    """Now and then a reference names a version, another server or nothing at all; the patient is left alone."""
+    if isinstance(node, list):
+        for one in node:
+            disguise(dice, one, path)
+    elif isinstance(node, dict):
+        if isinstance(node.get("reference"), str) and path != "patient" and dice.chance(1.5):
+            name = node["reference"]
+            shapes = (
+                f"{name}/_history/1",
+                f"{name}/_history/2",
+                f"https://elsewhere.example/fhir/{name}",
+                "#contained",
+            )
+            node["reference"] = dice.one(*shapes)
+        for name, value in node.items():
+            disguise(dice, value, path or name)
