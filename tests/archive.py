@@ -107,7 +107,7 @@ class Archive:
         keys.make(self.settings.keys)
         self.engine: Engine = fresh(self.settings.database, site)
         self.mint = TicketMint(TicketKeys.load(self.settings.keys), self.settings.node)
-        self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **_chosen())
+        self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **chosen())
         self._seed = 0
 
     def __enter__(self) -> Archive:
@@ -283,12 +283,14 @@ class Archive:
         return self.ask(address, method=method, body=body, headers={**(headers or {}), "Authorization": ticket})
 
 
-class _Choice(TypedDict, total=False):
+class Choice(TypedDict, total=False):
+    """Words for :class:`ArchiveProcess`."""
+
     program: str
     plugins: Path
 
 
-def _chosen() -> _Choice:
+def chosen() -> Choice:
     """The Orthanc that is to be tested."""
     folder = os.environ.get(ORTHANC)
     return {} if folder is None else {"program": f"{folder}/Orthanc", "plugins": Path(folder, "plugins")}

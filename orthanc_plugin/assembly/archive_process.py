@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from consent.errors import ConsentError
 from consent.identity.keys import load
+from consent.store import jobs
+from consent.store.engine import open_engine, transaction
+from consent.store.jobs import EVERYTHING
 from orthanc_plugin.assembly import processes, wall_folder
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.settings import Settings
@@ -37,12 +42,22 @@ _REFUSED_UNASKED = (
     "/plugins",
     "/app/explorer.html",
 )
+_REMEDIES = {
+    CORE: "see that the setting 'orthanc' is Orthanc's address, and that nothing stands between",
+    OVERRIDE: "another plugin answers before the wall: name libOrthancPython.so first in 'Plugins', each by its own "
+    "path and no folder, and start Orthanc anew",
+}
 ORIGINAL_ATTACHMENT = 1024
 """Orthanc's number for our attachment ``original``; it must never change."""
 
 
 class WallDown(AssemblyError):
     """The wall does not stand, or cannot be proved to. Nothing may be told of the archive's address."""
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        """The fault, and what to do about it where that can be told."""
+        super().__init__(fault)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +92,8 @@ class ArchiveProcess:
         wall
             The packages that the wall needs (:mod:`orthanc_plugin.assembly.wall_folder`).
         """
-        self._settings, self._folder, self._port, self._wall = settings, folder, port, wall
-        self._program, self._plugins = program, plugins
+        self._settings, self._folder, self._port = settings, folder, port
+        self.wall, self.program, self._plugins = wall, program, plugins
         self._environment = dict(os.environ if environment is None else environment)
 
     @property
@@ -151,18 +166,19 @@ class ArchiveProcess:
         WallDown
             Orthanc did not start, or the wall does not stand. The process has been ended.
         """
-        wall_folder.build(self._wall)
+        wall_folder.build(self.wall)
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "address").unlink(missing_ok=True)
         wall_folder.link_ours(self._packages)
         file = self._folder / "orthanc.json"
         file.touch(mode=0o600)
         file.write_text(json.dumps(self.configuration(), indent=1), "utf-8")
-        paths = os.pathsep.join((str(self._wall), str(self._packages)))
+        paths = os.pathsep.join((str(self.wall), str(self._packages)))
         environment = self._environment | {"PYTHONPATH": paths}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files halve the time to start
         started = time.monotonic()
-        processes.start(NAME, [self._program, str(file)], self._folder, environment)
+        running = self.running
+        processes.start(NAME, [self.program, str(file)], self._folder, environment)
         try:
             while True:
                 if not self.running:
@@ -178,12 +194,26 @@ class ArchiveProcess:
             self.stop()
             raise
         (self._folder / "address").write_text(self.url + "\n", "ascii")
+        if not running:
+            self._have_all_compared()
         return standing
 
     def stop(self, patience: float = processes.PATIENCE) -> bool:
         """End it, by force after so many seconds; False where it did not run."""
         (self._folder / "address").unlink(missing_ok=True)
         return processes.stop(NAME, self._folder, patience)
+
+    def _have_all_compared(self) -> None:
+        """Ask the worker to hold all objects against the ledger: an older copy of them may have been put back."""
+        engine = open_engine(self._settings.database)
+        try:
+            with transaction(engine) as connection:
+                jobs.put(connection, jobs.ARRIVAL, EVERYTHING)
+        except SQLAlchemyError:
+            # The worker does so each night anyway, and at its own start.
+            return
+        finally:
+            engine.dispose()
 
     @property
     def _packages(self) -> Path:
@@ -217,7 +247,7 @@ def prove(url: str, settings: Settings) -> Standing:
     try:
         key = load(settings.keys).tickets[0]
     except ConsentError as error:
-        raise WallDown(str(error)) from error
+        raise WallDown(str(error), "nothing can be proved without the node's keys: see to these first") from error
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5)
     try:
@@ -231,17 +261,23 @@ def prove(url: str, settings: Settings) -> Standing:
                 rows = list(found["rows"])
             except (ValueError, KeyError, TypeError):
                 raise WallDown(
-                    f"{path} answered {status} without a proof: the wall's script is not in charge"
+                    f"{path} answered {status} without a proof: the wall's script is not in charge", _REMEDIES[path]
                 ) from None
             if not hmac.compare_digest(given, proof(key, path, nonce)):
-                raise WallDown(f"{path}: the proof was made with another key")
+                raise WallDown(
+                    f"{path}: the proof was made with another key",
+                    "the setting 'keys' and the section Photospine of Orthanc's configuration must name the same file; "
+                    "then start Orthanc anew",
+                )
         missing = {row.name for row in ROWS} - set(rows)
         if missing:
-            raise WallDown(f"rows do not stand: {', '.join(sorted(missing))}")
+            raise WallDown(
+                f"rows do not stand: {', '.join(sorted(missing))}", "start Orthanc anew, with the wall of this version"
+            )
         for path in _REFUSED_UNASKED:
             status, body = _get(connection, path)
             if status != 403 or body:
-                raise WallDown(f"{path} answered {status} to nobody")
+                raise WallDown(f"{path} answered {status} to nobody", "stop Orthanc now: another plugin answers there")
     finally:
         connection.close()
     return Standing(tuple(rows), time.monotonic() - started)

@@ -1,21 +1,16 @@
-"""``photospine doctor``: proves on the running system that the wall stands."""
+"""``photospine doctor``: proves on the running system that the wall stands, and names what is wrong with its remedy."""
 
 from __future__ import annotations
 
 import json
-from http.client import HTTPException
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from consent.errors import ConsentError
-from consent.store.engine import open_engine, reading
-from consent.store.schema import require_schema
-from orthanc_plugin.assembly.archive_process import WallDown, prove
 from orthanc_plugin.assembly.errors import AssemblyError
-from orthanc_plugin.assembly.settings import Settings, load
+from orthanc_plugin.assembly.settings import load
 
 
 def register(app: typer.Typer) -> None:
@@ -27,45 +22,22 @@ def doctor(
     settings_file: Annotated[Path | None, typer.Option("--settings", help="The settings file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Prove that the wall stands: canary, refusals, order of plugins; and that the database is of this version."""
+    """Prove that the wall stands, and that keys, database and folders can be used; exit status 1 where one cannot."""
+    from orthanc_plugin.assembly.diagnosis import examine  # the archive's client is loaded for this command alone
+
     try:
         settings = load(settings_file)
     except AssemblyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     findings = examine(settings)
+    healthy = all(each.ok for each in findings)
     if as_json:
-        typer.echo(json.dumps({"healthy": all(each["ok"] for each in findings), "findings": findings}))
+        typer.echo(json.dumps({"healthy": healthy, "findings": [asdict(each) for each in findings]}))
     else:
         for each in findings:
-            typer.echo(f"{'ok  ' if each['ok'] else 'FAIL'}  {each['what']}: {each['says']}")
-    if not all(each["ok"] for each in findings):
+            typer.echo(f"{'ok  ' if each.ok else 'FAIL'}  {each.what}: {each.says}")
+            if each.remedy:
+                typer.echo(f"      -> {each.remedy}")
+    if not healthy:
         raise typer.Exit(1)
-
-
-def examine(settings: Settings) -> list[dict[str, str | bool]]:
-    """What was found, one entry for each thing examined."""
-    return [_wall(settings), _database(settings)]
-
-
-def _wall(settings: Settings) -> dict[str, str | bool]:
-    try:
-        standing = prove(settings.orthanc, settings)
-    except (WallDown, ConsentError) as error:
-        return {"what": "wall", "ok": False, "says": str(error)}
-    except (OSError, HTTPException) as error:
-        return {"what": "wall", "ok": False, "says": f"nobody answers at {settings.orthanc}: {type(error).__name__}"}
-    return {"what": "wall", "ok": True, "says": f"stands at {settings.orthanc}, {len(standing.rows)} rows"}
-
-
-def _database(settings: Settings) -> dict[str, str | bool]:
-    engine = open_engine(settings.database)
-    try:
-        with reading(engine) as connection:
-            require_schema(connection)
-    except (ConsentError, SQLAlchemyError) as error:
-        says = str(error) if isinstance(error, ConsentError) else f"cannot be used: {type(error).__name__}"
-        return {"what": "database", "ok": False, "says": says}
-    finally:
-        engine.dispose()
-    return {"what": "database", "ok": True, "says": "of this version"}

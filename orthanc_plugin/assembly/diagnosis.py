@@ -1,0 +1,229 @@
+"""What is wrong with a running node, and how to mend it: each part is tried as it is used, not looked up.
+
+Nothing is changed by looking: what is written is removed again, and a database that is not there is not made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import sqlite3
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from consent.errors import ConsentError
+from consent.identity.keys import load as load_keys
+from consent.store.engine import open_engine, reading, transaction
+from consent.store.schema import WrongSchema, require_schema
+from orthanc_plugin.assembly.archive_process import WallDown, prove
+from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.wall.canary import CORE
+
+LEAST_FREE = 256 * 1024 * 1024
+"""Bytes that a folder must have free: records are written before photos are shown, and originals pass the spool."""
+
+LOCK_SECONDS = 2.0
+_READ_ONLY = "let the node write: the file's owner and mode, or on PostgreSQL the user's rights and the server's role"
+_PROBE = bytes(4096)
+_SIOCGIFADDR = 0x8915
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried."""
+
+    what: str
+    ok: bool
+    says: str
+    remedy: str = ""
+    """What to do; empty where nothing is wrong."""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Try everything; one finding for each thing tried."""
+    return [_keys(settings), _database(settings), *_folders(settings), _wall(settings), _loopback(settings)]
+
+
+# --- the wall ---------------------------------------------------------------------------------------------------------
+
+
+def _wall(settings: Settings) -> Finding:
+    """Canary, refusals, rows and the order of plugins."""
+    try:
+        standing = prove(settings.orthanc, settings)
+    except WallDown as error:
+        return _unwalled(settings.orthanc) or Finding("wall", False, str(error), error.remedy)
+    except (OSError, HTTPException) as error:
+        return Finding(
+            "wall",
+            False,
+            f"nobody answers at {settings.orthanc}: {type(error).__name__}",
+            "start Orthanc; where it refuses to start, its log names the reason: the wall's script, its packages or "
+            "its keys are missing, or a plugin's path is wrong. Elsewhere? See the setting 'orthanc'",
+        )
+    return Finding("wall", True, f"stands at {settings.orthanc}, {len(standing.rows)} rows")
+
+
+def _unwalled(url: str) -> Finding | None:
+    """What an Orthanc that nobody guards says of itself; None where it says nothing."""
+    try:
+        status, body = _get(url, "/plugins")
+        plugins = json.loads(body) if status == 200 else None
+    except (OSError, HTTPException, ValueError):
+        return None
+    if not isinstance(plugins, list):
+        return None
+    if "python" not in plugins:
+        why, remedy = "its Python plugin is not loaded", "mend the path of libOrthancPython.so in 'Plugins'"
+    else:
+        why, remedy = "its Python plugin runs without the wall", "name orthanc_plugin/wall/plugin.py in 'PythonScript'"
+    return Finding("wall", False, f"Orthanc at {url} is OPEN TO ALL: {why}", f"stop Orthanc now; then {remedy}")
+
+
+def _loopback(settings: Settings) -> Finding:
+    """Orthanc binds every interface whatever it is told: it must refuse who comes from elsewhere."""
+    what, parts = "loopback", urlsplit(settings.orthanc)
+    host = parts.hostname or ""
+    with contextlib.suppress(ValueError):
+        if host != "localhost" and not ip_address(host).is_loopback:
+            return Finding(what, True, f"not tried: {host} is another machine's")
+    for address in own_addresses():
+        url = f"http://{address}:{parts.port or 80}"
+        with contextlib.suppress(OSError, HTTPException):
+            status, _ = _get(url, f"{CORE}?nonce={secrets.token_hex(16)}")
+            if status not in (401, 403):
+                return Finding(
+                    what,
+                    False,
+                    f"Orthanc answers other machines, at {url}",
+                    "set 'RemoteAccessAllowed' to false in Orthanc's configuration; others come in through serve",
+                )
+    return Finding(what, True, "Orthanc answers this machine alone")
+
+
+def own_addresses() -> Iterator[str]:
+    """The IPv4 addresses of this machine's interfaces, but the loopback's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # an interface without an address
+                found = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                address = socket.inet_ntoa(found[20:24])
+                if not ip_address(address).is_loopback:
+                    yield address
+
+
+def _get(url: str, path: str) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=3)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+# --- keys, database, folders ------------------------------------------------------------------------------------------
+
+
+def _keys(settings: Settings) -> Finding:
+    try:
+        load_keys(settings.keys)
+    except ConsentError as error:
+        return Finding(
+            "keys",
+            False,
+            str(error),
+            "put the keys file back from the backup; only a new node has new ones made by 'photospine db upgrade'",
+        )
+    return Finding("keys", True, "there, and closed to others")
+
+
+def _database(settings: Settings) -> Finding:
+    """Reached, of this version, and open to writers."""
+    what, url = "database", make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        return Finding(
+            what,
+            False,
+            f"{url.database} is not there",
+            "see the setting 'database'; put it back from the backup, or make a new one with 'photospine db upgrade'",
+        )
+    engine = open_engine(settings.database)
+    try:
+        with reading(engine) as connection:
+            require_schema(connection)
+        with transaction(engine, wait=LOCK_SECONDS) as connection:
+            if engine.dialect.name != "sqlite":  # there, beginning takes the lock already
+                connection.exec_driver_sql("LOCK TABLE alembic_version IN ROW EXCLUSIVE MODE")
+    except WrongSchema as error:
+        return Finding(what, False, str(error), "keep a copy, then run 'photospine db upgrade' of this version")
+    except SQLAlchemyError as error:
+        return _refused(error, url.database or "")
+    finally:
+        engine.dispose()
+    return Finding(what, True, "of this version, and open to writers")
+
+
+def _refused(error: SQLAlchemyError, name: str) -> Finding:
+    """What a database's own words mean. Of PostgreSQL's only the kind is shown: they may name people and places."""
+    words = str(error.orig) if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error) else ""
+    kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
+    says, remedy = f"cannot be used: {words or kind}", "see that it runs, and that the setting 'database' names it"
+    if "locked" in words or kind == "LockNotAvailable":
+        remedy = f"another process holds it: find that (fuser {name}, or pg_stat_activity) and end it"
+    elif "malformed" in words or "not a database" in words:
+        remedy = f"{name} is damaged: stop the node and put it back from the backup"
+    elif "readonly" in words or kind in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):
+        remedy = _READ_ONLY
+    return Finding("database", False, says, remedy)
+
+
+def _folders(settings: Settings) -> Iterator[Finding]:
+    """What has to be written before anything may be shown or taken in."""
+    places = {"audit": settings.audit_folder, "spool": settings.spool}
+    url = make_url(settings.database)
+    if url.get_backend_name() == "sqlite" and url.database:
+        places["database folder"] = Path(url.database).parent
+    for what, folder in places.items():
+        yield _written(what, folder)
+
+
+def _written(what: str, folder: Path) -> Finding:
+    there = next(place for place in (folder, *folder.parents) if place.exists())  # a new node makes it when needed
+    probe = there / f".doctor-{secrets.token_hex(8)}"
+    try:
+        with probe.open("xb") as file:
+            file.write(_PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free some space there" if full else "see to its owner and mode: the node's user has to write there"
+        return Finding(what, False, f"{folder} cannot be written: {error.strerror}", f"{remedy}; until then, refused")
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+    if free < LEAST_FREE:
+        return Finding(
+            what,
+            False,
+            f"{folder} has {free // 2**20} MB left",
+            f"free some space there: {LEAST_FREE // 2**20} MB at least",
+        )
+    return Finding(what, True, f"{folder} can be written")

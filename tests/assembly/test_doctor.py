@@ -1,0 +1,281 @@
+"""``photospine doctor`` before real faults: each is named, with what to do about it, and nothing else is blamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from sqlalchemy import URL, create_engine, text
+from typer.testing import CliRunner
+
+from orthanc_plugin.assembly import processes, upgrade
+from orthanc_plugin.assembly.archive_process import NAME, ArchiveProcess, WallDown
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.diagnosis import own_addresses
+from orthanc_plugin.assembly.settings import load
+from tests import postgres
+from tests.archive import chosen
+from tests.ports import free_port
+
+
+class Node:
+    """A node in a folder of its own, whose Orthanc can be configured wrongly."""
+
+    def __init__(self, folder: Path, database: str = "sqlite:///photospine.sqlite3") -> None:
+        self.folder, self.port = folder, free_port()
+        self.file = folder / "photospine.toml"
+        self.file.write_text(f'orthanc = "http://127.0.0.1:{self.port}"\ndatabase = "{database}"\n', encoding="utf-8")
+        self.settings = load(self.file, {})
+        upgrade.upgrade(self.settings, os_user="test")
+        self.archive = ArchiveProcess(self.settings, folder / "orthanc", self.port, **chosen())
+
+    def use(self, database: URL) -> None:
+        """Name another database in the settings."""
+        text = self.file.read_text("utf-8").splitlines(keepends=True)
+        kept = [line for line in text if not line.startswith("database")]
+        self.file.write_text("".join([*kept, f'database = "{database.render_as_string(hide_password=False)}"\n']))
+
+    def doctor(self) -> tuple[int, dict[str, dict[str, Any]]]:
+        """The exit status, and the findings by what was tried."""
+        done = CliRunner().invoke(build(), ["doctor", "--json", "--settings", str(self.file)])
+        found = json.loads(done.output)
+        findings = {each["what"]: each for each in found["findings"]}
+        assert found["healthy"] is (done.exit_code == 0)
+        assert found["healthy"] is all(each["ok"] for each in findings.values())
+        for each in findings.values():
+            assert bool(each["remedy"]) is not each["ok"], "every fault comes with its remedy"
+        return done.exit_code, findings
+
+    def blames(self, what: str, says: str, remedy: str) -> None:
+        """The doctor names one fault, and this alone."""
+        status, findings = self.doctor()
+        assert status == 1
+        assert [name for name, each in findings.items() if not each["ok"]] == [what]
+        assert says in findings[what]["says"]
+        assert remedy in findings[what]["remedy"]
+
+    @contextmanager
+    def running(self, **changes: Any) -> Iterator[None]:
+        """Orthanc, with some options changed behind the launcher's back."""
+        try:
+            self.archive.start()
+            if changes:
+                self.archive.stop()
+                file = self.folder / "orthanc" / "orthanc.json"
+                configuration = json.loads(file.read_text("utf-8")) | changes
+                file.write_text(json.dumps({key: value for key, value in configuration.items() if value is not None}))
+                self._start(file)
+            yield
+        finally:
+            self.archive.stop()
+
+    def _start(self, file: Path) -> None:
+        packages = file.parent / "packages"
+        environment = os.environ | {"PYTHONPATH": f"{self.archive.wall}:{packages}"}
+        processes.start(NAME, [self.archive.program, str(file)], file.parent, environment)
+        until = time.monotonic() + 20
+        while time.monotonic() < until and self.archive.running:
+            try:
+                with urlopen(f"{self.archive.url}/system", timeout=2):
+                    return
+            except HTTPError:
+                return
+            except OSError:
+                time.sleep(0.05)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """One that is well, but for its Orthanc, which nobody has started."""
+    return Node(tmp_path)
+
+
+# --- Orthanc ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.orthanc
+def test_a_node_that_is_well_is_said_to_be(node: Node) -> None:
+    with node.running():
+        status, findings = node.doctor()
+        assert status == 0
+        assert set(findings) == {"keys", "database", "audit", "spool", "database folder", "wall", "loopback"}
+        shown = CliRunner().invoke(build(), ["doctor", "--settings", str(node.file)])
+        assert shown.exit_code == 0
+        assert "FAIL" not in shown.output
+    assert not list(node.folder.rglob(".doctor-*"))
+
+
+@pytest.mark.fast
+def test_nobody_answers(node: Node) -> None:
+    node.blames("wall", "nobody answers", "start Orthanc")
+    shown = CliRunner().invoke(build(), ["doctor", "--settings", str(node.file)])
+    assert shown.exit_code == 1
+    assert "FAIL  wall: nobody answers" in shown.output
+    assert "-> start Orthanc" in shown.output
+
+
+@pytest.mark.orthanc
+def test_no_script_is_configured_and_orthanc_is_open(node: Node) -> None:
+    with node.running(PythonScript=None):
+        node.blames("wall", "OPEN TO ALL: its Python plugin runs without the wall", "'PythonScript'")
+
+
+@pytest.mark.orthanc
+def test_the_script_is_missing_and_orthanc_does_not_start(node: Node) -> None:
+    with node.running(PythonScript=str(node.folder / "gone.py")):
+        assert not node.archive.running
+        node.blames("wall", "nobody answers", "the wall's script")
+
+
+@pytest.mark.orthanc
+def test_the_plugin_s_path_is_wrong(node: Node) -> None:
+    """Orthanc 1.10 starts without it, unguarded; later ones refuse to start."""
+    plugins = node.archive.configuration()["Plugins"]
+    with node.running(Plugins=[plugins[0] + ".gone", plugins[1]]):
+        if node.archive.running:
+            node.blames("wall", "OPEN TO ALL: its Python plugin is not loaded", "libOrthancPython.so")
+        else:
+            node.blames("wall", "nobody answers", "a plugin's path is wrong")
+
+
+@pytest.mark.fast
+def test_the_launcher_names_a_plugin_that_is_not_installed(node: Node, tmp_path: Path) -> None:
+    archive = ArchiveProcess(node.settings, tmp_path / "orthanc", node.port, plugins=tmp_path)
+    with pytest.raises(WallDown, match=r"libOrthancPython\.so.* is missing: install orthanc-python"):
+        archive.start()
+
+
+@pytest.mark.orthanc
+def test_another_plugin_comes_first(node: Node) -> None:
+    plugins = node.archive.configuration()["Plugins"]
+    with node.running(Plugins=plugins[::-1]):
+        node.blames("wall", "is not in charge", "libOrthancPython.so first")
+
+
+@pytest.mark.orthanc
+def test_orthanc_answers_other_machines(node: Node) -> None:
+    assert list(own_addresses()), "this machine has an address to be asked at"
+    with node.running(RemoteAccessAllowed=True):
+        node.blames("loopback", "answers other machines", "'RemoteAccessAllowed' to false")
+
+
+@pytest.mark.orthanc
+def test_the_wall_has_other_keys(node: Node) -> None:
+    with node.running():
+        (node.folder / "keys.json").unlink()
+        upgrade.upgrade(node.settings, os_user="test")
+        node.blames("wall", "made with another key", "the same file")
+
+
+# --- keys, database, folders ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.orthanc
+def test_the_database_is_gone(node: Node) -> None:
+    with node.running():
+        for file in node.folder.glob("photospine.sqlite3*"):
+            file.unlink()
+        node.blames("database", "is not there", "put it back from the backup")
+        assert not (node.folder / "photospine.sqlite3").exists(), "looking makes none"
+
+
+@pytest.mark.orthanc
+def test_the_database_is_of_another_version(node: Node) -> None:
+    with node.running():
+        with closing(sqlite3.connect(node.folder / "photospine.sqlite3")) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        node.blames("database", "stands at schema 9999", "photospine db upgrade")
+
+
+@pytest.mark.orthanc
+def test_the_database_is_locked(node: Node) -> None:
+    with node.running(), closing(sqlite3.connect(node.folder / "photospine.sqlite3")) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        node.blames("database", "database is locked", "another process holds it")
+        holder.rollback()
+        assert node.doctor()[0] == 0
+
+
+@pytest.mark.orthanc
+def test_the_database_is_no_database(node: Node) -> None:
+    with node.running():
+        for file in node.folder.glob("photospine.sqlite3*"):
+            file.unlink()
+        (node.folder / "photospine.sqlite3").write_bytes(b"a photo, or nothing at all " * 100)
+        node.blames("database", "not a database", "is damaged")
+
+
+@pytest.mark.orthanc
+@pytest.mark.postgres
+def test_postgresql_is_locked_closed_to_writers_or_away(tmp_path: Path) -> None:
+    with postgres.cluster() as cluster:
+        node = Node(tmp_path, cluster.fresh())
+        with node.running():
+            assert node.doctor()[0] == 0
+            engine = create_engine(node.settings.database)
+            with engine.begin() as holder:
+                holder.execute(text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
+                node.blames("database", "LockNotAvailable", "pg_stat_activity")
+            with engine.begin() as owner:
+                owner.execute(text("CREATE ROLE reader LOGIN"))
+                owner.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+            engine.dispose()
+            node.use(engine.url.set(username="reader"))
+            node.blames("database", "InsufficientPrivilege", "the user's rights")
+            node.use(engine.url.set(port=free_port()))
+            node.blames("database", "OperationalError", "see that it runs")
+
+
+@pytest.mark.orthanc
+def test_the_keys_are_gone_or_open(node: Node) -> None:
+    with node.running():
+        keys = node.folder / "keys.json"
+        keys.chmod(0o644)
+        status, findings = node.doctor()
+        assert status == 1
+        assert "others may read it" in findings["keys"]["says"]
+        keys.rename(node.folder / "elsewhere")
+        status, findings = node.doctor()
+        assert status == 1
+        assert "put the keys file back from the backup" in findings["keys"]["remedy"]
+        assert not findings["wall"]["ok"], "without them nothing proves it"
+
+
+@pytest.mark.orthanc
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a disk that is full")
+@pytest.mark.parametrize("what", ["audit", "spool"])
+def test_a_disk_is_full(node: Node, what: str) -> None:
+    folder = node.folder / what
+    with node.running():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=False)
+        if done.returncode:
+            pytest.skip("this machine lets nobody mount")
+        try:
+            with pytest.raises(OSError, match="No space left"):
+                (folder / "filling").write_bytes(bytes(1 << 20))
+            node.blames(what, "No space left on device", "free some space")
+            (folder / "filling").unlink()
+            node.blames(what, "0 MB left", "256 MB at least")
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.fast
+def test_a_wrong_setting_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "photospine.toml").write_text("prot = 1\n", encoding="utf-8")
+    done = CliRunner().invoke(build(), ["doctor", "--settings", str(tmp_path / "photospine.toml")])
+    assert done.exit_code == 2
+    assert "prot" in done.output
