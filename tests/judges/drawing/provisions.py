@@ -57,7 +57,7 @@ def provision(dice: Dice, theme: names.Theme, kind: str, above: dict[str, Any], 
     if dice.chance(theme.often("label", rich / 2.5)):
         codes = ("N", "N", "R", "R", "V", "M", *words.SENSITIVITIES[:2])
         made["securityLabel"] = [build.label(code) for code in dice.some(codes, 3)]
-    if dice.chance(15 if theme.focus == "replaces" else theme.often("period", rich / 1.5)):
+    if dice.chance(30 if theme.focus == "replaces" else theme.often("period", rich / 1.5)):
         made["period"] = dice.one(*PERIODS)
     _make_acceptable(dice, made, above)
     return {name: value for name, value in made.items() if value != []}
