@@ -7,7 +7,7 @@ of the worlds are asked at an instant at which something begins or ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,14 +47,14 @@ def generate(seed: int) -> dict[str, Any]:
     }
     world["photos"] = photos(dice, theme, list(_signings(world, zone)))
     world["now"] = dice.one(*USUAL)
-    transitions = list(_transitions(world, zone))
-    if transitions and dice.chance(50):
-        world["now"] = (dice.one(*transitions) + dice.one(-LEAP, 0 * LEAP, LEAP)).isoformat()
+    instants = list(transitions(world, zone))
+    if instants and dice.chance(50):
+        world["now"] = (dice.one(*instants) + dice.one(-LEAP, 0 * LEAP, LEAP)).isoformat()
     world["requests"] = [request(dice, theme, world) for _ in range(REQUESTS)]
     return world
 
 
-def _transitions(world: dict[str, Any], zone: ZoneInfo) -> Iterator[Any]:
+def transitions(world: dict[str, Any], zone: ZoneInfo) -> Iterator[datetime]:
     """The instants at which a signature, a period or an age begins or ends."""
     found = []
     for written in world["consents"]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consent.ages import majority
-from consent.decision import decide
+from consent.decision import decide, next_change
 from consent.directive import Directive, Label, Region, Span
 from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation, RequesterFacts
 from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
@@ -146,6 +146,11 @@ class Product:
         while (wider := found | {above for below, above in steps if below in found}) != found:
             found = wider
         return found
+
+    def good_until(self) -> datetime | None:
+        """Until when the answers about these patients hold by themselves, with no write; None: for ever."""
+        ends = [next_change(patient, self.site, self.now) for patient in self._patients.values()]
+        return min((end for end in ends if end is not None), default=None)
 
     def decide(self, asked: Mapping[str, Any]) -> Decision:
         """The product's answer."""

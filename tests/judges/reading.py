@@ -148,7 +148,8 @@ def _statement(
                 result.said.add("matches nothing")
 
     for actor in provision.get("actor", []):
-        if _code(actor.get("role"), words.PARTICIPATION) not in ("IRCP", "PRCP"):
+        roles = {one.get("code") for one in actor["role"]["coding"] if one.get("system") == words.PARTICIPATION}
+        if not roles or not roles <= {"IRCP", "PRCP"}:
             refuse("actor")
             continue
         reference = actor.get("reference", {})

@@ -30,4 +30,4 @@ def test_only_the_product_s_side_of_the_comparison_imports_the_product() -> None
 
 def test_the_judges_take_nothing_from_other_tests() -> None:
     tests = {name for file in FOLDER.rglob("*.py") for name in _imported(file) if name.partition(".")[0] == "tests"}
-    assert {name for name in tests if not name.startswith("tests.judges")} == {"tests"}  # for tests.counts
+    assert {name for name in tests if not name.startswith("tests.judges")} == {"tests"}  # for its counts

@@ -72,7 +72,9 @@ def _spoil_provision(dice: Dice, way: int, root: dict[str, Any], target: dict[st
             target["actor"] = [*actors, build.actor(dice.one(*names.NOBODY))]
         case 16:
             stranger = build.actor("Practitioner/d")
-            stranger["role"]["coding"][0]["code"] = "CST"
+            custodian = {**stranger["role"]["coding"][0], "code": "CST"}
+            roles = ([custodian], [*stranger["role"]["coding"], custodian], [{"system": "urn:x", "code": "IRCP"}])
+            stranger["role"]["coding"] = dice.one(*roles)
             target["actor"] = [*actors, stranger]
         case 17:
             target["actor"] = [dice.one(build.channel("myspace"), build.project("secret"))]
@@ -81,7 +83,7 @@ def _spoil_provision(dice: Dice, way: int, root: dict[str, Any], target: dict[st
         case 19:
             target["data"] = [*data, build.data(dice.one("Encounter/none", "Media/none", "Group/none"), "related")]
         case 20:
-            unknown = (build.purpose("HQUALIMP"), build.purpose("TREAT", "urn:x"), build.purpose("WEB", "urn:x"))
+            unknown = (build.purpose("HQUALIMP"), build.purpose("TREAT", "urn:x"), {"code": "WEB"}, {"code": "TREAT"})
             target |= {"type": "deny", "purpose": [dice.one(*unknown)]}
         case 21:
             target["securityLabel"] = [dice.one(build.label("XYZ"), {"system": "urn:x", "code": "N"})]
