@@ -42,7 +42,7 @@ ip addr add "$INSIDE/30" dev inside
 ip link set inside up
 """
 _TURNS = itertools.count()
-_DROPPED = ("--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all")
+_DROPPED = ("--clear-groups", "--no-new-privs", "--bounding-set=-all")
 
 
 @dataclass
