@@ -19,7 +19,6 @@ from orthanc_plugin.assembly.errors import AssemblyError, SettingsError
 from orthanc_plugin.assembly.settings import Settings, load
 from tests.ports import free_port
 
-
 _MORE = ("SIGINT", "serve", "worker")
 
 
