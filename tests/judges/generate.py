@@ -27,8 +27,8 @@ def generate(seed: int) -> dict[str, Any]:
     """The world of a seed."""
     dice = Dice(seed)
     focus = dice.one(*names.FOCUSES)
+    site = people.site(dice, focus)
     purposes: tuple[str, ...] = dice.one(*names.AT_HOME.get(focus, names.THEMES))
-    site = people.site(dice)
     own = [purpose["code"] for purpose in site["purposes"]]
     if own and dice.chance(25):
         purposes = (dice.one(*own), *purposes)

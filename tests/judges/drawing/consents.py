@@ -77,6 +77,9 @@ def _state(dice: Dice, body: dict[str, Any], theme: names.Theme) -> list[str]:
     """Its status, and the states of its former versions."""
     if not dice.chance(30 if theme.focus == "replaces" else theme.often("state", 14)):
         return []
+    if theme.focus == "replaces" and dice.chance(80):
+        body["status"] = dice.one("inactive", "entered-in-error")
+        return ["active"]
     body["status"] = dice.one("inactive", "inactive", "inactive", *ENDED, "proposed", "draft")
     return dice.one(["active"], ["active"], ["active"], ["draft"], [])
 
@@ -107,8 +110,10 @@ def _signers(dice: Dice, patient: str, theme: names.Theme) -> list[str]:
     own = f"Patient/{patient}"
     if not dice.chance(theme.often("signature", 18)):
         return [own]
+    if dice.chance(40):
+        return ["RelatedPerson/mother"]
     return dice.one(
-        *(["RelatedPerson/mother"], ["RelatedPerson/mother"], ["RelatedPerson/uncle"], ["RelatedPerson/mother", own]),
+        *(["Practitioner/d"], ["RelatedPerson/mother"], ["RelatedPerson/uncle"], ["RelatedPerson/mother", own]),
         *(["Practitioner/d"], ["Practitioner/d", "RelatedPerson/mother"], ["Organization/clinic"], ["Patient/r"], []),
         [*names.KIN],
     )

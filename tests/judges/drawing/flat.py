@@ -17,7 +17,7 @@ ELEMENTS = ("type", "purpose", "actor", "data")
 def flat(seed: int) -> dict[str, Any]:
     """The world of a seed."""
     dice = Dice(seed)
-    site = people.site(dice) | {"care_team": "organization", "majority_age": 18, "rules_on": []}
+    site = people.site(dice, "all") | {"care_team": "organization", "majority_age": 18, "rules_on": []}
     theme = names.Theme(dice.one(*names.THEMES), dice.one("actor", "data", "all"))
     if site["purposes"] and dice.chance(25):
         theme = names.Theme((dice.one(*site["purposes"])["code"], *theme.purposes), theme.focus)

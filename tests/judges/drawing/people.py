@@ -13,7 +13,7 @@ OWN_RECORD = "own-record-as-patient"
 SIGNATURE = "signature-after-result"
 
 
-def site(dice: Dice) -> dict[str, Any]:
+def site(dice: Dice, focus: str) -> dict[str, Any]:
     """The settings."""
     codes = dice.few(tuple(names.SITE_PURPOSES), 35)
     if "FLYER" not in codes and "POSTER" in codes:
@@ -26,7 +26,7 @@ def site(dice: Dice) -> dict[str, Any]:
         portal_default=dice.one("consent", "consent", "open"),
         care_team=dice.one("organization", "organization", "organization", "record"),
         deniable_duties=dice.some(duties, 3) if dice.chance(50) else [],
-        majority_age=dice.one(18, 18, 18, 16, 21),
+        majority_age=18 if focus == "signature" else dice.one(18, 18, 18, 16, 21),
         purposes=[
             {"code": code, "system": names.SITE_SYSTEM, "parent": parent}
             for code, parent in names.SITE_PURPOSES.items()
@@ -41,7 +41,9 @@ def site(dice: Dice) -> dict[str, Any]:
 def patient(dice: Dice, theme: names.Theme) -> dict[str, Any]:
     """One patient record: most are adults, the others come of age about the time of the requests, or nobody knows."""
     birth: str | None = "1990-03-03"
-    if dice.chance(theme.often("signature", 25)):
+    if theme.focus == "signature" and dice.chance(70):
+        birth = dice.one("2008", "2008", "2008-06", "2008-06-15", "2008-06-16", "2008-05-20", "2010", None)
+    elif dice.chance(theme.often("signature", 25)):
         birth = dice.one(
             *(None, "2016-01-01", "2012", "2008", "2008-06", "2008-06-14", "2008-06-15", "2008-06-16", "2008-05"),
             *("2008-02-29", "2007-05-04", "2010-06-15", "2005-06-15", "2010-05", "1971", "1984-02", "2008-05-20"),
@@ -55,7 +57,7 @@ def patient(dice: Dice, theme: names.Theme) -> dict[str, Any]:
     results = {region: dice.one("2026-05-02T10:00:00Z", "2026-05-20T10:00:00Z") for region in dice.few(REGIONS, 60)}
     return build.patient(
         birth=birth,
-        representatives=[{"person": person, "period": dice.one(*during)} for person in dice.few(persons, 60)],
+        representatives=[{"person": person, "period": dice.one(*during)} for person in dice.few(persons, 75)],
         care_team=dice.few((*names.CLINICIANS, "Group/g", "Organization/clinic"), 40),
         results=results if dice.chance(60) else {},
     )
