@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from consent.facts import PhotoFacts
 from consent.site import Site
 from consent.store import clock, photos
-from consent.store.photos import PhotoState
+from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.ledger import Entry
@@ -35,13 +34,13 @@ from dicom_bridge.placing import (
     view_of,
 )
 from dicom_bridge.plan import Plan
-from dicom_bridge.query.index import first_text, save_instance
+from dicom_bridge.query.index import first_text, save_instance, save_instances
 from fhir_mapping import references
 from fhir_mapping.errors import NotFound
-from fhir_mapping.projections.photo import area_of, photo_facts, procedure_of
+from fhir_mapping.projections.photo import all_facts, area_of, procedure_of
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.resources.document_reference import SESSION_EXTENSION, Concept, PhotoDocument, document_reference
-from fhir_mapping.resources.imaging_study import StudyInstance, with_instance
+from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.provenance import provenance
 from fhir_mapping.resources.task import (
@@ -52,7 +51,8 @@ from fhir_mapping.resources.task import (
     photo_of_another_patient,
     uid_taken,
 )
-from fhir_mapping.store.record import RecordStore, Stored
+from fhir_mapping.store.prepared import Entry as RecordEntry
+from fhir_mapping.store.record import Made, RecordStore, Stored
 
 _SOURCE = "urn:photospine"
 _LISTED = 1000
@@ -92,6 +92,27 @@ class Link:
     """For the DocumentReference, where the Procedure does not say it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A photo that is about to become part of the record."""
+
+    entry: Entry
+    taken: str | None
+    """FHIR dateTime."""
+
+    attributes: Mapping[str, Any]
+    """DICOM JSON Model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    document: PhotoDocument
+    instance: StudyInstance
+    held: Held
+    photographer: str | None
+    view: str | None
+
+
 class Linker:
     """Writes what a photo means into the record, on the connection that it is given."""
 
@@ -114,8 +135,22 @@ class Linker:
             raise RecordRefused(f"--visit: Encounter/{plan.visit} is not a visit of Patient/{plan.patient}")
         return patient_facts(patient), visit_facts(encounter, self._site.zone)
 
-    def begin(self, connection: Connection, plan: Plan) -> Link:
+    def prepare(self, plan: Plan) -> tuple[RecordEntry, ...]:
+        """Read and check the record that comes with the photos, before the transaction that writes it.
+
+        Raises
+        ------
+        fhir_mapping.errors.MappingError
+        """
+        return () if plan.record is None else self._store.prepare_transaction(plan.record.encode())
+
+    def begin(self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...]) -> Link:
         """Write the record that comes with the photos, and find the treatment.
+
+        Parameters
+        ----------
+        record
+            What :meth:`prepare` gave.
 
         Raises
         ------
@@ -124,10 +159,13 @@ class Linker:
         _, visit = self.read(connection, plan)
         written: list[Stored] = []
         urls: dict[str, str] = {}
-        if plan.record is not None:
-            body = plan.record.encode()
-            written = self._store.transaction(connection, body, source=plan.account)
-            urls = _full_urls(plan.record, written)
+        if record:
+            written = self._store.transaction(connection, record, source=plan.account)
+            urls = {
+                entry.url: stored.reference
+                for entry, stored in zip(record, written, strict=True)
+                if entry.url is not None
+            }
         procedure = self._procedure(plan, written, urls)
         session = plan.session
         if procedure is not None:
@@ -149,169 +187,169 @@ class Linker:
             raise RecordRefused("--procedure: the record holds several; name the one that the photos belong to")
         return came[0] if came else None
 
-    def link(
-        self,
-        connection: Connection,
-        plan: Plan,
-        link: Link,
-        entry: Entry,
-        taken: str | None,
-        attributes: Mapping[str, Any],
-    ) -> int:
-        """Write one photo; its number comes back."""
+    def link(self, connection: Connection, plan: Plan, link: Link, batch: Sequence[Fresh]) -> None:
+        """Write the photos of a batch."""
+        self._keep_linked(connection, [self._piece(plan, link, each) for each in batch], ours=True)
+
+    def _piece(self, plan: Plan, link: Link, photo: Fresh) -> _Piece:
+        entry = photo.entry
         view = find_view(plan.view)
         expression = None if plan.expression is None else find_expression(plan.expression)
         region, side = find_region(plan.region), Laterality(plan.laterality)
-        document, study = fhir_id(entry.sop_uid), fhir_id(entry.study_uid)
-        return self._keep_linked(
-            connection,
-            PhotoDocument(
-                id=document,
-                sop_uid=entry.sop_uid,
-                sha256=entry.sha256,
-                patient=f"Patient/{plan.patient}",
-                encounter=f"Encounter/{plan.visit}",
-                custodian=self._custodian,
-                url=self._url(entry.study_uid, entry.series_uid, entry.sop_uid),
-                region=region,
-                laterality=side,
-                view=_concept(view),
-                expression=None if expression is None else _concept(expression),
-                procedure=link.procedure,
-                session=link.session,
-                author=plan.clinician,
-                taken=taken,
-                known_since=plan.known_since,
-            ),
-            StudyInstance(
-                study_id=study,
-                study_uid=entry.study_uid,
-                series_uid=entry.series_uid,
-                sop_uid=entry.sop_uid,
-                sop_class=str(VL_PHOTOGRAPHIC),
-                number=entry.instance_number,
-                patient=f"Patient/{plan.patient}",
-                encounter=f"Encounter/{plan.visit}",
-                procedure=link.procedure,
-                started=link.visit.started_text,
-                description=first_text(attributes, SERIES_DESCRIPTION) or view.meaning,
-                region=region,
-                laterality=side,
-                title=view.meaning,
-            ),
-            Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, attributes),
-            photographer=plan.photographer,
-            view=view.code,
+        document = PhotoDocument(
+            id=fhir_id(entry.sop_uid),
+            sop_uid=entry.sop_uid,
+            sha256=entry.sha256,
+            patient=f"Patient/{plan.patient}",
+            encounter=f"Encounter/{plan.visit}",
+            custodian=self._custodian,
+            url=self._url(entry.study_uid, entry.series_uid, entry.sop_uid),
+            region=region,
+            laterality=side,
+            view=_concept(view),
+            expression=None if expression is None else _concept(expression),
+            procedure=link.procedure,
+            session=link.session,
+            author=plan.clinician,
+            taken=photo.taken,
+            known_since=plan.known_since,
         )
+        instance = StudyInstance(
+            study_id=fhir_id(entry.study_uid),
+            study_uid=entry.study_uid,
+            series_uid=entry.series_uid,
+            sop_uid=entry.sop_uid,
+            sop_class=str(VL_PHOTOGRAPHIC),
+            number=entry.instance_number,
+            patient=f"Patient/{plan.patient}",
+            encounter=f"Encounter/{plan.visit}",
+            procedure=link.procedure,
+            started=link.visit.started_text,
+            description=first_text(photo.attributes, SERIES_DESCRIPTION) or view.meaning,
+            region=region,
+            laterality=side,
+            title=view.meaning,
+        )
+        held = Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, photo.attributes)
+        return _Piece(document, instance, held, plan.photographer, view.code)
 
-    def link_arrived(self, connection: Connection, place: Place, held: Held, sha256: str) -> int:
-        """Write an object that arrived as DICOM at the place where it belongs; its number comes back.
+    def link_arrived(self, connection: Connection, place: Place, held: Held, sha256: str) -> None:
+        """Write an object that arrived as DICOM at the place where it belongs.
 
         Parameters
         ----------
         sha256
             Of the object, which is its own original.
         """
+        waits = self._task(connection, _task_id("waits", held.sop_uid))
+        if waits is not None and waits["status"] == "requested":
+            done = self._waiting(connection, held, str(waits["reasonCode"]["text"]), done=True)
+            self._tell(connection, _task_id("waits", held.sop_uid), done)
+        self._keep_linked(connection, [self._arrived_piece(place, held, sha256)], ours=False)
+
+    def _arrived_piece(self, place: Place, held: Held, sha256: str) -> _Piece:
         attributes = held.attributes
         sop_class = first_text(attributes, SOP_CLASS)
         number = first_text(attributes, INSTANCE_NUMBER)
         region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
         procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
-        waits = self._task(connection, _task_id("waits", held.sop_uid))
-        if waits is not None and waits["status"] == "requested":
-            done = self._waiting(connection, held, str(waits["reasonCode"]["text"]), done=True)
-            self._tell(connection, _task_id("waits", held.sop_uid), done)
-        return self._keep_linked(
+        document = PhotoDocument(
+            id=fhir_id(held.sop_uid),
+            sop_uid=held.sop_uid,
+            sha256=sha256,
+            patient=f"Patient/{place.patient}",
+            encounter=f"Encounter/{place.encounter}",
+            custodian=self._custodian,
+            url=self._url(held.study_uid, held.series_uid, held.sop_uid),
+            region=region,
+            laterality=side,
+            view=None if view is None else _concept(view),
+            procedure=procedure,
+            taken=taken_of(attributes, self._site.zone),
+            content_type="application/pdf" if sop_class == ENCAPSULATED_PDF else "image/jpeg",
+        )
+        instance = StudyInstance(
+            study_id=fhir_id(held.study_uid),
+            study_uid=held.study_uid,
+            series_uid=held.series_uid,
+            sop_uid=held.sop_uid,
+            sop_class=sop_class,
+            number=int(number) if number.isascii() and number.isdigit() else 1,
+            patient=f"Patient/{place.patient}",
+            encounter=f"Encounter/{place.encounter}",
+            procedure=procedure,
+            started=place.visit.started_text,
+            description=first_text(attributes, SERIES_DESCRIPTION),
+            region=region,
+            laterality=side,
+            title="" if view is None else view.meaning,
+            modality=first_text(attributes, MODALITY) or "OT",
+        )
+        return _Piece(document, instance, held, None, None if view is None else view.code)
+
+    def _keep_linked(self, connection: Connection, pieces: Sequence[_Piece], *, ours: bool) -> None:
+        """The record of photos of one study, their rows and their places in the index.
+
+        Parameters
+        ----------
+        ours
+            The objects are of our own making, so that what is written of them needs no check.
+        """
+        now = clock.now(connection)
+        documents = [piece.document for piece in pieces]
+        study = pieces[0].instance
+        ready = self._store.own if ours else self._store.prepare
+        made = [Made(ready("DocumentReference", document_reference(each, now)), each.id) for each in documents]
+        made.append(Made(ready("ImagingStudy", self._study(connection, pieces)), study.study_id, new=False))
+        for piece in pieces:
+            source = provenance(
+                document=f"DocumentReference/{piece.document.id}",
+                study=f"ImagingStudy/{study.study_id}",
+                sha256=piece.document.sha256,
+                custodian=piece.document.custodian,
+                photographer=piece.photographer,
+                author=piece.document.author,
+                occurred=piece.document.taken,
+                now=now,
+            )
+            made.append(Made(ready("Provenance", source)))
+        self._store.write_all(connection, made, source=_SOURCE)
+        facts = all_facts(connection, Setting(self._site, self._store.base), [each.id for each in documents])
+        rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
+        numbers = photos.save_photos(connection, rows)
+        save_instances(
             connection,
-            PhotoDocument(
-                id=fhir_id(held.sop_uid),
-                sop_uid=held.sop_uid,
-                sha256=sha256,
-                patient=f"Patient/{place.patient}",
-                encounter=f"Encounter/{place.encounter}",
-                custodian=self._custodian,
-                url=self._url(held.study_uid, held.series_uid, held.sop_uid),
-                region=region,
-                laterality=side,
-                view=None if view is None else _concept(view),
-                procedure=procedure,
-                taken=taken_of(attributes, self._site.zone),
-                content_type="application/pdf" if sop_class == ENCAPSULATED_PDF else "image/jpeg",
-            ),
-            StudyInstance(
-                study_id=fhir_id(held.study_uid),
-                study_uid=held.study_uid,
-                series_uid=held.series_uid,
-                sop_uid=held.sop_uid,
-                sop_class=sop_class,
-                number=int(number) if number.isdigit() else 1,
-                patient=f"Patient/{place.patient}",
-                encounter=f"Encounter/{place.encounter}",
-                procedure=procedure,
-                started=place.visit.started_text,
-                description=first_text(attributes, SERIES_DESCRIPTION),
-                region=region,
-                laterality=side,
-                title="" if view is None else view.meaning,
-                modality=first_text(attributes, MODALITY) or "OT",
-            ),
-            held,
-            photographer=None,
-            view=None if view is None else view.code,
+            [
+                (number, piece.held.sop_uid, piece.held.attributes)
+                for number, piece in zip(numbers, pieces, strict=True)
+            ],
         )
 
-    def _keep_linked(
-        self,
-        connection: Connection,
-        document: PhotoDocument,
-        instance: StudyInstance,
-        held: Held,
-        *,
-        photographer: str | None,
-        view: str | None,
-    ) -> int:
-        """The record of one photo, its row and its place in the index."""
-        now = clock.now(connection)
-        self._store.create(
-            connection, "DocumentReference", document_reference(document, now), source=_SOURCE, id=document.id
-        )
-        try:
-            former: Mapping[str, Any] | None = self._store.read(connection, "ImagingStudy", instance.study_id).json()
-        except NotFound:
-            former = None
-        if former is not None and instance.encounter not in references.of(former, "encounter"):
-            raise RecordRefused("the object's study is another visit's; one visit's photos are one study")
-        study = with_instance(_without_meta(former), instance)
-        self._store.update(connection, "ImagingStudy", instance.study_id, study, source=_SOURCE)
-        self._store.create(
-            connection,
-            "Provenance",
-            provenance(
-                document=f"DocumentReference/{document.id}",
-                study=f"ImagingStudy/{instance.study_id}",
-                sha256=document.sha256,
-                custodian=document.custodian,
-                photographer=photographer,
-                author=document.author,
-                occurred=document.taken,
-                now=now,
-            ),
-            source=_SOURCE,
-        )
-        facts = photo_facts(connection, Setting(self._site, self._store.base), document.id)
-        number = photos.save_photo(
-            connection,
+    @staticmethod
+    def _row(piece: _Piece, facts: PhotoFacts) -> PhotoRow:
+        return PhotoRow(
             facts,
-            series_uid=held.series_uid,
-            study_uid=held.study_uid,
-            orthanc_id=held.orthanc_id,
+            series_uid=piece.held.series_uid,
+            study_uid=piece.held.study_uid,
+            orthanc_id=piece.held.orthanc_id,
             state=PhotoState.LINKED,
             area=area_of(facts),
-            view=view,
+            view=piece.view,
             procedure=procedure_of(facts),
         )
-        save_instance(connection, number, held.sop_uid, held.attributes)
-        return number
+
+    def _study(self, connection: Connection, pieces: Sequence[_Piece]) -> dict[str, Any]:
+        """The study of the photos, with them in it."""
+        instances = [piece.instance for piece in pieces]
+        try:
+            former: Mapping[str, Any] | None = self._store.read(
+                connection, "ImagingStudy", instances[0].study_id
+            ).json()
+        except NotFound:
+            former = None
+        if former is not None and instances[0].encounter not in references.of(former, "encounter"):
+            raise RecordRefused("the object's study is another visit's; one visit's photos are one study")
+        return with_instances(_without_meta(former), instances)
 
     def place(self, connection: Connection, attributes: Mapping[str, Any]) -> Place | Waits:
         """Where an object that arrived belongs; see :func:`dicom_bridge.placing.place_of`."""
@@ -437,13 +475,3 @@ def _session_of(procedure: Mapping[str, Any]) -> int | None:
             value = extension.get("valuePositiveInt")
             return int(value) if value is not None else None
     return None
-
-
-def _full_urls(record: str, written: list[Stored]) -> dict[str, str]:
-    """The references that the fullUrls of a transaction became."""
-    entries = json.loads(record).get("entry") or []
-    return {
-        str(entry.get("fullUrl")): stored.reference
-        for entry, stored in zip(entries, written, strict=True)
-        if entry.get("fullUrl")
-    }

@@ -31,7 +31,7 @@ from dicom_bridge.archive import Archive
 from dicom_bridge.errors import BridgeError, FileRefused
 from dicom_bridge.intake import IncomingPhoto, Limits, read_photo
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
-from dicom_bridge.linking import Linker
+from dicom_bridge.linking import Fresh, Linker
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
 from dicom_bridge.objects.photo import WrappedPhoto, wrap
@@ -43,6 +43,7 @@ from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.spool import Spool, SpoolRefused
 from fhir_mapping import dates
 from fhir_mapping.resources.people import PatientFacts, VisitFacts
+from fhir_mapping.store.prepared import Entry as RecordEntry
 from fhir_mapping.store.record import RecordStore
 
 RECOVER = "recover"
@@ -335,9 +336,10 @@ class Pipeline:
         class _Rehearsed(Exception):
             pass
 
+        record = self._linker.prepare(plan)
         try:
             with transaction(self._engine) as connection:
-                self._write(connection, items, [each.attributes for each in wrapped], plan)
+                self._write(connection, items, [each.attributes for each in wrapped], plan, record)
                 raise _Rehearsed
         except _Rehearsed:
             return
@@ -370,12 +372,13 @@ class Pipeline:
         intent: str,
     ) -> None:
         entries = [item.entry for item in items]
+        record = self._linker.prepare(plan)
         with transaction(self._engine) as connection:
             rows = ledger.of_batch(connection, entries[0].batch, lock=True)
             # A batch is committed whole; another process may have done so while this one was on its way here.
             already = bool(rows) and all(row.state is State.DONE for row in rows)
             if not already:
-                self._write(connection, items, attributes, plan)
+                self._write(connection, items, attributes, plan, record)
                 for entry in entries:
                     ledger.rise(connection, entry.sop_uid, State.DONE)
             self._at(Arrow.WRITTEN)
@@ -399,15 +402,19 @@ class Pipeline:
         items: Sequence[_Item],
         attributes: Sequence[dict[str, Any]],
         plan: Plan,
+        record: tuple[RecordEntry, ...],
     ) -> None:
         """The record, the index and the photos' rows, on one connection."""
         if not plan.linked:
             for item, values in zip(items, attributes, strict=True):
                 self._linker.keep_unlinked(connection, item.entry, values)
             return
-        link = self._linker.begin(connection, plan)
-        for item, values in zip(items, attributes, strict=True):
-            self._linker.link(connection, plan, link, item.entry, self._taken_text(item, plan), values)
+        link = self._linker.begin(connection, plan, record)
+        batch = [
+            Fresh(item.entry, self._taken_text(item, plan), values)
+            for item, values in zip(items, attributes, strict=True)
+        ]
+        self._linker.link(connection, plan, link, batch)
 
     def _taken_text(self, item: _Item, plan: Plan) -> str | None:
         """When it was taken, as FHIR writes it, in the precision that is known."""

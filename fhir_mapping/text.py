@@ -83,7 +83,10 @@ def parse(body: bytes, *, bundle: bool = False) -> dict[str, Any]:
 
 def dump(value: object) -> bytes:
     """JSON of a resource that this product makes itself: compact, UTF-8, decimals with the digits they have."""
-    return "".join(_dump(value)).encode()
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except TypeError:  # it holds a decimal
+        return "".join(_dump(value)).encode()
 
 
 def splice(body: bytes, identity: str, version: str, updated: str) -> bytes:

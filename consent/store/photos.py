@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -15,6 +16,7 @@ from consent.store.clock import micros_or_none
 from consent.store.people import changed, ensure
 from consent.store.tables import decided, photo, photo_link, photo_patient, photo_source
 from consent.store.versions import lock
+from consent.store.write import among
 
 
 class PhotoState(StrEnum):
@@ -45,6 +47,20 @@ class StoredPhoto:
     facts: PhotoFacts
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    """What is written of a photo; see :func:`save_photo`."""
+
+    facts: PhotoFacts
+    series_uid: str
+    study_uid: str
+    orthanc_id: str
+    state: str
+    area: str | None
+    view: str | None
+    procedure: str | None
+
+
 def save_photo(
     connection: Connection,
     facts: PhotoFacts,
@@ -71,53 +87,99 @@ def save_photo(
     PhotoRefused
         The state would go back.
     """
+    row = PhotoRow(facts, series_uid, study_uid, orthanc_id, state, area, view, procedure)
+    return save_photos(connection, [row])[0]
+
+
+def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
+    """Write several photos' rows, new or changed, by the statements of one; their numbers, in order.
+
+    Raises
+    ------
+    PhotoRefused
+        A state would go back.
+    """
     lock(connection)
-    values = {
-        "series_uid": series_uid,
-        "study_uid": study_uid,
-        "orthanc_id": orthanc_id,
-        "state": PhotoState(state).value,
+    uids = [row.facts.photo for row in rows]
+    known = _numbers(connection, uids)
+    fresh = [row for row in rows if row.facts.photo not in known]
+    if fresh:
+        connection.execute(insert(photo), [{"sop_uid": row.facts.photo, "version": 1} | _values(row) for row in fresh])
+    for row in rows:
+        former = known.get(row.facts.photo)
+        if former is not None:
+            _require_rise(row.facts.photo, former[1], row.state)
+            changes = {"version": photo.c.version + 1} | _values(row)
+            connection.execute(update(photo).where(photo.c.photo == former[0]).values(changes))
+    numbers = {uid: number for uid, (number, _) in (_numbers(connection, uids) if fresh else known).items()}
+    _bind(
+        connection,
+        [(numbers[row.facts.photo], row.facts) for row in rows],
+        former={number for number, _ in known.values()},
+    )
+    _refresh_copies(connection, {row.facts.photo: row.facts for row in rows})
+    return [numbers[uid] for uid in uids]
+
+
+def _numbers(connection: Connection, uids: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Number and state of those that are there."""
+    query = select(photo.c.photo, photo.c.sop_uid, photo.c.state).where(among(connection, photo.c.sop_uid, uids))
+    return {row.sop_uid: (row.photo, row.state) for row in connection.execute(query)}
+
+
+def _values(row: PhotoRow) -> dict[str, Any]:
+    facts = row.facts
+    return {
+        "series_uid": row.series_uid,
+        "study_uid": row.study_uid,
+        "orthanc_id": row.orthanc_id,
+        "state": PhotoState(row.state).value,
         "document": _id(facts.document),
         "imaging_study": _id(facts.imaging_study),
         "patient": next((patient for each in _with_sources(facts) for patient in each.patients), None),
         "taken": None if facts.taken is None else micros_or_none(facts.taken.start),
-        "area": area,
-        "view": view,
-        "procedure": procedure,
+        "area": row.area,
+        "view": row.view,
+        "procedure": row.procedure,
         "facts": photo_to_json(facts),
     }
-    row = connection.execute(select(photo.c.photo, photo.c.state).where(photo.c.sop_uid == facts.photo)).one_or_none()
-    if row is None:
-        result = connection.execute(insert(photo).values(sop_uid=facts.photo, version=1, **values))
-        assert result.inserted_primary_key is not None
-        number = int(result.inserted_primary_key[0])
-    else:
-        number = row.photo
-        _require_rise(facts.photo, row.state, state)
-        connection.execute(update(photo).where(photo.c.photo == number).values(version=photo.c.version + 1, **values))
-    _bind(connection, number, facts)
-    _refresh_copies(connection, facts)
-    return number
 
 
-def _bind(connection: Connection, number: int, facts: PhotoFacts) -> None:
-    """Rows that lead from patients, links and sources to the photo; the patients of before and after are changed."""
-    former = set(connection.execute(select(photo_patient.c.patient).where(photo_patient.c.photo == number)).scalars())
-    everything = list(_with_sources(facts))
-    patients = {patient for each in everything for patient in each.patients}
-    links = facts.links | ({facts.encounter} if facts.encounter else set())
-    ensure(connection, patients)
-    for table, column, wanted in (
-        (photo_patient, "patient", patients),
-        (photo_link, "reference", links),
-        (photo_source, "source_uid", {each.photo for each in everything[1:]}),
-    ):
-        connection.execute(delete(table).where(table.c.photo == number))
-        if wanted:
-            connection.execute(insert(table), [{"photo": number, column: value} for value in sorted(wanted)])
-    if not patients:
-        connection.execute(delete(decided).where(decided.c.photo == number))
-    changed(connection, former | patients)
+def _bind(connection: Connection, bound: Sequence[tuple[int, PhotoFacts]], *, former: Collection[int]) -> None:
+    """Rows that lead from patients, links and sources to photos; the patients of before and after are changed.
+
+    Parameters
+    ----------
+    former
+        Numbers of those photos that may have such rows.
+    """
+    concerned: set[str] = set()
+    if former:
+        query = select(photo_patient.c.patient).where(among(connection, photo_patient.c.photo, former))
+        concerned |= set(connection.execute(query).scalars())
+    patients: list[dict[str, Any]] = []
+    links: list[dict[str, Any]] = []
+    sources: list[dict[str, Any]] = []
+    nobodys: set[int] = set()
+    for number, facts in bound:
+        everything = list(_with_sources(facts))
+        hers = {patient for each in everything for patient in each.patients}
+        concerned |= hers
+        if not hers:
+            nobodys.add(number)
+        named = facts.links | ({facts.encounter} if facts.encounter else set())
+        patients += [{"photo": number, "patient": each} for each in sorted(hers)]
+        links += [{"photo": number, "reference": each} for each in sorted(named)]
+        sources += [{"photo": number, "source_uid": each} for each in sorted({each.photo for each in everything[1:]})]
+    ensure(connection, concerned)
+    for table, rows in ((photo_patient, patients), (photo_link, links), (photo_source, sources)):
+        if former:
+            connection.execute(delete(table).where(among(connection, table.c.photo, former)))
+        if rows:
+            connection.execute(insert(table), rows)
+    if nobodys & set(former):
+        connection.execute(delete(decided).where(among(connection, decided.c.photo, nobodys)))
+    changed(connection, concerned)
 
 
 def _with_sources(facts: PhotoFacts) -> Iterator[PhotoFacts]:
@@ -126,23 +188,25 @@ def _with_sources(facts: PhotoFacts) -> Iterator[PhotoFacts]:
         yield from _with_sources(source)
 
 
-def _refresh_copies(connection: Connection, facts: PhotoFacts) -> None:
+def _refresh_copies(connection: Connection, facts: Mapping[str, PhotoFacts]) -> None:
     """Copies carry the facts of what they were made from; a source that changes changes its copies."""
     copies = connection.execute(
-        select(photo.c.photo, photo.c.facts)
+        select(photo.c.photo, photo.c.facts, photo_source.c.source_uid)
         .join(photo_source, photo_source.c.photo == photo.c.photo)
-        .where(photo_source.c.source_uid == facts.photo)
+        .where(among(connection, photo_source.c.source_uid, facts))
     ).all()
+    changes: dict[int, tuple[PhotoFacts, PhotoFacts]] = {}
     for row in copies:
-        former = photo_from_json(row.facts)
-        fresh = _replaced(former, facts)
+        before, after = changes.get(row.photo) or (photo_from_json(row.facts),) * 2
+        changes[row.photo] = before, _replaced(after, facts[row.source_uid])
+    for number, (former, fresh) in changes.items():
         if fresh != former:
             connection.execute(
                 update(photo)
-                .where(photo.c.photo == row.photo)
+                .where(photo.c.photo == number)
                 .values(version=photo.c.version + 1, facts=photo_to_json(fresh))
             )
-            _bind(connection, row.photo, fresh)
+            _bind(connection, [(number, fresh)], former=[number])
 
 
 def _replaced(copy: PhotoFacts, source: PhotoFacts) -> PhotoFacts:

@@ -1,14 +1,15 @@
-"""Writing the index: one call for each photo, in the transaction that makes the photo known."""
+"""Writing the index: one call for photos, in the transaction that makes the photo known."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert
 
 from consent.store.clock import micros, now
+from consent.store.write import among
 from dicom_bridge.query.dictionary import tag
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.query.tables import dicom_instance
@@ -56,6 +57,19 @@ def save_instance(connection: Connection, number: int, sop_uid: str, attributes:
         The whole object as DICOM JSON (PS3.18 F): ``{"00100020": {"vr": "LO", "Value": ["…"]}, …}``. Bulk values may be
         there and are left out.
     """
+    save_instances(connection, [(number, sop_uid, attributes)])
+
+
+def save_instances(connection: Connection, photos: Sequence[tuple[int, str, Mapping[str, Any]]]) -> None:
+    """Write or replace the rows of several photos: number, SOP Instance UID and attributes of each."""
+    moment = micros(now(connection))
+    rows = [{"photo": number, "stored": moment} | _row(sop_uid, attributes) for number, sop_uid, attributes in photos]
+    numbers = [number for number, _, _ in photos]
+    connection.execute(delete(dicom_instance).where(among(connection, dicom_instance.c.photo, numbers)))
+    connection.execute(insert(dicom_instance), rows)
+
+
+def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     kept = without_bulk(attributes)
     values: dict[str, Any] = {}
     for column, keyword in COLUMNS.items():
@@ -64,18 +78,14 @@ def save_instance(connection: Connection, number: int, sop_uid: str, attributes:
         length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
         values[column] = values[column][:length]
     ids = orthanc_ids(first_text(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
-    values |= {
+    return values | {
         "sop_uid": sop_uid,
         "orthanc_patient": ids.patient,
         "orthanc_study": ids.study,
         "orthanc_series": ids.series,
         "orthanc_instance": ids.instance,
-        "stored": micros(now(connection)),
         "attributes": json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
     }
-    written = connection.execute(update(dicom_instance).where(dicom_instance.c.photo == number).values(values))
-    if written.rowcount == 0:
-        connection.execute(insert(dicom_instance).values(photo=number, **values))
 
 
 def remove_instance(connection: Connection, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,21 +47,33 @@ class StudyInstance:
     modality: str = "XC"
 
 
-def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict[str, Any]:
-    """The study with one more photo; made where there is none yet. A photo that is in it stays as it is."""
+def with_instances(study: Mapping[str, Any] | None, added: Sequence[StudyInstance]) -> dict[str, Any]:
+    """The study with more photos, one at least; made where there is none yet. A photo that is in it stays as it is."""
+    first = added[0]
     resource: dict[str, Any] = (
         copy.deepcopy(dict(study))
         if study is not None
         else {
             "resourceType": "ImagingStudy",
-            "id": added.study_id,
-            "identifier": [{"system": DICOM_UID, "value": f"urn:oid:{added.study_uid}"}],
+            "id": first.study_id,
+            "identifier": [{"system": DICOM_UID, "value": f"urn:oid:{first.study_uid}"}],
             "status": "available",
-            "modality": [_modality(added.modality)],
-            "subject": {"reference": added.patient},
-            "encounter": {"reference": added.encounter},
+            "modality": [_modality(first.modality)],
+            "subject": {"reference": first.patient},
+            "encounter": {"reference": first.encounter},
         }
     )
+    for each in added:
+        _add(resource, each)
+    all_series = resource["series"]
+    for series in all_series:
+        series["numberOfInstances"] = len(series["instance"])
+    resource["numberOfSeries"] = len(all_series)
+    resource["numberOfInstances"] = sum(len(series["instance"]) for series in all_series)
+    return resource
+
+
+def _add(resource: dict[str, Any], added: StudyInstance) -> None:
     if added.started is not None:
         resource.setdefault("started", added.started)
     if added.procedure is not None:
@@ -96,11 +108,6 @@ def with_instance(study: Mapping[str, Any] | None, added: StudyInstance) -> dict
         if added.title:
             instance["title"] = added.title
         instances.append(instance)
-    for each in all_series:
-        each["numberOfInstances"] = len(each["instance"])
-    resource["numberOfSeries"] = len(all_series)
-    resource["numberOfInstances"] = sum(len(each["instance"]) for each in all_series)
-    return resource
 
 
 def _modality(code: str) -> dict[str, str]:

@@ -93,6 +93,18 @@ class Stored:
         return text.parse(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A resource to be kept with others."""
+
+    ready: Prepared
+    id: str | None = None
+    """None: one is made."""
+
+    new: bool = True
+    """False: where it is there already, this is its next version."""
+
+
 @dataclass(slots=True)
 class _Draft:
     type: str
@@ -151,6 +163,13 @@ class RecordStore:
         if type not in KEPT:
             raise NotFound(Issue("not-supported", f"{type} is not kept here."))
         return prepare(self._setting, type, body)
+
+    def own(self, type: str, resource: Mapping[str, Any]) -> Prepared:
+        """A resource that this product has made of what was checked before; it is not checked once more.
+
+        What comes from elsewhere, in part or whole, goes through :meth:`prepare`.
+        """
+        return Prepared(type, text.dump(resource), dict(resource), None)
 
     def prepare_transaction(
         self, bundle: bytes | Mapping[str, Any], types: Iterable[str] = CLINICAL
@@ -215,6 +234,21 @@ class RecordStore:
             raise Malformed(Issue("value", "The resource's id must be the id that is written to.", f"{type}.id"))
         draft.if_match = if_match
         return self._write(connection, [draft], arrived)[0]
+
+    def write_all(self, connection: Connection, made: Sequence[Made], *, source: str) -> list[Stored]:
+        """Keep several resources by the statements of one; one answer for each, in order.
+
+        Raises
+        ------
+        Refused
+            See :mod:`fhir_mapping.errors`; nothing may be committed then.
+        """
+        drafts = []
+        for each in made:
+            draft = self._draft(each.ready, each.id if each.id is not None else self._ids(), source)
+            draft.must_be_new = each.new
+            drafts.append(draft)
+        return self._write(connection, drafts, False)
 
     def transaction(
         self,
