@@ -75,7 +75,7 @@ def _add_rules(dice: Dice, body: dict[str, Any], theme: names.Theme) -> None:
 
 def _state(dice: Dice, body: dict[str, Any], theme: names.Theme) -> list[str]:
     """Its status, and the states of its former versions."""
-    if not dice.chance(30 if theme.focus == "replaces" else theme.often("state", 14)):
+    if not dice.chance(45 if theme.focus == "replaces" else theme.often("state", 14)):
         return []
     if theme.focus == "replaces" and dice.chance(80):
         body["status"] = dice.one("inactive", "entered-in-error")
@@ -110,8 +110,8 @@ def _signers(dice: Dice, patient: str, theme: names.Theme) -> list[str]:
     own = f"Patient/{patient}"
     if not dice.chance(theme.often("signature", 18)):
         return [own]
-    if dice.chance(40):
-        return ["RelatedPerson/mother"]
+    if dice.chance(60):
+        return dice.one(["RelatedPerson/mother"], ["RelatedPerson/mother"], ["Practitioner/d"])
     return dice.one(
         *(["Practitioner/d"], ["RelatedPerson/mother"], ["RelatedPerson/uncle"], ["RelatedPerson/mother", own]),
         *(["Practitioner/d"], ["Practitioner/d", "RelatedPerson/mother"], ["Organization/clinic"], ["Patient/r"], []),

@@ -42,7 +42,7 @@ def patient(dice: Dice, theme: names.Theme) -> dict[str, Any]:
     """One patient record: most are adults, the others come of age about the time of the requests, or nobody knows."""
     birth: str | None = "1990-03-03"
     if theme.focus == "signature" and dice.chance(70):
-        birth = dice.one("2008", "2008", "2008-06", "2008-06-15", "2008-06-16", "2008-05-20", "2010", None)
+        birth = dice.one(*["2008"] * 4, "2008-06", "2008-06-15", "2008-06-16", "2008-05-20", "2010", None)
     elif dice.chance(theme.often("signature", 25)):
         birth = dice.one(
             *(None, "2016-01-01", "2012", "2008", "2008-06", "2008-06-14", "2008-06-15", "2008-06-16", "2008-05"),
