@@ -88,8 +88,3 @@ def _is_read(period: dict[str, str], zone: ZoneInfo) -> bool:
     except ValueError:
         return False
     return True
-
-
-def size(world: dict[str, Any]) -> int:
-    """How large a world is, to find the smallest among those that disagree."""
-    return len(str(world["consents"])) + 400 * len(world["merged"])

@@ -6,7 +6,8 @@ the FHIR JSON for each question, and each step of the decision is one function t
 The world::
 
     {"site": {...}, "now": "2026-06-15T12:00:00+03:00",
-     "patients": {"p": {"birth": "1990-01-01", "representatives": [{"person", "period"}], "care_team": []}},
+     "patients": {"p": {"birth": "1990-01-01", "representatives": [{"person", "period"}], "care_team": [],
+                        "results": {"system|code of a region": "2026-05-20T10:00:00Z"}}},
      "merged": [["p", "q"]], "exists": ["Practitioner/d"], "members": [["Practitioner/d", "Group/g"]],
      "part_of": {"Organization/ward": "Organization/clinic"},
      "consents": [{"body": {FHIR Consent}, "history": ["active", "inactive"], "synchronised": False}],

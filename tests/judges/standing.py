@@ -1,4 +1,12 @@
-"""Which Consents count for a matter, which are silent because others replace them, and what the others answer."""
+"""Which Consents count for a matter, which are silent because others replace them, and what the others answer.
+
+Where the page leaves a choice, it is read so that a No is kept and a Yes is not:
+
+- each rule of a replacing Consent stands by itself: one permits and does not count yet, another denies and counts;
+- a nested provision whose own period has ended ends like the Consent: what it replaced does not permit again there;
+- ``verified`` false is a verification that was withdrawn, whenever it became false;
+- a permit signed for somebody who may have been under age ends when she may be of age.
+"""
 
 from __future__ import annotations
 
