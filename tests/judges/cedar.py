@@ -65,6 +65,8 @@ class CedarJudge:
                     "glass_is_never_broken": self.site["forbid_break_glass"],
                     "treatment_is_implied": self.site["treatment_default"] == "implied",
                     "portal_is_open": self.site["portal_default"] == "open",
+                    "denials_are_not_followed": self.purposes.duty(purpose)
+                    and purpose not in self.site["deniable_duties"],
                     "patient_spoke_of_treatment": spoke,
                     "patient_named_emergencies": emergencies,
                 },
@@ -110,7 +112,7 @@ class CedarJudge:
             mine = "" if stated else f'unless {{ action == Action::"PATRQT" && {IS_HERSELF} }}'
             yield (
                 f'@reason("patient-denied")\nforbid (principal, action in Action::"{group}", resource)\n'
-                f'when {{ {conditions} }}\nunless {{ action in Action::"duty-not-to-deny" }}\n{mine};'
+                f"when {{ {conditions} }}\nunless {{ context.denials_are_not_followed }}\n{mine};"
             )
 
     # --- Entities ------------------------------------------------------------------------------------------------
@@ -124,8 +126,6 @@ class CedarJudge:
             parents.append(_uid("Action", "any-purpose"))
             if duty:
                 parents.append(_uid("Action", "any-duty"))
-                if code not in self.site["deniable_duties"]:
-                    parents.append(_uid("Action", "duty-not-to-deny"))
             elif code != "BTG":
                 parents.append(_uid("Action", "what-a-denial-of-all-reaches"))
             yield {"uid": _uid("Action", code), "attrs": {}, "parents": parents}
