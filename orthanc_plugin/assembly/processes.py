@@ -47,15 +47,21 @@ def start(
         log = str(folder / f"{name}.log")
         actions.append((os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         actions.append((os.POSIX_SPAWN_DUP2, 1, 2))
-    # Spawned, not kept as a Popen: nobody here waits for it, and it must outlive this process.
-    pid = os.posix_spawnp(
-        command[0],
-        list(command),
-        dict(os.environ if environment is None else environment),
-        file_actions=actions,
-        setsid=True,
-    )
-    remember(name, folder, pid)
+    # A signal between the start and the pid file would leave a process that nobody can name: it waits until then.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        # Spawned, not kept as a Popen: nobody here waits for it, and it must outlive this process.
+        pid = os.posix_spawnp(
+            command[0],
+            list(command),
+            dict(os.environ if environment is None else environment),
+            file_actions=actions,
+            setsid=True,
+            setsigmask=before,
+        )
+        remember(name, folder, pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
