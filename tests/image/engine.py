@@ -12,15 +12,18 @@ import itertools
 import os
 import shlex
 import signal
+import socket
 import subprocess
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tests.image.building import Image
+from tests.ports import free_port
 
 _START_SECONDS = 90.0
 _SCRIPT = """
@@ -41,6 +44,7 @@ until ip link show inside >/dev/null 2>&1; do sleep 0.02; done
 ip addr add "$INSIDE/30" dev inside
 ip link set inside up
 """
+_IP_FREEBIND = 15
 _TURNS = itertools.count()
 _DROPPED = ("--clear-groups", "--no-new-privs", "--bounding-set=-all")
 
@@ -59,12 +63,13 @@ class Container:
     _process: subprocess.Popen[bytes] | None = None
     _output: Path | None = None
 
+    def __post_init__(self) -> None:
+        self._turn = next(_TURNS)
+        number = (os.getpid() * 97 + self._turn) % 16000 * 4
+        self.outside, self.address = (f"10.213.{number // 256}.{number % 256 + each}" for each in (1, 2))
+
     def __enter__(self) -> Container:
-        turn = next(_TURNS)
-        number = (os.getpid() * 97 + turn) % 16000 * 4
-        self.address = f"10.213.{number // 256}.{number % 256 + 2}"
-        outside = f"10.213.{number // 256}.{number % 256 + 1}"
-        cable = f"ps{os.getpid()}-{turn}"  # the kernel takes the last one away in its own time
+        cable = f"ps{os.getpid()}-{self._turn}"  # the kernel takes the last one away in its own time
         words = self._as_user(self.command or tuple(self.image.configuration["Cmd"]), self.environment)
         script = f'{_SCRIPT}exec chroot "$ROOT" {shlex.join(words)}'
         self._output = self.volume.parent / f"{self.volume.name}.output"
@@ -91,7 +96,7 @@ class Container:
         try:
             pid = str(self.first)
             _run("ip", "link", "add", cable, "type", "veth", "peer", "name", "inside", "netns", pid)
-            _run("ip", "addr", "add", f"{outside}/30", "dev", cable)
+            _run("ip", "addr", "add", f"{self.outside}/30", "dev", cable)
             _run("ip", "link", "set", cable, "up")
         except BaseException:
             self._end()
@@ -105,7 +110,9 @@ class Container:
 
     def _end(self) -> None:
         assert self._process is not None
-        self._process.kill()  # the kernel ends all of its namespace with it
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.first, signal.SIGKILL)  # the kernel ends all of its namespace with its first process
         self._process.wait(30)
 
     @property
@@ -204,6 +211,40 @@ class Answer:
     status: int
     kind: str
     body: bytes
+
+
+@contextlib.contextmanager
+def relay(address: str, port: int) -> Iterator[int]:
+    """A port at this machine's end of a container's cable that leads to a server on the loopback."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)  # the cable is not there yet
+    listener.bind((address, free_port()))
+    listener.listen()
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # closed: the end
+            while True:
+                inside, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                for one, other in ((inside, server), (server, inside)):
+                    threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _carry(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+    for end in (one, other):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 def _below(pid: int) -> list[int]:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
-from tests import counts, photos
+from tests import counts, photos, postgres
 from tests.image import building
 from tests.image.building import Image
-from tests.image.engine import Answer, Container
+from tests.image.engine import Answer, Container, relay
 
 pytestmark = [
     pytest.mark.image,
@@ -186,6 +187,24 @@ def test_a_copy_of_a_stopped_volume_is_a_whole_backup(image: Image, root: Path, 
         container.ready()
         assert container.get(f"/dicom-web/instances?SOPInstanceUID={sop}", headers=_basic("jane")).status == 200
         assert container.run("photospine", "audit", "verify").returncode == 0
+
+
+@pytest.mark.postgres
+def test_a_node_with_postgresql_keeps_its_record_there(image: Image, root: Path, volume: Path) -> None:
+    container = Container(image, root, volume)
+    with postgres.cluster() as cluster, relay(container.outside, cluster.port) as port:
+        url = make_url(cluster.fresh()).set(host=container.outside, port=port)
+        container.environment = {"PHOTOSPINE_DATABASE": url.render_as_string(hide_password=False)}
+        with container:
+            container.ready()
+            _the_wall_stands(container)
+            _account(container)
+            sop = _take_in(container, volume)
+            found = container.get(f"/dicom-web/instances?SOPInstanceUID={sop}", headers=_basic("jane"))
+            assert found.status == 200
+            container.stop()
+            assert container.ended(10) == 0
+    assert not list(volume.glob("photospine.sqlite3*"))
 
 
 # --- what the tests do ------------------------------------------------------------------------------------------------
