@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from consent.ages import majority
 from consent.directive import Span
@@ -83,17 +82,18 @@ def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
         return [_deny(Reason.PURPOSE_NOT_HELD, 1)]
     if photo is None:
         return [_deny(Reason.NOT_LINKED, 2)]
-    for source in sources:
-        if not source.patients or (source.photo.encounter is None and not source.photo.treatment):
+    for source, patients, _ in sources:
+        if not patients or (source.encounter is None and not source.treatment):
             return [_deny(Reason.NOT_LINKED, 2)]
-    for source in sources:
-        if not _is_within_confinement(request.requester, facts, source.photo.patients, now):
-            return [_deny(Reason.OTHER_PATIENT, 3)]
+    if not _is_within_confinement(request.requester, facts, sources, now):
+        return [_deny(Reason.OTHER_PATIENT, 3)]
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
     decisions = []
-    for source in sources:
-        for patient in source.patients:
-            decisions.append(_decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency))
+    for source, patients, copies in sources:
+        for patient in patients:
+            decisions.append(
+                _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, copies)
+            )
     return decisions
 
 
@@ -115,16 +115,9 @@ def _first(decisions: list[Decision]) -> Decision:
 # --- the photo and whom it shows ------------------------------------------------------------------------------------
 
 
-class _Source(NamedTuple):
-    """What a photo is decided as: itself, or each photo that a copy was made from."""
-
-    photo: PhotoFacts
-    patients: tuple[str, ...]
-    """Who is asked about it."""
-
-    copies: frozenset[str | None]
-    """The DocumentReferences of the copies that lie between it and the photo."""
-
+_Source = tuple[PhotoFacts, tuple[str, ...], frozenset[str | None]]
+"""What a photo is decided as: itself or each photo that a copy was made from; who is asked about it; and the
+DocumentReferences of the copies that lie between. A plain tuple, because one is made for every decision."""
 
 _NO_COPIES: frozenset[str | None] = frozenset()
 
@@ -135,23 +128,23 @@ def _sources(photo: PhotoFacts) -> tuple[_Source, ...]:
     Once a person has recorded the copy's own regions and labels, these are used.
     """
     if not photo.sources:
-        return (_Source(photo, photo.patients, _NO_COPIES),)
-    found = []
+        return ((photo, photo.patients, _NO_COPIES),)
+    found: list[_Source] = []
     for origin, patients, copies in (each for source in photo.sources for each in _sources(source)):
         as_copied = replace(origin, regions=photo.regions, labels=photo.labels) if photo.own_description else origin
-        found.append(_Source(as_copied, patients, copies | {photo.document}))
-    known = {patient for source in found for patient in source.patients}
+        found.append((as_copied, patients, copies | {photo.document}))
+    known = {patient for _, patients, _ in found for patient in patients}
     further = tuple(patient for patient in photo.patients if patient not in known)
     if further:
         # Somebody whom no source shows is linked to the copy itself: she, too, must permit.
-        found.append(_Source(replace(photo, sources=()), further, _NO_COPIES))
+        found.append((replace(photo, sources=()), further, _NO_COPIES))
     return tuple(found)
 
 
 def _patients(sources: tuple[_Source, ...]) -> tuple[str, ...]:
     if len(sources) == 1:
-        return sources[0].patients
-    return tuple(dict.fromkeys(patient for source in sources for patient in source.patients))
+        return sources[0][1]
+    return tuple(dict.fromkeys(patient for _, patients, _ in sources for patient in patients))
 
 
 # --- steps 1 and 3: who asks ----------------------------------------------------------------------------------------
@@ -178,19 +171,22 @@ def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> b
     return request.requester.reference in named or not named.isdisjoint(facts.requester.belongs_to)
 
 
-def _is_within_confinement(requester: Requester, facts: Facts, shown: tuple[str, ...], now: datetime) -> bool:
-    """Step 3: one of the patients of the photo, or of the source, is one that the requester is confined to."""
-    confined, reference = requester.confined_to, requester.reference
+def _is_within_confinement(requester: Requester, facts: Facts, sources: tuple[_Source, ...], now: datetime) -> bool:
+    """Step 3: of each source one of the patients shown is one that the requester is confined to."""
+    reference = requester.reference
     proxy = reference if reference is not None and reference.startswith(_PROXY) else None
-    if confined is None and proxy is None:
+    if requester.confined_to is None and proxy is None:
         return True
-    for identity in shown:
-        patient = facts.patients[identity]
-        if confined is not None and confined.isdisjoint(records_of(patient)):
-            continue
-        if proxy is None or any(each.person == proxy and each.period.contains(now) for each in patient.representatives):
-            return True
-    return False
+    return all(
+        any(_is_confined_to(requester, proxy, facts.patients[identity], now) for identity in source.patients)
+        for source, _, _ in sources
+    )
+
+
+def _is_confined_to(requester: Requester, proxy: str | None, patient: PatientFacts, now: datetime) -> bool:
+    if requester.confined_to is not None and requester.confined_to.isdisjoint(records_of(patient)):
+        return False
+    return proxy is None or any(each.person == proxy and each.period.contains(now) for each in patient.representatives)
 
 
 def _emergency_patient(request: Request, facts: Facts, shown: tuple[str, ...]) -> str:
@@ -209,11 +205,12 @@ def _emergency_patient(request: Request, facts: Facts, shown: tuple[str, ...]) -
 def _decide_for(
     request: Request,
     catalog: Catalog,
-    source: _Source,
+    photo: PhotoFacts,
     patient: PatientFacts,
     facts: Facts,
     now: datetime,
     emergency: str | None,
+    copies: frozenset[str | None],
 ) -> Decision:
     purpose = request.purpose
     if emergency is not None and emergency not in records_of(patient):
@@ -228,8 +225,8 @@ def _decide_for(
         request,
         purpose,
         stated.publishing,
-        source.photo,
-        source.copies,
+        photo,
+        copies,
         facts.requester,
         purpose == PATRQT and is_herself(request.requester, prepared.records),
         prepared,

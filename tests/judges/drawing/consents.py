@@ -57,7 +57,8 @@ def _written(dice: Dice, name: str, date: str, before: list[dict[str, Any]], the
     _replace(dice, body, before, theme)
     if dice.chance(theme.often("refused", 18)) and not (body["status"] in ENDED and "extension" in body):
         spoil(dice, body, theme)
-    disguise(dice, body)
+    if not (body["status"] in ENDED and "extension" in body):
+        disguise(dice, body)
     return build.written(body, *history, synchronised=body["status"] == "active" and dice.chance(35))
 
 
