@@ -172,7 +172,8 @@ def test_deep_json_and_long_paths_do_not_end_the_process(archive: Archive, photo
     archive.task("POST", "/instances", kind="store", body=deep)
     header = archive.mint.mint_task("GET", "/changes", job="x", kind="changes")
     payload, _, mac = header.removeprefix("Ticket ").partition(".")
-    for value in (f"Ticket {payload}.{mac[:-1]}A", "Ticket " + "[" * 5000, "Basic " + "W" * 6000):
+    altered = ("B" if mac[0] == "A" else "A") + mac[1:]
+    for value in (f"Ticket {payload}.{altered}", "Ticket " + "[" * 5000, "Basic " + "W" * 6000):
         assert archive.ask("/changes", headers={"Authorization": value}).status == 403
     for path in ("/instances/" + "a" * 7000, "/" + "/".join("x" * 3000), "/dicom-web/studies?" + "&".join("x" * 900)):
         assert archive.ask(path, "clinician").status >= 400
