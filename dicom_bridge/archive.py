@@ -113,7 +113,15 @@ class OrthancArchive:
     def __init__(self, address: str, mint: TicketMint) -> None:
         self._tickets = _Tickets(mint)
         self._client = Orthanc(
-            address.rstrip("/"), return_raw_response=True, auth=self._tickets, timeout=_TIMEOUT, trust_env=False
+            address.rstrip("/"),
+            return_raw_response=True,
+            auth=self._tickets,
+            timeout=_TIMEOUT,
+            trust_env=False,
+            # Orthanc ends a connection after a second without a request; one that is sent at that moment is read and
+            # never answered. A new connection for each request costs a fraction of a millisecond.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"Connection": "close"},
         )
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ from dicom_bridge.ledger import State
 from dicom_bridge.linking import Held, Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
 from dicom_bridge.placing import Place, Waits
+from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_instance
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
@@ -149,6 +150,25 @@ class Arrivals:
             if self._after == 0:
                 break
         return linked
+
+    def collided(self, sop_uid: str, orthanc_id: str, digest: str) -> None:
+        """Tell a person of an object with a known UID that was not stored, where it is not the very same one.
+
+        Parameters
+        ----------
+        orthanc_id
+            Which the object would have, or has.
+        digest
+            Of its data set, where it was sent to the place of the one that is known; empty where it was not.
+        """
+        if digest:
+            job = str(uuid.uuid4())
+            self._record(job, [orthanc_id])
+            kept = self._archive.file(job, orthanc_id)
+            if kept is None or data_set_digest(kept) == digest:
+                return
+        with transaction(self._engine) as connection:
+            self._linker.refuse_taken(connection, sop_uid, orthanc_id)
 
     # --- one object -------------------------------------------------------------------------------------------------
 

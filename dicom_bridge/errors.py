@@ -13,6 +13,9 @@ from __future__ import annotations
 class BridgeError(Exception):
     """Root of what can go wrong between a file and its object."""
 
+    sha256: str | None = None
+    """Of the file that it is about, where it is about one of several."""
+
 
 class FileRefused(BridgeError):
     """A file is not taken in, and nothing was kept of it. ``field`` names what is wrong with it.

@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,12 +52,26 @@ from fhir_mapping.resources.task import (
     photo_of_another_patient,
     uid_taken,
 )
+from fhir_mapping.search.index import lot_of
 from fhir_mapping.store.prepared import Entry as RecordEntry
 from fhir_mapping.store.record import Made, RecordStore, Stored
 
 _SOURCE = "urn:photospine"
 _LISTED = 1000
 """So many photos are named in a Task."""
+
+#: What may come with photos: what was done, with which products and devices, at which settings.
+_BROUGHT = (
+    "Procedure",
+    "Medication",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "Device",
+    "DeviceUseStatement",
+    "Observation",
+    "Condition",
+    "BodyStructure",
+)
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 #: What the sender of an object wrote that could tell its place.
@@ -142,7 +157,48 @@ class Linker:
         ------
         fhir_mapping.errors.MappingError
         """
-        return () if plan.record is None else self._store.prepare_transaction(plan.record.encode())
+        if plan.record is None:
+            return ()
+        entries = self._store.prepare_transaction(plan.record.encode(), _BROUGHT)
+        for entry in entries:
+            self._require_fitting(plan, entry)
+        return entries
+
+    def _require_fitting(self, plan: Plan, entry: RecordEntry) -> None:
+        """What comes with photos is about their patient and their visit, and says which lot a product was of."""
+        resource = entry.ready.resource
+        at = f"--record: {entry.element}.resource: {entry.ready.type}"
+        wanted = (
+            ("subject", {f"Patient/{plan.patient}"}, "another patient than --patient"),
+            ("patient", {f"Patient/{plan.patient}"}, "another patient than --patient"),
+            ("encounter", {f"Encounter/{plan.visit}"}, "another visit than --visit"),
+            ("context", {f"Encounter/{plan.visit}"}, "another visit than --visit"),
+        )
+        for element, allowed, what in wanted:
+            for reference in references.of(resource, element):
+                named = references.local(reference, self._store.base)
+                if named is not None and named.partition("/")[0] in ("Patient", "Encounter") and named not in allowed:
+                    raise RecordRefused(f"{at}.{element}: names {what}; correct it, or send it by itself")
+        for place, product in (
+            (at, resource),
+            *((f"{at}.contained", each) for each in resource.get("contained") or ()),
+        ):
+            if product.get("resourceType") == "Medication" and not (lot_of(product)[0] or "").strip():
+                raise RecordRefused(
+                    f"{place}.batch.lotNumber: say which lot it was of, or 'unknown' where nobody can read it"
+                )
+
+    def check(self, plan: Plan, visit: VisitFacts, batch: Sequence[Fresh], now: datetime) -> None:
+        """Check what :meth:`link` writes, as far as it does not depend on the record that comes with the photos.
+
+        Raises
+        ------
+        fhir_mapping.errors.MappingError
+        """
+        for each in batch:
+            piece = self._piece(plan, Link(visit, None, plan.session), each)
+            self._store.prepare("DocumentReference", document_reference(piece.document, now))
+            self._store.prepare("Provenance", _provenance(piece, now))
 
     def begin(self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...]) -> Link:
         """Write the record that comes with the photos, and find the treatment.
@@ -160,28 +216,45 @@ class Linker:
         written: list[Stored] = []
         urls: dict[str, str] = {}
         if record:
+            self._require_hers(connection, plan, record)
             written = self._store.transaction(connection, record, source=plan.account)
             urls = {
                 entry.url: stored.reference
                 for entry, stored in zip(record, written, strict=True)
                 if entry.url is not None
             }
-        procedure = self._procedure(plan, written, urls)
+        procedure = self._procedure(connection, plan, written, urls)
         session = plan.session
         if procedure is not None:
             resource = self._store.read(connection, "Procedure", references.id_of(procedure)).json()
             subjects = {references.local(text, self._store.base) for text in references.of(resource, "subject")}
             if f"Patient/{plan.patient}" not in subjects:
-                raise RecordRefused(f"--procedure: {procedure} was not done to Patient/{plan.patient}")
+                raise RecordRefused(f"--procedure: it was not done to Patient/{plan.patient}")
             stated = _session_of(resource)
             if stated is not None and session is not None and stated != session:
-                raise RecordRefused(f"--session: {procedure} says session {stated}, not {session}")
+                raise RecordRefused(f"--session: the Procedure says session {stated}, not {session}")
             session = None if stated is not None else session
         return Link(visit, procedure, session)
 
-    def _procedure(self, plan: Plan, written: list[Stored], urls: Mapping[str, str]) -> str | None:
+    def _require_hers(self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...]) -> None:
+        """No entry writes over what the record has of another patient."""
+        for entry in record:
+            if entry.id is None or not self._store.exists(connection, f"{entry.ready.type}/{entry.id}"):
+                continue
+            former = self._store.read(connection, entry.ready.type, entry.id).json()
+            named = {references.local(text, self._store.base) for text in references.of(former, "subject")}
+            named |= {references.local(text, self._store.base) for text in references.of(former, "patient")}
+            if named - {f"Patient/{plan.patient}"}:
+                raise RecordRefused(f"--record: {entry.element}.request.url: it is another patient's than --patient")
+
+    def _procedure(
+        self, connection: Connection, plan: Plan, written: list[Stored], urls: Mapping[str, str]
+    ) -> str | None:
         if plan.procedure is not None:
-            return urls.get(plan.procedure, f"Procedure/{plan.procedure}")
+            named = urls.get(plan.procedure, f"Procedure/{plan.procedure}")
+            if not named.startswith("Procedure/") or not self._store.exists(connection, named):
+                raise RecordRefused("--procedure: neither the record nor --record holds a Procedure named so")
+            return named
         came = [each.reference for each in written if each.type == "Procedure"]
         if len(came) > 1:
             raise RecordRefused("--procedure: the record holds several; name the one that the photos belong to")
@@ -301,18 +374,7 @@ class Linker:
         ready = self._store.own if ours else self._store.prepare
         made = [Made(ready("DocumentReference", document_reference(each, now)), each.id) for each in documents]
         made.append(Made(ready("ImagingStudy", self._study(connection, pieces)), study.study_id, new=False))
-        for piece in pieces:
-            source = provenance(
-                document=f"DocumentReference/{piece.document.id}",
-                study=f"ImagingStudy/{study.study_id}",
-                sha256=piece.document.sha256,
-                custodian=piece.document.custodian,
-                photographer=piece.photographer,
-                author=piece.document.author,
-                occurred=piece.document.taken,
-                now=now,
-            )
-            made.append(Made(ready("Provenance", source)))
+        made += [Made(ready("Provenance", _provenance(piece, now))) for piece in pieces]
         self._store.write_all(connection, made, source=_SOURCE)
         facts = all_facts(connection, Setting(self._site, self._store.base), [each.id for each in documents])
         rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
@@ -449,6 +511,20 @@ class Linker:
 
     def _url(self, study: str, series: str, instance: str) -> str:
         return f"{self._public_url}/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered"
+
+
+def _provenance(piece: _Piece, now: datetime) -> dict[str, Any]:
+    document = piece.document
+    return provenance(
+        document=f"DocumentReference/{document.id}",
+        study=f"ImagingStudy/{piece.instance.study_id}",
+        sha256=document.sha256,
+        custodian=document.custodian,
+        photographer=piece.photographer,
+        author=document.author,
+        occurred=document.taken,
+        now=now,
+    )
 
 
 def refused_id(orthanc_id: str) -> str:

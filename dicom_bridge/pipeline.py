@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +26,7 @@ from consent.audit.record import AuditRecord, Kind
 from consent.site import Site
 from consent.store import clock, jobs
 from consent.store.engine import glancing, reading, transaction
+from consent.store.versions import lock
 from consent.types import Laterality
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
@@ -42,12 +44,16 @@ from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.spool import Spool, SpoolRefused
 from fhir_mapping import dates
+from fhir_mapping.errors import MappingError
 from fhir_mapping.resources.people import PatientFacts, VisitFacts
 from fhir_mapping.store.prepared import Entry as RecordEntry
 from fhir_mapping.store.record import RecordStore
 
 RECOVER = "recover"
 """Kind of the job that goes on with a batch; its key is the batch."""
+
+_TRIES = 20
+"""So often photos are numbered anew when others of their view are faster."""
 
 _UNANNOUNCED = timedelta(days=1)
 
@@ -158,11 +164,16 @@ class Pipeline:
         ArchiveUnavailable, AuditUnavailable
             The batch is announced or not; where it is, the worker goes on with it.
         """
-        photos = [read_photo(data, self._limits, self._site.zone) for data in files]
-        try:
-            return self._take(photos, plan)
-        except AnnouncedAlready:  # somebody sent the same file at the same time: now it is known
-            return self._take(photos, plan)
+        photos = []
+        for data in files:
+            with _about(hashlib.sha256(data).hexdigest()):
+                photos.append(read_photo(data, self._limits, self._site.zone))
+        for _ in range(_TRIES):
+            try:
+                return self._take(photos, plan)
+            except AnnouncedAlready:  # somebody sent photos of this view at the same time: now they are known
+                continue
+        return self._take(photos, plan)
 
     def _take(self, photos: Sequence[IncomingPhoto], plan: Plan) -> list[Taken]:
         study, series = self._series(plan)
@@ -179,7 +190,8 @@ class Pipeline:
             uid = uids.sop_instance_uid(self._key, plan.patient, photo.sha256)
             mine = next((entry for entry in known[photo.sha256] if entry.sop_uid == uid), None)
             if mine is not None:
-                self._require_same_place(mine, study, series)
+                with _about(photo.sha256):
+                    self._require_same_place(mine, study, series)
                 if self._finish(mine):
                     taken[photo.sha256] = self._result(mine)
                     continue
@@ -241,8 +253,11 @@ class Pipeline:
         items = [
             self._item(photo, plan, batch, study, series, first + place, patient) for place, photo in enumerate(photos)
         ]
-        wrapped = [self._wrap(item, plan, patient, visit) for item in items]
-        self._rehearse(items, wrapped, plan)
+        wrapped = []
+        for item in items:
+            with _about(item.photo.sha256):
+                wrapped.append(self._wrap(item, plan, patient, visit))
+        self._rehearse(items, wrapped, plan, visit)
         self._archive.changes(batch, 0, 1)  # an archive that does not answer is found out before anything is kept
         for item in items:
             self._spool.keep(item.entry.sop_uid, item.photo.data)
@@ -252,6 +267,9 @@ class Pipeline:
         self._at(Arrow.INTENDED)
         try:
             with transaction(self._engine) as connection:
+                lock(connection)
+                if ledger.next_instance_number(connection, series) != first:
+                    raise AnnouncedAlready("photos of this view were announced by another process meanwhile")
                 ledger.announce(connection, batch, plan.dumps(), intent, [item.entry for item in items])
                 jobs.put(connection, RECOVER, batch, not_before=_later(clock.now(connection)))
         except (AnnouncedAlready, SQLAlchemyError):
@@ -330,19 +348,28 @@ class Pipeline:
             details={"originals": digests, "photos": sorted(entry.sop_uid for entry in entries)},
         )
 
-    def _rehearse(self, items: Sequence[_Item], wrapped: Sequence[WrappedPhoto], plan: Plan) -> None:
+    def _rehearse(self, items: Sequence[_Item], wrapped: Sequence[WrappedPhoto], plan: Plan, visit: VisitFacts) -> None:
         """Write the record and take it back: what the commit would refuse is refused before anything is kept."""
 
         class _Rehearsed(Exception):
             pass
 
+        attributes = [each.attributes for each in wrapped]
         record = self._linker.prepare(plan)
+        with glancing(self._engine) as connection:
+            now = clock.now(connection)
+        self._linker.check(plan, visit, self._fresh(items, attributes, plan), now)
         try:
             with transaction(self._engine) as connection:
-                self._write(connection, items, [each.attributes for each in wrapped], plan, record)
+                self._write(connection, items, attributes, plan, record)
                 raise _Rehearsed
         except _Rehearsed:
             return
+        except MappingError as error:
+            with glancing(self._engine) as connection:
+                if any(ledger.entry(connection, item.entry.sop_uid) is not None for item in items):
+                    raise AnnouncedAlready("a photo was announced by another process meanwhile") from error
+            raise
 
     # --- the steps after the announcement ---------------------------------------------------------------------------
 
@@ -410,11 +437,13 @@ class Pipeline:
                 self._linker.keep_unlinked(connection, item.entry, values)
             return
         link = self._linker.begin(connection, plan, record)
-        batch = [
+        self._linker.link(connection, plan, link, self._fresh(items, attributes, plan))
+
+    def _fresh(self, items: Sequence[_Item], attributes: Sequence[dict[str, Any]], plan: Plan) -> list[Fresh]:
+        return [
             Fresh(item.entry, self._taken_text(item, plan), values)
             for item, values in zip(items, attributes, strict=True)
         ]
-        self._linker.link(connection, plan, link, batch)
 
     def _taken_text(self, item: _Item, plan: Plan) -> str | None:
         """When it was taken, as FHIR writes it, in the precision that is known."""
@@ -501,6 +530,16 @@ class Pipeline:
             if attached is not None and hashlib.sha256(attached).hexdigest() == entry.sha256:
                 return attached
             raise
+
+
+@contextmanager
+def _about(sha256: str) -> Iterator[None]:
+    """Have an error say which file it is about."""
+    try:
+        yield
+    except BridgeError as error:
+        error.sha256 = sha256
+        raise
 
 
 def _with_link(plan: Plan, linked: bool) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -28,3 +29,11 @@ def known(connection: Connection, sop_uid: str) -> Known | None:
         select(ledger.c.orthanc_id, ledger.c.state).where(ledger.c.sop_uid == sop_uid)
     ).one_or_none()
     return None if entry is None else Known(entry.orthanc_id, stored=entry.state in ("stored", "attached", "done"))
+
+
+def data_set_digest(dicom: bytes) -> str:
+    """SHA-256 of a DICOM file without its meta information, which every sender writes anew (PS3.10 7.1)."""
+    start = 144  # preamble, prefix, and the element that tells the length of the rest
+    if dicom[128:138] == b"DICM\x02\x00\x00\x00UL":
+        start += int.from_bytes(dicom[start - 4 : start], "little")
+    return hashlib.sha256(memoryview(dicom)[start:]).hexdigest()

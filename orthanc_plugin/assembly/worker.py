@@ -124,8 +124,8 @@ class Worker:
         elif job.kind == RECOVER:
             self._recover(job.key)
         elif job.kind == COLLISION:
-            with transaction(self.node.engine) as connection:
-                self.linker.refuse_taken(connection, json.loads(job.body)["sop_uid"], job.key)
+            told = json.loads(job.body)
+            self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
         else:
             decided.work(self.node.engine, job)
 

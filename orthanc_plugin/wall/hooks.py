@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.errors import ConsentError
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
-from dicom_bridge.query.known import known
+from dicom_bridge.query.known import data_set_digest, known
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from orthanc_plugin.wall.errors import WallError
 from orthanc_plugin.wall.foundation import Foundation
@@ -18,7 +18,9 @@ WAIT_SECONDS = 0.05
 """A callback of Orthanc waits no longer than this for the database."""
 
 COLLISION = "collision"
-"""Kind of the job that tells a person of an object with the UID of another photo; its key is the Orthanc id."""
+"""Kind of the job about an object with a UID that is known; its key begins with the Orthanc id."""
+
+_KEY = 64
 
 
 class Hooks:
@@ -31,9 +33,9 @@ class Hooks:
         """Whether an object may be stored.
 
         One whose SOP Instance UID is known under another Orthanc id (another patient or study) would take the known
-        photo's place in every search by UID. One that is known under this id, with other content, Orthanc would drop
-        and call stored. Both are discarded, which their sender is told, and a job tells a person. Where this cannot
-        be found out, nothing is stored.
+        photo's place in every search by UID, and so is discarded; a job tells a person. One that is known under this
+        id Orthanc does not store again; a job compares the two, since Orthanc cannot be asked from here (its answer
+        may wait for a thread that waits for this one). Where a UID cannot be looked up, nothing is stored.
         """
         try:
             return self._foundation.pool.run(lambda: self._fits(dicom))
@@ -51,17 +53,12 @@ class Hooks:
             found = known(connection, sop_uid)
         if found is None or (found.orthanc_id == ids.instance and not found.stored):
             return True
-        if found.orthanc_id == ids.instance and _data_set(self._foundation.host.dicom(ids.instance)) == _data_set(
-            dicom
-        ):
-            return True
+        again = found.orthanc_id == ids.instance
+        digest = data_set_digest(dicom) if again else ""
         with transaction(engine, wait=WAIT_SECONDS) as connection:
-            jobs.put(connection, COLLISION, ids.instance, json.dumps({"sop_uid": sop_uid}))
-        return False
-
-    def _has(self, orthanc_id: str, dicom: bytes) -> bool:
-        """Whether Orthanc has this very object."""
-        return _data_set(self._foundation.host.dicom(orthanc_id)) == _data_set(dicom)
+            key = f"{ids.instance} {digest}".strip()[:_KEY]
+            jobs.put(connection, COLLISION, key, json.dumps({"sop_uid": sop_uid, "id": ids.instance, "digest": digest}))
+        return again
 
     def stored(self, _orthanc_id: str) -> None:
         """Wake the worker; it looks by itself every few seconds, so a failure is of no consequence."""
@@ -73,11 +70,3 @@ class Hooks:
     def _wake(self) -> None:
         with transaction(self._foundation.rooms().engine, wait=WAIT_SECONDS) as connection:
             jobs.put(connection, jobs.ARRIVAL, "*")
-
-
-def _data_set(dicom: bytes) -> bytes:
-    """A DICOM file without its meta information, which every sender writes anew (PS3.10 7.1)."""
-    start = 144  # preamble, prefix, and the element that tells the length of the rest
-    if dicom[128:132] != b"DICM" or dicom[132:138] != b"\x02\x00\x00\x00UL":
-        return dicom
-    return dicom[start + int.from_bytes(dicom[start - 4 : start], "little") :]
