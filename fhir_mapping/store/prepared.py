@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_mapping import references, text
-from fhir_mapping.errors import Invalid, Issue, Malformed
+from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.store import validate
@@ -79,8 +79,10 @@ def entries_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: fro
     parsed = text.parse(body, bundle=True)
     if parsed.get("resourceType") != "Bundle" or parsed.get("type") != "transaction":
         raise Invalid(Issue("value", "A transaction is asked for here.", "Bundle.type"))
-    entries = parsed.get("entry") or []
-    if not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
+    entries = parsed.get("entry", [])
+    if not isinstance(entries, list):
+        raise Invalid(Issue("structure", "The entries are an array.", "Bundle.entry"))
+    if len(entries) > _MAX_ENTRIES:
         raise Invalid(Issue("structure", f"A Bundle holds up to {_MAX_ENTRIES} entries.", "Bundle.entry"))
     if not all(isinstance(entry, Mapping) for entry in entries):
         raise Invalid(Issue("structure", "An entry is an object.", "Bundle.entry"))
@@ -105,7 +107,12 @@ def _entry(
         raise Invalid(Issue("not-supported", "This type may not be written here.", f"{element}.request.url"))
     if (method == "PUT") != bool(references.ID.fullmatch(identity)):
         raise Invalid(Issue("value", "POST names a type, PUT a type and an id.", f"{element}.request.url"))
-    ready = prepare(setting, kind, resource)
+    try:
+        ready = prepare(setting, kind, resource)
+    except ConsentRefused:
+        raise
+    except Invalid as error:
+        raise Invalid(replace(each, element=f"{element}.resource: {each.element}") for each in error.issues) from None
     if method == "PUT" and ready.resource.get("id") != identity:
         raise Invalid(Issue("value", "The resource's id must be that of the request.", f"{element}.resource.id"))
     url, condition, match = entry.get("fullUrl"), request.get("ifNoneExist"), request.get("ifMatch")

@@ -26,6 +26,7 @@ from fhir_mapping.codes import bindings
 from fhir_mapping.errors import Invalid, Issue
 
 _MAX_ISSUES = 20
+_FORM = "The value has not the form that FHIR gives this element: a text must not be blank, a time needs its zone."
 _UTC = ZoneInfo("UTC")
 _NUMBERS = {"Integer": (int,), "UnsignedInt": (int,), "PositiveInt": (int,), "Decimal": (int, Decimal, float)}
 _SMALLEST = {"UnsignedInt": 0, "PositiveInt": 1}
@@ -82,6 +83,8 @@ def _issues(resource_type: str, error: ValidationError) -> list[Issue]:
         for part in fault["loc"]:
             element += f"[{part}]" if isinstance(part, int) else f".{part}"
         text = fault["msg"].removeprefix("Value error, ")
+        if "pattern" in text or "regex" in text:
+            text = _FORM
         code = "required" if "missing" in fault["type"] else "structure"
         issues.append(Issue(code, text if len(text) < 300 else text[:297] + "...", element))
     return issues

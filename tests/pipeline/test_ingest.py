@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
 
 from consent.audit.read import Archive as AuditArchive
 from consent.store.engine import glancing
@@ -17,47 +16,17 @@ from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.placing import fhir_id
 from fhir_mapping.tables import fhir_version
-from orthanc_plugin.assembly.cli import build
+from tests.pipeline.commands import ingest, state
 from tests.pipeline.world import Visit, World
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
-
-_COUNTED = ("DocumentReference", "ImagingStudy", "Provenance", "Procedure", "Medication", "Task")
-
-
-def _ingest(world: World, sent: Visit, /, *more: str, account: str | None = "clinician", **options: str) -> Result:
-    """Run the command; ``options`` replace the usual ones, an empty one leaves it out."""
-    chosen = {
-        "patient": sent.patient,
-        "visit": sent.encounter,
-        "region": "face",
-        "laterality": "B",
-        "view": "frontal",
-    } | options
-    words = ["ingest", *(str(path) for path in sent.paths), "--settings", str(world.file), *more]
-    words += [word for name, value in chosen.items() if value for word in (f"--{name}", value)]
-    if account is not None:
-        words += ["--as", account]
-    return CliRunner().invoke(build(), words, env={"PHOTOSPINE_ACCOUNT": None})
-
-
-def _nothing_changed(world: World) -> tuple[Any, ...]:
-    with glancing(world.engine) as connection:
-        rows = connection.execute(select(photo.c.photo)).all()
-    spool = world.settings.spool
-    return (
-        *(world.count(kind) for kind in _COUNTED),
-        len(rows),
-        world.instances(),
-        sorted(path.name for path in spool.iterdir()) if spool.is_dir() else [],
-    )
 
 
 def test_a_photo_comes_in_with_its_treatment(world: World) -> None:
     visit = world.visit(files=2)
     bundle = world.settings.folder / "bundle.json"
     bundle.write_text(world.record(visit), encoding="utf-8")
-    result = _ingest(
+    result = ingest(
         world,
         visit,
         "--json",
@@ -99,7 +68,7 @@ def test_a_photo_comes_in_with_its_treatment(world: World) -> None:
 
 def test_the_hash_is_in_the_audit_chain_before_anything_is_stored(world: World) -> None:
     visit = world.visit()
-    assert _ingest(world, visit).exit_code == 0
+    assert ingest(world, visit).exit_code == 0
     archive = AuditArchive(world.engine, world.settings.audit_folder)
     records = [json.loads(row.body) for chain in archive.chains() for row in archive.rows(chain)]
     (sop,) = world.sops(visit)
@@ -115,37 +84,37 @@ def test_the_hash_is_in_the_audit_chain_before_anything_is_stored(world: World) 
 
 def test_the_same_file_again_is_the_same_photo(world: World) -> None:
     visit = world.visit()
-    assert _ingest(world, visit).exit_code == 0
-    before = _nothing_changed(world)
-    again = _ingest(world, visit)
+    assert ingest(world, visit).exit_code == 0
+    before = state(world)
+    again = ingest(world, visit)
     assert again.exit_code == 0
     assert "known already" in again.stdout
-    assert _nothing_changed(world) == before
+    assert state(world) == before
     world.whole(visit)
 
 
 @pytest.mark.parametrize("what", ["another view", "another visit"])
 def test_the_same_file_at_another_place_is_refused_and_named(world: World, what: str) -> None:
     visit = world.visit()
-    assert _ingest(world, visit).exit_code == 0
-    before = _nothing_changed(world)
+    assert ingest(world, visit).exit_code == 0
+    before = state(world)
     if what == "another view":
-        result = _ingest(world, visit, view="left-lateral")
+        result = ingest(world, visit, view="left-lateral")
     else:
-        result = _ingest(world, visit, visit=world.visit().encounter)
+        result = ingest(world, visit, visit=world.visit().encounter)
     assert result.exit_code == 1
     assert world.sops(visit)[0] in result.stderr
     assert "link" in result.stderr
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 def test_the_same_file_for_another_patient_waits_for_a_person(world: World) -> None:
     hers = world.visit("anna")
-    assert _ingest(world, hers).exit_code == 0
+    assert ingest(world, hers).exit_code == 0
     his = world.visit("ben")
     tasks, documents = world.count("Task"), world.count("DocumentReference")
     his = Visit("ben", his.encounter, hers.files, hers.paths)
-    result = _ingest(world, his, "--json")
+    result = ingest(world, his, "--json")
     assert result.exit_code == 0, result.output
     (said,) = json.loads(result.stdout)
     assert (said["outcome"], said["document"]) == ("unlinked", None)
@@ -158,9 +127,9 @@ def test_the_same_file_for_another_patient_waits_for_a_person(world: World) -> N
     assert row.state == "examined"
     assert entry is not None
     assert world.archive.ask(f"/instances/{entry.orthanc_id}/file", "clinician").status == 403
-    before = _nothing_changed(world)
-    assert json.loads(_ingest(world, his, "--json").stdout)[0]["outcome"] == "unlinked"
-    assert _nothing_changed(world) == before
+    before = state(world)
+    assert json.loads(ingest(world, his, "--json").stdout)[0]["outcome"] == "unlinked"
+    assert state(world) == before
 
 
 def _bomb(path: Path) -> None:
@@ -191,23 +160,23 @@ def _png(path: Path) -> None:
 )
 def test_what_is_not_known_is_refused_by_name(world: World, options: dict[str, str], named: str) -> None:
     visit = world.visit()
-    before = _nothing_changed(world)
-    result = _ingest(world, visit, **options)
+    before = state(world)
+    result = ingest(world, visit, **options)
     assert result.exit_code == 1
     assert named in result.stderr
     assert "Traceback" not in result.output
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 @pytest.mark.parametrize("make", [_bomb, _png], ids=["a bomb", "no JPEG"])
 def test_a_file_that_is_none_is_refused_and_takes_the_others_with_it(world: World, make: Any) -> None:
     visit = world.visit(files=2)
     make(visit.paths[1])
-    before = _nothing_changed(world)
-    result = _ingest(world, visit)
+    before = state(world)
+    result = ingest(world, visit)
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 def test_a_record_that_cannot_be_written_is_refused_before_anything_is_kept(world: World) -> None:
@@ -216,37 +185,37 @@ def test_a_record_that_cannot_be_written_is_refused_before_anything_is_kept(worl
     bundle["entry"][2]["resource"]["subject"] = {"reference": "Patient/nobody"}
     file = world.settings.folder / "broken.json"
     file.write_text(json.dumps(bundle), encoding="utf-8")
-    before = _nothing_changed(world)
-    result = _ingest(world, visit, record=str(file))
+    before = state(world)
+    result = ingest(world, visit, record=str(file))
     assert result.exit_code == 1
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 @pytest.mark.parametrize(("account", "said"), [(None, "--as"), ("marketing", "capture"), ("nobody", "nobody")], ids=str)
 def test_only_an_account_that_may_capture_takes_photos_in(world: World, account: str | None, said: str) -> None:
     visit = world.visit()
-    before = _nothing_changed(world)
-    result = _ingest(world, visit, account=account)
+    before = state(world)
+    result = ingest(world, visit, account=account)
     assert result.exit_code == 1
     assert said in result.stderr
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 def test_a_missing_option_is_wrong_usage(world: World) -> None:
-    assert _ingest(world, world.visit(), view="").exit_code == 2
+    assert ingest(world, world.visit(), view="").exit_code == 2
 
 
 def test_an_archive_that_is_away_is_found_out_before_anything_is_kept(world: World) -> None:
     visit = world.visit()
-    before = _nothing_changed(world)
+    before = state(world)
     world.kill_orthanc()
     try:
-        result = _ingest(world, visit)
+        result = ingest(world, visit)
     finally:
         world.archive.process.start()
     assert result.exit_code == 1
     assert "doctor" in result.stderr
-    assert _nothing_changed(world) == before
+    assert state(world) == before
 
 
 def test_the_record_keeps_what_was_sent_byte_for_byte(world: World) -> None:
@@ -254,7 +223,7 @@ def test_the_record_keeps_what_was_sent_byte_for_byte(world: World) -> None:
     bundle = world.settings.folder / "exact.json"
     text = world.record(visit).replace('"Hyaluronic acid"', '"Hyaluronic  acid 1.50"')
     bundle.write_text(text, encoding="utf-8")
-    assert _ingest(world, visit, record=str(bundle)).exit_code == 0
+    assert ingest(world, visit, record=str(bundle)).exit_code == 0
     with glancing(world.engine) as connection:
         bodies = connection.execute(select(fhir_version.c.body).where(fhir_version.c.type == "Medication")).scalars()
         assert any(b"Hyaluronic  acid 1.50" in bytes(body) for body in bodies)

@@ -67,7 +67,7 @@ class World:
         self.settings = load(self.file)
         self.store = RecordStore(self._site(), base=self.settings.public_url + "/fhir")
         self._count = 0
-        archive.account("clinician", "TREAT", rights=(Right.CAPTURE,))
+        archive.account("clinician", "TREAT", rights=(Right.CAPTURE, Right.RECORD))
         archive.account("marketing", "PORTFOLIO")
         self.put({"resourceType": "Organization", "id": self.store.site.organization, "name": "Clinic"})
         self.put({"resourceType": "Practitioner", "id": "clinician", "name": [{"family": "Clinician"}]})

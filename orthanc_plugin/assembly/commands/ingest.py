@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +19,17 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import Connection
 
+from consent.store import clock
 from consent.store.engine import reading
 from consent.types import Laterality, Right
+from dicom_bridge.errors import BridgeError
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Arrow, Outcome, Taken
 from dicom_bridge.plan import Plan
 from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
 from fhir_mapping.store.record import RecordStore
+from fhir_mapping.text import MAX_BUNDLE_BYTES
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
     JsonOption,
@@ -38,6 +46,14 @@ from orthanc_plugin.assembly.settings import load
 
 _LONG = 4
 """From so many files on, a bar shows how far it is."""
+
+_LARGEST = (1 << 31) - 1
+"""Of a positiveInt (R4)."""
+
+#: R4 dateTime.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2}))?)?)?", re.ASCII
+)
 
 _SAID = {
     Outcome.ADDED: "added",
@@ -58,7 +74,9 @@ def ingest(
     region: Annotated[str, typer.Option(help="Region of the body: a name (face) or system|code.")],
     laterality: Annotated[Laterality, typer.Option(help="Side: R, L or B (both).")],
     view: Annotated[str, typer.Option(help="View: a name (frontal) or system|code.")],
-    session: Annotated[int | None, typer.Option(min=1, help="Number of the session within its course.")] = None,
+    session: Annotated[
+        int | None, typer.Option(min=1, max=_LARGEST, help="Number of the session within its course.")
+    ] = None,
     expression: Annotated[str | None, typer.Option(help="Expression: a name (smile) or system|code.")] = None,
     procedure: Annotated[str | None, typer.Option(help="Procedure, or the fullUrl of one in --record.")] = None,
     clinician: Annotated[str | None, typer.Option(help="Practitioner who is the photo's author.")] = None,
@@ -73,6 +91,8 @@ def ingest(
     with failing(), open_node(load(settings)) as node:
         who = account_of(node, account)
         require(who, right=Right.CAPTURE)
+        if record is not None:
+            require(who, right=Right.RECORD)
         with reading(node.engine) as connection:
             find = _finder(connection, record_store(node))
             body = None if record is None else _text(record)
@@ -89,7 +109,7 @@ def ingest(
                 procedure=_procedure(find, procedure, body),
                 clinician=_person(find, "--clinician", clinician),
                 photographer=_person(find, "--photographer", photographer),
-                taken=_taken(node, taken),
+                taken=_taken(node, connection, taken),
                 record=body,
             )
         results = _take(node, files, plan)
@@ -97,19 +117,12 @@ def ingest(
         typer.echo(json.dumps([asdict(result) for result in results]))
         return
     for file, result in zip(files, results, strict=True):
-        typer.echo(f"{file.name}: {_SAID[result.outcome]}, photo {result.sop_uid}")
+        typer.echo(f"{_shown(file)}: {_SAID[result.outcome]}, photo {result.sop_uid}")
 
 
 def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
-    data = []
     limit = node.settings.max_file_megabytes * 2**20
-    for file in files:
-        try:
-            if file.stat().st_size > limit:
-                raise AssemblyError(f"{file.name}: larger than {limit} bytes (setting max_file_megabytes)")
-            data.append(file.read_bytes())
-        except OSError as error:
-            raise AssemblyError(f"{file.name}: {error.strerror}") from None
+    data = [_photo(file, limit) for file in files]
     console = Console(stderr=True)
     with (
         open_archive(node) as archive,
@@ -121,7 +134,38 @@ def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
             if arrow is Arrow.ATTACHED:
                 bar.advance(task)
 
-        return pipeline(node, archive, at).take(data, plan)
+        try:
+            return pipeline(node, archive, at).take(data, plan)
+        except BridgeError as error:
+            digests = [hashlib.sha256(each).hexdigest() for each in data]
+            if error.sha256 not in digests:
+                raise
+            raise AssemblyError(f"{_shown(files[digests.index(error.sha256)])}: {error}") from None
+        except MappingError as error:
+            if plan.record is None:
+                raise
+            raise AssemblyError(f"--record: {error}") from None
+
+
+def _photo(file: Path, limit: int) -> bytes:
+    """The bytes of an ordinary file; a pipe or a device would have no end."""
+    name = _shown(file)
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise AssemblyError(f"{name}: it is no ordinary file; name the photo's own file")
+        if status.st_size > limit:
+            raise AssemblyError(f"{name}: it is larger than {limit} bytes (setting max_file_megabytes)")
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "its name cannot be one of a file"
+        raise AssemblyError(f"{name}: {said}") from None
+
+
+def _shown(file: Path) -> str:
+    """A file's name as it can be printed: bytes that are no UTF-8 and control characters are replaced."""
+    name = os.fsencode(file.name or str(file)).decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 def _finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:
@@ -139,22 +183,39 @@ def _person(find: Callable[[str, str, str], str], option: str, name: str | None)
 
 
 def _procedure(find: Callable[[str, str, str], str], name: str | None, record: str | None) -> str | None:
-    if name is None or (record is not None and json.dumps(name) in record):
+    """The Procedure's id, or the name as it is where it may be a fullUrl of the record."""
+    if name is None or (record is not None and ":" in name and "|" not in name):
         return name
     return find("--procedure", "Procedure", name)
 
 
-def _taken(node: Node, text: str | None) -> str | None:
+def _taken(node: Node, connection: Connection, text: str | None) -> str | None:
     if text is not None:
+        if not _DATE_TIME.fullmatch(text):
+            raise AssemblyError("--taken: write a day, 2026-05-03, or a time with its zone, 2026-05-03T10:00:00+02:00")
         try:
-            dates.span(text, node.site.zone)
+            start = dates.span(text, node.site.zone).start
         except ValueError as error:
             raise AssemblyError(f"--taken: {error}") from None
+        if start is not None and start > clock.now(connection) + timedelta(days=1):
+            raise AssemblyError("--taken: it lies in the future")
     return text
 
 
 def _text(file: Path) -> str:
+    """The record as it was sent, every line end included."""
+    name = _shown(file)
     try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AssemblyError(f"--record: {file.name} cannot be read ({type(error).__name__})") from None
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(MAX_BUNDLE_BYTES + 1)
+        else:
+            with file.open("rb") as source:
+                data = source.read(MAX_BUNDLE_BYTES + 1)
+        if len(data) > MAX_BUNDLE_BYTES:
+            raise AssemblyError(f"--record: {name} is larger than {MAX_BUNDLE_BYTES} bytes")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise AssemblyError(f"--record: {name} is not UTF-8; save it so") from None
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "its name cannot be one of a file"
+        raise AssemblyError(f"--record: {name}: {said}") from None

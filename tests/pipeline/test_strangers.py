@@ -1,0 +1,264 @@
+"""Files and records that nobody expects: one line that names the fault, exit status 1, and nothing half-made."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from consent.types import Right
+from tests.photos import Shot, jpeg
+from tests.pipeline.commands import ingest, state
+from tests.pipeline.world import Visit, World
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+
+GOOD = jpeg(Shot(seed=7))
+_FRAME = GOOD.index(b"\xff\xc0")
+
+
+def _refused(world: World, visit: Visit, *said: str, **options: str) -> None:
+    before = state(world)
+    result = ingest(world, visit, **options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    for each in said:
+        assert each in result.stderr
+    assert state(world) == before
+
+
+def _encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
+    out = BytesIO()
+    Image.new(mode, (40, 30), 90 if mode == "L" else None).save(out, kind, **options)
+    return out.getvalue()
+
+
+def _sized(rows: int, columns: int) -> bytes:
+    return GOOD[: _FRAME + 5] + struct.pack(">HH", rows, columns) + GOOD[_FRAME + 9 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("PNG named so", _encoded("PNG"), "PNG"),
+        ("TIFF", _encoded("TIFF"), "TIFF"),
+        ("no bytes", b"", "empty"),
+        ("half a photo", GOOD[: len(GOOD) // 2], "cut off"),
+        ("no end", GOOD[:-2], "cut off"),
+        ("300 megapixels", _sized(17320, 17320), "max_pixels"),
+        ("no size", _sized(0, 0), "height"),
+        ("arithmetic", GOOD.replace(b"\xff\xc0", b"\xff\xc9", 1), "arithmetic"),
+        ("a bad profile", _encoded("JPEG", icc_profile=b"\0" * 500), "colour profile"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_file_that_cannot_be_taken_in(world: World, name: str, data: bytes, said: str) -> None:
+    visit = world.visit()
+    visit.paths[0].write_bytes(data)
+    _refused(world, visit, visit.paths[0].name, said)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _encoded("JPEG", progressive=True),
+        _encoded("JPEG", "CMYK"),
+        _encoded("JPEG", "L"),
+        _encoded("MPO", save_all=True, append_images=[Image.new("RGB", (40, 30))]),
+        GOOD + b"PK\3\4" + b"\0" * 200,
+    ],
+    ids=["progressive", "CMYK", "grey", "MPO", "something behind the photo"],
+)
+def test_a_photo_of_an_unusual_kind_is_taken_in_whole(world: World, data: bytes) -> None:
+    visit = world.visit()
+    visit = replace(visit, files=(data,))
+    visit.paths[0].write_bytes(data)
+    assert ingest(world, visit).exit_code == 0
+    world.whole(visit)
+
+
+def _exif(entries: dict[int, Any], inner: dict[int, Any]) -> bytes:
+    exif = Image.Exif()
+    for tag, value in entries.items():
+        exif[tag] = value
+    for tag, value in inner.items():
+        exif.get_ifd(0x8769)[tag] = value
+    return _encoded("JPEG", exif=exif.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        (_exif({0x112: 0}, {}), None),
+        (_exif({0x112: 9}, {}), None),
+        (_exif({0x112: 65535}, {}), None),
+        (_exif({0x132: "2026:13:45 99:99:99"}, {0x9003: "0000:00:00 00:00:00"}), None),
+        (_exif({}, {0x9003: "    :  :     :  :  "}), None),
+        (_exif({}, {0x9003: "2026:02:29 10:00:00"}), None),
+        (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+99:99"}), "2026-05-03T10:00:00"),
+        (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+05:30"}), "2026-05-03T10:00:00+05:30"),
+        (_exif({0x10F: "A\x01\x02\\B", 0x110: "x" * 3000}, {}), None),
+        (_exif({0x10F: "Ünïcödé 日本"}, {}), None),
+    ],
+    ids=[f"exif-{number}" for number in range(10)],
+)
+def test_an_odd_exif_keeps_no_photo_out(world: World, data: bytes, taken: str | None) -> None:
+    visit = world.visit()
+    visit = replace(visit, files=(data,))
+    visit.paths[0].write_bytes(data)
+    result = ingest(world, visit, "--json")
+    assert result.exit_code == 0, result.stderr
+    world.whole(visit)
+    with world.engine.connect() as connection:
+        name = json.loads(result.stdout)[0]["document"]
+        start = world.store.read(connection, "DocumentReference", name).json()["context"].get("period", {}).get("start")
+    assert start is None if taken is None else start.startswith(taken)
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe", "device", "dangling link", "link to itself", "absent"])
+def test_what_is_no_file_is_refused_at_once(world: World, what: str) -> None:
+    visit = world.visit()
+    path = visit.paths[0].with_name(f"{what.replace(' ', '-')}.jpg")
+    if what == "directory":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path = Path("/dev/zero")
+    elif what != "absent":
+        path.symlink_to(path if what == "link to itself" else "/nonexistent/photo.jpg")
+    _refused(world, replace(visit, paths=(path,)), path.name)
+
+
+@pytest.mark.parametrize("name", ["Müller ☃ 日本.jpg".encode(), b"\xff\xfe.jpg", b"two\nlines\x1b[31m.jpg"])
+def test_a_file_of_any_name_is_taken_in_and_named_in_one_line(world: World, name: bytes) -> None:
+    visit = world.visit()
+    path = visit.paths[0].rename(Path(os.fsdecode(os.fsencode(visit.paths[0].parent) + b"/" + name)))
+    path.parent.chmod(0o700)
+    result = ingest(world, replace(visit, paths=(path,)))
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    assert "\x1b" not in result.stdout
+    world.whole(visit)
+
+
+def test_the_same_file_twice_in_one_call_is_one_photo(world: World) -> None:
+    visit = world.visit()
+    result = ingest(world, replace(visit, paths=visit.paths * 2))
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+    world.whole(visit)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"taken": "2026-05-03T10:00:00"}, "zone"),
+        ({"taken": "2026-02-30"}, "--taken"),
+        ({"taken": "2999-01-01"}, "future"),
+        ({"patient": "a\0b"}, "--patient"),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else str(value),
+)
+def test_an_odd_option_is_refused_by_name(world: World, options: dict[str, str], said: str) -> None:
+    _refused(world, world.visit(), said, **options)
+
+
+def _entry(number: int, **changes: Any) -> Callable[[dict[str, Any], World], None]:
+    def change(bundle: dict[str, Any], _world: World) -> None:
+        resource = bundle["entry"][number]["resource"]
+        for name, value in changes.items():
+            if value is None:
+                resource.pop(name)
+            else:
+                resource[name] = value
+
+    return change
+
+
+def _other_visit(bundle: dict[str, Any], world: World) -> None:
+    bundle["entry"][0]["resource"]["encounter"] = {"reference": f"Encounter/{world.visit('ben').encounter}"}
+
+
+def _of_ben(bundle: dict[str, Any], world: World) -> None:
+    hers = {"resourceType": "Procedure", "id": "of-ben", "status": "completed", "subject": {"reference": "Patient/ben"}}
+    world.put(hers)
+    mine = hers | {"subject": {"reference": "Patient/anna"}}
+    bundle["entry"].append({"resource": mine, "request": {"method": "PUT", "url": "Procedure/of-ben"}})
+
+
+def _patient(bundle: dict[str, Any], _world: World) -> None:
+    ben = {"resourceType": "Patient", "id": "ben", "name": [{"family": "Another"}]}
+    bundle["entry"].append({"resource": ben, "request": {"method": "PUT", "url": "Patient/ben"}})
+
+
+def _consent(bundle: dict[str, Any], _world: World) -> None:
+    bundle["entry"].append(
+        {"resource": {"resourceType": "Consent", "status": "active"}, "request": {"method": "POST", "url": "Consent"}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda bundle, _: bundle.update(type="batch"), "Bundle.type"),
+        (lambda bundle, _: bundle.update(entry=None), "Bundle.entry"),
+        (lambda bundle, _: bundle.update(entry=["x"]), "Bundle.entry"),
+        (_entry(1, batch={"expirationDate": "2027-01"}), "Bundle.entry[1].resource: Medication.batch.lotNumber"),
+        (_entry(1, batch={"lotNumber": "  "}), "Medication.batch.lotNumber"),
+        (_entry(1, batch=None), "Medication.batch.lotNumber"),
+        (_entry(1, batch={"lotNumber": "A", "expirationDate": "2027-13"}), "Medication.batch.expirationDate"),
+        (_entry(2, medicationReference={"reference": "Medication/none"}), "medicationReference"),
+        (
+            _entry(2, medicationReference={"reference": "urn:uuid:33333333-3333-4333-8333-333333333333"}),
+            "cannot be read",
+        ),
+        (_entry(2, medicationReference={"reference": "Patient/anna"}), "not Patient"),
+        (_entry(2, subject={"reference": "Patient/ben"}), "MedicationAdministration.subject: names another patient"),
+        (_entry(0, subject={"reference": "Patient/ben"}), "Procedure.subject: names another patient"),
+        (_entry(0, subject=None), "Procedure.subject"),
+        (_entry(0, status="finished"), "Bundle.entry[0].resource: Procedure.status"),
+        (_entry(2, effectiveDateTime="2026-05-03T10:05:00"), "needs its zone"),
+        (_other_visit, "Procedure.encounter: names another visit"),
+        (_of_ben, "another patient's"),
+        (_patient, "may not be written here"),
+        (_consent, "may not be written here"),
+    ],
+    ids=[f"record-{number}" for number in range(19)],
+)
+def test_a_record_that_is_wrong_is_refused_by_its_element(
+    world: World, change: Callable[[dict[str, Any], World], None], said: str
+) -> None:
+    visit = world.visit()
+    bundle = json.loads(world.record(visit))
+    change(bundle, world)
+    file = world.settings.folder / "wrong.json"
+    file.write_text(json.dumps(bundle), encoding="utf-8")
+    _refused(world, visit, "--record", said, record=str(file))
+
+
+@pytest.mark.parametrize("text", [b"{", b"", b"[]", b'{"a": "\xff"}', b"[" * 100_000, b'{"a": NaN}'])
+def test_a_record_that_is_no_bundle_is_refused(world: World, text: bytes) -> None:
+    file = world.settings.folder / "none.json"
+    file.write_bytes(text)
+    _refused(world, world.visit(), "--record", record=str(file))
+
+
+def test_a_record_needs_the_right_to_write_records(world: World) -> None:
+    world.archive.account("porter", "TREAT", rights=(Right.CAPTURE,))
+    visit = world.visit()
+    file = world.settings.folder / "record.json"
+    file.write_text(world.record(visit), encoding="utf-8")
+    before = state(world)
+    result = ingest(world, visit, account="porter", record=str(file))
+    assert result.exit_code == 1
+    assert "record" in result.stderr
+    assert state(world) == before
