@@ -18,6 +18,7 @@ _TIMEOUT = 90.0
 """Seconds: an original may have hundreds of megabytes."""
 
 _ORIGINAL = "original"
+_STORE = "/dicom-web/studies"
 
 
 class ArchiveUnavailable(BridgeError):
@@ -45,8 +46,14 @@ class Changes:
 class Archive(Protocol):
     """What is asked of the archive."""
 
-    def store(self, job: str, dicom: bytes) -> str:
-        """Store an object and give its Orthanc id; one that is there already stays as it is."""
+    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+        """Store an object; one that is there already stays as it is.
+
+        Raises
+        ------
+        ObjectDiscarded
+            It is not there afterwards under the Orthanc id that its UIDs give.
+        """
 
     def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
         """Attach the original where there is none, and make sure by reading it back that it is this one."""
@@ -72,17 +79,16 @@ class OriginalDiffers(BridgeError):
 
 
 class ObjectDiscarded(BridgeError):
-    """The wall had Orthanc discard the object: its UID is taken, or the database could not be asked. Try again."""
+    """Orthanc does not have the object: its UID is taken, or the wall could not ask the database. Try again."""
 
 
 class _Tickets(httpx.Auth):
     """Puts a ticket on each request."""
 
-    requires_request_body = True
-
     def __init__(self, mint: TicketMint) -> None:
         self._mint = mint
         self.job = ""
+        self.stores: bytes | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         path = request.url.path
@@ -93,7 +99,7 @@ class _Tickets(httpx.Auth):
             dict(parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True)),
             job=self.job,
             kind=kind,
-            body=request.content if request.method in ("POST", "PUT") else None,
+            body=self.stores if request.method in ("POST", "PUT") else None,
         )
         yield request
 
@@ -107,19 +113,28 @@ def _kind(method: str, path: str) -> str:
     return "examine" if path.endswith("/file") else "changes"
 
 
+def stow(dicom: bytes) -> tuple[str, bytes]:
+    """Content type and body of a STOW-RS request for one object (PS3.18 section 10.5)."""
+    boundary = hashlib.sha256(dicom).hexdigest()
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
+    body = b"".join((head.encode("ascii"), dicom, f"\r\n--{boundary}--\r\n".encode("ascii")))
+    return f'multipart/related; type="application/dicom"; boundary={boundary}', body
+
+
 class OrthancArchive:
     """The archive behind the wall."""
 
     def __init__(self, address: str, mint: TicketMint) -> None:
         self._tickets = _Tickets(mint)
+        self._store = address.rstrip("/") + _STORE
         self._client = Orthanc(
             address.rstrip("/"),
             return_raw_response=True,
             auth=self._tickets,
             timeout=_TIMEOUT,
             trust_env=False,
-            # Orthanc ends a connection after a second without a request; one that is sent at that moment is read and
-            # never answered. A new connection for each request costs a fraction of a millisecond.
+            # Orthanc ends a connection after a second without a request; what is sent at that moment is lost. A new
+            # connection for each request costs a fraction of a millisecond.
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Connection": "close"},
         )
@@ -128,21 +143,21 @@ class OrthancArchive:
         """Close the connections."""
         self._client.close()
 
-    def store(self, job: str, dicom: bytes) -> str:
-        self._tickets.job = job
-        answer = self._ask(lambda: self._client.post_instances(content=dicom))
-        if answer.status_code != httpx.codes.OK:
-            raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
-        told = answer.json()
-        identity = told.get("ID")
-        if told.get("Status") == "FilteredOut":
+    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+        self._tickets.job, self._tickets.stores = job, dicom
+        content_type, body = stow(dicom)
+        headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+        answer = self._ask(lambda: self._client.post(self._store, content=body, headers=headers))
+        # DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9).
+        there = self._ask(lambda: self._client.get_instances_id_attachments(orthanc_id))
+        if there.status_code == httpx.codes.OK:
+            return
+        if answer.status_code in (httpx.codes.OK, httpx.codes.BAD_REQUEST):
             raise ObjectDiscarded("Orthanc did not take an object in: its wall could not tell that its UID is free")
-        if not isinstance(identity, str):
-            raise ArchiveUnavailable("Orthanc did not say where it stored an object")
-        return identity
+        raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
 
     def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
-        self._tickets.job = job
+        self._tickets.job, self._tickets.stores = job, data
         answer = self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
         if answer.status_code not in (httpx.codes.OK, httpx.codes.CONFLICT):
             raise ArchiveUnavailable(f"Orthanc did not attach an original (status {answer.status_code})")

@@ -30,7 +30,7 @@ from consent.store.versions import lock
 from consent.types import Laterality
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
-from dicom_bridge.errors import BridgeError, FileRefused
+from dicom_bridge.errors import BridgeError
 from dicom_bridge.intake import IncomingPhoto, Limits, read_photo
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh, Linker
@@ -376,13 +376,11 @@ class Pipeline:
     def _deliver(self, item: _Item, file: bytes, batch: str) -> None:
         """Object and original into Orthanc; each step finds out what is there already."""
         entry = item.entry
-        stored = self._archive.store(batch, file)
-        if stored != entry.orthanc_id:
-            raise FileRefused("object", "Orthanc stored it under another id than its UIDs give")
+        self._archive.store(batch, entry.orthanc_id, file)
         self._at(Arrow.SENT)
         self._rise(entry, State.STORED)
         self._at(Arrow.STORED)
-        self._archive.attach_original(batch, stored, item.photo.data)
+        self._archive.attach_original(batch, entry.orthanc_id, item.photo.data)
         self._at(Arrow.ADDED)
         self._rise(entry, State.ATTACHED)
         self._at(Arrow.ATTACHED)

@@ -12,6 +12,7 @@ from consent.store.engine import glancing, transaction
 from dicom_bridge.query.known import data_set_digest, known
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
 
 WAIT_SECONDS = 0.05
@@ -26,8 +27,8 @@ _KEY = 64
 class Hooks:
     """Callbacks of Orthanc around storing."""
 
-    def __init__(self, foundation: Foundation) -> None:
-        self._foundation = foundation
+    def __init__(self, foundation: Foundation, expected: Expected) -> None:
+        self._foundation, self._expected = foundation, expected
 
     def accepts(self, dicom: bytes) -> bool:
         """Whether an object may be stored.
@@ -35,10 +36,11 @@ class Hooks:
         One whose SOP Instance UID is known under another Orthanc id (another patient or study) would take the known
         photo's place in every search by UID, and so is discarded; a job tells a person. One that is known under this
         id Orthanc does not store again; a job compares the two, since Orthanc cannot be asked from here (its answer
-        may wait for a thread that waits for this one). Where a UID cannot be looked up, nothing is stored.
+        may wait for a thread that waits for this one). Where a UID cannot be looked up, nothing is stored; nor is an
+        object that comes with a ticket made for another.
         """
         try:
-            return self._foundation.pool.run(lambda: self._fits(dicom))
+            return self._expected.allows(dicom) and self._foundation.pool.run(lambda: self._fits(dicom))
         except Exception as error:  # noqa: BLE001  # an outermost edge
             self._foundation.host.log(f"object discarded: {type(error).__name__}")
             return False

@@ -68,7 +68,7 @@ class Host(Protocol):
         """Orthanc's own answer to a GET, past all callbacks and the filter."""
 
     def post(self, path: str, body: bytes) -> bytes:
-        """Orthanc's own answer to a POST."""
+        """Orthanc's own answer to a POST. Only where it lets go of Python's lock (see :mod:`.expected`)."""
 
     def put(self, path: str, body: bytes) -> bytes:
         """Orthanc's own answer to a PUT."""

@@ -10,6 +10,7 @@ from typing import Any
 from consent.identity.tickets import As, Pass, Task, is_ticket
 from orthanc_plugin.wall.asking import Ticket, may_enter, who
 from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation, Rooms
 from orthanc_plugin.wall.host import Method
 from orthanc_plugin.wall.routes import Match, Touches
@@ -40,11 +41,12 @@ class Claims:
 class HttpFilter:
     """Called by Orthanc with each request, on its own small stack. An exception is a refusal."""
 
-    def __init__(self, foundation: Foundation, claims: Claims) -> None:
-        self._foundation, self._claims = foundation, claims
+    def __init__(self, foundation: Foundation, claims: Claims, expected: Expected) -> None:
+        self._foundation, self._claims, self._expected = foundation, claims, expected
 
     def __call__(self, uri: str, **request: Any) -> bool:
         """True lets the request pass."""
+        self._expected.begin()
         try:
             return (
                 self._passes(
@@ -65,6 +67,8 @@ class HttpFilter:
         row = match.row
         if row.public:
             return True
+        if row.inner:
+            return False
         header = headers.get("authorization")
         if header is None:
             return False
@@ -80,6 +84,8 @@ class HttpFilter:
                     return False
                 if row.answer is not None:
                     self._claims.keep(header, ticket)
+                elif row.stores:
+                    self._expected.expect(ticket)
                 return True
             account = ticket
         if not row.accounts:

@@ -81,6 +81,12 @@ class Row:
     patience: float = PATIENCE
     """Seconds that our answer may take; our own work may move large files."""
 
+    stores: bool = False
+    """The one object that the ticket was made for is stored."""
+
+    inner: bool = False
+    """No request opens it: Orthanc's DICOMweb asks it within a request that the filter let pass."""
+
     public: bool = False
     """The canary: open to everybody, for it says nothing of photos."""
 

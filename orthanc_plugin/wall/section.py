@@ -31,6 +31,10 @@ class Section:
         found = configuration.get(NAME)
         if not isinstance(found, Mapping):
             raise ConfigurationError(f"Orthanc's configuration has no section {NAME}")
+        python = configuration.get("Python")
+        if not isinstance(python, Mapping) or python.get("AllowThreads") is not True:
+            # Else one object that is received while another is stored would stop Orthanc for good.
+            raise ConfigurationError('Orthanc\'s configuration needs "Python": {"AllowThreads": true}')
         try:
             return Section(
                 database=str(found["Database"]),

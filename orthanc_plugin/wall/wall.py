@@ -15,6 +15,7 @@ from orthanc_plugin.wall.answer import REFUSED, Answer
 from orthanc_plugin.wall.answers import core_lists, native, qido, wado, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
 from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.hooks import Hooks
 from orthanc_plugin.wall.host import Host, Method, Output
@@ -37,9 +38,9 @@ def stand(host: Host) -> Foundation:
     pool = Pool()  # before anything else makes a thread
     table = Table(ROWS)
     foundation = Foundation(host, section, table, pool)
-    claims = Claims()
-    host.on_request(HttpFilter(foundation, claims))
-    answers = Answers(foundation, claims)
+    claims, expected = Claims(), Expected()
+    host.on_request(HttpFilter(foundation, claims, expected))
+    answers = Answers(foundation, claims, expected)
     patterns: defaultdict[str, list[Row]] = defaultdict(list)
     for row in table:
         if row.answer is None:
@@ -50,7 +51,7 @@ def stand(host: Host) -> Foundation:
         host.on_route(pattern, answers)
         for row in rows:
             table.stand(row)
-    hooks = Hooks(foundation)
+    hooks = Hooks(foundation, expected)
     host.on_received(hooks.accepts)
     host.on_stored(hooks.stored)
     return foundation
@@ -59,8 +60,8 @@ def stand(host: Host) -> Foundation:
 class Answers:
     """The callback of every route that is ours. An exception is a refusal; nothing of it reaches the caller."""
 
-    def __init__(self, foundation: Foundation, claims: Claims) -> None:
-        self._foundation, self._claims = foundation, claims
+    def __init__(self, foundation: Foundation, claims: Claims, expected: Expected) -> None:
+        self._foundation, self._claims, self._expected = foundation, claims, expected
 
     def __call__(self, output: Output, uri: str, **request: Any) -> None:
         """Answer one request."""
@@ -77,6 +78,12 @@ class Answers:
         match = self._foundation.table.match(Method[request["method"]], uri)  # here by name, in the filter by number
         if match is None or match.row.answer is None:
             return REFUSED
+        if match.row.inner:
+            body: bytes = request.get("body") or b""
+            if not self._expected.awaits(body):
+                return REFUSED
+            asked, inner = Asked(match, {}, {}, body), match.row.answer
+            return self._foundation.pool.run(lambda: inner(self._foundation, asked), match.row.patience)
         return self._foundation.pool.run(lambda: self._work(match, request), match.row.patience)
 
     def _work(self, match: Match, request: Mapping[str, Any]) -> Answer:

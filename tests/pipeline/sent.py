@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from consent.store.engine import glancing
 from consent.store.tables import photo
+from dicom_bridge.query.orthanc_ids import orthanc_ids
 from tests.archive import Photo
 from tests.pipeline.world import World
 
@@ -31,9 +32,9 @@ def send(world: World, seed: int, **attributes: str) -> Photo:
         else:
             setattr(dataset, keyword, value)
     sent = replace(made, dicom=encoded(dataset))
-    answer = world.archive.task("POST", "/instances", kind="store", body=sent.dicom)
-    assert answer.status == 200
-    return replace(sent, orthanc_id=str(answer.json()["ID"]))  # type: ignore[index]
+    assert world.archive.store(sent.dicom).status == 200
+    names = (dataset.get(name, "") for name in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+    return replace(sent, orthanc_id=orthanc_ids(*map(str, names)).instance)
 
 
 def renamed(dicom: bytes, sop: str) -> bytes:

@@ -169,7 +169,8 @@ def test_a_wrong_password_is_refused(archive: Archive, photo: Photo) -> None:
 def test_deep_json_and_long_paths_do_not_end_the_process(archive: Archive, photo: Photo) -> None:
     """Orthanc's own threads have stacks of 100 KiB, where 900 brackets are enough."""
     deep = b"[" * 100_000 + b"]" * 100_000
-    archive.task("POST", "/instances", kind="store", body=deep)
+    archive.store(deep)
+    archive.task("POST", "/dicom-web/studies", kind="store", body=deep)
     header = archive.mint.mint_task("GET", "/changes", job="x", kind="changes")
     payload, _, mac = header.removeprefix("Ticket ").partition(".")
     altered = ("B" if mac[0] == "A" else "A") + mac[1:]
@@ -240,11 +241,26 @@ def test_a_task_opens_only_rows_marked_for_it(archive: Archive, photo: Photo) ->
 
 def test_storing_is_bound_to_the_body(archive: Archive) -> None:
     made = archive.describe("anna", 9001)
-    ticket = archive.mint.mint_task("POST", "/instances", job="j", kind="store", body=made.dicom)
-    other = archive.describe("anna", 9002).dicom
-    assert archive.ask("/instances", method="POST", body=other, headers={"Authorization": ticket}).status == 403
-    stored = archive.task("POST", "/instances", kind="store", body=made.dicom)
-    assert json.loads(stored.body)["ID"] == made.orthanc_id
+    other = archive.describe("anna", 9002)
+    archive.store(other.dicom, ticket_for=made.dicom)
+    assert archive.store(made.dicom).status == 200
+    # the ticket of one request says nothing of the next one that the same thread of Orthanc serves
+    for _ in range(60):
+        archive.ask("/dicom-web/studies", method="POST", body=made.dicom)
+    present = json.loads(archive.task("GET", "/instances", {"since": "0", "limit": "1000"}, kind="changes").body)
+    assert made.orthanc_id in present
+    assert other.orthanc_id not in present
+
+
+def test_orthancs_own_door_for_objects_opens_to_nothing_from_outside(archive: Archive) -> None:
+    made = archive.describe("anna", 9003)
+    for kind in ("store", "changes", "examine", "remove"):
+        assert archive.task("POST", "/instances", kind=kind, body=made.dicom).status == 403
+    for account in ("clinician", "admin"):
+        assert archive.ask("/instances", account, method="POST", body=made.dicom).status == 403
+        assert archive.ask("/dicom-web/studies", account, method="POST", body=made.dicom).status == 403
+    everything = archive.task("GET", "/instances", {"since": "0", "limit": "1000"}, kind="changes")
+    assert made.orthanc_id not in json.loads(everything.body)
 
 
 def test_the_original_is_attached_once_and_read_back(archive: Archive, photo: Photo) -> None:
@@ -269,7 +285,7 @@ def test_an_object_under_a_known_uid_is_discarded(archive: Archive, photo: Photo
     stranger.PatientID = "SOMEBODY"
     out = BytesIO()
     stranger.save_as(out)
-    archive.task("POST", "/instances", kind="store", body=out.getvalue())
+    archive.store(out.getvalue())
     everything = json.loads(archive.task("GET", "/instances", {"since": "0", "limit": "1000"}, kind="changes").body)
     assert photo.orthanc_id in everything
     assert archive.ask(f"{photo.rest}/file", "clinician").body == photo.dicom

@@ -1,6 +1,7 @@
 """Rows for our own work: storing, attaching, removing, listing. They open to a ``task`` ticket alone.
 
-A storing ticket is bound to the hash of the body. It is compared here, since the filter sees no body.
+A storing ticket is bound to the hash of what is stored. It is compared when that has arrived, since the filter sees no
+body: of an object by :mod:`orthanc_plugin.wall.expected`, of an original here.
 """
 
 from __future__ import annotations
@@ -19,10 +20,8 @@ _PATIENCE = 60.0
 """Seconds: an original may have hundreds of megabytes."""
 
 
-def store(foundation: Foundation, asked: Asked) -> Answer:
-    """Store an object."""
-    if asked.task is None or not asked.task.stores(asked.body):
-        return REFUSED
+def post(foundation: Foundation, asked: Asked) -> Answer:
+    """Store an object of ours that DICOMweb has taken out of a STOW-RS request."""
     return Answer(body=foundation.host.post("/instances", asked.body), content_type=JSON)
 
 
@@ -39,16 +38,8 @@ def attach(foundation: Foundation, asked: Asked) -> Answer:
 
 
 ROWS = (
-    Row(
-        Method.POST,
-        "/instances",
-        Touches.WORK,
-        store,
-        None,
-        tasks=frozenset({"store"}),
-        accounts=False,
-        patience=_PATIENCE,
-    ),
+    Row(Method.POST, "/dicom-web/studies", Touches.WORK, tasks=frozenset({"store"}), accounts=False, stores=True),
+    Row(Method.POST, "/instances", Touches.WORK, post, accounts=False, inner=True, patience=_PATIENCE),
     Row(
         Method.PUT,
         "/instances/{id}/attachments/original",
