@@ -102,10 +102,13 @@ class Permitted:
         return [(row[0], int(row[-1])) for row in rows]
 
     def _joined(self, group_by: Column[Any], *where: ColumnElement[bool]) -> list[tuple[Any, int]]:
+        # Within a function the state opens no index: SQLite would walk all photos by it, and look each one up among
+        # the stored answers, which are a fraction of them.
+        linked = func.coalesce(photo.c.state, "") == LINKED
         rows = self.connection.execute(
             select(group_by, func.count())
             .select_from(decided.join(photo, photo.c.photo == decided.c.photo))
-            .where(photo.c.state == LINKED, *where)
+            .where(linked, *where)
             .group_by(group_by)
         )
         return [(row[0], int(row[-1])) for row in rows]

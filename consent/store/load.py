@@ -32,6 +32,7 @@ from consent.store.tables import (
     organization_parent,
     patient,
     photo,
+    photo_facts,
     photo_patient,
     representation,
     site_state,
@@ -256,7 +257,10 @@ class Loader:
     def photos(self, numbers: Collection[int]) -> list[Loaded]:
         """The photos with these numbers, sorted by number; unknown numbers are left out."""
         rows = self._connection.execute(
-            select(photo.c.photo, photo.c.sop_uid, photo.c.orthanc_id, photo.c.state, photo.c.version, photo.c.facts)
+            select(
+                photo.c.photo, photo.c.sop_uid, photo.c.orthanc_id, photo.c.state, photo.c.version, photo_facts.c.body
+            )
+            .join(photo_facts, photo_facts.c.photo == photo.c.photo)
             .where(among(self._connection, photo.c.photo, numbers))
             .order_by(photo.c.photo)
         ).all()
@@ -283,7 +287,7 @@ class Loader:
     def _photo(self, row: Any) -> PhotoFacts:
         known = self._cache.known_photo(row.sop_uid, row.version) if self._cache is not None else None
         if known is None:
-            known = photo_from_json(row.facts)
+            known = photo_from_json(row.body)
             if self._cache is not None:
                 self._cache.keep_photo(row.sop_uid, row.version, known)
         return known
@@ -365,11 +369,12 @@ class Loader:
             return {}
         found: dict[str, dict[str, datetime]] = {}
         for row in self._connection.execute(
-            select(photo_patient.c.patient, photo.c.facts)
+            select(photo_patient.c.patient, photo_facts.c.body)
             .join(photo, photo.c.photo == photo_patient.c.photo)
+            .join(photo_facts, photo_facts.c.photo == photo.c.photo)
             .where(among(self._connection, photo_patient.c.patient, everyone), photo.c.state == LINKED)
         ):
-            facts = photo_from_json(row.facts)
+            facts = photo_from_json(row.body)
             if facts.taken is None or facts.taken.end is None:
                 continue
             newest = facts.taken.end - timedelta(microseconds=1)

@@ -14,7 +14,7 @@ from consent.errors import ConsentError
 from consent.facts import PhotoFacts
 from consent.store.clock import micros_or_none
 from consent.store.people import changed, ensure
-from consent.store.tables import decided, photo, photo_link, photo_patient, photo_source
+from consent.store.tables import decided, photo, photo_facts, photo_link, photo_patient, photo_source
 from consent.store.versions import lock
 from consent.store.write import among
 
@@ -105,13 +105,21 @@ def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
     fresh = [row for row in rows if row.facts.photo not in known]
     if fresh:
         connection.execute(insert(photo), [{"sop_uid": row.facts.photo, "version": 1} | _values(row) for row in fresh])
+        known_now = _numbers(connection, uids)
+        connection.execute(
+            insert(photo_facts),
+            [{"photo": known_now[row.facts.photo][0], "body": photo_to_json(row.facts)} for row in fresh],
+        )
+    else:
+        known_now = known
     for row in rows:
         former = known.get(row.facts.photo)
         if former is not None:
             _require_rise(row.facts.photo, former[1], row.state)
             changes = {"version": photo.c.version + 1} | _values(row)
             connection.execute(update(photo).where(photo.c.photo == former[0]).values(changes))
-    numbers = {uid: number for uid, (number, _) in (_numbers(connection, uids) if fresh else known).items()}
+            _keep(connection, former[0], row.facts)
+    numbers = {uid: number for uid, (number, _) in known_now.items()}
     _bind(
         connection,
         [(numbers[row.facts.photo], row.facts) for row in rows],
@@ -119,6 +127,11 @@ def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
     )
     _refresh_copies(connection, {row.facts.photo: row.facts for row in rows})
     return [numbers[uid] for uid in uids]
+
+
+def _keep(connection: Connection, number: int, facts: PhotoFacts) -> None:
+    """Facts that have changed."""
+    connection.execute(update(photo_facts).where(photo_facts.c.photo == number).values(body=photo_to_json(facts)))
 
 
 def _numbers(connection: Connection, uids: Collection[str]) -> dict[str, tuple[int, str]]:
@@ -141,7 +154,6 @@ def _values(row: PhotoRow) -> dict[str, Any]:
         "area": row.area,
         "view": row.view,
         "procedure": row.procedure,
-        "facts": photo_to_json(facts),
     }
 
 
@@ -191,21 +203,18 @@ def _with_sources(facts: PhotoFacts) -> Iterator[PhotoFacts]:
 def _refresh_copies(connection: Connection, facts: Mapping[str, PhotoFacts]) -> None:
     """Copies carry the facts of what they were made from; a source that changes changes its copies."""
     copies = connection.execute(
-        select(photo.c.photo, photo.c.facts, photo_source.c.source_uid)
-        .join(photo_source, photo_source.c.photo == photo.c.photo)
+        select(photo_facts.c.photo, photo_facts.c.body, photo_source.c.source_uid)
+        .join(photo_source, photo_source.c.photo == photo_facts.c.photo)
         .where(among(connection, photo_source.c.source_uid, facts))
     ).all()
     changes: dict[int, tuple[PhotoFacts, PhotoFacts]] = {}
     for row in copies:
-        before, after = changes.get(row.photo) or (photo_from_json(row.facts),) * 2
+        before, after = changes.get(row.photo) or (photo_from_json(row.body),) * 2
         changes[row.photo] = before, _replaced(after, facts[row.source_uid])
     for number, (former, fresh) in changes.items():
         if fresh != former:
-            connection.execute(
-                update(photo)
-                .where(photo.c.photo == number)
-                .values(version=photo.c.version + 1, facts=photo_to_json(fresh))
-            )
+            connection.execute(update(photo).where(photo.c.photo == number).values(version=photo.c.version + 1))
+            _keep(connection, number, fresh)
             _bind(connection, [(number, fresh)], former=[number])
 
 
@@ -245,15 +254,18 @@ def _require_rise(sop_uid: str, former: str, state: str) -> None:
         raise PhotoRefused(f"photo {sop_uid} is {former} and cannot become {state}")
 
 
+_WHOLE = select(photo, photo_facts.c.body).join(photo_facts, photo_facts.c.photo == photo.c.photo)
+
+
 def by_sop(connection: Connection, sop_uid: str) -> StoredPhoto | None:
     """The photo with this SOP Instance UID; None where there is none."""
-    row = connection.execute(select(photo).where(photo.c.sop_uid == sop_uid)).one_or_none()
+    row = connection.execute(_WHOLE.where(photo.c.sop_uid == sop_uid)).one_or_none()
     return None if row is None else _stored(row)
 
 
 def by_number(connection: Connection, number: int) -> StoredPhoto | None:
     """The photo with this number; None where there is none."""
-    row = connection.execute(select(photo).where(photo.c.photo == number)).one_or_none()
+    row = connection.execute(_WHOLE.where(photo.c.photo == number)).one_or_none()
     return None if row is None else _stored(row)
 
 
@@ -265,7 +277,7 @@ def _stored(row: Row[tuple[object, ...]]) -> StoredPhoto:
         study_uid=row.study_uid,
         orthanc_id=row.orthanc_id,
         state=PhotoState(row.state),
-        facts=photo_from_json(row.facts),
+        facts=photo_from_json(row.body),
     )
 
 

@@ -108,9 +108,16 @@ photo = Table(
     Column("area", String(128)),  # the first region, system|code, for galleries and counts
     Column("view", String(128)),
     Column("procedure", String(64), index=True),  # the first Procedure linked
-    Column("facts", Text, nullable=False),  # consent.facts.PhotoFacts as JSON
-    Index("ix_photo_state_area", "state", "area"),
+    Index("ix_photo_state_area", "state", "area", "patient"),  # counts by area read nothing else
     sqlite_autoincrement=True,  # a number never comes back for another photo
+)
+
+#: What a photo's decisions are about: apart, so that lists and counts of photos need not read past it.
+photo_facts = Table(
+    "photo_facts",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # consent.facts.PhotoFacts as JSON; photo.version rises with it
 )
 
 #: Every patient whose Consents bind the photo: those shown in it and, for a copy, in any of its sources.

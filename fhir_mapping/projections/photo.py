@@ -17,6 +17,7 @@ from consent.facts import PhotoFacts
 from consent.regions import regions as regions_tree
 from consent.store import photos
 from consent.store.tables import photo as photo_table
+from consent.store.tables import photo_facts as facts_table
 from consent.store.write import among
 from consent.types import Laterality
 from fhir_mapping import dates, references
@@ -68,7 +69,7 @@ def refresh(connection: Connection, setting: Setting, documents: Iterable[str]) 
         if row is None:
             continue
         area, procedure = area_of(facts), procedure_of(facts)
-        if row.area == area and row.procedure == procedure and photo_from_json(row.facts) == facts:
+        if row.area == area and row.procedure == procedure and photo_from_json(row.body) == facts:
             continue
         photos.save_photo(
             connection,
@@ -98,7 +99,8 @@ def _stored(connection: Connection, documents: set[str]) -> tuple[dict[str, Row[
     uids = {row.value.removeprefix("urn:oid:"): row.id for row in named if row.value.startswith("urn:oid:")}
     if not uids:
         return {}, set()
-    found = connection.execute(select(photo_table).where(among(connection, photo_table.c.sop_uid, uids)))
+    whole = select(photo_table, facts_table.c.body).join(facts_table, facts_table.c.photo == photo_table.c.photo)
+    found = connection.execute(whole.where(among(connection, photo_table.c.sop_uid, uids)))
     rows: dict[str, Row[Any]] = {row.sop_uid: row for row in found}
     return rows, {uids[uid] for uid in rows}
 

@@ -19,7 +19,7 @@ from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.store.load import LINKED
 from consent.store.tables import patient as patient_table
-from consent.store.tables import photo, photo_patient
+from consent.store.tables import photo, photo_facts, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Laterality, Obligation, Request
@@ -48,7 +48,7 @@ _COLUMNS = (
     photo.c.area,
     photo.c.procedure,
     photo.c.study_uid,
-    photo.c.facts,
+    photo_facts.c.body,
     dicom_instance.c.attributes,
 )
 
@@ -199,7 +199,8 @@ class StoredRecord:
     def _rows(self, connection: Connection, may: Permitted, *where: ColumnElement[bool]) -> Sequence[Any]:
         return connection.execute(
             select(*_COLUMNS)
-            .select_from(photo.outerjoin(dicom_instance, dicom_instance.c.photo == photo.c.photo))
+            .select_from(photo.join(photo_facts, photo_facts.c.photo == photo.c.photo))
+            .outerjoin(dicom_instance, dicom_instance.c.photo == photo.c.photo)
             .where(may.clause(photo.c.photo), *where)
             .order_by(photo.c.taken, photo.c.photo)
         ).all()
@@ -231,7 +232,7 @@ class StoredRecord:
 
 
 def _photo(row: Any, session: int | None) -> Photo:
-    facts = photo_from_json(row.facts)
+    facts = photo_from_json(row.body)
     attributes = json.loads(row.attributes) if row.attributes else {}
     side = facts.regions[0].laterality if facts.regions else Laterality.BOTH
     return Photo(

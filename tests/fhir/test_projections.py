@@ -20,6 +20,7 @@ from consent.store.tables import (
     photo,
     representation,
 )
+from consent.store.tables import photo_facts as facts_table
 from fhir_mapping.errors import ConsentRefused, Invalid
 from fhir_mapping.projections.photo import photo_facts
 from fhir_mapping.projections.project import rebuild
@@ -350,7 +351,8 @@ def test_a_manifest_states_since_when_its_patient_could_know(clinic: Clinic) -> 
 
 def _stored(clinic: Clinic, name: str) -> Any:
     with transaction(clinic.engine) as connection:
-        return photo_from_json(connection.execute(select(photo.c.facts).where(photo.c.document == name)).scalar_one())
+        query = select(facts_table.c.body).join(photo, photo.c.photo == facts_table.c.photo)
+        return photo_from_json(connection.execute(query.where(photo.c.document == name)).scalar_one())
 
 
 @pytest.mark.fast
@@ -359,12 +361,12 @@ def test_everything_can_be_made_anew_from_the_versions(clinic: Clinic) -> None:
     tables = (directive, membership, organization_parent, care_member, representation, held)
     with transaction(clinic.engine) as connection:
         before = {table.name: sorted(map(tuple, connection.execute(select(table)))) for table in tables}
-        facts = sorted(connection.execute(select(photo.c.sop_uid, photo.c.facts)).all())
+        facts = sorted(connection.execute(select(facts_table.c.photo, facts_table.c.body)).all())
         for table in tables:
             connection.execute(table.delete())
         assert rebuild(connection, SETTING) > 15
         after = {table.name: sorted(map(tuple, connection.execute(select(table)))) for table in tables}
         assert after == before
-        assert sorted(connection.execute(select(photo.c.sop_uid, photo.c.facts)).all()) == facts
+        assert sorted(connection.execute(select(facts_table.c.photo, facts_table.c.body)).all()) == facts
     assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
     assert clinic.get("clinician", "/Patient?name=ander").json()["total"] == 1

@@ -265,7 +265,6 @@ def upgrade() -> None:
         sa.Column("area", sa.String(length=128), nullable=True),
         sa.Column("view", sa.String(length=128), nullable=True),
         sa.Column("procedure", sa.String(length=64), nullable=True),
-        sa.Column("facts", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("photo", name=op.f("pk_photo")),
         sa.UniqueConstraint("document", name=op.f("uq_photo_document")),
         sa.UniqueConstraint("orthanc_id", name=op.f("uq_photo_orthanc_id")),
@@ -276,7 +275,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_photo_patient"), "photo", ["patient"], unique=False)
     op.create_index(op.f("ix_photo_procedure"), "photo", ["procedure"], unique=False)
     op.create_index(op.f("ix_photo_series_uid"), "photo", ["series_uid"], unique=False)
-    op.create_index("ix_photo_state_area", "photo", ["state", "area"], unique=False)
+    op.create_index("ix_photo_state_area", "photo", ["state", "area", "patient"], unique=False)
     op.create_index(op.f("ix_photo_study_uid"), "photo", ["study_uid"], unique=False)
     op.create_index(op.f("ix_photo_taken"), "photo", ["taken"], unique=False)
     op.create_table(
@@ -345,6 +344,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dicom_instance_study_date"), "dicom_instance", ["study_date"], unique=False)
     op.create_index("ix_dicom_instance_study_series", "dicom_instance", ["study_uid", "series_uid"], unique=False)
     op.create_index(op.f("ix_dicom_instance_study_uid"), "dicom_instance", ["study_uid"], unique=False)
+    op.create_table(
+        "photo_facts",
+        sa.Column("photo", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["photo"], ["photo.photo"], name=op.f("fk_photo_facts_photo")),
+        sa.PrimaryKeyConstraint("photo", name=op.f("pk_photo_facts")),
+    )
     op.create_table(
         "photo_link",
         sa.Column("photo", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
