@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from benchmarks.machine import ROOT, commit, describe
 
-MEASUREMENTS = ("decision", "sets", "wrap", "wall")
+MEASUREMENTS = ("decision", "sets", "wrap", "start", "wall")
 
 
 def main() -> int:

@@ -62,7 +62,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
     photos = _load(archive, folder, options.photos)
     paths = [f"{photo.rest}/file" for photo in photos]
     archive.engine.dispose()
-    with _bare(folder, _BARE), archive:
+    with bare(folder, _BARE), archive:
         standing = prove(archive.process.url, archive.settings)
         for number, name in enumerate(names):  # everybody has signed in once, as at work
             assert archive.ask(paths[number % len(paths)], name).status == 200
@@ -78,7 +78,7 @@ def _load(archive: Archive, folder: Path, count: int) -> list[Photo]:
     pixels = b"\xff\xd8" + random.Random(1).randbytes(_SIZE - 4) + b"\xff\xd9"
     photos: list[Photo] = []
     storage = folder / "bare" / "storage"
-    with _bare(folder, _BARE):
+    with bare(folder, _BARE):
         wire = HTTPConnection("127.0.0.1", _BARE, timeout=60)
         for number in range(count):
             patient, seed = f"p{number % 500:03d}", 100_000 + number
@@ -116,7 +116,7 @@ def _share(storage: Path) -> None:
 
 
 @contextlib.contextmanager
-def _bare(folder: Path, port: int) -> Iterator[None]:
+def bare(folder: Path, port: int) -> Iterator[None]:
     """Orthanc without any plugin, otherwise configured alike."""
     home = folder / "bare"
     home.mkdir(exist_ok=True)

@@ -19,10 +19,12 @@ from consent.site import Site
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.demo import __main__ as demo
 from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.wall.wall import ROWS
 from tests import photos
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
 ORTHANC_PORT, SERVE_PORT = 20742, 20780
 
 
@@ -85,3 +87,9 @@ def test_every_setting_is_named() -> None:
     for entry in (*fields(Settings), *(field for field in fields(Site) if field.init)):
         if entry.name not in ("folder", "site"):
             assert f"`{entry.name}`" in README, entry.name
+
+
+@pytest.mark.fast
+def test_every_route_of_the_wall_is_named_and_no_other() -> None:
+    told = re.findall(r"^- `((?:GET|POST|PUT|DELETE) /[^`]*)`$", SECURITY, re.MULTILINE)
+    assert sorted(told) == sorted(row.name for row in ROWS)
