@@ -114,6 +114,12 @@ _VERSIONS = {
     "postgresql": select(*_VERSIONS_COLUMNS, _MOMENT).select_from(_VERSIONS_FROM),
 }
 
+_BODY = (
+    select(photo.c.version, photo_facts.c.body)
+    .join(photo_facts, photo_facts.c.photo == photo.c.photo)
+    .where(photo.c.sop_uid == bindparam("sop_uid"))
+)
+
 
 class FactsCache:
     """The facts that a process remembers. Nothing in it is used before its version was compared."""
@@ -135,6 +141,7 @@ class FactsCache:
         self._site: SiteFacts | None = None
         self._postgresql = engine.dialect.name == "postgresql"
         self._versions = Quick(engine, _VERSIONS[engine.dialect.name], "sop_uid")
+        self._bodies = Quick(engine, _BODY, "sop_uid")
 
     def photo(self, sop_uid: str, requester: Requester) -> Loaded:
         """Facts for one decision, current when this was called or later.
@@ -167,7 +174,7 @@ class FactsCache:
         if first.photo is None or first.state != LINKED:
             facts = Facts(site.site, None, {}, belongs, site.parents)
             return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version})
-        shown = self._photos.get(sop_uid, first.photo_version)
+        shown = self._photos.get(sop_uid, first.photo_version) or self._shown(sop_uid, first.photo_version)
         if shown is None:
             return None
         people: dict[str, PatientFacts] = {}
@@ -182,6 +189,15 @@ class FactsCache:
             versions["Patient/" + row.patient] = row.patient_version
         facts = Facts(site.site, shown, people, belongs, site.parents)
         return Loaded(first.photo, sop_uid, first.orthanc_id, facts, now, versions)
+
+    def _shown(self, sop_uid: str, version: int) -> PhotoFacts | None:
+        """A photo's facts alone, where nothing else is missing; None where they have another version by now."""
+        rows = self._bodies.rows(sop_uid)
+        if not rows or rows[0].version != version:
+            return None
+        facts = photo_from_json(rows[0].body)
+        self.keep_photo(sop_uid, version, facts)
+        return facts
 
     def _requester(self, requester: Requester, site: SiteFacts, now: datetime) -> RequesterFacts | None:
         if requester.reference is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select
@@ -87,6 +88,30 @@ def test_a_rolled_back_change_leaves_nothing_behind(engine: Engine) -> None:
     with transaction(engine) as connection:
         save_directive(connection, consent("b", "deny", "TREAT"))
     assert _reason(cache, TREAT) == "patient-denied"
+
+
+def test_a_photo_that_alone_is_new_is_read_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("a", "permit", "PORTFOLIO"))
+        for name in ("1", "2", "3"):
+            store(connection, facts(name))
+    cache = FactsCache(engine)
+    assert _reason(cache, PORTFOLIO) == "patient-permitted"
+    whole = cache._fresh
+    monkeypatch.setattr(cache, "_fresh", lambda *_: pytest.fail("everything was read anew"))
+    assert _reason(cache, PORTFOLIO, "2") == "patient-permitted"
+    read = cache._versions.rows
+
+    def changed_meanwhile(sop_uid: str) -> Any:
+        rows = read(sop_uid)
+        with transaction(engine) as connection:
+            store(connection, facts("3", "bea"))
+        return rows
+
+    monkeypatch.setattr(cache, "_fresh", whole)
+    monkeypatch.setattr(cache._versions, "rows", changed_meanwhile)
+    assert _reason(cache, PORTFOLIO, "3") == "site-rule", "nobody knows how old bea is"
 
 
 def test_a_photo_that_becomes_linked_is_seen(engine: Engine) -> None:
