@@ -7,7 +7,7 @@ has one way to refuse.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,6 +99,10 @@ class DecisionPoint:
     def chain(self) -> Chain:
         """The chain that the door records on."""
         return self._chain
+
+    def read_ahead(self) -> Iterator[int]:
+        """Read what is likely to be asked for, step by step (:meth:`FactsCache.read_ahead`)."""
+        return self._cache.read_ahead()
 
     # --- one photo --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ photo; whatever is remembered under another version is loaded anew, in a snapsho
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -77,7 +77,7 @@ class _Memory(Generic[Key, Value]):
     """The values used last, each with its version."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._values: OrderedDict[Key, tuple[int, Value]] = OrderedDict()
         self._lock = Lock()
 
@@ -90,7 +90,7 @@ class _Memory(Generic[Key, Value]):
         with self._lock:
             self._values[key] = (version, value)
             self._values.move_to_end(key)
-            while len(self._values) > self._most:
+            while len(self._values) > self.most:
                 self._values.popitem(last=False)
 
 
@@ -161,6 +161,26 @@ class FactsCache:
             now = datetime.now(UTC)
         remembered = self._remembered(rows, sop_uid, requester, now) if rows else None
         return remembered if remembered is not None else self._fresh(sop_uid, requester)
+
+    def read_ahead(self, chunk: int = 100) -> Iterator[int]:
+        """Remember the newest photos and their patients, as many as there is room for.
+
+        Each step reads one chunk in a snapshot of its own and gives the number of its photos; whoever steps decides
+        when, so that others are not kept waiting.
+        """
+        nobody = Requester("", ())
+        below, left = 1 << 62, self._photos.most
+        while left > 0:
+            with reading(self._engine) as connection:
+                newest = select(photo.c.photo).where(photo.c.photo < below, photo.c.state == LINKED)
+                numbers = (
+                    connection.execute(newest.order_by(photo.c.photo.desc()).limit(min(chunk, left))).scalars().all()
+                )
+                if not numbers:
+                    return
+                Loader(connection, nobody, self).photos(numbers)
+            below, left = numbers[-1], left - len(numbers)
+            yield len(numbers)
 
     def _remembered(self, rows: Any, sop_uid: str, requester: Requester, now: datetime) -> Loaded | None:
         """The answer from memory; None where anything in it is missing or of another version."""

@@ -44,6 +44,7 @@ class Pool:
         self._queue: SimpleQueue[_Call[object] | None] = SimpleQueue()
         self._places = threading.Semaphore(waiting)
         self._mine: set[int] = set()
+        self._making = threading.Lock()
         former = threading.stack_size(STACK_BYTES)
         try:
             self._threads = [
@@ -76,6 +77,15 @@ class Pool:
         if call.failure is not None:
             raise call.failure
         return call.result  # type: ignore[return-value]
+
+    def aside(self, work: Callable[[], None]) -> None:
+        """Begin work that nobody waits for, on a thread of its own with a large stack. It ends with the process."""
+        with self._making:
+            former = threading.stack_size(STACK_BYTES)
+            try:
+                threading.Thread(target=work, name="photospine-wall-aside", daemon=True).start()
+            finally:
+                threading.stack_size(former)
 
     def close(self) -> None:
         """Let the threads end once their work is done (tests; Orthanc simply ends)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -112,6 +113,27 @@ def test_a_photo_that_alone_is_new_is_read_alone(engine: Engine, monkeypatch: py
     monkeypatch.setattr(cache, "_fresh", whole)
     monkeypatch.setattr(cache._versions, "rows", changed_meanwhile)
     assert _reason(cache, PORTFOLIO, "3") == "site-rule", "nobody knows how old bea is"
+
+
+def test_what_was_read_ahead_is_remembered_and_still_compared(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("a", "permit", "PORTFOLIO"))
+        for name in ("1", "2", "3", "4", "5"):
+            store(connection, facts(name), state="linked" if name != "4" else "examined")
+    cache = FactsCache(engine, most=3)
+    assert list(cache.read_ahead(chunk=2)) == [2, 1]
+    whole = cache._fresh
+    monkeypatch.setattr(cache, "_fresh", lambda *_: pytest.fail("something was read anew"))
+    monkeypatch.setattr(cache._bodies, "rows", lambda *_: pytest.fail("a photo was read anew"))
+    nobody = replace(MARKETING, reference=None)
+    for name in ("2", "3", "5"):
+        assert _reason(cache, replace(PORTFOLIO, requester=nobody), name) == "patient-permitted"
+    monkeypatch.setattr(cache, "_fresh", whole)
+    with transaction(engine) as connection:
+        save_directive(connection, consent("b", "deny", "PORTFOLIO"))
+    assert _reason(cache, PORTFOLIO, "5") == "patient-denied"
+    assert list(FactsCache(engine).read_ahead()) == [4]
 
 
 def test_a_photo_that_becomes_linked_is_seen(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
 
@@ -44,4 +45,23 @@ def test_late_work_is_refused_and_a_full_pool_refuses_at_once() -> None:
 def test_the_stack_holds_deep_work() -> None:
     pool = Pool(1)
     assert pool.run(lambda: json.loads("[" * 900 + "]" * 900)) is not None
+    pool.close()
+
+
+def test_work_aside_has_a_large_stack_and_nobody_waits_for_it() -> None:
+    pool = Pool(1)
+    reached: SimpleQueue[int] = SimpleQueue()
+    began = threading.Event()
+
+    def deep(left: int) -> int:
+        return 0 if left == 0 else 1 + deep(left - 1)
+
+    def work() -> None:
+        began.wait()
+        reached.put(deep(900))
+
+    pool.aside(work)
+    assert pool.run(lambda: 1) == 1
+    began.set()
+    assert reached.get(timeout=10) == 900
     pool.close()
