@@ -93,3 +93,12 @@ def test_every_setting_is_named() -> None:
 def test_every_route_of_the_wall_is_named_and_no_other() -> None:
     told = re.findall(r"^- `((?:GET|POST|PUT|DELETE) /[^`]*)`$", SECURITY, re.MULTILINE)
     assert sorted(told) == sorted(row.name for row in ROWS)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docker/*.md")), ids=lambda page: page.name
+)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
