@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, bindparam, select
 
-from consent.store.engine import glancing
+from consent.store.quick import Quick
 from consent.store.tables import photo
 
 _MOST = 200_000
 _BY_ID = select(photo.c.sop_uid).where(photo.c.orthanc_id == bindparam("id"))
-_BY_UIDS = select(photo.c.orthanc_id).where(
-    photo.c.sop_uid == bindparam("sop"),
-    photo.c.series_uid == bindparam("series"),
-    photo.c.study_uid == bindparam("study"),
-)
+_BY_SOP = select(photo.c.orthanc_id, photo.c.series_uid, photo.c.study_uid).where(photo.c.sop_uid == bindparam("sop"))
 
 
 class Places:
@@ -23,15 +19,15 @@ class Places:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._by_id, self._by_sop = Quick(engine, _BY_ID, "id"), Quick(engine, _BY_SOP, "sop")
         self._sops: dict[str, str] = {}
 
     def sop_of(self, orthanc_id: str) -> str | None:
         """The SOP Instance UID of an instance; None where we know of none."""
         found = self._sops.get(orthanc_id)
         if found is None:
-            with glancing(self._engine) as connection:
-                found = connection.execute(_BY_ID, {"id": orthanc_id}).scalar_one_or_none()
+            rows = self._by_id.rows(orthanc_id)
+            found = str(rows[0].sop_uid) if rows else None
             if found is not None:
                 if len(self._sops) >= _MOST:
                     self._sops.clear()
@@ -40,5 +36,6 @@ class Places:
 
     def stands(self, study: str, series: str, sop: str) -> str | None:
         """The Orthanc id of the photo with these three UIDs together; None where they do not belong together."""
-        with glancing(self._engine) as connection:
-            return connection.execute(_BY_UIDS, {"study": study, "series": series, "sop": sop}).scalar_one_or_none()
+        rows = self._by_sop.rows(sop)
+        together = rows and (rows[0].study_uid, rows[0].series_uid) == (study, series)
+        return str(rows[0].orthanc_id) if together else None
