@@ -19,8 +19,8 @@ from sqlalchemy import make_url
 from consent.audit.record import AuditRecord, Kind, body
 from consent.audit.shelf import AuditUnavailable, FileShelf, Head, Row, Shelf, TableShelf
 
-WAIT_SECONDS = 5.0
-"""How long an append waits for the commits before its own."""
+PATIENCE = 5.0
+"""Seconds that an append waits for the commits before its own."""
 
 
 class _Batch:
@@ -42,7 +42,9 @@ def _host_clock() -> int:
 class Chain:
     """The chain that this process appends to. Safe for any number of threads."""
 
-    def __init__(self, shelf: Shelf, *, brief: bool = False, clock: Callable[[], int] = _host_clock) -> None:
+    def __init__(
+        self, shelf: Shelf, *, brief: bool = False, clock: Callable[[], int] = _host_clock, patience: float = PATIENCE
+    ) -> None:
         """Open the chain.
 
         Parameters
@@ -51,7 +53,10 @@ class Chain:
             Hold the chain's lock for each append alone (commands), instead of until :meth:`close`.
         clock
             Microseconds since 1970.
+        patience
+            Seconds that an append waits for the commits before its own.
         """
+        self._patience = patience
         self._shelf, self._brief, self._clock = shelf, brief, clock
         self._pending: list[_Batch] = []
         self._gather = Lock()
@@ -87,7 +92,7 @@ class Chain:
         batch = _Batch(records)
         with self._gather:
             self._pending.append(batch)
-        if not self._writer.acquire(timeout=WAIT_SECONDS):
+        if not self._writer.acquire(timeout=self._patience):
             with self._gather:
                 if batch in self._pending:
                     self._pending.remove(batch)
@@ -180,6 +185,7 @@ def open_chain(
     *,
     brief: bool = False,
     clock: Callable[[], int] = _host_clock,
+    patience: float = PATIENCE,
 ) -> Chain:
     """The chain of this process.
 
@@ -199,4 +205,4 @@ def open_chain(
         shelf = FileShelf(folder, node, role, first_only=brief)
     else:
         shelf = TableShelf(url, node, role, first_only=brief)
-    return Chain(shelf, brief=brief, clock=clock)
+    return Chain(shelf, brief=brief, clock=clock, patience=patience)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from consent.types import Decision, Request
@@ -119,6 +120,9 @@ class AuditRecord:
 
 
 _FIELDS = tuple(entry.name for entry in fields(AuditRecord))
+_MAPPINGS = frozenset({"versions", "details"})
+_values = attrgetter(*_FIELDS)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def body(record: AuditRecord, chain: str, sequence: int, recorded: int) -> bytes:
@@ -130,16 +134,15 @@ def body(record: AuditRecord, chain: str, sequence: int, recorded: int) -> bytes
         Microseconds since 1970.
     """
     values: dict[str, Value] = {"at": recorded, "chain": chain, "sequence": sequence}
-    for name in _FIELDS:
-        value = getattr(record, name)
+    for name, value in zip(_FIELDS, _values(record), strict=True):
         if value or (value == 0 and value is not False):
-            values[name] = dict(value) if isinstance(value, Mapping) else value
+            values[name] = dict(value) if name in _MAPPINGS else value
     return canonical(values)
 
 
 def canonical(values: Mapping[str, Value]) -> bytes:
     """JSON with sorted keys and no blanks."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(values).encode()
 
 
 def of_request(kind: Kind, door: str, route: str, request: Request, **more: Any) -> AuditRecord:

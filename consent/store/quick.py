@@ -26,9 +26,11 @@ class Quick:
 
     def __init__(self, engine: Engine, statement: Select[Any], parameter: str) -> None:
         self._engine, self._statement, self._parameter = engine, statement, parameter
-        self._direct = engine.dialect.name == "sqlite"
+        self.direct = engine.dialect.name == "sqlite"
+        """Whether it is put to the driver, in this process, and waits for no other connection."""
+
         self._idle: deque[sqlite3.Cursor] = deque()
-        if self._direct:
+        if self.direct:
             self._sql = str(statement.compile(engine))
             self._make = _maker([column.name for column in statement.selected_columns])
             event.listen(engine, "engine_disposed", lambda _: self.close())
@@ -41,7 +43,7 @@ class Quick:
         sqlalchemy.exc.SQLAlchemyError
             The database cannot be asked.
         """
-        if not self._direct:
+        if not self.direct:
             with glancing(self._engine) as connection:
                 return connection.execute(self._statement, {self._parameter: value}).all()
         try:

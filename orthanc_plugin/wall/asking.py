@@ -10,7 +10,7 @@ from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.identity.tickets import As, Pass, Task
 from consent.store.engine import glancing
-from consent.types import Request
+from consent.types import Request, Requester
 from orthanc_plugin.wall.foundation import Rooms
 from orthanc_plugin.wall.routes import Match
 
@@ -36,6 +36,13 @@ class Asked:
     task: Task | None = None
 
 
+def at_hand(rooms: Rooms, headers: Mapping[str, str]) -> Request | None:
+    """As :func:`who`, where the password is remembered; None where it must be checked, or is refused."""
+    basic = credentials(headers.get("authorization"))
+    account = None if basic is None else rooms.authenticator.at_hand(*basic)
+    return None if account is None else _question(account, headers)
+
+
 def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None) -> Request | None:
     """The account's question; None where the credentials or the purpose are refused."""
     if ticket is not None:
@@ -46,8 +53,10 @@ def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None) -> Request 
         return ticket.request(account)
     basic = credentials(headers.get("authorization"))
     account = None if basic is None else rooms.authenticator.authenticate(*basic)
-    if account is None:
-        return None
+    return None if account is None else _question(account, headers)
+
+
+def _question(account: Requester, headers: Mapping[str, str]) -> Request | None:
     return choose(account, headers.get(_PURPOSE), headers.get(_EMERGENCY))
 
 

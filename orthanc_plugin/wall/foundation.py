@@ -25,7 +25,7 @@ from consent.store.schema import require_schema
 from orthanc_plugin.wall.errors import NotReady
 from orthanc_plugin.wall.host import Host
 from orthanc_plugin.wall.places import Places
-from orthanc_plugin.wall.pool import Pool
+from orthanc_plugin.wall.pool import PATIENCE, Pool
 from orthanc_plugin.wall.routes import Table
 from orthanc_plugin.wall.section import Section
 from orthanc_plugin.wall.spelling import Spelling
@@ -96,6 +96,10 @@ class Foundation:
                     raise NotReady(f"the database cannot be used: {type(error).__name__}") from error
             return self._rooms
 
+    def standing(self) -> Rooms | None:
+        """What needs the database, where it is open already."""
+        return self._rooms
+
     def _read_ahead(self) -> None:
         """Remember photos before they are asked for: what is read for the first request of each costs it 20 ms."""
         rooms = self._rooms
@@ -111,6 +115,10 @@ class Foundation:
         with reading(engine) as connection:
             require_schema(connection)
         chain = open_chain(
-            url=self.section.database, folder=self.section.audit_folder, node=self.section.node, role="wall"
+            url=self.section.database,
+            folder=self.section.audit_folder,
+            node=self.section.node,
+            role="wall",
+            patience=PATIENCE,
         )
         return Rooms(engine, DecisionPoint(engine, chain, DOOR), Authenticator(engine), Places(engine))

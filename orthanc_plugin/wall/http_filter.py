@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from consent.identity.tickets import As, Pass, Task, is_ticket
-from orthanc_plugin.wall.asking import Ticket, may_enter, who
+from orthanc_plugin.wall.asking import Ticket, at_hand, may_enter, who
 from orthanc_plugin.wall.errors import WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation, Rooms
@@ -90,7 +92,28 @@ class HttpFilter:
             account = ticket
         if not row.accounts:
             return False
+        if row.touches is Touches.ONE and account is None:
+            known = self._foundation.pool.here(lambda: self._at_hand(match, headers))
+            if known is not None:
+                return known
         return self._foundation.pool.run(lambda: self._enters(match, headers, header, account))
+
+    def _at_hand(self, match: Match, headers: Mapping[str, str]) -> bool | None:
+        """The answer where all that it needs is remembered; None where something must be read or checked first."""
+        rooms = self._foundation.standing()
+        if rooms is None:
+            return None
+        try:
+            request = at_hand(rooms, headers)
+            if request is None:
+                return None
+            if not may_enter(match, request):
+                return False
+            orthanc_id, sop_uid = _named(rooms, match)
+            answer = rooms.point.at_hand(request, sop_uid, route=match.row.name, fulfils=match.row.fulfils)
+        except SQLAlchemyError:  # asked once more where there is time to wait; nothing was recorded yet
+            return None
+        return None if answer is None else answer.permitted and answer.orthanc_id == orthanc_id
 
     def _enters(self, match: Match, headers: Mapping[str, str], header: str, ticket: As | None) -> bool:
         rooms = self._foundation.rooms()
@@ -100,7 +123,7 @@ class HttpFilter:
         if match.row.touches is Touches.ONE:
             orthanc_id, sop_uid = _named(rooms, match)
             answer = rooms.point.photo(request, sop_uid, route=match.row.name, fulfils=match.row.fulfils)
-            return answer.decision.permitted and answer.orthanc_id == orthanc_id
+            return answer.permitted and answer.orthanc_id == orthanc_id
         if ticket is not None:
             self._claims.keep(header, ticket)
         return True
