@@ -1,7 +1,7 @@
 """A chain of audit records: each bound by SHA-256 to the one before it, durable before anything leaves.
 
 Threads that append at the same time share one commit: while one of them waits for the disk, the others gather, and
-the next one writes them all.
+one of those writes them all. Whoever's records are on the disk goes on at once, without waiting for the next commit.
 """
 
 from __future__ import annotations
@@ -26,13 +26,20 @@ PATIENCE = 5.0
 class _Batch:
     """What one caller appends, and what became of it."""
 
-    __slots__ = ("chain", "error", "first", "records")
+    __slots__ = ("chain", "error", "first", "records", "turn", "writes")
 
-    def __init__(self, records: Sequence[AuditRecord]) -> None:
+    def __init__(self, records: Sequence[AuditRecord], *, writes: bool) -> None:
         self.records = records
         self.first = 0
         self.chain = ""
         self.error: BaseException | None = None
+        self.writes = writes
+        """Whether its caller is the one who writes next."""
+
+        self.turn = Lock()
+        """Held until the records were written, or their caller is to write."""
+
+        self.turn.acquire()
 
 
 def _host_clock() -> int:
@@ -60,7 +67,8 @@ class Chain:
         self._shelf, self._brief, self._clock = shelf, brief, clock
         self._pending: list[_Batch] = []
         self._gather = Lock()
-        self._writer = Lock()
+        self._taken = False  # whether one of the callers writes, or is about to
+        self._shelf_lock = Lock()
         self._head: Head | None = None
         self._process = os.getpid()
         self._closed = False
@@ -89,22 +97,33 @@ class Chain:
             return ()
         if os.getpid() != self._process:
             raise AuditUnavailable("an audit chain cannot be carried into a forked process")
-        batch = _Batch(records)
         with self._gather:
+            batch = _Batch(records, writes=not self._taken)
+            self._taken = True
             self._pending.append(batch)
-        if not self._writer.acquire(timeout=self._patience):
+        if not batch.writes and not batch.turn.acquire(timeout=self._patience):
             with self._gather:
-                if batch in self._pending:
+                if batch in self._pending and not batch.writes:
                     self._pending.remove(batch)
-            raise AuditUnavailable("the audit chain is too slow")
-        try:
-            if not batch.first and batch.error is None:
-                self._write_pending()
-        finally:
-            self._writer.release()
+                if not batch.writes:
+                    raise AuditUnavailable("the audit chain is too slow")
+        if batch.writes:
+            try:
+                with self._shelf_lock:
+                    self._write_pending()
+            finally:
+                self._pass_on()
         if batch.error is not None:
             raise AuditUnavailable(str(batch.error)) from batch.error
         return tuple(f"{batch.chain}#{batch.first + place}" for place in range(len(records)))
+
+    def _pass_on(self) -> None:
+        """Have the caller who waits longest write what has gathered."""
+        with self._gather:
+            self._taken = bool(self._pending)
+            if self._pending:
+                self._pending[0].writes = True
+                self._pending[0].turn.release()
 
     def _write_pending(self) -> None:
         with self._gather:
@@ -139,6 +158,9 @@ class Chain:
             if not isinstance(error, AuditUnavailable):
                 raise
         finally:
+            for batch in batches:
+                if not batch.writes:
+                    batch.turn.release()
             if self._brief:
                 self._shelf.leave()
 
@@ -158,7 +180,7 @@ class Chain:
 
     def close(self) -> None:
         """Give the chain back; later appends are refused."""
-        with self._writer:
+        with self._shelf_lock:
             self._closed = True
             self._shelf.leave()
 

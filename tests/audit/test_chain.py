@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from sqlalchemy import Engine, text
@@ -209,6 +211,65 @@ def test_everybody_in_a_shared_commit_is_told_of_its_failure() -> None:
     for thread in threads:
         thread.join()
     assert outcomes == ["refused"] * 8
+
+
+class _SlowShelf(_FailingShelf):
+    """A shelf whose commits end when the test lets them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: SimpleQueue[int] = SimpleQueue()
+        self.ends: SimpleQueue[None] = SimpleQueue()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self.begun.put(len(rows))
+        self.ends.get(timeout=10)
+        super().write(rows)
+
+
+def _waiting(chain: Chain, most: int) -> None:
+    until = time.monotonic() + 10
+    while len(chain._pending) < most:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+@pytest.mark.fast
+def test_whoever_is_on_the_disk_does_not_wait_for_the_next_commit() -> None:
+    shelf = _SlowShelf()
+    chain = Chain(shelf)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(chain.append, [_record(1)])
+        assert shelf.begun.get(timeout=10) == 1
+        gathered = [pool.submit(chain.append, [_record(number)]) for number in (2, 3)]
+        _waiting(chain, 2)
+        shelf.ends.put(None)
+        first.result(10)
+        assert shelf.begun.get(timeout=10) == 2  # both in one commit
+        last = pool.submit(chain.append, [_record(4)])
+        _waiting(chain, 1)
+        shelf.ends.put(None)
+        assert shelf.begun.get(timeout=10) == 1  # the last one's commit stands still, and yet:
+        assert sorted(each.result(10)[0] for each in gathered) == ["n/t/0#2", "n/t/0#3"]
+        assert not last.done()
+        shelf.ends.put(None)
+        assert last.result(10) == ("n/t/0#4",)
+
+
+@pytest.mark.fast
+def test_who_waits_too_long_is_refused_and_the_chain_goes_on() -> None:
+    shelf = _SlowShelf()
+    chain = Chain(shelf, patience=0.05)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(chain.append, [_record(1)])
+        shelf.begun.get(timeout=10)
+        with pytest.raises(AuditUnavailable):
+            pool.submit(chain.append, [_record(2)]).result(10)
+        shelf.ends.put(None)
+        assert first.result(10) == ("n/t/0#1",)
+        shelf.ends.put(None)
+        assert pool.submit(chain.append, [_record(3)]).result(10) == ("n/t/0#2",)
+    assert [json.loads(row.body)["number"] for row in shelf.rows] == [1, 3]
 
 
 @pytest.mark.fast
