@@ -1,6 +1,6 @@
 """``make test-full``: every test at full counts, file by file, resumable; writes ``benchmarks/ACCEPTANCE.md``.
 
-A file that passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a
+As many files run at once as the machine has processors, and a file's seconds are those of a busy machine. A file that passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a
 counted test was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table
 as it is, and what was skipped stands in a list of its own, with its reason.
 """
@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,14 +44,18 @@ def main() -> int:
     at = commit()
     folder = _STATE / at
     folder.mkdir(parents=True, exist_ok=True)
-    outcomes = []
     files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
-    for number, file in enumerate(files, start=1):
-        outcome = _known(folder, file)
-        if outcome is None:
-            print(f"[{number}/{len(files)}] {file}", flush=True)
-            outcome = _run(folder, file)
-        outcomes.append(outcome)
+
+    def outcome_of(numbered: tuple[int, str]) -> Outcome:
+        number, file = numbered
+        known = _known(folder, file)
+        if known is not None:
+            return known
+        print(f"[{number}/{len(files)}] {file}", flush=True)
+        return _run(folder, file)
+
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        outcomes = list(workers.map(outcome_of, enumerate(files, start=1)))
     _TABLE.write_text(_table(at, outcomes), encoding="utf-8")
     failed = [outcome for outcome in outcomes if not outcome.passed]
     skipped = sum(1 for outcome in outcomes if outcome.not_run)

@@ -36,7 +36,7 @@ from tests.counts import count, report
 pytestmark = pytest.mark.fast
 
 _NAME = "consent-properties"
-_EXAMPLES = count(_NAME, small=40, full=20_000)
+_EXAMPLES = count(_NAME, small=40, full=5_000)
 _SETTINGS = settings(
     max_examples=_EXAMPLES,
     deadline=None,
