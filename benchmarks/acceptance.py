@@ -1,8 +1,9 @@
 """``make test-full``: every test at full counts, file by file, resumable; writes ``benchmarks/ACCEPTANCE.md``.
 
-As many files run at once as the machine has processors, and a file's seconds are those of a busy machine. A file that passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a
-counted test was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table
-as it is, and what was skipped stands in a list of its own, with its reason.
+As many files run at once as the machine has processors; a file's seconds are those of a busy machine. A file that
+passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a counted test
+was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and
+what was skipped stands in a list of its own, with its reason.
 """
 
 from __future__ import annotations
