@@ -23,8 +23,9 @@ from consent.errors import ConsentError
 from consent.purposes import BTG
 from consent.reasons import Reason
 from consent.sets import Permitted
+from consent.store.cache import FactsCache
 from consent.store.engine import reading
-from consent.store.load import Clock, FactsCache, Loaded
+from consent.store.load import Clock, Loaded
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Decision, Effect, Obligation, Request

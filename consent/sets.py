@@ -16,7 +16,8 @@ from consent.decided import audience, audiences, default_effect, photos_of, stor
 from consent.decision import decide
 from consent.purposes import BTG, SOCIAL, TREAT, Catalog
 from consent.site import CareTeamScope, Site
-from consent.store.load import LINKED, FactsCache, Loader
+from consent.store.cache import FactsCache
+from consent.store.load import LINKED, Loader
 from consent.store.tables import care_member, decided, patient, photo, photo_patient, representation
 from consent.store.versions import group
 from consent.store.write import among

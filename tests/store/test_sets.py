@@ -16,8 +16,9 @@ from consent.service import DecisionPoint
 from consent.sets import permitted
 from consent.site import CareTeamScope
 from consent.store import clock
+from consent.store.cache import FactsCache
 from consent.store.engine import reading, transaction
-from consent.store.load import FactsCache, Loader
+from consent.store.load import Loader
 from consent.store.people import merge, save_care_members, save_directive
 from consent.store.sites import load_site, save_site
 from consent.store.tables import decided, patient_state, photo

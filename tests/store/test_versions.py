@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, select
 
 from consent.decision import decide
 from consent.directive import Span
+from consent.store.cache import FactsCache
 from consent.store.engine import glancing, transaction
-from consent.store.load import FactsCache
 from consent.store.people import (
     MergeRefused,
     drop_directive,
