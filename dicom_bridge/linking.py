@@ -54,7 +54,8 @@ from fhir_mapping.resources.task import (
 )
 from fhir_mapping.search.index import lot_of
 from fhir_mapping.store.prepared import Entry as RecordEntry
-from fhir_mapping.store.record import Made, RecordStore, Stored
+from fhir_mapping.store.reader import Stored
+from fhir_mapping.store.record import Made, RecordStore
 
 _SOURCE = "urn:photospine"
 _LISTED = 1000

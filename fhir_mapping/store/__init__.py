@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_mapping.store.record import CLINICAL, KEPT, OWN, RecordStore, Stored
+from fhir_mapping.store.reader import Stored
+from fhir_mapping.store.record import CLINICAL, KEPT, OWN, RecordStore
 
 __all__ = ["CLINICAL", "KEPT", "OWN", "RecordStore", "Stored"]

@@ -6,7 +6,6 @@ read of it (:mod:`fhir_mapping.projections`). A refusal is an exception; the cal
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +17,19 @@ from sqlalchemy import Connection, insert, select, update
 
 from consent.site import Site
 from consent.store import clock as database_clock
-from consent.store.clock import instant, micros
+from consent.store.clock import micros
 from consent.store.versions import lock
 from consent.store.write import among
-from fhir_mapping import dates, references, text
+from fhir_mapping import references, text
 from fhir_mapping.errors import Conflict, Invalid, Issue, Malformed, NotFound, VersionMismatch
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search import index
-from fhir_mapping.search.query import matching
 from fhir_mapping.search.values import indexed
 from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
-from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
+from fhir_mapping.store.reader import RecordReader, Stored, existing, served
+from fhir_mapping.tables import fhir_resource, fhir_version
 
 #: What anybody with the right to may write.
 CLINICAL = (
@@ -67,33 +66,6 @@ _ORDER = {kind: number for number, kind in enumerate((*CLINICAL[:-1], *OWN, CLIN
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One version of one resource."""
-
-    type: str
-    id: str
-    version: int
-    updated: datetime
-    """UTC, to the microsecond; served to the millisecond."""
-
-    body: bytes
-    """As served: what was received with ``id`` and ``meta`` spliced in."""
-
-    created: bool = False
-    notes: tuple[Issue, ...] = ()
-    """What the writer should know, of severity information or warning."""
-
-    @property
-    def reference(self) -> str:
-        """``Type/id``."""
-        return f"{self.type}/{self.id}"
-
-    def json(self) -> dict[str, Any]:
-        """The resource, parsed; decimals as :class:`~decimal.Decimal`."""
-        return text.parse(self.body)
-
-
-@dataclass(frozen=True, slots=True)
 class Made:
     """A resource to be kept with others."""
 
@@ -122,8 +94,8 @@ class _Draft:
     previous: dict[str, Any] | None = field(default=None)
 
 
-class RecordStore:
-    """Writes and reads resources on the connection that it is given.
+class RecordStore(RecordReader):
+    """Writes resources, and reads them, on the connection that it is given.
 
     Parameters
     ----------
@@ -144,8 +116,7 @@ class RecordStore:
         ids: Callable[[], str] = lambda: str(uuid.uuid4()),
         base: str | None = None,
     ) -> None:
-        self.site = site
-        self.base = base
+        super().__init__(site, base)
         self._setting = Setting(site, base)
         self._clock = clock
         self._ids = ids
@@ -330,7 +301,7 @@ class RecordStore:
         name, _, value = condition.removeprefix("?").partition("=")
         if name != "identifier" or not value or "&" in value:
             raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
-        return self.by_identifier(connection, kind, unquote_plus(value))
+        return self.named(connection, kind, unquote_plus(value))
 
     def _draft(self, ready: Prepared, identity: str, source: str) -> _Draft:
         if not references.ID.fullmatch(identity):
@@ -359,7 +330,7 @@ class RecordStore:
                 draft.id,
                 draft.version,
                 now,
-                _served(draft.body, draft.id, draft.version, now),
+                served(draft.body, draft.id, draft.version, now),
                 created=draft.version == 1,
                 notes=notes[id(draft)],
             )
@@ -443,10 +414,6 @@ class RecordStore:
         """An id for a resource that is about to be created."""
         return self._ids()
 
-    def exists(self, connection: Connection, reference: str) -> bool:
-        """Whether ``Type/id`` is in the record."""
-        return bool(existing(connection, [reference]))
-
     def unless_there(self, connection: Connection, type: str, condition: str) -> Stored | None:
         """What a conditional create (R4 If-None-Exist, by identifier) finds already there.
 
@@ -459,118 +426,6 @@ class RecordStore:
         if len(matches) > 1:
             raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))
         return self.read(connection, type, matches[0]) if matches else None
-
-    # --- reading ----------------------------------------------------------------------------------------------------
-
-    def read(self, connection: Connection, type: str, id: str) -> Stored:
-        """The current version.
-
-        Raises
-        ------
-        NotFound
-        """
-        row = connection.execute(
-            select(fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
-            .join(
-                fhir_resource,
-                (fhir_resource.c.type == fhir_version.c.type)
-                & (fhir_resource.c.id == fhir_version.c.id)
-                & (fhir_resource.c.version == fhir_version.c.version),
-            )
-            .where(fhir_version.c.type == type, fhir_version.c.id == id)
-        ).one_or_none()
-        if row is None:
-            raise NotFound
-        return self._stored(type, id, row.version, row.updated, row.body)
-
-    def vread(self, connection: Connection, type: str, id: str, version: int) -> Stored:
-        """One version.
-
-        Raises
-        ------
-        NotFound
-        """
-        row = connection.execute(
-            select(fhir_version.c.updated, fhir_version.c.body).where(
-                fhir_version.c.type == type, fhir_version.c.id == id, fhir_version.c.version == version
-            )
-        ).one_or_none()
-        if row is None:
-            raise NotFound
-        return self._stored(type, id, version, row.updated, row.body)
-
-    def read_many(self, connection: Connection, type: str, ids: Sequence[str]) -> list[Stored]:
-        """The current versions of those that are there, in the order asked."""
-        rows = connection.execute(
-            select(fhir_version.c.id, fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
-            .join(
-                fhir_resource,
-                (fhir_resource.c.type == fhir_version.c.type)
-                & (fhir_resource.c.id == fhir_version.c.id)
-                & (fhir_resource.c.version == fhir_version.c.version),
-            )
-            .where(fhir_version.c.type == type, among(connection, fhir_version.c.id, set(ids)))
-        )
-        found = {row.id: self._stored(type, row.id, row.version, row.updated, row.body) for row in rows}
-        return [found[each] for each in ids if each in found]
-
-    def search(self, connection: Connection, type: str, parameters: Mapping[str, str]) -> list[Stored]:
-        """Everything that matches, by id; for this product's own use, without any question of access.
-
-        Parameters
-        ----------
-        parameters
-            Search parameters of the type, as in a URL: ``{"patient": "Patient/p", "status": "active"}``.
-        """
-        query = matching(type, list(parameters.items()), self.site.zone, self.base)
-        ids = connection.execute(query.order_by(fhir_resource.c.id)).scalars()
-        return self.read_many(connection, type, list(ids))
-
-    def find(self, connection: Connection, type: str, name: str) -> str:
-        """The id of the one resource that is named by its FHIR id, by ``system|value``, or by an identifier's value.
-
-        Raises
-        ------
-        NotFound
-            None or several are named so; the text says which.
-        """
-        if existing(connection, [f"{type}/{name}"]):
-            return name
-        matches = self.by_identifier(connection, type, name)
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise NotFound(Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so."))
-        raise NotFound(Issue("not-found", f"No {type} is named so."))
-
-    def by_identifier(self, connection: Connection, type: str, name: str) -> list[str]:
-        """Ids of the resources with an identifier ``system|value``, or ``value`` in any system."""
-        system, bar, value = name.rpartition("|")
-        query = select(fhir_token.c.id).where(
-            fhir_token.c.type == type, fhir_token.c.name == "identifier", fhir_token.c.value == indexed(value)
-        )
-        if bar:
-            query = query.where(fhir_token.c.system == indexed(system))
-        return sorted(set(connection.execute(query).scalars()))
-
-    def _stored(self, type: str, id: str, version: int, updated: int, body: bytes) -> Stored:
-        moment = instant(updated)
-        return Stored(type, id, version, moment, _served(bytes(body), id, version, moment))
-
-
-def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
-    """Those of the references ``Type/id`` that are in the record."""
-    by_type: dict[str, set[str]] = {}
-    for reference in wanted:
-        kind, _, identity = reference.partition("/")
-        by_type.setdefault(kind, set()).add(identity)
-    found: set[str] = set()
-    for kind, ids in by_type.items():
-        query = select(fhir_resource.c.id).where(
-            fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
-        )
-        found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
-    return found
 
 
 def _versions(connection: Connection, drafts: Iterable[_Draft]) -> dict[tuple[str, str], int]:
@@ -585,14 +440,3 @@ def _versions(connection: Connection, drafts: Iterable[_Draft]) -> dict[tuple[st
         )
         found |= {(kind, row.id): row.version for row in connection.execute(query)}
     return found
-
-
-def _served(body: bytes, identity: str, version: int, updated: datetime) -> bytes:
-    return text.splice(body, identity, str(version), dates.instant(updated))
-
-
-def parsed(stored: Stored) -> dict[str, Any]:
-    """The resource as plain JSON values, decimals as floats; for templates and reports, never for storing."""
-    value = json.loads(stored.body)
-    assert isinstance(value, dict)
-    return value

@@ -104,13 +104,20 @@ def test_an_object_is_linked_by_what_it_names(world: World, by: str) -> None:
 
 @pytest.mark.parametrize(
     ("what", "said"),
-    [("nothing", "No visit"), ("another patient", "Patient ID"), ("two visits", "more than one visit")],
+    [
+        ("nothing", "No visit"),
+        ("a bar", "No visit"),
+        ("another patient", "Patient ID"),
+        ("two visits", "more than one visit"),
+    ],
 )
 def test_an_object_whose_place_is_not_certain_waits_unseen_and_says_why(world: World, what: str, said: str) -> None:
     one, other = world.visit(), world.visit()
     first, second = (each.encounter.rpartition("-")[2] for each in (one, other))
     attributes = {
         "nothing": {"AccessionNumber": "no-such"},
+        # a number of its own, not a system and a value
+        "a bar": {"AccessionNumber": "barred", "AdmissionID": f"urn:visit|V-{first}"},
         "another patient": {"AccessionNumber": f"ACC-{first}", "PatientID": "PID-ben"},
         "two visits": {"AccessionNumber": f"ACC-{first}", "AdmissionID": f"V-{second}"},
     }[what]

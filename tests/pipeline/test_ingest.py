@@ -147,6 +147,8 @@ def _png(path: Path) -> None:
     [
         ({"patient": "nobody"}, "--patient"),
         ({"visit": "nowhere"}, "--visit"),
+        ({"visit": "|"}, "--visit"),
+        ({"procedure": "urn:mrn|"}, "--procedure"),
         ({"region": "elsewhere"}, "elsewhere"),
         ({"view": "sideways"}, "sideways"),
         ({"expression": "surprise-party"}, "surprise-party"),
