@@ -27,14 +27,16 @@ from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
 from dicom_bridge.errors import BridgeError, ObjectRefused
+from dicom_bridge.held import Held, keep_aside, keep_unseen
 from dicom_bridge.ledger import State
-from dicom_bridge.linking import Held, Linker
+from dicom_bridge.linking import Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
 from dicom_bridge.placing import Place, Waits
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_instance
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
+from dicom_bridge.tasks import Tasks
 from fhir_mapping.errors import MappingError
 
 NEW_INSTANCE = "NewInstance"
@@ -87,13 +89,15 @@ class Arrivals:
         chain: Chain,
         archive: Archive,
         linker: Linker,
+        tasks: Tasks,
         *,
         door: str,
         at: Callable[[Step], None] = lambda _: None,
     ) -> None:
         """Put it together; ``at`` is called at each step."""
         self._at = at
-        self._engine, self._chain, self._archive, self._linker, self._door = engine, chain, archive, linker, door
+        self._engine, self._chain, self._archive, self._door = engine, chain, archive, door
+        self._linker, self._tasks = linker, tasks
         self._after = 0
 
     def look(self, *, everything: bool = False) -> Examined:
@@ -168,7 +172,7 @@ class Arrivals:
             if kept is None or data_set_digest(kept) == digest:
                 return
         with transaction(self._engine) as connection:
-            self._linker.refuse_taken(connection, sop_uid, orthanc_id)
+            self._tasks.uid_taken(connection, sop_uid, orthanc_id)
 
     # --- one object -------------------------------------------------------------------------------------------------
 
@@ -215,7 +219,9 @@ class Arrivals:
 
     def _set_aside(self, orthanc_id: str, why: str, read: ReadObject | None) -> Examined:
         with transaction(self._engine) as connection:
-            self._linker.set_aside(connection, orthanc_id, why, read)
+            if read is not None:
+                keep_aside(connection, orthanc_id, read)
+            self._tasks.refused(connection, orthanc_id, why)
         return Examined(1, 0, 1)
 
     def _unknown(self, orthanc_ids: list[str]) -> list[str]:
@@ -256,9 +262,10 @@ class Arrivals:
         with transaction(self._engine) as connection:
             known = photos.by_sop(connection, held.sop_uid)
             if known is None or known.state is PhotoState.ARRIVED:
-                self._linker.wait(connection, held, waits.why)
-            elif known.state is PhotoState.EXAMINED:
-                self._linker.explain(connection, held, waits.why)
+                keep_unseen(connection, held)
+            elif known.state is not PhotoState.EXAMINED:
+                return
+            self._tasks.waits(connection, held, waits.why)
 
     def _place(self, held: Held) -> Place | Waits:
         """The place of an object, where it can be linked there: that is tried, and taken back."""
@@ -300,6 +307,7 @@ class Arrivals:
                 with transaction(self._engine) as connection:
                     if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
                         raise _Overtaken
+                    self._tasks.placed(connection, held)
                     self._linker.link_arrived(connection, place, held, digest)
                     self._at(Step.WRITTEN)
                 self._at(Step.COMMITTED)
@@ -324,13 +332,13 @@ class Arrivals:
         if missing:
             _LOG.error("%d photos of the record are missing in Orthanc", len(missing))
             with transaction(self._engine) as connection:
-                self._linker.ask_for_missing(connection, missing)
+                self._tasks.missing(connection, missing)
         strange = sorted(present - known.keys())
         if anew:
             strange += sorted(each for each in present & known.keys() if known[each].state == PhotoState.ARRIVED.value)
         else:
             with glancing(self._engine) as connection:
-                strange = [each for each in strange if not self._linker.is_set_aside(connection, each)]
+                strange = [each for each in strange if not self._tasks.is_refused(connection, each)]
         return self._examine_all(job, strange)
 
     def _cursor(self) -> tuple[int, datetime | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +15,11 @@ from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
-from dicom_bridge.objects.read import ReadObject
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.placing import (
-    ACCESSION,
-    ADMISSION,
-    PATIENT_ID,
     Place,
     Waits,
     fhir_id,
@@ -35,7 +30,7 @@ from dicom_bridge.placing import (
     view_of,
 )
 from dicom_bridge.plan import Plan
-from dicom_bridge.query.index import first_text, save_instance, save_instances
+from dicom_bridge.query.index import first_text, save_instances
 from fhir_mapping import references
 from fhir_mapping.errors import NotFound
 from fhir_mapping.projections.photo import all_facts, area_of, procedure_of
@@ -44,22 +39,12 @@ from fhir_mapping.resources.document_reference import SESSION_EXTENSION, Concept
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.provenance import provenance
-from fhir_mapping.resources.task import (
-    object_refused,
-    object_waits,
-    objects_missing,
-    originals_lost,
-    photo_of_another_patient,
-    uid_taken,
-)
 from fhir_mapping.search.index import lot_of
 from fhir_mapping.store.prepared import Entry as RecordEntry
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.store.record import Made, RecordStore
 
 _SOURCE = "urn:photospine"
-_LISTED = 1000
-"""So many photos are named in a Task."""
 
 #: What may come with photos: what was done, with which products and devices, at which settings.
 _BROUGHT = (
@@ -75,25 +60,11 @@ _BROUGHT = (
 )
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
-#: What the sender of an object wrote that could tell its place.
-_NAMES = {"Accession Number": ACCESSION, "Admission ID": ADMISSION, "Patient ID": PATIENT_ID}
 SOP_CLASS, SERIES_DESCRIPTION, INSTANCE_NUMBER, MODALITY = "00080016", "0008103E", "00200013", "00080060"
 
 
 class RecordRefused(BridgeError):
     """What comes with a photo does not fit it. Nothing was kept; mend what the text names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An object that Orthanc holds."""
-
-    sop_uid: str
-    series_uid: str
-    study_uid: str
-    orthanc_id: str
-    attributes: Mapping[str, Any]
-    """DICOM JSON Model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +286,6 @@ class Linker:
         sha256
             Of the object, which is its own original.
         """
-        waits = self._task(connection, _task_id("waits", held.sop_uid))
-        if waits is not None and waits["status"] == "requested":
-            done = self._waiting(connection, held, str(waits["reasonCode"]["text"]), done=True)
-            self._tell(connection, _task_id("waits", held.sop_uid), done)
         self._keep_linked(connection, [self._arrived_piece(place, held, sha256)], ours=False)
 
     def _arrived_piece(self, place: Place, held: Held, sha256: str) -> _Piece:
@@ -418,94 +385,6 @@ class Linker:
         """Where an object that arrived belongs; see :func:`dicom_bridge.placing.place_of`."""
         return place_of(connection, self._store, attributes)
 
-    def wait(self, connection: Connection, held: Held, why: str) -> int:
-        """Keep an object that nobody sees until its place is known, and tell a person why it waits."""
-        number = self._keep_unseen(connection, held)
-        self.explain(connection, held, why)
-        return number
-
-    def explain(self, connection: Connection, held: Held, why: str) -> None:
-        """Let the Task of an object that waits say why; where it says so already, nothing is written."""
-        name = _task_id("waits", held.sop_uid)
-        known = self._task(connection, name)
-        if known is None or (known.get("reasonCode") or {}).get("text") != why:
-            self._tell(connection, name, self._waiting(connection, held, why))
-
-    def set_aside(self, connection: Connection, orthanc_id: str, why: str, read: ReadObject | None) -> None:
-        """Tell a person of an object that is no photo, and remember it by its UID, where that is free."""
-        if read is not None and photos.by_sop(connection, read.sop_instance_uid) is None:
-            photos.save_photo(
-                connection,
-                PhotoFacts(photo=read.sop_instance_uid),
-                series_uid=read.series_instance_uid,
-                study_uid=read.study_instance_uid,
-                orthanc_id=orthanc_id,
-                state=PhotoState.ARRIVED,
-                area=None,
-                view=None,
-                procedure=None,
-            )
-        self._tell(connection, refused_id(orthanc_id), object_refused(why, orthanc_id, clock.now(connection)))
-
-    def is_set_aside(self, connection: Connection, orthanc_id: str) -> bool:
-        """Whether a person was told of this object already."""
-        return self._store.exists(connection, f"Task/{refused_id(orthanc_id)}")
-
-    def _keep_unseen(self, connection: Connection, held: Held) -> int:
-        number = photos.save_photo(
-            connection,
-            PhotoFacts(photo=held.sop_uid),
-            series_uid=held.series_uid,
-            study_uid=held.study_uid,
-            orthanc_id=held.orthanc_id,
-            state=PhotoState.EXAMINED,
-            area=None,
-            view=None,
-            procedure=None,
-        )
-        save_instance(connection, number, held.sop_uid, held.attributes)
-        return number
-
-    def _waiting(self, connection: Connection, held: Held, why: str, *, done: bool = False) -> dict[str, Any]:
-        named = {name: first_text(held.attributes, tag) for name, tag in _NAMES.items()}
-        return object_waits(held.sop_uid, held.study_uid, why, named, clock.now(connection), done=done)
-
-    def _task(self, connection: Connection, name: str) -> dict[str, Any] | None:
-        try:
-            return self._store.read(connection, "Task", name).json()
-        except NotFound:
-            return None
-
-    def _tell(self, connection: Connection, name: str, task: dict[str, Any]) -> None:
-        """Write a Task under a name of its own: the same matter is one Task, however often it comes up."""
-        self._store.update(connection, "Task", name, {**task, "id": name}, source=_SOURCE)
-
-    def keep_unlinked(self, connection: Connection, entry: Entry, attributes: Mapping[str, Any]) -> int:
-        """Keep a photo that nobody sees, and ask a person: its file is known as another patient's."""
-        held = Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, attributes)
-        number = self._keep_unseen(connection, held)
-        task = photo_of_another_patient(entry.sop_uid, entry.patient, clock.now(connection))
-        self._store.create(connection, "Task", task, source=_SOURCE)
-        return number
-
-    def ask_again(self, connection: Connection, plan: Plan, entries: Sequence[Entry]) -> None:
-        """Ask a person to send files again whose originals were lost on the way."""
-        task = originals_lost(plan.patient, [entry.sop_uid for entry in entries], clock.now(connection))
-        self._store.create(connection, "Task", task, source=_SOURCE)
-
-    def ask_for_missing(self, connection: Connection, sop_uids: Sequence[str]) -> None:
-        """Tell a person of photos that the archive does not have any more; once for the same photos."""
-        name = _task_id("missing", "\n".join(sop_uids))
-        if not self._store.exists(connection, f"Task/{name}"):
-            self._tell(connection, name, objects_missing(sop_uids[:_LISTED], clock.now(connection)))
-
-    def refuse_taken(self, connection: Connection, sop_uid: str, orthanc_id: str) -> None:
-        """Tell a person of an object that was not kept, since its UID is another photo's; once, until she saw to it."""
-        name = _task_id("taken", f"{orthanc_id} {sop_uid}")
-        known = self._task(connection, name)
-        if known is None or known.get("status") != "requested":
-            self._tell(connection, name, uid_taken(sop_uid, clock.now(connection)))
-
     @property
     def _custodian(self) -> str:
         return f"Organization/{self._site.organization}"
@@ -526,16 +405,6 @@ def _provenance(piece: _Piece, now: datetime) -> dict[str, Any]:
         occurred=document.taken,
         now=now,
     )
-
-
-def refused_id(orthanc_id: str) -> str:
-    """Id of the Task about an object that is not taken in."""
-    return _task_id("refused", orthanc_id)
-
-
-def _task_id(matter: str, about: str) -> str:
-    """An id that follows from the matter, so that two workers who meet it write one Task."""
-    return str(uuid.UUID(bytes=hashlib.sha256(f"{matter} {about}".encode()).digest()[:16], version=4))
 
 
 def _concept(term: Term) -> Concept:

@@ -31,6 +31,7 @@ from consent.types import Laterality
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.intake import IncomingPhoto, Limits, read_photo
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh, Linker
@@ -43,6 +44,7 @@ from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.spool import Spool, SpoolRefused
+from dicom_bridge.tasks import Tasks
 from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
 from fhir_mapping.resources.people import PatientFacts, VisitFacts
@@ -82,6 +84,17 @@ class Arrow(StrEnum):
     """The audit chain has the outcome; the spool is still full."""
 
     CLEARED = "cleared"
+
+    GIVEN_UP = "given-up"
+    """The ledger says that a batch's objects are to be removed."""
+
+    REMOVED = "removed"
+    """One of them is."""
+
+    REGRETTED = "regretted"
+    """The audit chain has the outcome; nobody was asked to send the files again yet."""
+
+    FORGOTTEN = "forgotten"
 
 
 class PhotoKnown(BridgeError):
@@ -148,7 +161,7 @@ class Pipeline:
         self._engine, self._chain, self._archive, self._spool = engine, chain, archive, spool
         self._site, self._key, self._door, self._limits = site, site_key, door, limits
         self._at, self._ids = at, ids
-        self._linker = Linker(store, site, public_url)
+        self._linker, self._tasks = Linker(store, site, public_url), Tasks(store)
 
     # --- taking in --------------------------------------------------------------------------------------------------
 
@@ -419,6 +432,7 @@ class Pipeline:
         for entry in entries:
             self._spool.drop(entry.sop_uid)
         with transaction(self._engine) as connection:
+            self._tasks.goes_on(connection, entries[0].batch)
             jobs.cancel(connection, RECOVER, entries[0].batch)
 
     def _write(
@@ -432,7 +446,10 @@ class Pipeline:
         """The record, the index and the photos' rows, on one connection."""
         if not plan.linked:
             for item, values in zip(items, attributes, strict=True):
-                self._linker.keep_unlinked(connection, item.entry, values)
+                entry = item.entry
+                held = Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, values)
+                keep_unseen(connection, held)
+                self._tasks.of_another_patient(connection, entry)
             return
         link = self._linker.begin(connection, plan, record)
         self._linker.link(connection, plan, link, self._fresh(items, attributes, plan))
@@ -505,14 +522,27 @@ class Pipeline:
             entries = ledger.of_batch(connection, batch)
             if found is None or not ledger.give_up(connection, batch):
                 return
+        self._at(Arrow.GIVEN_UP)
         for entry in entries:
             self._archive.remove(batch, entry.orthanc_id)
+            self._at(Arrow.REMOVED)
         plan, intent = Plan.loads(found[0]), found[1]
         self._chain.append([outcome(self._intent(entries, plan), intent, "failed")])
+        self._at(Arrow.REGRETTED)
         with transaction(self._engine) as connection:
-            self._linker.ask_again(connection, plan, entries)
+            self._tasks.originals_lost(connection, plan.patient, entries)
+            self._tasks.goes_on(connection, batch)
             ledger.forget(connection, batch)
             jobs.cancel(connection, RECOVER, batch)
+        self._at(Arrow.FORGOTTEN)
+
+    def stands_still(self, batch: str) -> None:
+        """Tell a person of a batch that was tried often and does not get through; it is tried on."""
+        with transaction(self._engine) as connection:
+            found = ledger.plan_of(connection, batch)
+            if found is not None:
+                entries = ledger.of_batch(connection, batch)
+                self._tasks.stands_still(connection, batch, Plan.loads(found[0]).patient, entries)
 
     def sweep(self) -> int:
         """Remove originals that were spooled and never announced, a day later; how many there were."""

@@ -14,6 +14,7 @@ TASK_SYSTEM = "urn:photospine:task"
 CONSENT_REFUSED = "consent-refused"
 PHOTO_OF_ANOTHER = "photo-of-another-patient"
 ORIGINALS_LOST = "originals-lost"
+BATCH_STANDS_STILL = "batch-stands-still"
 UID_TAKEN = "uid-taken"
 OBJECTS_MISSING = "objects-missing"
 OBJECT_WAITS = "object-waits"
@@ -85,6 +86,20 @@ def originals_lost(patient: str, sop_uids: Sequence[str], now: datetime) -> dict
         "Photos did not reach the archive",
         "The files of this patient were lost before the archive had them. Send them again.",
         [("A photo that was not kept", each) for each in sop_uids],
+        now,
+    )
+    task["for"] = {"reference": f"Patient/{patient}"}
+    return task
+
+
+def batch_stands_still(patient: str, sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
+    """Photos on their way into the archive do not get there, however often that is tried."""
+    task = _about_photos(
+        BATCH_STANDS_STILL,
+        "Photos do not get into the archive",
+        "Their originals are kept and nobody sees them; it is tried again and again. Ask whoever looks after "
+        "the machines: the worker's log and 'photospine doctor' name the fault. Once it is mended, they go on.",
+        [("A photo on its way", each) for each in sop_uids],
         now,
     )
     task["for"] = {"reference": f"Patient/{patient}"}

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from dicom_bridge.archive import Archive, OrthancArchive
 from dicom_bridge.intake import Limits
-from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import Arrow, Pipeline
 from dicom_bridge.spool import Spool
 from fhir_mapping.store.record import RecordStore
@@ -27,11 +26,6 @@ def open_archive(node: Node) -> Iterator[OrthancArchive]:
 def record_store(node: Node) -> RecordStore:
     """The clinical record."""
     return RecordStore(node.site, base=node.settings.public_url.rstrip("/") + "/fhir")
-
-
-def linker(node: Node) -> Linker:
-    """What links objects to the record."""
-    return Linker(record_store(node), node.site, node.settings.public_url)
 
 
 def pipeline(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:

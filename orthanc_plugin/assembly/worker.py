@@ -20,7 +20,8 @@ from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import RECOVER, Pipeline
 from dicom_bridge.spool import SpoolRefused
-from orthanc_plugin.assembly.intake import linker, open_archive, pipeline
+from dicom_bridge.tasks import Tasks
+from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.wall.hooks import COLLISION
 
@@ -40,6 +41,9 @@ SWEEP_SECONDS = 3600.0
 KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
+_TOLD_AFTER = 6
+"""So often, over some minutes, a batch is tried before a person is told."""
+
 _LEFT_BEHIND = timedelta(seconds=30)
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +55,6 @@ class Worker:
     node: Node
     pipeline: Pipeline
     arrivals: Arrivals
-    linker: Linker
     stopped: threading.Event = field(default_factory=threading.Event)
     _away: bool = False
     """Orthanc did not answer: when it does again, all of it is compared."""
@@ -113,6 +116,8 @@ class Worker:
                 jobs.failed(connection, job, type(error).__name__, retry)
             if isinstance(error, ArchiveUnavailable):
                 return False  # Orthanc is away: wait like for no job
+            if job.kind == RECOVER and job.attempts >= _TOLD_AFTER:
+                self.attempt("tell", lambda: self.pipeline.stands_still(job.key))
         else:
             with transaction(self.node.engine) as connection:
                 jobs.done(connection, job)
@@ -144,6 +149,14 @@ def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda
 
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
     """A worker, put together from its parts."""
-    links = linker(node)
-    arrivals = Arrivals(node.engine, node.chain, archive, links, door=ROLE, at=at)
-    return Worker(node, pipeline(node, archive, at), arrivals, links, stopped)
+    store = record_store(node)
+    arrivals = Arrivals(
+        node.engine,
+        node.chain,
+        archive,
+        Linker(store, node.site, node.settings.public_url),
+        Tasks(store),
+        door=ROLE,
+        at=at,
+    )
+    return Worker(node, pipeline(node, archive, at), arrivals, stopped)

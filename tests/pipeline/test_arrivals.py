@@ -24,7 +24,6 @@ from dicom_bridge.objects.structure import MAX_DEPTH
 from dicom_bridge.pipeline import Arrow
 from dicom_bridge.placing import fhir_id
 from fhir_mapping.resources.task import OBJECT_WAITS
-from fhir_mapping.tables import fhir_resource
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import Worker, worker_of
 from tests.archive import Photo
@@ -42,16 +41,10 @@ def _worker(world: World) -> Iterator[Worker]:
 
 def _task_of(world: World, made: Photo) -> dict[str, Any]:
     """The one Task that asks a person about an object that waits."""
-    with glancing(world.engine) as connection:
-        bodies = [
-            world.store.read(connection, "Task", name).json()
-            for name in connection.execute(select(fhir_resource.c.id).where(fhir_resource.c.type == "Task")).scalars()
-        ]
     (found,) = [
         each
-        for each in bodies
-        if each["code"]["coding"][0]["code"] == OBJECT_WAITS
-        and each["input"][0]["valueIdentifier"]["value"] == f"urn:oid:{made.sop}"
+        for each in world.tasks(OBJECT_WAITS)
+        if each["input"][0]["valueIdentifier"]["value"] == f"urn:oid:{made.sop}"
     ]
     return found
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 
 import pytest
 
+from consent.store.engine import glancing
+from dicom_bridge import ledger
 from dicom_bridge.archive import ArchiveUnavailable
 from dicom_bridge.pipeline import Arrow, Outcome
 from orthanc_plugin.assembly.intake import open_archive, pipeline
+from orthanc_plugin.assembly.worker import worker_of
 from tests.counts import count, report
 from tests.pipeline.world import World, spread
 
@@ -20,6 +24,8 @@ _ONCE = (Arrow.WRITTEN, Arrow.COMMITTED, Arrow.CONCLUDED, Arrow.CLEARED)
 #: What a worker passes when it goes on with a batch.
 WORKER = [(arrow, nth) for nth in range(1, FILES + 1) for arrow in _EACH] + [(arrow, 1) for arrow in _ONCE]
 INGEST = [(Arrow.SPOOLED, 1), (Arrow.INTENDED, 1), (Arrow.ANNOUNCED, 1), *WORKER]
+#: What it passes when it takes a batch back whose originals are lost.
+ABANDON = [(Arrow.GIVEN_UP, 1), (Arrow.REMOVED, 1), (Arrow.REMOVED, 2), (Arrow.REGRETTED, 1), (Arrow.FORGOTTEN, 1)]
 UNANNOUNCED = {Arrow.SPOOLED, Arrow.INTENDED}
 
 
@@ -114,3 +120,62 @@ def test_orthanc_dies_and_what_it_had_is_found_again(world: World, case: tuple[A
     _recovered(world)
     world.whole(visit)
     report("Orthanc killed at arrows", asked=1, run=1, failures=0, started=started)
+
+
+@pytest.mark.parametrize("case", _chosen("worker killed while it takes a batch back", ABANDON, 2), ids=_ids)
+def test_a_batch_whose_originals_are_lost_is_taken_back_and_told_once(world: World, case: tuple[Arrow, int]) -> None:
+    started = time.monotonic()
+    visit = world.visit(files=FILES)
+    intents = world.open_intents()
+    assert world.ingest_until(Arrow.STORED, 1, visit) == -9  # Orthanc has the first object, and not its original
+    first = world.sops(visit)[0]
+    with glancing(world.engine) as connection:
+        entry = ledger.entry(connection, first)
+    assert entry is not None
+    assert entry.orthanc_id in world.instances()
+    (world.settings.spool / first).unlink()
+    tasks = world.tasks("originals-lost")
+    world.due()
+    assert world.victim("worker", *case) == -9
+    world.nobody_sees(visit)
+    _recovered(world)
+    _recovered(world)
+    with glancing(world.engine) as connection:
+        assert [ledger.entry(connection, sop) for sop in world.sops(visit)] == [None] * FILES
+    assert entry.orthanc_id not in world.instances()
+    (told,) = world.tasks("originals-lost")[len(tasks) :]
+    assert {each["valueIdentifier"]["value"] for each in told["input"]} == {f"urn:oid:{s}" for s in world.sops(visit)}
+    assert world.open_intents() == intents
+    # What it asks for helps: sent again, the files are photos.
+    assert [each.outcome for each in world.take(visit, record=True)] == [Outcome.ADDED] * FILES
+    world.whole(visit)
+    report("worker killed while it takes a batch back", asked=1, run=1, failures=0, started=started)
+
+
+def test_a_batch_that_does_not_get_through_is_told_once_and_settled_when_it_does(world: World) -> None:
+    visit = world.visit(files=FILES)
+    assert world.ingest_until(Arrow.ANNOUNCED, 1, visit) == -9
+    with world.node("worker") as node, open_archive(node) as archive:
+
+        def fault(here: str) -> None:
+            if faulty and here == Arrow.SENT:
+                raise RuntimeError
+
+        faulty = True
+        worker = worker_of(node, archive, fault, Event())
+        for attempt in range(1, 9):
+            world.due()
+            while worker.one_job():
+                pass
+            assert len(world.tasks("batch-stands-still")) == (1 if attempt >= 6 else 0)
+        (task,) = world.tasks("batch-stands-still")
+        assert (task["status"], task["for"]) == ("requested", {"reference": "Patient/anna"})
+        assert task["meta"]["versionId"] == "1"
+        world.nobody_sees(visit)
+        faulty = False
+        world.due()
+        while worker.one_job():
+            pass
+    (task,) = world.tasks("batch-stands-still")
+    assert task["status"] == "completed"
+    world.whole(visit)

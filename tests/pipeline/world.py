@@ -235,6 +235,13 @@ class World:
             query = select(func.count()).select_from(fhir_resource).where(fhir_resource.c.type == kind)
             return int(connection.execute(query).scalar_one())
 
+    def tasks(self, code: str) -> list[dict[str, Any]]:
+        """What persons were asked to see to of one kind, the oldest first."""
+        with glancing(self.engine) as connection:
+            query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Task").order_by(fhir_resource.c.updated)
+            found = [self.store.read(connection, "Task", name).json() for name in connection.execute(query).scalars()]
+        return [each for each in found if each["code"]["coding"][0]["code"] == code]
+
     def nobody_sees(self, visit: Visit) -> None:
         """No photo of the visit is visible by any door while it is not committed."""
         uids_ = self.sops(visit)
