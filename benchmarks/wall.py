@@ -3,6 +3,9 @@
 Eight connections ask for whole instances of 4 MB in random order, as 200 accounts; every answer is decided and its
 record is on the disk before the first byte leaves. The photos share the bytes of one file on the disk, so that the
 page cache, which is the same for both sides, does not decide the outcome.
+
+A third side tells what durability alone costs on this disk at this load: the bare Orthanc, whose client first writes
+as many bytes as a record has to a file of its own and waits until they are on the disk.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from tests.archive import Archive, Photo, basic
 
 _SIZE = 4_000_000
 _BARE, _WALLED = 20490, 20491
-_SIDES = ("bare", "walled")
+_SIDES = ("bare", "walled", "durable")
+_PORTS = {"bare": _BARE, "walled": _WALLED, "durable": _BARE}
+_RECORD = b"r" * 900
 _ROUTE = "GET /instances/{id}/file"
 
 
@@ -66,7 +71,8 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
         standing = prove(archive.process.url, archive.settings)
         for number, name in enumerate(names):  # everybody has signed in once, as at work
             assert archive.ask(paths[number % len(paths)], name).status == 200
-        flat, paced = _race(paths, names, options)
+        os.sync()  # what the preparation left to be written is not the race's
+        flat, paced = _race(folder, paths, names, options)
     records = _records(archive)
     responses = len(names) + len(flat.times["walled"]) + len(paced.times["walled"])
     _report(flat, paced, options, len(standing.rows), records, responses)
@@ -154,7 +160,7 @@ def bare(folder: Path, port: int) -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What one way of asking gave, for ``bare`` and ``walled``."""
+    """What one way of asking gave, for each side."""
 
     times: dict[str, list[float]]
     """Milliseconds of every request."""
@@ -163,14 +169,14 @@ class _Outcome:
     """Answers a second, for every turn."""
 
 
-def _race(paths: list[str], names: list[str], options: argparse.Namespace) -> tuple[_Outcome, _Outcome]:
+def _race(folder: Path, paths: list[str], names: list[str], options: argparse.Namespace) -> tuple[_Outcome, _Outcome]:
     """Flat out first, then paced at half of what the bare Orthanc gave: queues hide what a request itself costs."""
     context = multiprocessing.get_context("fork")
     pipes: list[Connection] = []
     workers = []
     for number in range(options.connections):
         mine, theirs = context.Pipe()
-        worker = context.Process(target=_client, args=(theirs, paths, names, number), daemon=True)
+        worker = context.Process(target=_client, args=(theirs, folder, paths, names, number), daemon=True)
         worker.start()
         pipes.append(mine)
         workers.append(worker)
@@ -185,37 +191,42 @@ def _race(paths: list[str], names: list[str], options: argparse.Namespace) -> tu
 
 
 def _turns(pipes: list[Connection], options: argparse.Namespace, pause: float) -> _Outcome:
-    found = _Outcome({"bare": [], "walled": []}, {"bare": [], "walled": []})
-    for turn in range(options.rounds * 2):
-        first = (turn // 2) % 2  # neither side always goes first
-        side, port = (("bare", _BARE), ("walled", _WALLED))[(turn + first) % 2]
-        started = time.perf_counter()
-        for pipe in pipes:
-            pipe.send((port, options.requests, pause))
-        times = [each for pipe in pipes for each in pipe.recv()]
-        found.times[side] += times
-        found.rates[side].append(len(times) / (time.perf_counter() - started))
+    found = _Outcome({side: [] for side in _SIDES}, {side: [] for side in _SIDES})
+    for number in range(options.rounds):
+        for turn in range(len(_SIDES)):
+            side = _SIDES[(number + turn) % len(_SIDES)]  # no side always goes first
+            started = time.perf_counter()
+            for pipe in pipes:
+                pipe.send((side, options.requests, pause))
+            times = [each for pipe in pipes for each in pipe.recv()]
+            found.times[side] += times
+            found.rates[side].append(len(times) / (time.perf_counter() - started))
     return found
 
 
-def _client(pipe: Connection, paths: list[str], names: list[str], seed: int) -> None:
+def _client(pipe: Connection, folder: Path, paths: list[str], names: list[str], seed: int) -> None:
     """One connection: asks, reads the whole answer, measures; with a pause, once in each such stretch of time."""
     chance = random.Random(seed)
     buffer = bytearray(1 << 20)
+    records = os.open(folder / f"records-{seed}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     while (order := pipe.recv()) is not None:
-        port, count, pause = order
+        side, count, pause = order
         times = []
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as wire:
+        with socket.create_connection(("127.0.0.1", _PORTS[side]), timeout=30) as wire:
             for _ in range(count):
                 path, name = chance.choice(paths), chance.choice(names)
                 request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(name)}\r\n\r\n".encode()
                 started = time.perf_counter()
+                if side == "durable":
+                    os.write(records, _RECORD)
+                    os.fdatasync(records)
                 wire.sendall(request)
                 _read(wire, buffer)
                 spent = time.perf_counter() - started
                 times.append(spent * 1000)
                 time.sleep(max(0.0, chance.uniform(0.5, 1.5) * pause - spent))
         pipe.send(times)
+    os.close(records)
 
 
 def _read(wire: socket.socket, buffer: bytearray) -> None:
@@ -247,7 +258,10 @@ def _records(archive: Archive) -> int:
 def _report(
     flat: _Outcome, paced: _Outcome, options: argparse.Namespace, rows: int, records: int, responses: int
 ) -> None:
-    ratio = statistics.median(w / b for b, w in zip(flat.rates["bare"], flat.rates["walled"], strict=True))
+    ratios = {
+        side: statistics.median(w / b for b, w in zip(flat.rates["bare"], flat.rates[side], strict=True))
+        for side in _SIDES
+    }
     half = statistics.median(paced.rates["bare"])
     print("## A permitted instance through the wall\n")
     print(
@@ -255,14 +269,20 @@ def _report(
         f"connections, {len(flat.times['walled'])} requests to each side flat out and as many paced at {half:.0f}/s, "
         f"in {options.rounds} turns each; {rows} rows stand.\n"
     )
-    print("| | bare Orthanc | behind the wall | difference | target |")
-    print("|---|---|---|---|---|")
+    print("| | bare Orthanc | behind the wall | difference | target | bare, and a synced write by the client |")
+    print("|---|---|---|---|---|---|")
     for way, outcome in (("paced", paced), ("flat out", flat)):
         for name, share, target in (("median", 0.5, "+1 ms"), ("95th percentile", 0.95, "+2 ms")):
-            one, two = (sorted(outcome.times[side])[int(share * len(outcome.times[side]))] for side in _SIDES)
-            print(f"| {way}, {name} | {one:.2f} ms | {two:.2f} ms | {two - one:+.2f} ms | {target} |")
+            one, two, three = (sorted(outcome.times[side])[int(share * len(outcome.times[side]))] for side in _SIDES)
+            print(
+                f"| {way}, {name} | {one:.2f} ms | {two:.2f} ms | {two - one:+.2f} ms | {target} "
+                f"| {three:.2f} ms, {three - one:+.2f} ms |"
+            )
     middle = {side: statistics.median(values) for side, values in flat.rates.items()}
-    print(f"| throughput | {middle['bare']:.0f}/s | {middle['walled']:.0f}/s | × {ratio:.2f} | × 0.85 |")
+    print(
+        f"| throughput | {middle['bare']:.0f}/s | {middle['walled']:.0f}/s | × {ratios['walled']:.2f} | × 0.85 "
+        f"| {middle['durable']:.0f}/s, × {ratios['durable']:.2f} |"
+    )
     print(f"\nRecords {records}, responses {responses}: {'equal' if records == responses else 'NOT EQUAL'}.")
 
 

@@ -230,7 +230,10 @@ class ArchiveProcess:
             lines = (self._folder / f"{NAME}.log").read_text("utf-8", errors="replace").splitlines()
         except OSError:
             return "no log"
-        return " | ".join(lines[-5:])
+        faults = [number for number, line in enumerate(lines) if line.startswith("<class ")]
+        if faults:  # what the wall's script raised: its kind, then its text, then where
+            return next((line for line in lines[faults[-1] + 1 :] if line.strip()), lines[faults[-1]])
+        return " | ".join(line for line in lines[-5:] if line.strip())
 
 
 def prove(url: str, settings: Settings) -> Standing:

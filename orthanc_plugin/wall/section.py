@@ -11,6 +11,15 @@ from orthanc_plugin.wall.errors import ConfigurationError
 
 NAME = "Photospine"
 
+#: Doors of Orthanc that no filter of this wall sees, and what Orthanc does where its configuration is silent.
+_DOORS = {
+    "DicomServerEnabled": True,  # C-FIND, C-MOVE and C-GET by Orthanc itself ask for nobody's consent
+    "WebDavEnabled": True,  # its answers cannot be given by a plugin
+    "ExecuteLuaEnabled": False,
+    "RestApiWriteToFileSystemEnabled": False,
+    "OverwriteInstances": False,  # a photo that is known would be lost under one that was sent with its UID
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -35,6 +44,12 @@ class Section:
         if not isinstance(python, Mapping) or python.get("AllowThreads") is not True:
             # Else one object that is received while another is stored would stop Orthanc for good.
             raise ConfigurationError('Orthanc\'s configuration needs "Python": {"AllowThreads": true}')
+        opened = [door for door, silent in _DOORS.items() if configuration.get(door, silent) is not False]
+        if opened:
+            wanted = ", ".join(f'"{door}": false' for door in opened)
+            raise ConfigurationError(f"Orthanc's configuration opens what the wall does not guard; it needs {wanted}")
+        if configuration.get("LuaScripts"):
+            raise ConfigurationError('Orthanc\'s configuration runs Lua beside the wall; it needs "LuaScripts": []')
         try:
             return Section(
                 database=str(found["Database"]),

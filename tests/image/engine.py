@@ -73,7 +73,7 @@ class Container:
         words = self._as_user(self.command or tuple(self.image.configuration["Cmd"]), self.environment)
         script = f'{_SCRIPT}exec chroot "$ROOT" {shlex.join(words)}'
         self._output = self.volume.parent / f"{self.volume.name}.output"
-        with self._output.open("ab") as output:
+        with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [
                     "unshare",
@@ -142,11 +142,11 @@ class Container:
         os.kill(self.first, signal.SIGTERM)
 
     def ready(self) -> None:
-        """Wait until it answers."""
+        """Wait until it answers, and says that it is ready."""
         until = time.monotonic() + _START_SECONDS
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.get("/healthz").status == 200:
+                if self.get("/healthz").status == 200 and "ready at" in self.output:
                     return
             assert self._process is not None
             assert self._process.poll() is None, f"it ended: {self.output[-3000:]}"
