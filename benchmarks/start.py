@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.wall import bare
+from benchmarks.bare import bare
 from tests.archive import Archive
 
 _BARE, _WALLED = 20492, 20493
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         walled, alone = [], []
         for _ in range(rounds):
             started = time.perf_counter()
-            with bare(folder, _BARE):
+            with bare(folder / "bare", _BARE):
                 alone.append(time.perf_counter() - started)
             started = time.perf_counter()
             archive.process.start()

@@ -4,14 +4,14 @@ Eight connections ask for whole instances of 4 MB in random order, as 200 accoun
 record is on the disk before the first byte leaves. The photos share the bytes of one file on the disk, so that the
 page cache, which is the same for both sides, does not decide the outcome.
 
-A third side tells what durability alone costs on this disk at this load: the bare Orthanc, whose client first writes
-as many bytes as a record has to a file of its own and waits until they are on the disk.
+Two more sides tell what no wall could do without, on this machine at this load: ``durable`` is the bare Orthanc, whose
+client first writes as many bytes as a record has to a file of its own and waits until they are on the disk; ``asking``
+is an Orthanc whose Python plugin lets every request pass.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import multiprocessing
 import os
@@ -19,15 +19,14 @@ import random
 import shutil
 import socket
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from benchmarks.bare import bare
 from consent.audit.read import Archive as AuditArchive
 from consent.identity import accounts
 from consent.store.engine import transaction
@@ -35,9 +34,14 @@ from orthanc_plugin.assembly.archive_process import prove
 from tests.archive import Archive, Photo, basic
 
 _SIZE = 4_000_000
-_BARE, _WALLED = 20490, 20491
-_SIDES = ("bare", "walled", "durable")
-_PORTS = {"bare": _BARE, "walled": _WALLED, "durable": _BARE}
+_BARE, _WALLED, _ASKING = 20490, 20491, 20492
+_SIDES = {
+    "bare": "bare Orthanc",
+    "walled": "behind the wall",
+    "durable": "bare, and a synced write by the client",
+    "asking": "bare, and a Python filter that lets everything pass",
+}
+_PORTS = {"bare": _BARE, "walled": _WALLED, "durable": _BARE, "asking": _ASKING}
 _RECORD = b"r" * 900
 _ROUTE = "GET /instances/{id}/file"
 
@@ -67,7 +71,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
     photos = _load(archive, folder, options.photos)
     paths = [f"{photo.rest}/file" for photo in photos]
     archive.engine.dispose()
-    with bare(folder, _BARE), archive:
+    with bare(folder / "bare", _BARE), bare(folder / "asking", _ASKING, _asking(folder, archive)), archive:
         standing = prove(archive.process.url, archive.settings)
         for number, name in enumerate(names):  # everybody has signed in once, as at work
             assert archive.ask(paths[number % len(paths)], name).status == 200
@@ -80,11 +84,11 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
 
 
 def _load(archive: Archive, folder: Path, count: int) -> list[Photo]:
-    """Photos in an Orthanc without a wall; a copy of its storage, by hard links, is the other's."""
+    """Photos in an Orthanc without a wall; copies of its storage, by hard links, are the others'."""
     pixels = b"\xff\xd8" + random.Random(1).randbytes(_SIZE - 4) + b"\xff\xd9"
     photos: list[Photo] = []
     storage = folder / "bare" / "storage"
-    with bare(folder, _BARE):
+    with bare(folder / "bare", _BARE):
         wire = HTTPConnection("127.0.0.1", _BARE, timeout=60)
         for number in range(count):
             patient, seed = f"p{number % 500:03d}", 100_000 + number
@@ -97,11 +101,11 @@ def _load(archive: Archive, folder: Path, count: int) -> list[Photo]:
             if number % 100 == 99:
                 _share(storage)
     _share(storage)
-    target = folder / "walled" / "orthanc" / "storage"
-    shutil.copytree(storage, target, copy_function=os.link)
-    for index in target.glob("index*"):  # each side writes an index of its own
-        index.unlink()
-        shutil.copy2(storage / index.name, index)
+    for target in (folder / "walled" / "orthanc" / "storage", folder / "asking" / "storage"):
+        shutil.copytree(storage, target, copy_function=os.link)
+        for index in target.glob("index*"):  # each side writes an index of its own
+            index.unlink()
+            shutil.copy2(storage / index.name, index)
     with transaction(archive.engine) as connection:
         return [archive.know(connection, photo) for photo in photos]
 
@@ -121,41 +125,11 @@ def _share(storage: Path) -> None:
             os.link(shared, file)
 
 
-@contextlib.contextmanager
-def bare(folder: Path, port: int) -> Iterator[None]:
-    """Orthanc without any plugin, otherwise configured alike."""
-    home = folder / "bare"
-    home.mkdir(exist_ok=True)
-    configuration = {
-        "StorageDirectory": str(home / "storage"),
-        "IndexDirectory": str(home / "storage"),
-        "HttpPort": port,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomServerEnabled": False,
-        "WebDavEnabled": False,
-        "HttpCompressionEnabled": False,
-        "KeepAlive": True,
-        "TcpNoDelay": True,
-        "HttpThreadsCount": 50,
-        "Plugins": [],
-    }
-    (home / "orthanc.json").write_text(json.dumps(configuration))
-    with (home / "log").open("ab") as log:
-        process = subprocess.Popen(
-            ["Orthanc", str(home / "orthanc.json")], stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        until = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            assert time.monotonic() < until, "the bare Orthanc did not start"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
+def _asking(folder: Path, archive: Archive) -> dict[str, object]:
+    """What makes Orthanc ask Python at each request, and Python say yes."""
+    script = folder / "asking.py"
+    script.write_text("import orthanc\n\northanc.RegisterIncomingHttpRequestFilter(lambda uri, **request: True)\n")
+    return {"Plugins": archive.process.configuration()["Plugins"][:1], "PythonScript": str(script)}
 
 
 @dataclass(slots=True)
@@ -194,7 +168,7 @@ def _turns(pipes: list[Connection], options: argparse.Namespace, pause: float) -
     found = _Outcome({side: [] for side in _SIDES}, {side: [] for side in _SIDES})
     for number in range(options.rounds):
         for turn in range(len(_SIDES)):
-            side = _SIDES[(number + turn) % len(_SIDES)]  # no side always goes first
+            side = list(_SIDES)[(number + turn) % len(_SIDES)]  # no side always goes first
             started = time.perf_counter()
             for pipe in pipes:
                 pipe.send((side, options.requests, pause))
@@ -255,13 +229,15 @@ def _records(archive: Archive) -> int:
     return sum(each.get("route") == _ROUTE and each.get("effect") == "permit" for each in records)
 
 
+def _added(outcome: _Outcome, side: str, share: float) -> str:
+    """Milliseconds at this share of a side's requests, and what that is more than the bare Orthanc's."""
+    spent, bare_spent = (sorted(outcome.times[each])[int(share * len(outcome.times[each]))] for each in (side, "bare"))
+    return f"{spent:.2f} ms" if side == "bare" else f"{spent:.2f} ms, {spent - bare_spent:+.2f}"
+
+
 def _report(
     flat: _Outcome, paced: _Outcome, options: argparse.Namespace, rows: int, records: int, responses: int
 ) -> None:
-    ratios = {
-        side: statistics.median(w / b for b, w in zip(flat.rates["bare"], flat.rates[side], strict=True))
-        for side in _SIDES
-    }
     half = statistics.median(paced.rates["bare"])
     print("## A permitted instance through the wall\n")
     print(
@@ -269,20 +245,13 @@ def _report(
         f"connections, {len(flat.times['walled'])} requests to each side flat out and as many paced at {half:.0f}/s, "
         f"in {options.rounds} turns each; {rows} rows stand.\n"
     )
-    print("| | bare Orthanc | behind the wall | difference | target | bare, and a synced write by the client |")
+    print("| | paced, median | paced, 95th percentile | flat out, median | flat out, 95th percentile | throughput |")
     print("|---|---|---|---|---|---|")
-    for way, outcome in (("paced", paced), ("flat out", flat)):
-        for name, share, target in (("median", 0.5, "+1 ms"), ("95th percentile", 0.95, "+2 ms")):
-            one, two, three = (sorted(outcome.times[side])[int(share * len(outcome.times[side]))] for side in _SIDES)
-            print(
-                f"| {way}, {name} | {one:.2f} ms | {two:.2f} ms | {two - one:+.2f} ms | {target} "
-                f"| {three:.2f} ms, {three - one:+.2f} ms |"
-            )
-    middle = {side: statistics.median(values) for side, values in flat.rates.items()}
-    print(
-        f"| throughput | {middle['bare']:.0f}/s | {middle['walled']:.0f}/s | × {ratios['walled']:.2f} | × 0.85 "
-        f"| {middle['durable']:.0f}/s, × {ratios['durable']:.2f} |"
-    )
+    for side, title in _SIDES.items():
+        cells = [_added(outcome, side, share) for outcome in (paced, flat) for share in (0.5, 0.95)]
+        ratio = statistics.median(w / b for b, w in zip(flat.rates["bare"], flat.rates[side], strict=True))
+        print(f"| {title} | {' | '.join(cells)} | {statistics.median(flat.rates[side]):.0f}/s, × {ratio:.2f} |")
+    print("| target for the wall | +1 ms | +2 ms | +1 ms | +2 ms | × 0.85 |")
     print(f"\nRecords {records}, responses {responses}: {'equal' if records == responses else 'NOT EQUAL'}.")
 
 
