@@ -45,6 +45,9 @@ def test_the_advisory_names_patient_and_treatment(settings: Path) -> None:
     assert status == 0
     for word in ("Ānderson", "Patient/anna", "Procedure/p1", "Exactly this batch", "2027-01-31"):
         assert word in output
+    (treatment,) = [line for line in output.splitlines() if "Procedure/p1" in line]
+    assert treatment.split()[0] == "treatment"
+    assert "MedicationAdministration/" in treatment  # a line tells all of it, however narrow the window is
     status, output = _run(settings, "advisory", "LOT-0071", "--expiry", "2030-01", "--json", "--as", "compliance")
     assert status == 0
     found = json.loads(output)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from consent.audit.record import AuditRecord, Kind
 from consent.store.engine import open_engine, transaction
 from consent.types import Request, Requester
 from orthanc_plugin.assembly.cli import build
@@ -107,6 +108,26 @@ def test_records_of_a_photo_are_found_also_in_sets(shell: Shell) -> None:
     assert [record["route"] for record in found] == ["GET /x", "list"]
     text = shell.run("audit", "list", "--as", "compliance", "--kind", "decision")
     assert "permit default-permit  2.25.1" in text
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_record_of_every_kind_has_a_line(shell: Shell, kind: Kind) -> None:
+    """Also where it holds no more than what its door must say: a sign-in has an effect, and no reason."""
+    _audit(shell)
+    with open_node(load(shell.settings), "serve") as node:
+        node.chain.append([AuditRecord(kind, "serve", "/here", effect="deny")])
+    assert "/here  deny" in shell.run("audit", "list", "--as", "compliance", "--kind", kind)
+
+
+def test_a_line_names_the_provision_that_decided(shell: Shell) -> None:
+    _audit(shell)
+    with open_node(load(shell.settings), "serve") as node:
+        directives = (("c1", 3, "provision.provision[0]"),)
+        node.chain.append(
+            [AuditRecord(Kind.DECISION, "serve", "/x", effect="deny", reason="patient-denied", directives=directives)]
+        )
+    text = shell.run("audit", "list", "--as", "compliance", "--kind", "decision")
+    assert "deny patient-denied  by Consent/c1 version 3 provision.provision[0]" in text
 
 
 def test_verify_names_what_was_changed(shell: Shell, tmp_path: Path) -> None:

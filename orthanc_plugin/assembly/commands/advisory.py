@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from consent.purposes import PATSFTY
 from consent.store.engine import reading
 from consent.types import Request
-from fhir_mapping.advisory.batch import Advisory, Fit, Patient
+from fhir_mapping.advisory.batch import Advisory, Fit, Patient, When
 from fhir_mapping.advisory.question import ask
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
@@ -35,6 +33,7 @@ _TITLES = {
     Fit.OTHER_EXPIRY: "The same lot with another expiry",
     Fit.UNREADABLE: "Lots written otherwise, or that cannot be read: look at each",
 }
+_PHOTOS = {When.BEFORE: "photo before", When.AFTER: "photo after", When.UNKNOWN: "photo"}
 
 
 def register(app: typer.Typer) -> None:
@@ -72,72 +71,60 @@ def advisory(
     if as_json:
         typer.echo(json.dumps(_plain(dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        _print(found, zone)
+        for line in _lines(found, zone):
+            typer.echo(line)
 
 
-def _print(found: Advisory, zone: ZoneInfo) -> None:
-    console = Console()
+def _lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
+    """The answer for people: a treatment or a photo a line, whole, so that it can be searched and copied."""
     if not found.products:
-        console.print(Text(f"No product on record bears the lot {found.lot}, nor one that reads alike."))
+        yield f"No product on record bears the lot {found.lot}, nor one that reads alike."
     for fit in Fit:
         products = [each for each in found.products if each.fit is fit]
         if not products:
             continue
-        console.print(Text(_TITLES[fit], style="bold"))
+        yield typer.style(_TITLES[fit], bold=True)
         for product in products:
-            batch = f"lot {product.lot or '(none)'}  expiry {product.expiry or '(none)'}"
-            console.print(Text(f"  {product.reference}  {product.name}  {batch}"))
+            batch = f"lot {product.lot or '(none)'}, expiry {product.expiry or '(none)'}"
+            yield f"  {product.name}, {batch}  {product.reference}"
         patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
-        if patients:
-            console.print(_table(patients, fit, zone))
-        else:
-            console.print(Text("  Given to nobody on record."))
+        if not patients:
+            yield "  Given to nobody on record."
+        for patient in patients:
+            yield from _patient(patient, fit, zone)
+        yield ""
     if found.unplaced:
-        console.print(Text("Used, but no patient on record: " + ", ".join(found.unplaced), style="bold"))
+        yield typer.style("Used, but no patient on record", bold=True)
+        yield from (f"  {reference}" for reference in found.unplaced)
+        yield ""
     photos = sum(len(each.photos) for each in found.patients)
     treatments = sum(len(each.treatments) for each in found.patients)
-    console.print(Text(f"{len(found.patients)} patients, {treatments} treatments, {photos} photos"))
+    yield f"{len(found.patients)} patients, {treatments} treatments, {photos} photos"
     if found.photos_refused:
-        console.print(Text(f"{found.photos_refused} photos may not be named to this account."))
+        yield f"{found.photos_refused} photos may not be named to this account."
 
 
-def _table(patients: list[Patient], fit: Fit, zone: ZoneInfo) -> Table:
-    table = Table(show_lines=True)
-    for column in ("Patient", "Treatments", "Photos before", "Photos after", "Photos, time unknown"):
-        table.add_column(column, overflow="fold")
-    for patient in patients:
-        treatments = [
-            " ".join(
-                part
-                for part in (
-                    _local(each.at, zone),
-                    each.reference,
-                    *each.through,
-                    ", ".join(each.sites),
-                    ", ".join(each.doses),
-                )
-                if part
-            )
-            for each in patient.treatments
-            if each.fit is fit
-        ]
-        columns = []
-        for when in ("before", "after", "unknown"):
-            columns.append(
-                "\n".join(
-                    f"{_local(each.taken, zone)} {each.document}{'' if each.linked else ' (same area)'}"
-                    f" [{', '.join(each.allowed) or 'nothing'}]"
-                    for each in patient.photos
-                    if each.when == when
-                )
-            )
-        who = "\n".join(part for part in (patient.name, f"Patient/{patient.id}", patient.birth or "") if part)
-        table.add_row(*(Text(cell) for cell in (who, "\n".join(treatments), *columns)))
-    return table
+def _patient(patient: Patient, fit: Fit, zone: ZoneInfo) -> Iterator[str]:
+    born = f", born {patient.birth}" if patient.birth else ""
+    yield f"\n  {typer.style(patient.name, bold=True)}{born}  Patient/{patient.id}"
+    for each in patient.treatments:
+        if each.fit is fit:
+            what = (each.reference, ", ".join(each.sites), ", ".join(each.doses), *each.through)
+            yield _row("treatment", each.at, zone, what)
+    for when in When:
+        for photo in patient.photos:
+            if photo.when is when:
+                link = "" if photo.linked else "the same area, linked to no such treatment"
+                shown = f"may be shown for {', '.join(photo.allowed) or 'nothing'}"
+                yield _row(_PHOTOS[when], photo.taken, zone, (photo.document, shown, link))
+
+
+def _row(title: str, moment: datetime | None, zone: ZoneInfo, parts: Iterable[str]) -> str:
+    return "  ".join(part for part in (f"    {title:<14}{_local(moment, zone):<16}", *parts) if part)
 
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str:
-    return "" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return "time not known" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _plain(value: Any) -> Any:

@@ -111,13 +111,16 @@ def _line(record: dict[str, Any]) -> str:
         record.get("purpose") or "-",
         record.get("route") or "-",
     ]
-    if "effect" in record:
-        parts.append(f"{record['effect']} {record['reason']}")
+    if "effect" in record:  # somebody signed in or was refused: without a reason
+        parts.append(" ".join(record[name] for name in ("effect", "reason") if name in record))
     if "released" in record:
         parts.append(f"released {record['released']} refused {record.get('refused', 0)}")
     if "outcome" in record:
         parts.append(f"{record['outcome']} {record['intent']}")
-    parts += [str(record[name]) for name in ("photo", "subject") if name in record]
+    parts += [str(record[name]) for name in ("photo", "subject", "rule") if name in record]
+    parts += [
+        f"by Consent/{consent} version {version} {path}" for consent, version, path in record.get("directives", ())
+    ]
     if record.get("override"):
         parts.append("EMERGENCY")
     return "  ".join(parts)
