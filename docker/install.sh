@@ -7,7 +7,7 @@
 # Debian 12 and 13. Needs root for what is missing; says so otherwise.
 set -eu
 
-run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb python3-venv python3-cryptography libpq5 tzdata"
+run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb openssl python3-venv python3-cryptography libpq5 tzdata"
 test_packages="dcmtk dicom3tools chromium postgresql libimage-exiftool-perl wrk unzip"
 full_packages="buildah debootstrap debian-archive-keyring iproute2 util-linux"
 

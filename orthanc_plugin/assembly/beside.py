@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
-from orthanc_plugin.assembly import processes
+from orthanc_plugin.assembly import processes, tls
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.settings import Settings
 
@@ -44,11 +44,13 @@ def start(
         processes.start(name, [program, name], folder, given, own_log=own_logs)
     said = f"; see {folder / 'serve.log'}" if own_logs else ", for the reason above"
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "") else settings.host  # noqa: S104  # compared, not listened on
-    opener = build_opener(ProxyHandler({}))  # no proxy stands between the processes of a node
+    pair = tls.files(settings)
+    scheme, secure = ("http", []) if pair is None else ("https", [HTTPSHandler(context=tls.trusting(pair[0]))])
+    opener = build_opener(ProxyHandler({}), *secure)  # no proxy stands between the processes of a node
     until = time.monotonic() + _PATIENCE
     while True:
         try:
-            with opener.open(f"http://{host}:{settings.port}/healthz", timeout=2) as answer:
+            with opener.open(f"{scheme}://{host}:{settings.port}/healthz", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:

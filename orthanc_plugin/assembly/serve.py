@@ -34,6 +34,7 @@ from dicom_bridge.compare.renditions import Shelf
 from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.api.routes import routes as fhir_routes
 from fhir_mapping.store.record import RecordStore
+from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
@@ -138,6 +139,7 @@ def run(settings: Settings) -> None:
     AssemblyError
         It cannot start.
     """
+    pair = tls.files(settings)
     served = build(settings)
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=512)
@@ -151,6 +153,8 @@ def run(settings: Settings) -> None:
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
+        ssl_certfile=pair and str(pair[0]),
+        ssl_keyfile=pair and str(pair[1]),
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])

@@ -56,6 +56,12 @@ class Settings:
     public_url: str = "http://127.0.0.1:8080"
     """How browsers reach ``serve``; with ``https`` the session cookie is Secure."""
 
+    tls_certificate: Path | None = None
+    """Certificate that ``serve`` shows, PEM, with those that lead to its root; none: plain HTTP, behind a proxy."""
+
+    tls_key: Path | None = None
+    """Private key of the certificate, PEM, without a password."""
+
     ohif: Path | None = None
     """Folder of the installed OHIF viewer, prepared for ``/ohif/``; none: no such page."""
 
@@ -117,7 +123,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
                 made[key] = int(value)
             except (TypeError, ValueError):
                 raise SettingsError(f"setting {key!r} must be a whole number, not {value!r}") from None
-        elif isinstance(default, Path) or key in ("ohif", "wall"):
+        elif isinstance(default, Path) or "Path" in str(known[key].type):
             made[key] = Path(str(value))
         else:
             made[key] = str(value)

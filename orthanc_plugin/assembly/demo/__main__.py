@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from orthanc_plugin.assembly import beside, upgrade
+from orthanc_plugin.assembly import beside, tls, upgrade
 from orthanc_plugin.assembly.archive_process import ArchiveProcess
 from orthanc_plugin.assembly.demo.load import ACCOUNTS, load
 from orthanc_plugin.assembly.errors import AssemblyError
@@ -25,7 +25,8 @@ _SETTINGS = """\
 node = "demo"
 orthanc = "http://127.0.0.1:{orthanc}"
 port = {serve}
-public_url = "http://127.0.0.1:{serve}"
+public_url = "{public_url}"
+{tls}
 assets = "{assets}"
 {ohif}
 [site]
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     """``up`` or ``stop``; 1 where something is wrong, with the reason on standard error."""
     try:
         if arguments == ["up"]:
-            up(FOLDER, ORTHANC_PORT, SERVE_PORT)
+            up(FOLDER, ORTHANC_PORT, SERVE_PORT, secure=os.environ.get("TLS") == "1")
         elif arguments == ["stop"]:
             stop(FOLDER)
         else:
@@ -51,17 +52,38 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def up(folder: Path, orthanc_port: int, serve_port: int) -> Settings:
-    """Start the clinic, or find it started; load what is not there yet; prove that the wall stands."""
+def up(folder: Path, orthanc_port: int, serve_port: int, *, secure: bool = False) -> Settings:
+    """Start the clinic, or find it started; load what is not there yet; prove that the wall stands.
+
+    Parameters
+    ----------
+    secure
+        Have ``serve`` speak TLS, with a certificate made on the spot. Once made so, the clinic stays so.
+
+    Raises
+    ------
+    AssemblyError
+        It cannot be started, or was made without TLS: its records hold addresses that begin with ``http:``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE_NAME
     assets = RUN / "assets"
     ohif = f'ohif = "{assets / "ohif"}"' if (assets / "ohif" / "index.html").is_file() else ""
     if not file.exists():
+        pair = tls.self_signed(folder) if secure else None
+        shown = f'tls_certificate = "{pair[0]}"\ntls_key = "{pair[1]}"' if pair else ""
+        public_url = f"https://localhost:{serve_port}" if pair else f"http://127.0.0.1:{serve_port}"
         file.write_text(
-            _SETTINGS.format(orthanc=orthanc_port, serve=serve_port, assets=assets, ohif=ohif), encoding="utf-8"
+            _SETTINGS.format(
+                orthanc=orthanc_port, serve=serve_port, public_url=public_url, tls=shown, assets=assets, ohif=ohif
+            ),
+            encoding="utf-8",
         )
     settings = load_settings(file, {})
+    if secure and settings.tls_certificate is None:
+        raise AssemblyError(
+            f"the clinic in {folder} was made without TLS: make stop, remove that folder, and try again"
+        )
     upgrade.upgrade(settings, os_user="demo")
     archive = ArchiveProcess(settings, folder / "orthanc", orthanc_port)
     standing = archive.start()
