@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 from dicom_bridge.archive import Archive, OrthancArchive
 from dicom_bridge.intake import Limits
-from dicom_bridge.pipeline import Arrow, Pipeline
+from dicom_bridge.linking import Linker
+from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.spool import Spool
+from dicom_bridge.tasks import Tasks
+from dicom_bridge.way import Arrow, Way
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.open import Node
 
@@ -28,19 +31,23 @@ def record_store(node: Node) -> RecordStore:
     return RecordStore(node.site, base=node.settings.public_url.rstrip("/") + "/fhir")
 
 
-def pipeline(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
-    """The way from files to photos. ``at`` is called at each arrow."""
-    settings = node.settings
-    return Pipeline(
+def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Way:
+    """What batches are carried with. ``at`` is called at each arrow."""
+    settings, store = node.settings, record_store(node)
+    return Way(
         node.engine,
         node.chain,
         archive,
         Spool(settings.spool),
-        record_store(node),
+        Linker(store, node.site, settings.public_url),
+        Tasks(store),
         site=node.site,
-        site_key=node.keys.uid,
-        public_url=settings.public_url,
         door=node.role,
         limits=Limits(bytes=settings.max_file_megabytes * 2**20, pixels=settings.max_pixels),
         at=at,
     )
+
+
+def pipeline(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
+    """The way from files to photos, from its beginning."""
+    return Pipeline(way(node, archive, at), node.keys.uid)

@@ -17,11 +17,10 @@ from consent.store.jobs import Job
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
-from dicom_bridge.linking import Linker
-from dicom_bridge.pipeline import RECOVER, Pipeline
+from dicom_bridge.batch import RECOVER
+from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
-from dicom_bridge.tasks import Tasks
-from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
+from orthanc_plugin.assembly.intake import open_archive, way
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.wall.hooks import COLLISION
 
@@ -53,7 +52,7 @@ class Worker:
     """One worker."""
 
     node: Node
-    pipeline: Pipeline
+    recovery: Recovery
     arrivals: Arrivals
     stopped: threading.Event = field(default_factory=threading.Event)
     _away: bool = False
@@ -73,7 +72,7 @@ class Worker:
                 self.attempt("waiting", self.arrivals.relink)
                 waiting = time.monotonic() + WAITING_SECONDS
             if time.monotonic() >= sweeping:
-                self.attempt("sweep", self.pipeline.sweep)
+                self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
@@ -117,7 +116,7 @@ class Worker:
             if isinstance(error, ArchiveUnavailable):
                 return False  # Orthanc is away: wait like for no job
             if job.kind == RECOVER and job.attempts >= _TOLD_AFTER:
-                self.attempt("tell", lambda: self.pipeline.stands_still(job.key))
+                self.attempt("tell", lambda: self.recovery.stands_still(job.key))
         else:
             with transaction(self.node.engine) as connection:
                 jobs.done(connection, job)
@@ -136,9 +135,9 @@ class Worker:
 
     def _recover(self, batch: str) -> None:
         try:
-            self.pipeline.recover(batch)
+            self.recovery.recover(batch)
         except SpoolRefused:
-            self.pipeline.abandon(batch)
+            self.recovery.abandon(batch)
 
 
 def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda _: None) -> None:
@@ -149,14 +148,6 @@ def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda
 
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
     """A worker, put together from its parts."""
-    store = record_store(node)
-    arrivals = Arrivals(
-        node.engine,
-        node.chain,
-        archive,
-        Linker(store, node.site, node.settings.public_url),
-        Tasks(store),
-        door=ROLE,
-        at=at,
-    )
-    return Worker(node, pipeline(node, archive, at), arrivals, stopped)
+    carried = way(node, archive, at)
+    arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
+    return Worker(node, Recovery(carried), arrivals, stopped)

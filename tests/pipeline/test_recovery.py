@@ -10,7 +10,8 @@ import pytest
 from consent.store.engine import glancing
 from dicom_bridge import ledger
 from dicom_bridge.archive import ArchiveUnavailable
-from dicom_bridge.pipeline import Arrow, Outcome
+from dicom_bridge.pipeline import Outcome
+from dicom_bridge.way import Arrow
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.worker import worker_of
 from tests.counts import count, report

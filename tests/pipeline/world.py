@@ -23,13 +23,14 @@ from consent.store.tables import job, photo
 from consent.types import Right
 from dicom_bridge import ledger
 from dicom_bridge.arrivals import Step
+from dicom_bridge.batch import RECOVER
 from dicom_bridge.ledger import State
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_region, find_view
-from dicom_bridge.pipeline import RECOVER, Arrow
 from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.tables import ledger as ledger_table
+from dicom_bridge.way import Arrow
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.tables import fhir_resource
 from orthanc_plugin.assembly import processes

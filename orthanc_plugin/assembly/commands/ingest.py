@@ -24,8 +24,9 @@ from consent.store.engine import reading
 from consent.types import Laterality, Right
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
-from dicom_bridge.pipeline import Arrow, Outcome, Taken
+from dicom_bridge.pipeline import Outcome, Taken
 from dicom_bridge.plan import Plan
+from dicom_bridge.way import Arrow
 from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
 from fhir_mapping.store.record import RecordStore

@@ -1,0 +1,108 @@
+"""The steps of a batch after its announcement: its objects and originals into Orthanc, then the commit.
+
+Each may be taken again, by any process, and finds out what is done already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from consent.audit.chain import outcome
+from consent.store import jobs
+from consent.store.engine import transaction
+from dicom_bridge import ledger
+from dicom_bridge.batch import RECOVER, announcement
+from dicom_bridge.held import Held, keep_unseen
+from dicom_bridge.ledger import Entry, State
+from dicom_bridge.linking import Fresh
+from dicom_bridge.plan import Plan
+from dicom_bridge.way import Arrow, Way
+from fhir_mapping.store.prepared import Entry as RecordEntry
+
+
+class Delivery:
+    """Takes these steps."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+
+    def deliver(self, entry: Entry, file: bytes, original: bytes) -> None:
+        """A photo's object and its original into Orthanc.
+
+        Parameters
+        ----------
+        file
+            The object, a DICOM file.
+        """
+        way = self._way
+        way.archive.store(entry.batch, entry.orthanc_id, file)
+        way.at(Arrow.SENT)
+        self._rise(entry, State.STORED)
+        way.at(Arrow.STORED)
+        way.archive.attach_original(entry.batch, entry.orthanc_id, original)
+        way.at(Arrow.ADDED)
+        self._rise(entry, State.ATTACHED)
+        way.at(Arrow.ATTACHED)
+
+    def _rise(self, entry: Entry, state: State) -> None:
+        with transaction(self._way.engine) as connection:
+            ledger.rise(connection, entry.sop_uid, state)
+
+    def commit(self, plan: Plan, intent: str, photos: Sequence[Fresh]) -> None:
+        """Commit a batch whose photos are all in Orthanc, and clear up behind it.
+
+        Parameters
+        ----------
+        intent
+            Id of the audit record that announced it.
+        """
+        way = self._way
+        entries = [photo.entry for photo in photos]
+        record = way.linker.prepare(plan)
+        with transaction(way.engine) as connection:
+            rows = ledger.of_batch(connection, entries[0].batch, lock=True)
+            # A batch is committed whole; another process may have done so while this one was on its way here.
+            already = bool(rows) and all(row.state is State.DONE for row in rows)
+            if not already:
+                self.write(connection, plan, record, photos)
+                for entry in entries:
+                    ledger.rise(connection, entry.sop_uid, State.DONE)
+            way.at(Arrow.WRITTEN)
+        way.at(Arrow.COMMITTED)
+        if not already:
+            self.clear(entries, plan, intent)
+        way.at(Arrow.CLEARED)
+
+    def write(
+        self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...], photos: Sequence[Fresh]
+    ) -> None:
+        """The record, the index and the photos' rows, on one connection.
+
+        Parameters
+        ----------
+        record
+            What :meth:`dicom_bridge.linking.Linker.prepare` gave.
+        """
+        way = self._way
+        if not plan.linked:
+            for photo in photos:
+                entry = photo.entry
+                held = Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, photo.attributes)
+                keep_unseen(connection, held)
+                way.tasks.of_another_patient(connection, entry)
+            return
+        link = way.linker.begin(connection, plan, record)
+        way.linker.link(connection, plan, link, photos)
+
+    def clear(self, entries: Sequence[Entry], plan: Plan, intent: str) -> None:
+        """After the commit: its record of outcome, then nothing is left to do but what may be done twice."""
+        way = self._way
+        way.chain.append([outcome(announcement(entries, plan, way.door), intent, "done")])
+        way.at(Arrow.CONCLUDED)
+        for entry in entries:
+            way.spool.drop(entry.sop_uid)
+        with transaction(way.engine) as connection:
+            way.tasks.goes_on(connection, entries[0].batch)
+            jobs.cancel(connection, RECOVER, entries[0].batch)
