@@ -60,7 +60,7 @@ class Delivery:
         """
         way = self._way
         entries = [photo.entry for photo in photos]
-        record = way.linker.prepare(plan)
+        record = way.treatments.prepare(plan)
         with transaction(way.engine) as connection:
             rows = ledger.of_batch(connection, entries[0].batch, lock=True)
             # A batch is committed whole; another process may have done so while this one was on its way here.
@@ -83,7 +83,7 @@ class Delivery:
         Parameters
         ----------
         record
-            What :meth:`dicom_bridge.linking.Linker.prepare` gave.
+            What :meth:`dicom_bridge.treatment.Treatments.prepare` gave.
         """
         way = self._way
         if not plan.linked:
@@ -93,7 +93,7 @@ class Delivery:
                 keep_unseen(connection, held)
                 way.tasks.of_another_patient(connection, entry)
             return
-        link = way.linker.begin(connection, plan, record)
+        link = way.treatments.begin(connection, plan, record)
         way.linker.link(connection, plan, link, photos)
 
     def clear(self, entries: Sequence[Entry], plan: Plan, intent: str) -> None:

@@ -177,7 +177,7 @@ class Pipeline:
     def _take_new(self, photos: list[IncomingPhoto], plan: Plan, study: str, series: str) -> list[Taken]:
         way, batch = self._way, self._ids()
         with reading(way.engine) as connection:
-            patient, visit = way.linker.read(connection, plan)
+            patient, visit = way.treatments.read(connection, plan)
             first = ledger.next_instance_number(connection, series)
         items = [
             self._item(photo, plan, batch, study, series, first + place, patient) for place, photo in enumerate(photos)
@@ -232,7 +232,7 @@ class Pipeline:
             pass
 
         way = self._way
-        record = way.linker.prepare(plan)
+        record = way.treatments.prepare(plan)
         with glancing(way.engine) as connection:
             now = clock.now(connection)
         way.linker.check(plan, visit, photos, now)

@@ -117,8 +117,8 @@ def _requested(attributes: Mapping[str, Any]) -> list[str]:
 
 
 def _named(store: RecordStore, resource: Mapping[str, Any], element: str, kind: str) -> set[str]:
-    local = (references.local(text, store.base) for text in references.of(resource, element))
-    return {references.id_of(each) for each in local if each is not None and each.startswith(f"{kind}/")}
+    local = references.local_of(resource, store.base, element)
+    return {references.id_of(each) for each in local if each.startswith(f"{kind}/")}
 
 
 def _is_hers(connection: Connection, store: RecordStore, patient: str, patient_id: str) -> bool:

@@ -50,7 +50,7 @@ class Recovery:
             self.abandon(batch)
             return
         with reading(way.engine) as connection:
-            patient, visit = way.linker.read(connection, plan)
+            patient, visit = way.treatments.read(connection, plan)
         photos = []
         for entry in entries:
             original = self._original(entry)

@@ -22,6 +22,7 @@ from dicom_bridge.intake import Limits
 from dicom_bridge.linking import Linker
 from dicom_bridge.spool import Spool
 from dicom_bridge.tasks import Tasks
+from dicom_bridge.treatment import Treatments
 
 
 class Arrow(StrEnum):
@@ -69,6 +70,7 @@ class Way:
     chain: Chain
     archive: Archive
     spool: Spool
+    treatments: Treatments
     linker: Linker
     tasks: Tasks
     site: Site

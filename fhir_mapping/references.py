@@ -60,6 +60,12 @@ def of(resource: Mapping[str, Any], *path: str) -> list[str]:
     return [node["reference"] for node in nodes if isinstance(node, Mapping) and isinstance(node.get("reference"), str)]
 
 
+def local_of(resource: Mapping[str, Any], base: str | None, *path: str) -> list[str]:
+    """``Type/id`` of those references at a path that are to resources of this server (:func:`local`), in order."""
+    found = (local(text, base) for text in of(resource, *path))
+    return [each for each in found if each is not None]
+
+
 def id_of(reference: str) -> str:
     """``x`` of ``Patient/x``."""
     return reference.rpartition("/")[2]

@@ -55,7 +55,7 @@ def related_person(connection: Connection, setting: Setting, written: Written) -
 
 def organization(connection: Connection, setting: Setting, written: Written) -> None:
     """What an Organization is part of."""
-    parents = _local(written.resource, setting, "partOf")
+    parents = references.local_of(written.resource, setting.base, "partOf")
     seen = {written.reference}
     above = parents[0] if parents else None
     while above is not None:
@@ -63,7 +63,7 @@ def organization(connection: Connection, setting: Setting, written: Written) -> 
             raise Invalid(Issue("business-rule", "An organisation cannot be part of itself.", "Organization.partOf"))
         seen.add(above)
         resource = current(connection, "Organization", references.id_of(above))
-        higher = _local(resource, setting, "partOf") if resource is not None else []
+        higher = references.local_of(resource, setting.base, "partOf") if resource is not None else []
         above = higher[0] if higher else None
     people.save_organization_parent(connection, written.reference, parents[0] if parents else None)
 
@@ -75,7 +75,7 @@ def members(connection: Connection, setting: Setting, written: Written) -> None:
 
 def care(connection: Connection, setting: Setting, written: Written) -> None:
     """Whom a CareTeam, Encounter or Procedure of the patient names (``care_team = "record"``)."""
-    patients = _local(written.resource, setting, "subject")
+    patients = references.local_of(written.resource, setting.base, "subject")
     if not patients or not patients[0].startswith("Patient/"):
         return
     path = {
@@ -83,14 +83,14 @@ def care(connection: Connection, setting: Setting, written: Written) -> None:
         "Encounter": ("participant", "individual"),
         "Procedure": ("performer", "actor"),
     }[written.type]
-    named = _local(written.resource, setting, *path)
+    named = references.local_of(written.resource, setting.base, *path)
     if written.resource.get("status") in ("entered-in-error", "inactive", "cancelled", "not-done"):
         named = []
     people.save_care_members(connection, written.reference, references.id_of(patients[0]), named)
 
 
 def _represent(connection: Connection, setting: Setting, person: str, resource: Mapping[str, Any]) -> None:
-    patients = _local(resource, setting, "patient")
+    patients = references.local_of(resource, setting.base, "patient")
     codes = {
         coding.get("code")
         for concept in resource.get("relationship") or ()
@@ -129,7 +129,7 @@ def _until_majority(connection: Connection, setting: Setting, identity: str, spa
 def _links(resource: Mapping[str, Any], setting: Setting) -> Iterator[tuple[str, str]]:
     """Type and patient id of each ``Patient.link`` to a Patient."""
     for link in resource.get("link") or ():
-        for other in _local(link, setting, "other"):
+        for other in references.local_of(link, setting.base, "other"):
             if other.startswith("Patient/"):
                 yield str(link.get("type")), references.id_of(other)
 
@@ -163,20 +163,20 @@ def _memberships(written: Written, setting: Setting) -> Iterator[tuple[str, str,
         return
     whole = dates.period(resource.get("period"), zone)
     if written.type == "PractitionerRole":
-        for practitioner in _local(resource, setting, "practitioner"):
+        for practitioner in references.local_of(resource, setting.base, "practitioner"):
             yield practitioner, here, whole
-        for belongs in _local(resource, setting, "organization"):
+        for belongs in references.local_of(resource, setting.base, "organization"):
             yield here, belongs, whole
     elif written.type == "Group":
         for member in resource.get("member") or ():
             if member.get("inactive") is not True:
-                for entity in _local(member, setting, "entity"):
+                for entity in references.local_of(member, setting.base, "entity"):
                     yield entity, here, dates.period(member.get("period"), zone)
     else:
         for participant in resource.get("participant") or ():
             own = dates.period(participant.get("period"), zone)
             both = _both(whole, own)
-            for member in _local(participant, setting, "member"):
+            for member in references.local_of(participant, setting.base, "member"):
                 if both is not None:
                     yield member, here, both
 
@@ -192,8 +192,3 @@ def _referrers(connection: Connection, target: str, kind: str, path: str) -> lis
         fhir_reference.c.target == target, fhir_reference.c.type == kind, fhir_reference.c.path == path
     )
     return sorted(connection.execute(query).scalars())
-
-
-def _local(resource: Mapping[str, Any], setting: Setting, *path: str) -> list[str]:
-    found = (references.local(text, setting.base) for text in references.of(resource, *path))
-    return [each for each in found if each is not None]

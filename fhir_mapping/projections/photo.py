@@ -1,7 +1,4 @@
-"""A photo's facts, read from its DocumentReference and from whatever links to it, in either direction.
-
-Where each fact stands: interfaces.md, Names in FHIR.
-"""
+"""A photo's facts, read from its DocumentReference and from whatever links to it, in either direction."""
 
 from __future__ import annotations
 
@@ -21,17 +18,17 @@ from consent.store.tables import photo_facts as facts_table
 from consent.store.write import among
 from consent.types import Laterality
 from fhir_mapping import dates, references
+from fhir_mapping.consent_codes import REGION_EXTENSION
 from fhir_mapping.errors import MappingError
 from fhir_mapping.projections.excerpt import LINKED_TYPES, Excerpt, sop_uid_of
 from fhir_mapping.projections.read import current
 from fhir_mapping.projections.written import Setting, Written
+from fhir_mapping.resources.document_reference import KNOWN_SINCE_EXTENSION
 from fhir_mapping.search.values import indexed
 from fhir_mapping.tables import fhir_token
 
-PHOTO_REGION = "urn:photospine:photo-region"
 ALSO_SHOWS = "urn:photospine:also-shows"
-KNOWN_SINCE = "urn:photospine:known-since"
-"""Extension on DocumentReference (valueDate): the day that an import manifest states for the source system."""
+"""Extension on DocumentReference (valueReference): a further patient that the photo shows."""
 
 _MAX_SOURCES = 64
 
@@ -143,16 +140,18 @@ def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset
         raise NoPhoto(f"DocumentReference/{document_id} is no photo")
     reference = f"DocumentReference/{document_id}"
     studies = excerpt.studies_of(uid)
-    encounters = _local(document, setting, "context", "encounter")
+    encounters = references.local_of(document, setting.base, "context", "encounter")
     encounter = next((each for each in encounters if each.startswith("Encounter/")), None)
     if encounter is None:
         for study in studies:
-            encounter = encounter or next(iter(_local(excerpt.study(study), setting, "encounter")), None)
+            encounter = encounter or next(
+                iter(references.local_of(excerpt.study(study), setting.base, "encounter")), None
+            )
     links = _links(excerpt, reference, studies)
     if encounter is not None:
         links |= {encounter}
-    authors = _local(document, setting, "author")
-    custodians = _local(document, setting, "custodian")
+    authors = references.local_of(document, setting.base, "author")
+    custodians = references.local_of(document, setting.base, "custodian")
     return PhotoFacts(
         photo=uid,
         patients=_patients(document, setting),
@@ -169,15 +168,15 @@ def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset
         regions=_regions(document),
         labels=_labels(document),
         sources=_sources(excerpt, setting, document, seen | {document_id}),
-        own_description=bool(_extensions(document, PHOTO_REGION)),
+        own_description=bool(_extensions(document, REGION_EXTENSION)),
     )
 
 
 def _patients(document: Mapping[str, Any], setting: Setting) -> tuple[str, ...]:
     """Everybody shown, the subject first."""
-    named = _local(document, setting, "subject")
+    named = references.local_of(document, setting.base, "subject")
     for extension in _extensions(document, ALSO_SHOWS):
-        named += _local(extension, setting, "valueReference")
+        named += references.local_of(extension, setting.base, "valueReference")
     found = [references.id_of(each) for each in named if each.startswith("Patient/")]
     return tuple(dict.fromkeys(found))
 
@@ -197,7 +196,7 @@ def _known_since(
             first = set(open_patients)
         if not open_patients:
             break
-    stated = next(iter(_extensions(document, KNOWN_SINCE)), None)
+    stated = next(iter(_extensions(document, KNOWN_SINCE_EXTENSION)), None)
     if stated is not None:
         day = stated.get("valueDate", stated.get("valueDateTime"))
         end = dates.span(day, setting.site.zone).end if isinstance(day, str) else None
@@ -257,7 +256,7 @@ def _photographer(excerpt: Excerpt, setting: Setting, document_id: str) -> str |
     for provenance in excerpt.provenances(document_id):
         for agent in provenance.get("agent") or ():
             codes = {coding.get("code") for coding in (agent.get("type") or {}).get("coding") or ()}
-            who = _local(agent, setting, "who")
+            who = references.local_of(agent, setting.base, "who")
             if "performer" in codes and who:
                 return who[0]
     return None
@@ -274,7 +273,7 @@ def _taken(document: Mapping[str, Any], setting: Setting) -> Span | None:
 
 def _regions(document: Mapping[str, Any]) -> tuple[Region, ...]:
     regions: list[Region] = []
-    for extension in _extensions(document, PHOTO_REGION):
+    for extension in _extensions(document, REGION_EXTENSION):
         side = Laterality.BOTH
         codes: list[str] = []
         for part in extension.get("extension") or ():
@@ -302,7 +301,7 @@ def _sources(
     """The photos that a copy was made from (DocumentReference.relatesTo, code ``transforms``)."""
     found: list[PhotoFacts] = []
     for relation in document.get("relatesTo") or ():
-        for target in _local(relation, setting, "target"):
+        for target in references.local_of(relation, setting.base, "target"):
             identity = references.id_of(target)
             if relation.get("code") == "transforms" and identity not in seen and len(seen) < _MAX_SOURCES:
                 try:
@@ -314,8 +313,3 @@ def _sources(
 
 def _extensions(element: Mapping[str, Any], url: str) -> list[Mapping[str, Any]]:
     return [each for each in element.get("extension") or () if each.get("url") == url]
-
-
-def _local(resource: Mapping[str, Any], setting: Setting, *path: str) -> list[str]:
-    found = (references.local(text, setting.base) for text in references.of(resource, *path))
-    return [each for each in found if each is not None]

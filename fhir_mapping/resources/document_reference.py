@@ -10,15 +10,17 @@ from consent.regions import BodyRegion
 from consent.types import Laterality
 from fhir_mapping import dates
 from fhir_mapping.consent_codes import REGION_EXTENSION
+from fhir_mapping.resources.session import session_extension
 
 DICOM_UID = "urn:dicom:uid"
 ORIGINAL_HASH = "urn:photospine:original-sha-256"
 """Identifier system: SHA-256 of the original file, hexadecimal."""
 
-SESSION_EXTENSION = "urn:photospine:session"
 VIEW_EXTENSION = "urn:photospine:view"
 EXPRESSION_EXTENSION = "urn:photospine:expression"
 KNOWN_SINCE_EXTENSION = "urn:photospine:known-since"
+"""valueDate: the day that an import's manifest states for the source system."""
+
 _LOINC_PHOTO = {
     "system": "http://loinc.org",
     "code": "72170-4",
@@ -87,7 +89,7 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     if photo.expression is not None:
         extensions.append({"url": EXPRESSION_EXTENSION, "valueCodeableConcept": photo.expression.json()})
     if photo.session is not None:
-        extensions.append({"url": SESSION_EXTENSION, "valuePositiveInt": photo.session})
+        extensions.append(session_extension(photo.session))
     if photo.known_since is not None:
         extensions.append({"url": KNOWN_SINCE_EXTENSION, "valueDate": photo.known_since})
     context: dict[str, Any] = {"encounter": [{"reference": photo.encounter}]}

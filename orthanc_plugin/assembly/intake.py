@@ -11,6 +11,7 @@ from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.spool import Spool
 from dicom_bridge.tasks import Tasks
+from dicom_bridge.treatment import Treatments
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.open import Node
@@ -39,7 +40,8 @@ def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: No
         node.chain,
         archive,
         Spool(settings.spool),
-        Linker(store, node.site, settings.public_url),
+        Treatments(store),
+        Linker(store, settings.public_url),
         Tasks(store),
         site=node.site,
         door=node.role,

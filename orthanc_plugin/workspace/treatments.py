@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select
 from consent.regions import regions
 from consent.store.write import among
 from fhir_mapping import dates, references
+from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.tables import fhir_reference, fhir_resource
 from orthanc_plugin.workspace.record import Area, Product, Setting, Treatment
 
 Json = Mapping[str, Any]
 
-SESSION = "urn:photospine:session"
 OWN_TREATMENTS = "urn:photospine:treatment"
 _NOT_DONE = frozenset({"entered-in-error", "not-done", "preparation"})
 _VOID = frozenset({"entered-in-error", "not-done", "cancelled"})
@@ -45,17 +45,9 @@ def titles(connection: Connection, store: RecordStore, procedures: Iterable[str]
 
 
 def sessions(connection: Connection, store: RecordStore, kind: str, ids: Iterable[str]) -> dict[str, int]:
-    """Session numbers stated by resources of a type (``urn:photospine:session``)."""
-    found = {stored.id: session(stored.json()) for stored in store.read_many(connection, kind, sorted(set(ids)))}
+    """Session numbers stated by resources of a type."""
+    found = {stored.id: session_of(stored.json()) for stored in store.read_many(connection, kind, sorted(set(ids)))}
     return {identity: number for identity, number in found.items() if number}
-
-
-def session(resource: Json) -> int | None:
-    """The session number that a resource states."""
-    for extension in resource.get("extension") or ():
-        if extension.get("url") == SESSION and isinstance(extension.get("valuePositiveInt"), int):
-            return int(extension["valuePositiveInt"])
-    return None
 
 
 def region_name(code: str) -> str:
@@ -119,7 +111,7 @@ def _treatment(procedure: Json, parts: _Parts, zone: ZoneInfo) -> Treatment:
         at=_moment(procedure, zone),
         visit=references.id_of(_target(procedure.get("encounter")) or "") or None,
         areas=tuple(_area(site) for site in procedure.get("bodySite") or ()),
-        session=session(procedure),
+        session=session_of(procedure),
         clinician=", ".join(dict.fromkeys(filter(None, (_performer(entry, parts, procedure)
                                                         for entry in procedure.get("performer") or ())))),
         device=", ".join(dict.fromkeys(filter(None, device_names))),
