@@ -101,7 +101,7 @@ class Invalid(Refused):
 
 
 class ConsentRefused(Invalid):
-    """A Consent that cannot be honoured as it stands. Nothing is accepted and ignored (consent.md, Refused, and held).
+    """A Consent that cannot be honoured as it stands. Nothing is accepted and ignored.
 
     The caller rolls its transaction back. Where ``has_denial``, it then makes a Task for a person
     (:func:`fhir_mapping.resources.task.refused_consent`), so that no refusal of a patient is lost.

@@ -1,6 +1,6 @@
 """Withdrawal: one transaction writes the denial and makes inactive every permit that it covers whole.
 
-So removing the denial later opens nothing (consent.md, Withdrawal, and time).
+So removing the denial later opens nothing.
 """
 
 from __future__ import annotations

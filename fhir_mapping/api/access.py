@@ -1,4 +1,4 @@
-"""Who may read which resources that are no photo, and who may write (interfaces.md, Rights, beside purposes).
+"""Who may read which resources that are no photo, and who may write.
 
 Treatment and the duties read the record. The patient reads her own. Whoever holds publishing purposes alone reads
 nothing here: a portfolio shows pixels, and FHIR resources name people.

@@ -1,8 +1,8 @@
 """DocumentReference and ImagingStudy: photos, so each is decided by the consent of the patients shown.
 
-What is refused is answered as if it did not exist: same status, same body, no entry, no total (consent.md, The
-answer). An ImagingStudy is made anew from the photos that may be seen, with counts of these alone; its version and
-time are theirs as well, since those of the whole would tell of the rest.
+What is refused is answered as if it did not exist: same status, same body, no entry, no total. An
+ImagingStudy is made anew from the photos that may be seen, with counts of these alone; its version and time are theirs
+as well, since those of the whole would tell of the rest.
 """
 
 from __future__ import annotations
