@@ -1,4 +1,4 @@
-"""Objects that reach Orthanc by another way than ``ingest``: found by ``/changes``, examined, linked or left waiting.
+"""Objects that reach Orthanc by another way than ``ingest``: found by ``/changes``, examined, and then settled.
 
 Until an object is examined and linked, nobody sees it. A full comparison with the ledger finds what a lost callback,
 a kill or an older Orthanc left behind.
@@ -6,38 +6,34 @@ a kill or an older Orthanc left behind.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Engine, insert, select, update
 
 from consent.audit.chain import Chain
-from consent.audit.record import AuditRecord, Kind
 from consent.store import clock, photos
 from consent.store.clock import micros
-from consent.store.engine import glancing, reading, transaction
+from consent.store.engine import glancing, transaction
 from consent.store.photos import PhotoState
 from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
-from dicom_bridge.errors import BridgeError, ObjectRefused
-from dicom_bridge.held import Held, keep_aside, keep_unseen
+from dicom_bridge.errors import ObjectRefused
+from dicom_bridge.held import Held, keep_aside
 from dicom_bridge.ledger import State
 from dicom_bridge.linking import Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
-from dicom_bridge.placing import Place, Waits
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.settling import Settling, Step, examination
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
 from dicom_bridge.tasks import Tasks
-from fhir_mapping.errors import MappingError
 
 NEW_INSTANCE = "NewInstance"
 COMPARE_EVERY = timedelta(hours=24)
@@ -46,24 +42,6 @@ _RECORDED = 1000
 """So many objects are named in one audit record."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class Step(StrEnum):
-    """The places between two steps, where a process may die."""
-
-    RECORDED = "recorded"
-    """The audit chain says which objects are about to be read."""
-
-    READ = "read"
-    INTENDED = "link-intended"
-    WRITTEN = "link-written"
-    """Within the commit: all is written, nothing committed."""
-
-    COMMITTED = "link-committed"
-    CONCLUDED = "link-concluded"
-    """The audit chain has the outcome; the cursor still stands before the object."""
-
-    ADVANCED = "advanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +75,8 @@ class Arrivals:
         """Put it together; ``at`` is called at each step."""
         self._at = at
         self._engine, self._chain, self._archive, self._door = engine, chain, archive, door
-        self._linker, self._tasks = linker, tasks
+        self._tasks = tasks
+        self._settling = Settling(engine, chain, archive, linker, tasks, door=door, at=at)
         self._after = 0
 
     def look(self, *, everything: bool = False) -> Examined:
@@ -149,7 +128,7 @@ class Arrivals:
             for row in rows:
                 attributes = json.loads(row.attributes)
                 held = Held(row.sop_uid, row.series_uid, row.study_uid, row.orthanc_id, attributes)
-                linked += self._settle(job, held, None)
+                linked += self._settling.settle(job, held, None)
             self._after = rows[-1].photo if len(rows) == _PAGE else 0
             if self._after == 0:
                 break
@@ -167,7 +146,7 @@ class Arrivals:
         """
         if digest:
             job = str(uuid.uuid4())
-            self._record(job, [orthanc_id])
+            self._chain.append([examination(job, [orthanc_id], self._door)])
             kept = self._archive.file(job, orthanc_id)
             if kept is None or data_set_digest(kept) == digest:
                 return
@@ -182,16 +161,11 @@ class Arrivals:
         total = Examined(0, 0, 0)
         for start in range(0, len(unknown), _RECORDED):
             page = unknown[start : start + _RECORDED]
-            self._record(job, page)
+            self._chain.append([examination(job, page, self._door)])
             self._at(Step.RECORDED)
             for orthanc_id in page:
                 total = _plus(total, self._examine(job, orthanc_id))
         return total
-
-    def _record(self, job: str, orthanc_ids: list[str]) -> None:
-        """Before objects are read by us: which, and for which job."""
-        details = {"job": job, "objects": orthanc_ids, "count": len(orthanc_ids)}
-        self._chain.append([AuditRecord(Kind.TASK, self._door, "examine", details=details)])
 
     def _examine(self, job: str, orthanc_id: str) -> Examined:
         data = self._archive.file(job, orthanc_id)
@@ -215,7 +189,7 @@ class Arrivals:
         if known is not None and known.orthanc_id != orthanc_id:
             # The hook refuses those; this one came before there was a hook, or while it could not ask.
             return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.", None)
-        return Examined(1, int(self._settle(job, held, data)), 0)
+        return Examined(1, int(self._settling.settle(job, held, data)), 0)
 
     def _set_aside(self, orthanc_id: str, why: str, read: ReadObject | None) -> Examined:
         with transaction(self._engine) as connection:
@@ -238,83 +212,6 @@ class Arrivals:
                 ):
                     found.append(orthanc_id)
         return found
-
-    def _settle(self, job: str, held: Held, data: bytes | None) -> bool:
-        """Link an object whose place is known, and let it wait unseen otherwise; whether it was linked.
-
-        Parameters
-        ----------
-        data
-            The object, where it was read already.
-        """
-        place = self._place(held)
-        if isinstance(place, Waits):
-            self._wait(held, place)
-            return False
-        if data is None:
-            self._record(job, [held.orthanc_id])
-            data = self._archive.file(job, held.orthanc_id)
-        if data is None:  # it was removed meanwhile; the comparison of everything tells so
-            return False
-        return self._link(place, held, hashlib.sha256(data).hexdigest())
-
-    def _wait(self, held: Held, waits: Waits) -> None:
-        with transaction(self._engine) as connection:
-            known = photos.by_sop(connection, held.sop_uid)
-            if known is None or known.state is PhotoState.ARRIVED:
-                keep_unseen(connection, held)
-            elif known.state is not PhotoState.EXAMINED:
-                return
-            self._tasks.waits(connection, held, waits.why)
-
-    def _place(self, held: Held) -> Place | Waits:
-        """The place of an object, where it can be linked there: that is tried, and taken back."""
-
-        class _Rehearsed(Exception):
-            pass
-
-        with reading(self._engine) as connection:
-            place = self._linker.place(connection, held.attributes)
-        if isinstance(place, Waits):
-            return place
-        try:
-            with transaction(self._engine) as connection:
-                if not _linked(connection, held.sop_uid):
-                    self._linker.link_arrived(connection, place, held, "0" * 64)
-                raise _Rehearsed
-        except _Rehearsed:
-            return place
-        except (BridgeError, MappingError) as error:
-            return Waits(f"It cannot be linked: {error}")
-
-    def _link(self, place: Place, held: Held, digest: str) -> bool:
-        intent = AuditRecord(
-            Kind.INTENT,
-            self._door,
-            "link",
-            photo=held.sop_uid,
-            patient=place.patient,
-            subject=f"Encounter/{place.encounter}",
-            digest=digest,
-        )
-
-        class _Overtaken(BridgeError):
-            pass
-
-        try:
-            with self._chain.written(intent):
-                self._at(Step.INTENDED)
-                with transaction(self._engine) as connection:
-                    if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
-                        raise _Overtaken
-                    self._tasks.placed(connection, held)
-                    self._linker.link_arrived(connection, place, held, digest)
-                    self._at(Step.WRITTEN)
-                self._at(Step.COMMITTED)
-        except _Overtaken:
-            return False
-        self._at(Step.CONCLUDED)
-        return True
 
     # --- all objects ------------------------------------------------------------------------------------------------
 
@@ -353,11 +250,6 @@ class Arrivals:
             values = {"last": last} | ({} if compared is None else {"compared": micros(compared)})
             if connection.execute(update(archive_cursor).values(values)).rowcount == 0:
                 connection.execute(insert(archive_cursor).values({"id": 1, "compared": 0} | values))
-
-
-def _linked(connection: Connection, sop_uid: str) -> bool:
-    row = photos.by_sop(connection, sop_uid)
-    return row is not None and row.state is PhotoState.LINKED
 
 
 def _plus(one: Examined, other: Examined) -> Examined:

@@ -9,8 +9,8 @@ import pytest
 
 from consent.store.engine import glancing
 from dicom_bridge.archive import ArchiveUnavailable
-from dicom_bridge.arrivals import Step
 from dicom_bridge.placing import fhir_id
+from dicom_bridge.settling import Step
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import worker_of
 from tests.counts import count, report

@@ -22,13 +22,13 @@ from consent.store.engine import glancing, transaction
 from consent.store.tables import job, photo
 from consent.types import Right
 from dicom_bridge import ledger
-from dicom_bridge.arrivals import Step
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.ledger import State
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_region, find_view
 from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
+from dicom_bridge.settling import Step
 from dicom_bridge.tables import ledger as ledger_table
 from dicom_bridge.way import Arrow
 from fhir_mapping.store.record import RecordStore

@@ -1,0 +1,147 @@
+"""An object that arrived finds its place: it is linked there, or waits unseen until its place is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine
+
+from consent.audit.chain import Chain
+from consent.audit.record import AuditRecord, Kind
+from consent.store import photos
+from consent.store.engine import reading, transaction
+from consent.store.photos import PhotoState
+from dicom_bridge.archive import Archive
+from dicom_bridge.errors import BridgeError
+from dicom_bridge.held import Held, keep_unseen
+from dicom_bridge.linking import Linker
+from dicom_bridge.placing import Place, Waits
+from dicom_bridge.tasks import Tasks
+from fhir_mapping.errors import MappingError
+
+
+class Step(StrEnum):
+    """The places between two steps of an arrival, where a process may die."""
+
+    RECORDED = "recorded"
+    """The audit chain says which objects are about to be read."""
+
+    READ = "read"
+    INTENDED = "link-intended"
+    WRITTEN = "link-written"
+    """Within the commit: all is written, nothing committed."""
+
+    COMMITTED = "link-committed"
+    CONCLUDED = "link-concluded"
+    """The audit chain has the outcome; the cursor still stands before the object."""
+
+    ADVANCED = "advanced"
+
+
+class Settling:
+    """Settles objects, one by one."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        chain: Chain,
+        archive: Archive,
+        linker: Linker,
+        tasks: Tasks,
+        *,
+        door: str,
+        at: Callable[[Step], None],
+    ) -> None:
+        """Put it together; ``at`` is called at each step."""
+        self._engine, self._chain, self._archive = engine, chain, archive
+        self._linker, self._tasks, self._door, self._at = linker, tasks, door, at
+
+    def settle(self, job: str, held: Held, data: bytes | None) -> bool:
+        """Link an object whose place is known, and let it wait unseen otherwise; whether it was linked.
+
+        Parameters
+        ----------
+        data
+            The object, where it was read already.
+        """
+        place = self._place(held)
+        if isinstance(place, Waits):
+            self._wait(held, place)
+            return False
+        if data is None:
+            self._chain.append([examination(job, [held.orthanc_id], self._door)])
+            data = self._archive.file(job, held.orthanc_id)
+        if data is None:  # it was removed meanwhile; the comparison of everything tells so
+            return False
+        return self._link(place, held, hashlib.sha256(data).hexdigest())
+
+    def _wait(self, held: Held, waits: Waits) -> None:
+        with transaction(self._engine) as connection:
+            known = photos.by_sop(connection, held.sop_uid)
+            if known is None or known.state is PhotoState.ARRIVED:
+                keep_unseen(connection, held)
+            elif known.state is not PhotoState.EXAMINED:
+                return
+            self._tasks.waits(connection, held, waits.why)
+
+    def _place(self, held: Held) -> Place | Waits:
+        """The place of an object, where it can be linked there: that is tried, and taken back."""
+
+        class _Rehearsed(Exception):
+            pass
+
+        with reading(self._engine) as connection:
+            place = self._linker.place(connection, held.attributes)
+        if isinstance(place, Waits):
+            return place
+        try:
+            with transaction(self._engine) as connection:
+                if not _linked(connection, held.sop_uid):
+                    self._linker.link_arrived(connection, place, held, "0" * 64)
+                raise _Rehearsed
+        except _Rehearsed:
+            return place
+        except (BridgeError, MappingError) as error:
+            return Waits(f"It cannot be linked: {error}")
+
+    def _link(self, place: Place, held: Held, digest: str) -> bool:
+        intent = AuditRecord(
+            Kind.INTENT,
+            self._door,
+            "link",
+            photo=held.sop_uid,
+            patient=place.patient,
+            subject=f"Encounter/{place.encounter}",
+            digest=digest,
+        )
+
+        class _Overtaken(BridgeError):
+            pass
+
+        try:
+            with self._chain.written(intent):
+                self._at(Step.INTENDED)
+                with transaction(self._engine) as connection:
+                    if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
+                        raise _Overtaken
+                    self._tasks.placed(connection, held)
+                    self._linker.link_arrived(connection, place, held, digest)
+                    self._at(Step.WRITTEN)
+                self._at(Step.COMMITTED)
+        except _Overtaken:
+            return False
+        self._at(Step.CONCLUDED)
+        return True
+
+
+def examination(job: str, orthanc_ids: Sequence[str], door: str) -> AuditRecord:
+    """What the audit chain says before objects are read by us: which, and for which job."""
+    details = {"job": job, "objects": list(orthanc_ids), "count": len(orthanc_ids)}
+    return AuditRecord(Kind.TASK, door, "examine", details=details)
+
+
+def _linked(connection: Connection, sop_uid: str) -> bool:
+    row = photos.by_sop(connection, sop_uid)
+    return row is not None and row.state is PhotoState.LINKED
