@@ -13,22 +13,15 @@ from consent.facts import PhotoFacts
 from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
+from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
+from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
-from dicom_bridge.placing import (
-    Place,
-    Waits,
-    fhir_id,
-    place_of,
-    region_of,
-    side_of,
-    taken_of,
-    view_of,
-)
+from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
-from dicom_bridge.query.index import first_text, save_instances
+from dicom_bridge.query.index import save_instances, text_of
 from dicom_bridge.treatment import Link, RecordRefused
 from fhir_mapping import references
 from fhir_mapping.errors import NotFound
@@ -130,7 +123,7 @@ class Linker:
             encounter=f"Encounter/{plan.visit}",
             procedure=link.procedure,
             started=link.visit.started_text,
-            description=first_text(photo.attributes, SERIES_DESCRIPTION) or view.meaning,
+            description=text_of(photo.attributes, SERIES_DESCRIPTION) or view.meaning,
             region=region,
             laterality=side,
             title=view.meaning,
@@ -150,8 +143,8 @@ class Linker:
 
     def _arrived_piece(self, place: Place, held: Held, sha256: str) -> _Piece:
         attributes = held.attributes
-        sop_class = first_text(attributes, SOP_CLASS)
-        number = first_text(attributes, INSTANCE_NUMBER)
+        sop_class = text_of(attributes, SOP_CLASS)
+        number = text_of(attributes, INSTANCE_NUMBER)
         region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
         procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
         document = PhotoDocument(
@@ -180,11 +173,11 @@ class Linker:
             encounter=f"Encounter/{place.encounter}",
             procedure=procedure,
             started=place.visit.started_text,
-            description=first_text(attributes, SERIES_DESCRIPTION),
+            description=text_of(attributes, SERIES_DESCRIPTION),
             region=region,
             laterality=side,
             title="" if view is None else view.meaning,
-            modality=first_text(attributes, MODALITY) or "OT",
+            modality=text_of(attributes, MODALITY) or "OT",
         )
         return _Piece(document, instance, held, None, None if view is None else view.code)
 

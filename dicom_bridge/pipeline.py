@@ -27,7 +27,6 @@ from dicom_bridge.intake import IncomingPhoto, read_photo
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.objects import uids
-from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.recovery import Recovery
@@ -157,7 +156,7 @@ class Pipeline:
         linked = found is None or Plan.loads(found[0]).linked
         if not linked:
             return Taken(Outcome.UNLINKED, entry.sop_uid, None)
-        return Taken(Outcome.KNOWN, entry.sop_uid, fhir_id(entry.sop_uid))
+        return Taken(Outcome.KNOWN, entry.sop_uid, uids.fhir_id(entry.sop_uid))
 
     def _finish(self, entry: Entry) -> bool:
         """Finish a photo that somebody began; False where it had been given up, and is to be begun anew."""
@@ -199,7 +198,7 @@ class Pipeline:
         self._delivery.commit(plan, intent, fresh)
         if not plan.linked:
             return [Taken(Outcome.UNLINKED, entry.sop_uid, None) for entry in entries]
-        return [Taken(Outcome.ADDED, entry.sop_uid, fhir_id(entry.sop_uid)) for entry in entries]
+        return [Taken(Outcome.ADDED, entry.sop_uid, uids.fhir_id(entry.sop_uid)) for entry in entries]
 
     def _item(
         self,

@@ -13,7 +13,7 @@ from consent.store import clock
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.placing import ACCESSION, ADMISSION, PATIENT_ID
-from dicom_bridge.query.index import first_text
+from dicom_bridge.query.index import text_of
 from fhir_mapping.errors import NotFound
 from fhir_mapping.resources.task import (
     batch_stands_still,
@@ -58,7 +58,7 @@ class Tasks:
             self._write(connection, name, done)
 
     def _waiting(self, connection: Connection, held: Held, why: str, *, done: bool = False) -> dict[str, Any]:
-        named = {name: first_text(held.attributes, tag) for name, tag in _NAMES.items()}
+        named = {name: text_of(held.attributes, tag) for name, tag in _NAMES.items()}
         return object_waits(held.sop_uid, held.study_uid, why, named, clock.now(connection), done=done)
 
     def refused(self, connection: Connection, orthanc_id: str, why: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import uuid
 
 
 def sop_instance_uid(site_key: bytes, patient: str, sha256: str) -> str:
@@ -21,6 +22,14 @@ def series_instance_uid(
 ) -> str:
     """One view of one visit, so that an unmodified viewer can hang views side by side."""
     return _uid(site_key, "series", visit, region, laterality, view, expression or "")
+
+
+def fhir_id(uid: str) -> str:
+    """The id of the resource that stands for a UID: the UUID in it (PS3.5 B.2), else one made from it."""
+    number = uid.removeprefix("2.25.")
+    if number != uid and number.isdigit() and int(number) < 1 << 128:
+        return str(uuid.UUID(int=int(number)))
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, uid))
 
 
 def _uid(site_key: bytes, *parts: str) -> str:

@@ -73,11 +73,11 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     kept = without_bulk(attributes)
     values: dict[str, Any] = {}
     for column, keyword in COLUMNS.items():
-        text = first_text(kept, tag(keyword))
+        text = text_of(kept, tag(keyword))
         values[column] = fold_name(text) if column in ("patient_name", "referring") else text
         length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
         values[column] = values[column][:length]
-    ids = orthanc_ids(first_text(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
+    ids = orthanc_ids(text_of(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
     return values | {
         "sop_uid": sop_uid,
         "orthanc_patient": ids.patient,
@@ -107,8 +107,8 @@ def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def first_text(attributes: Mapping[str, Any], name: str) -> str:
-    """The first value of an attribute as text; several texts joined by a backslash; empty where there is none."""
+def text_of(attributes: Mapping[str, Any], name: str) -> str:
+    """The value of an attribute as text, several joined by a backslash; empty where there is none."""
     values = attributes.get(name, {}).get("Value", ())
     texts = []
     for value in values:

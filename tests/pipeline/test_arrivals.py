@@ -21,7 +21,7 @@ from dicom_bridge import arrivals, ledger
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.structure import MAX_DEPTH
-from dicom_bridge.placing import fhir_id
+from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.way import Arrow
 from fhir_mapping.resources.task import OBJECT_WAITS
 from orthanc_plugin.assembly.intake import open_archive

@@ -9,7 +9,7 @@ import pytest
 
 from consent.store.engine import glancing
 from dicom_bridge.archive import ArchiveUnavailable
-from dicom_bridge.placing import fhir_id
+from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.settling import Step
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import worker_of

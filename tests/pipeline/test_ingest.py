@@ -14,7 +14,7 @@ from consent.audit.read import Archive as AuditArchive
 from consent.store.engine import glancing
 from consent.store.tables import photo
 from dicom_bridge import ledger
-from dicom_bridge.placing import fhir_id
+from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.tables import fhir_version
 from tests.pipeline.commands import ingest, state
 from tests.pipeline.world import Visit, World

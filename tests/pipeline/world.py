@@ -25,8 +25,8 @@ from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.ledger import State
 from dicom_bridge.objects import uids
+from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import find_region, find_view
-from dicom_bridge.placing import fhir_id
 from dicom_bridge.plan import Plan
 from dicom_bridge.settling import Step
 from dicom_bridge.tables import ledger as ledger_table

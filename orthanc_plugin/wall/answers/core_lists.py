@@ -9,7 +9,7 @@ from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.types import Right
 from dicom_bridge.query.dictionary import Level, tag
-from dicom_bridge.query.index import first_text
+from dicom_bridge.query.index import text_of
 from dicom_bridge.query.search import Entity, Question, find
 from orthanc_plugin.wall.answer import ABSENT, JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
@@ -123,7 +123,7 @@ def _resource(entity: Entity) -> dict[str, Any]:
 
 
 def _tags(entity: Entity, level: Level) -> dict[str, str]:
-    texts = {keyword: first_text(entity.attributes, tag(keyword)) for keyword in _MAIN[level].split()}
+    texts = {keyword: text_of(entity.attributes, tag(keyword)) for keyword in _MAIN[level].split()}
     return {keyword: text for keyword, text in texts.items() if text or keyword.endswith(("ID", "UID"))}
 
 
