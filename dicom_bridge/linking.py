@@ -17,6 +17,7 @@ from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
+from dicom_bridge.objects.read import ENCAPSULATED_PDF
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.placing import Place, Waits, place_of
@@ -35,8 +36,7 @@ from fhir_mapping.store.record import Made, RecordStore
 
 _SOURCE = "urn:photospine"
 
-ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
-SOP_CLASS, SERIES_DESCRIPTION, INSTANCE_NUMBER, MODALITY = "00080016", "0008103E", "00200013", "00080060"
+_SOP_CLASS, _SERIES_DESCRIPTION, _INSTANCE_NUMBER, _MODALITY = "00080016", "0008103E", "00200013", "00080060"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Linker:
             encounter=f"Encounter/{plan.visit}",
             procedure=link.procedure,
             started=link.visit.started_text,
-            description=text_of(photo.attributes, SERIES_DESCRIPTION) or view.meaning,
+            description=text_of(photo.attributes, _SERIES_DESCRIPTION) or view.meaning,
             region=region,
             laterality=side,
             title=view.meaning,
@@ -143,8 +143,8 @@ class Linker:
 
     def _arrived_piece(self, place: Place, held: Held, sha256: str) -> _Piece:
         attributes = held.attributes
-        sop_class = text_of(attributes, SOP_CLASS)
-        number = text_of(attributes, INSTANCE_NUMBER)
+        sop_class = text_of(attributes, _SOP_CLASS)
+        number = text_of(attributes, _INSTANCE_NUMBER)
         region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
         procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
         document = PhotoDocument(
@@ -173,11 +173,11 @@ class Linker:
             encounter=f"Encounter/{place.encounter}",
             procedure=procedure,
             started=place.visit.started_text,
-            description=text_of(attributes, SERIES_DESCRIPTION),
+            description=text_of(attributes, _SERIES_DESCRIPTION),
             region=region,
             laterality=side,
             title="" if view is None else view.meaning,
-            modality=text_of(attributes, MODALITY) or "OT",
+            modality=text_of(attributes, _MODALITY) or "OT",
         )
         return _Piece(document, instance, held, None, None if view is None else view.code)
 

@@ -1,4 +1,4 @@
-"""Reading an object that came from elsewhere: what it is, whose it says it is, and what the index keeps of it."""
+"""Reading an object that came from elsewhere: what it is, and what the index keeps of it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.objects.attributes import ODD, attributes_json
 from dicom_bridge.objects.structure import measure
 
-_REQUESTS = "00400275"
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
+ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 PHOTO_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.77.1.4",  # VL Photographic Image
         "1.2.840.10008.5.1.4.1.1.77.1.7",  # Dermoscopic Photography Image
         "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image
-        "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF
+        ENCAPSULATED_PDF,
     }
 )
 """SOP Classes that are photos or accompany them; everything else is none of ours."""
@@ -31,19 +31,12 @@ PHOTO_CLASSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ReadObject:
-    """An object's identity, and its attributes."""
+    """An object's UIDs, and its attributes."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
-    patient_id: str
-    issuer_of_patient_id: str
-    accession_number: str
-    admission_id: str
-    requested_procedure_ids: tuple[str, ...]
-    scheduled_step_ids: tuple[str, ...]
-    transfer_syntax_uid: str
     attributes: dict[str, Any]
     """DICOM JSON Model, binary values left out."""
 
@@ -70,13 +63,6 @@ def read_object(data: bytes) -> ReadObject:
         sop_instance_uid=_text(attributes, "00080018"),
         series_instance_uid=_text(attributes, "0020000E"),
         study_instance_uid=_text(attributes, "0020000D"),
-        patient_id=_text(attributes, "00100020"),
-        issuer_of_patient_id=_text(attributes, "00100021"),
-        accession_number=_text(attributes, "00080050"),
-        admission_id=_text(attributes, "00380010"),
-        requested_procedure_ids=_requested(attributes, "00401001"),
-        scheduled_step_ids=_requested(attributes, "00400009"),
-        transfer_syntax_uid=measured.transfer_syntax,
         attributes=attributes,
     )
     uids = (found.sop_class_uid, found.sop_instance_uid, found.series_instance_uid, found.study_instance_uid)
@@ -89,8 +75,3 @@ def _text(attributes: Mapping[str, Any], tag: str) -> str:
     """The value of an attribute; several are parted by a backslash, as in the object."""
     values = (attributes.get(tag) or {}).get("Value") or ()
     return "\\".join("" if value is None else str(value) for value in values).strip()
-
-
-def _requested(attributes: Mapping[str, Any], tag: str) -> tuple[str, ...]:
-    items = (attributes.get(_REQUESTS) or {}).get("Value") or ()
-    return tuple(text for item in items if isinstance(item, Mapping) and (text := _text(item, tag)))

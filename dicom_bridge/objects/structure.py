@@ -39,7 +39,6 @@ class Measured:
 
     implicit: bool
     little: bool
-    transfer_syntax: str
 
 
 class _Damaged(Exception):
@@ -65,7 +64,7 @@ def measure(data: bytes) -> Measured:
         end = _Walk(body).data_set(0, len(body), _Coding(implicit, little), 1)
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise ObjectRefused("the object is damaged") from error
-    return Measured(body[:end], implicit, little, syntax)
+    return Measured(body[:end], implicit, little)
 
 
 def _syntax(data: bytes) -> tuple[str, int]:

@@ -209,7 +209,7 @@ def test_the_index_holds_the_object_without_its_pixels() -> None:
     assert wrapped.attributes["00100020"]["Value"] == ["demo-anna"]
     read = read_object(wrapped.file())
     assert read.attributes == wrapped.attributes
-    assert read.admission_id == "v1"
+    assert read.attributes["00380010"]["Value"] == ["v1"]
 
 
 @pytest.mark.parametrize("shot", KINDS.values(), ids=list(KINDS))
