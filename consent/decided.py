@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
 
-from consent.decision import decide, names_requester, next_change
+from consent.decision import decide
 from consent.facts import Facts, PatientFacts
 from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, Catalog
 from consent.site import CareTeamScope, Site
@@ -29,6 +28,7 @@ from consent.store.tables import decided, patient, patient_state, photo, photo_p
 from consent.store.versions import lock
 from consent.store.write import among
 from consent.types import Effect, Request, Requester
+from consent.validity import names_requester, next_change
 
 EVERYBODY = "*"
 """The audience of an answer that is for no channel and no project."""
@@ -298,14 +298,6 @@ def work(engine: Engine, job: jobs.Job) -> bool:
 def default_effect(site: Site, purpose: str) -> Effect:
     """What a photo without a row answers."""
     return Catalog.of(site).default_effect(purpose)
-
-
-def count_rows(connection: Connection, purpose: str, each: str) -> int:
-    """How many exceptions are stored."""
-    rows: Any = connection.execute(
-        select(func.count()).select_from(decided).where(decided.c.purpose == purpose, decided.c.audience == each)
-    ).scalar_one()
-    return int(rows)
 
 
 def photos_of(connection: Connection, patients: Collection[str]) -> list[int]:

@@ -7,10 +7,9 @@ copy. One denial denies, and the reason is that of the lowest step among the den
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from consent.ages import majority
 from consent.directive import Span
 from consent.facts import Facts, PatientFacts, PhotoFacts, records_of
 from consent.matching import Question, is_herself
@@ -18,13 +17,13 @@ from consent.prepared import Answer, Prepared, prepare
 from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog, Decider
 from consent.reasons import Reason
 from consent.regions import regions
-from consent.rules.site import SiteRuleId, site_rules
-from consent.site import CareTeamScope, Site
+from consent.rules.site import SiteRuleId
+from consent.site import CareTeamScope
+from consent.sources import Source, patients_of, sources_of
 from consent.standing import answers, has_spoken_about_treatment, names_purpose
 from consent.types import Decision, DirectiveRef, Effect, Obligation, Request, Requester
 
 _PROXY = "RelatedPerson/"
-
 
 # Members of enumerations are looked up once: Python 3.11 takes longer for that than a whole comparison.
 _PERMIT, _DENY = Effect.PERMIT, Effect.DENY
@@ -32,15 +31,6 @@ _PERMITTED, _DENIED = Reason.PATIENT_PERMITTED, Reason.PATIENT_DENIED
 _BY_RECORD, _BY_ORGANIZATION = CareTeamScope.RECORD, CareTeamScope.ORGANIZATION
 _DUTY = Decider.DUTY
 _MINORS, _SIGNATURE = SiteRuleId.NO_PUBLISHING_OF_MINORS, SiteRuleId.SIGNATURE_AFTER_RESULT
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A decision, and what was answered for each patient shown and each source of a copy."""
-
-    decision: Decision
-    lines: tuple[str, ...]
-    """One sentence each, for compliance officers; patients and Consents by their ids."""
 
 
 def decide(request: Request, facts: Facts, now: datetime) -> Decision:
@@ -58,23 +48,17 @@ def decide(request: Request, facts: Facts, now: datetime) -> Decision:
     Decision
         The same for the same request, facts and time, always.
     """
-    return _first(_decisions(request, facts, now))
+    return speaking(decisions_of(request, facts, now))
 
 
-def explain(request: Request, facts: Facts, now: datetime) -> Explanation:
-    """How the answer comes about: the same code, with every patient's part of it kept."""
-    decisions = _decisions(request, facts, now)
-    return Explanation(_first(decisions), tuple(_line(decision) for decision in decisions))
-
-
-def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
+def decisions_of(request: Request, facts: Facts, now: datetime) -> list[Decision]:
     """What is answered for each patient and source; one denial alone where a step before them speaks."""
     if not facts.current:
         return [_deny(Reason.FACTS_UNAVAILABLE, 0)]
     catalog = Catalog.of(facts.site)
     photo = facts.photo
-    sources = () if photo is None else _sources(photo)
-    shown = _patients(sources)
+    sources = () if photo is None else sources_of(photo)
+    shown = patients_of(sources)
     for patient in shown:
         if patient not in facts.patients:
             return [_deny(Reason.FACTS_UNAVAILABLE, 0)]
@@ -88,17 +72,15 @@ def _decisions(request: Request, facts: Facts, now: datetime) -> list[Decision]:
     if not _is_within_confinement(request.requester, facts, sources, now):
         return [_deny(Reason.OTHER_PATIENT, 3)]
     emergency = _emergency_patient(request, facts, shown) if request.purpose == BTG else None
-    decisions = []
+    found = []
     for source, patients, copies in sources:
         for patient in patients:
-            decisions.append(
-                _decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, copies)
-            )
-    return decisions
+            found.append(_decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, copies))
+    return found
 
 
-def _first(decisions: list[Decision]) -> Decision:
-    """One denial denies; the lowest step among the denials speaks, else among the permits."""
+def speaking(decisions: list[Decision]) -> Decision:
+    """The answer: one denial denies; the lowest step among the denials speaks, else among the permits."""
     if len(decisions) == 1:
         return decisions[0]
     denials = [decision for decision in decisions if not decision.permitted]
@@ -110,41 +92,6 @@ def _first(decisions: list[Decision]) -> Decision:
         for ref in decision.directives
     }
     return replace(spoken, directives=tuple(refs))
-
-
-# --- the photo and whom it shows ------------------------------------------------------------------------------------
-
-
-_Source = tuple[PhotoFacts, tuple[str, ...], frozenset[str | None]]
-"""What a photo is decided as: itself or each photo that a copy was made from; who is asked about it; and the
-DocumentReferences of the copies that lie between. A plain tuple, because one is made for every decision."""
-
-_NO_COPIES: frozenset[str | None] = frozenset()
-
-
-def _sources(photo: PhotoFacts) -> tuple[_Source, ...]:
-    """The photo itself, or each photo that a copy was made from, as if it were that one.
-
-    Once a person has recorded the copy's own regions and labels, these are used.
-    """
-    if not photo.sources:
-        return ((photo, photo.patients, _NO_COPIES),)
-    found: list[_Source] = []
-    for origin, patients, copies in (each for source in photo.sources for each in _sources(source)):
-        as_copied = replace(origin, regions=photo.regions, labels=photo.labels) if photo.own_description else origin
-        found.append((as_copied, patients, copies | {photo.document}))
-    known = {patient for _, patients, _ in found for patient in patients}
-    further = tuple(patient for patient in photo.patients if patient not in known)
-    if further:
-        # Somebody whom no source shows is linked to the copy itself: she, too, must permit.
-        found.append((replace(photo, sources=()), further, _NO_COPIES))
-    return tuple(found)
-
-
-def _patients(sources: tuple[_Source, ...]) -> tuple[str, ...]:
-    if len(sources) == 1:
-        return sources[0][1]
-    return tuple(dict.fromkeys(patient for _, patients, _ in sources for patient in patients))
 
 
 # --- steps 1 and 3: who asks ----------------------------------------------------------------------------------------
@@ -171,7 +118,7 @@ def _is_of_care_team(request: Request, facts: Facts, patient: PatientFacts) -> b
     return request.requester.reference in named or not named.isdisjoint(facts.requester.belongs_to)
 
 
-def _is_within_confinement(requester: Requester, facts: Facts, sources: tuple[_Source, ...], now: datetime) -> bool:
+def _is_within_confinement(requester: Requester, facts: Facts, sources: tuple[Source, ...], now: datetime) -> bool:
     """Step 3: of each source one of the patients shown is one that the requester is confined to."""
     reference = requester.reference
     proxy = reference if reference is not None and reference.startswith(_PROXY) else None
@@ -339,17 +286,6 @@ def _results(photo: PhotoFacts, patient: PatientFacts) -> datetime | None:
     return latest
 
 
-def _line(decision: Decision) -> str:
-    """One decision as a sentence: the step, whom it is about, the reason, the rule or the provisions behind it."""
-    about = "" if decision.patient is None else f" Patient/{decision.patient}:"
-    line = f"Step {decision.step},{about} {decision.effect.value}. {Reason(decision.reason).sentence}"
-    if decision.rule is not None:
-        rule = site_rules()[SiteRuleId(decision.rule)]
-        line += f" {rule.sentence} ({rule.source})"
-    provisions = ", ".join(f"Consent/{ref.consent} version {ref.version} {ref.path}" for ref in decision.directives)
-    return f"{line} By {provisions}." if provisions else line
-
-
 def _refs(found: list[Answer] | None) -> tuple[DirectiveRef, ...]:
     if not found:
         return ()
@@ -380,34 +316,4 @@ def _deny(
         step=step,
         rule=rule,
         patient=None if patient is None else patient.patient,
-    )
-
-
-# --- what an answer that is stored must know ------------------------------------------------------------------------
-
-
-def next_change(patient: PatientFacts, site: Site, now: datetime) -> datetime | None:
-    """The earliest moment after now at which an answer about this patient may change by itself, with no write.
-
-    A period begins or ends, a signature's day begins, a birthday. None: never.
-    """
-    moments: list[datetime | None] = []
-    for directive in patient.directives:
-        if directive.signed is not None:
-            moments.append(directive.signed.start)
-        for rule in (*directive.nested, *((directive.root,) if directive.root is not None else ())):
-            for span in rule.periods:
-                moments += (span.start, span.end)
-    of_age = majority(patient.birth, site)
-    if of_age is not None:
-        moments += (of_age.start, of_age.end)
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
-
-
-def names_requester(patient: PatientFacts) -> bool:
-    """Whether any rule asks who the requester is, so that one stored answer would not be true for all."""
-    return any(
-        rule is not None and rule.actors is not None and bool(rule.actors.persons)
-        for directive in patient.directives
-        for rule in (directive.root, *directive.nested)
     )

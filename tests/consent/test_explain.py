@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consent.decision import explain
+from consent.explanation import explain
 from consent.facts import Facts
 from consent.types import Request
 from tests.consent.world import ACCOUNTS, World, world_of

@@ -22,12 +22,13 @@ from consent.codec import (
     site_from_json,
     site_to_json,
 )
-from consent.decision import decide, next_change
+from consent.decision import decide
 from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule, Span
 from consent.facts import Facts, PatientFacts, PhotoFacts, Representation, RequesterFacts
 from consent.regions import regions
 from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
 from consent.types import Decision, Effect, Laterality, Request, Requester
+from consent.validity import next_change
 from fhir_mapping import consent_codes as codes
 from fhir_mapping.to_directive import to_directive
 from tests.consent.world import SITE, World, consent_json

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consent.ages import majority
-from consent.decision import decide, next_change
+from consent.decision import decide
 from consent.directive import Directive, Label, Region, Span
 from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation, RequesterFacts
 from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
 from consent.types import Decision, Laterality, Request, Requester
+from consent.validity import next_change
 from fhir_mapping import dates, references
 from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
 
