@@ -61,15 +61,6 @@ class Released:
     refused: int
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """How an answer comes about, for compliance officers and the patient herself."""
-
-    decision: Decision
-    sentence: str
-    versions: Mapping[str, int]
-
-
 class DecisionPoint:
     """The decision of one door. Safe for any number of threads."""
 
@@ -259,50 +250,6 @@ class DecisionPoint:
             details=details or {},
         )
         return self._chain.append([record])[0]
-
-    def record_count(self, request: Request, route: str, counted: int) -> str:
-        """Record that a number of permitted photos was told, and no photo."""
-        record = of_request(Kind.SET, self._door, route, request, details={"counted": counted})
-        return self._chain.append([record])[0]
-
-    # --- everything else --------------------------------------------------------------------------------------------
-
-    def record_task(self, kind: str, job: str, sop_uids: Sequence[str]) -> str:
-        """Record work of our own on photos, before its ticket is made; gives the record's id."""
-        details = {"job": job, "photos": list(sop_uids)}
-        return self._chain.append([AuditRecord(Kind.TASK, self._door, kind, details=details)])[0]
-
-    def record_read(self, request: Request, route: str, *, subject: str, found: int = 1) -> str:
-        """Record that resources that are no photos were read."""
-        record = of_request(Kind.READ, self._door, route, request, subject=subject, details={"found": found})
-        return self._chain.append([record])[0]
-
-    def explain(self, request: Request, sop_uid: str, *, asked_by: Request, route: str) -> Explanation:
-        """How the answer to a request comes about, decided by the same code; the question is recorded.
-
-        Parameters
-        ----------
-        request
-            The question to be explained.
-        asked_by
-            Who wants to know it, for which purpose. Whether she may is for the door to say.
-        """
-        loaded = self._cache.photo(sop_uid, request.requester)
-        decision = decide(request, loaded.facts, loaded.now)
-        self._chain.append(
-            [
-                of_request(
-                    Kind.EXPLAIN,
-                    self._door,
-                    route,
-                    asked_by,
-                    photo=sop_uid,
-                    number=loaded.number,
-                    details={"account": request.requester.account, "purpose": request.purpose},
-                )
-            ]
-        )
-        return Explanation(decision, Reason(decision.reason).sentence, loaded.versions)
 
 
 def _with_obligations(decision: Decision, fulfils: frozenset[Obligation]) -> Decision:

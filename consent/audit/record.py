@@ -43,9 +43,6 @@ class Kind(StrEnum):
     SIGN_IN = "sign-in"
     """Somebody signed in, or was refused."""
 
-    EXPLAIN = "explain"
-    """Somebody was shown how an answer comes about."""
-
     READ = "read"
     """Resources that are no photos were read."""
 

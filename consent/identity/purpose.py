@@ -68,15 +68,6 @@ def choose(
     )
 
 
-def header_of(request: Request) -> str:
-    """The header's value that chooses the purpose of a request."""
-    if request.channel is not None:
-        return f"{request.purpose}; channel={request.channel}"
-    if request.project is not None:
-        return f"{request.purpose}; project={request.project}"
-    return request.purpose
-
-
 def _parse(header: str) -> tuple[str, dict[str, str]] | None:
     code, *parts = (part.strip() for part in header.split(";"))
     if not _CODE.fullmatch(code):

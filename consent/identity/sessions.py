@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,10 +34,6 @@ class Session:
     requester: Requester
     csrf: str
     display: str | None
-
-    def csrf_matches(self, given: str | None) -> bool:
-        """Whether a form brought this session's token."""
-        return given is not None and hmac.compare_digest(self.csrf.encode(), given.encode())
 
 
 def begin(

@@ -300,10 +300,3 @@ def belongs_to(connection: Connection, requester: Requester, now: datetime) -> t
                 pending.add(row.of)
         found |= pending
     return RequesterFacts(frozenset(found)), until
-
-
-def load_facts(connection: Connection, sop_uid: str, requester: Requester) -> Loaded:
-    """Facts for one decision without memory: on any connection, also inside a write transaction."""
-    number = connection.execute(select(photo.c.photo).where(photo.c.sop_uid == sop_uid)).scalar_one_or_none()
-    loader = Loader(connection, requester)
-    return loader.absent(sop_uid) if number is None else loader.photos([number])[0]

@@ -31,7 +31,7 @@ _ORDER = tuple(PhotoState)
 
 
 class PhotoRefused(ConsentError):
-    """A photo's row would go back, or is not there. The caller has lost track of what it stores."""
+    """A photo's row would go back. The caller has lost track of what it stores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,30 +225,6 @@ def _replaced(copy: PhotoFacts, source: PhotoFacts) -> PhotoFacts:
     )
 
 
-def set_state(connection: Connection, sop_uid: str, state: str) -> None:
-    """Let a photo rise to a state.
-
-    Raises
-    ------
-    PhotoRefused
-        The photo is not known, or would go back.
-    """
-    lock(connection)
-    row = connection.execute(select(photo.c.photo, photo.c.state).where(photo.c.sop_uid == sop_uid)).one_or_none()
-    if row is None:
-        raise PhotoRefused(f"no photo {sop_uid} is known")
-    _require_rise(sop_uid, row.state, state)
-    connection.execute(
-        update(photo)
-        .where(photo.c.photo == row.photo)
-        .values(state=PhotoState(state).value, version=photo.c.version + 1)
-    )
-    changed(
-        connection,
-        connection.execute(select(photo_patient.c.patient).where(photo_patient.c.photo == row.photo)).scalars(),
-    )
-
-
 def _require_rise(sop_uid: str, former: str, state: str) -> None:
     if _ORDER.index(PhotoState(state)) < _ORDER.index(PhotoState(former)):
         raise PhotoRefused(f"photo {sop_uid} is {former} and cannot become {state}")
@@ -260,12 +236,6 @@ _WHOLE = select(photo, photo_facts.c.body).join(photo_facts, photo_facts.c.photo
 def by_sop(connection: Connection, sop_uid: str) -> StoredPhoto | None:
     """The photo with this SOP Instance UID; None where there is none."""
     row = connection.execute(_WHOLE.where(photo.c.sop_uid == sop_uid)).one_or_none()
-    return None if row is None else _stored(row)
-
-
-def by_number(connection: Connection, number: int) -> StoredPhoto | None:
-    """The photo with this number; None where there is none."""
-    row = connection.execute(_WHOLE.where(photo.c.photo == number)).one_or_none()
     return None if row is None else _stored(row)
 
 

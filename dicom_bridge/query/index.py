@@ -88,11 +88,6 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def remove_instance(connection: Connection, number: int) -> None:
-    """Take a photo out of the index; nothing finds it there any more."""
-    connection.execute(delete(dicom_instance).where(dicom_instance.c.photo == number))
-
-
 def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes without bulk values, at every depth."""
     kept: dict[str, Any] = {}

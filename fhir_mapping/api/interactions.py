@@ -41,5 +41,3 @@ TABLE: tuple[Row, ...] = (
     Row("ImagingStudy", _LOOK, True, "The photos of one visit that consent permits, with counts of these alone."),
     Row("Task", _LOOK, False, "Work for a person, such as a Consent that could not be honoured."),
 )
-
-BY_TYPE = {row.type: row for row in TABLE}

@@ -23,9 +23,6 @@ class Output(Protocol):
     def AnswerBuffer(self, body: bytes | str, content_type: str) -> None:
         """A whole answer with status 200."""
 
-    def SendHttpStatus(self, status: int, body: bytes | str) -> None:
-        """A status with a body."""
-
     def SendHttpStatusCode(self, status: int) -> None:
         """A status without a body."""
 
