@@ -13,7 +13,7 @@ from typing import Any
 
 from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule, Span
 from consent.facts import PhotoFacts
-from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
+from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
 from consent.types import Effect, Laterality
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -91,7 +91,7 @@ def site_to_json(site: Site) -> str:
             "rules_on": sorted(site.rules_on),
             "forbid_break_glass": site.forbid_break_glass,
             "watermark": sorted(site.watermark),
-            "other_objects": site.other_objects,
+            "other_objects": site.other_objects.value,
         },
         keep_empty=True,
     )
@@ -115,7 +115,7 @@ def site_from_json(text: str) -> Site:
         rules_on=frozenset(value["rules_on"]),
         forbid_break_glass=value["forbid_break_glass"],
         watermark=frozenset(value["watermark"]),
-        other_objects=value["other_objects"],
+        other_objects=OtherObjects(value["other_objects"]),
     )
 
 

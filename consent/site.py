@@ -28,6 +28,12 @@ class CareTeamScope(StrEnum):
     RECORD = "record"
 
 
+class OtherObjects(StrEnum):
+    """What happens to objects in Orthanc that are no photos. No door opens to them, so nothing else can be chosen."""
+
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class SitePurpose:
     """A purpose that a site adds: who decides, publishing and obligations are the parent's; the default is deny."""
@@ -69,9 +75,7 @@ class Site:
     watermark: frozenset[str] = frozenset()
     """Purposes whose permits carry the obligation ``watermark``."""
 
-    other_objects: str = "refuse"
-    """``refuse`` or ``clinical``: what happens to objects in Orthanc that are no photos."""
-
+    other_objects: OtherObjects = OtherObjects.REFUSE
     zone: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

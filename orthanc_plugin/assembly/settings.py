@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
+from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
 from orthanc_plugin.assembly.errors import SettingsError
 
 FILE_NAME = "photospine.toml"
@@ -152,6 +152,7 @@ def _site(values: Mapping[str, Any], file: Path) -> Site:
         "treatment_default": TreatmentDefault,
         "portal_default": PortalDefault,
         "care_team": CareTeamScope,
+        "other_objects": OtherObjects,
     }
     for key, value in values.items():
         if key not in known:

@@ -51,10 +51,19 @@ def test_the_site_is_read_in_its_own_words(tmp_path: Path) -> None:
         ('port = "many"', "port"),
         ("[site]\ncolour = 1", "colour"),
         ('[site]\ncare_team = "everyone"', "care_team"),
+        ('[site]\nother_objects = "clinical"', "other_objects"),
         ('[site]\ntime_zone = "Mars/Olympus"', "time_zone"),
         ("[site", "TOML"),
     ],
-    ids=["unknown key", "not a number", "unknown site key", "unknown care team", "unknown zone", "no TOML"],
+    ids=[
+        "unknown key",
+        "not a number",
+        "unknown site key",
+        "unknown care team",
+        "objects that nothing opens",
+        "unknown zone",
+        "no TOML",
+    ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, word: str) -> None:
     with pytest.raises(SettingsError, match=word):
