@@ -32,9 +32,8 @@ from fhir_mapping.resources.document_reference import Concept, PhotoDocument, do
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.people import VisitFacts
 from fhir_mapping.resources.provenance import provenance
+from fhir_mapping.store.kinds import SOURCE
 from fhir_mapping.store.record import Made, RecordStore
-
-_SOURCE = "urn:photospine"
 
 _SOP_CLASS, _SERIES_DESCRIPTION, _INSTANCE_NUMBER, _MODALITY = "00080016", "0008103E", "00200013", "00080060"
 
@@ -196,7 +195,7 @@ class Linker:
         made = [Made(ready("DocumentReference", document_reference(each, now)), each.id) for each in documents]
         made.append(Made(ready("ImagingStudy", self._study(connection, pieces)), study.study_id, new=False))
         made += [Made(ready("Provenance", _provenance(piece, now))) for piece in pieces]
-        self._store.write_all(connection, made, source=_SOURCE)
+        self._store.write_all(connection, made, source=SOURCE)
         facts = all_facts(connection, Setting(self._site, self._store.base), [each.id for each in documents])
         rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
         numbers = photos.save_photos(connection, rows)

@@ -24,9 +24,9 @@ from fhir_mapping.resources.task import (
     photo_of_another_patient,
     uid_taken,
 )
+from fhir_mapping.store.kinds import SOURCE
 from fhir_mapping.store.record import RecordStore
 
-_SOURCE = "urn:photospine"
 _LISTED = 1000
 """So many photos are named in a Task."""
 
@@ -117,7 +117,7 @@ class Tasks:
             return None
 
     def _write(self, connection: Connection, name: str, task: dict[str, Any]) -> None:
-        self._store.update(connection, "Task", name, {**task, "id": name}, source=_SOURCE)
+        self._store.update(connection, "Task", name, {**task, "id": name}, source=SOURCE)
 
 
 def _refused(orthanc_id: str) -> str:

@@ -22,7 +22,8 @@ from consent.types import Effect
 from fhir_mapping import text
 from fhir_mapping.errors import Invalid, Issue
 from fhir_mapping.resources.consent import denial
-from fhir_mapping.store import RecordStore, Stored
+from fhir_mapping.store.reader import Stored
+from fhir_mapping.store.record import RecordStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, exists, false, literal, or_, select, true
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
 from fhir_mapping.resources.task import CONSENT_REFUSED
-from fhir_mapping.store import CLINICAL
+from fhir_mapping.store.kinds import CLINICAL
 from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
 
 _EVERYTHING = frozenset({"TREAT", "HCOMPL", "PATSFTY", "HLEGAL"})

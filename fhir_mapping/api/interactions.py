@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fhir_mapping.store import CLINICAL
+from fhir_mapping.store.kinds import CLINICAL
 
 
 class Interaction(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from consent.audit.chain import Chain
 from consent.service import DecisionPoint
 from consent.types import Request, Requester
-from fhir_mapping.store import RecordStore
+from fhir_mapping.store.record import RecordStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from fhir_mapping.api.reads import page
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.errors import NotFound
 from fhir_mapping.search.query import matching
-from fhir_mapping.store import Stored
+from fhir_mapping.store.reader import Stored
 from fhir_mapping.tables import fhir_resource
 
 #: A resource names the patient, so ``no-identifiers`` cannot be met here. It shows no pixels, so there is nothing

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_mapping import text
 from fhir_mapping.errors import Issue, Refused, Unauthenticated
 from fhir_mapping.resources.operation_outcome import outcome
-from fhir_mapping.store import Stored
+from fhir_mapping.store.reader import Stored
 
 MEDIA_TYPE = "application/fhir+json"
 

@@ -8,61 +8,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from consent.site import Site
 from consent.store import clock as database_clock
-from consent.store.clock import micros
 from consent.store.versions import lock
-from consent.store.write import among
 from fhir_mapping import references, text
-from fhir_mapping.errors import Conflict, Invalid, Issue, Malformed, NotFound, VersionMismatch
-from fhir_mapping.projections import consents
+from fhir_mapping.errors import Invalid, Issue, Malformed, NotFound, VersionMismatch
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
-from fhir_mapping.search import index
 from fhir_mapping.search.values import indexed
+from fhir_mapping.store.draft import Draft, check_references, keep
+from fhir_mapping.store.kinds import CLINICAL, KEPT, ORDER
 from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
-from fhir_mapping.store.reader import RecordReader, Stored, existing, served
-from fhir_mapping.tables import fhir_resource, fhir_version
-
-#: What anybody with the right to may write.
-CLINICAL = (
-    "Patient",
-    "Organization",
-    "Location",
-    "Practitioner",
-    "PractitionerRole",
-    "RelatedPerson",
-    "Group",
-    "CareTeam",
-    "EpisodeOfCare",
-    "Encounter",
-    "CarePlan",
-    "Condition",
-    "BodyStructure",
-    "Device",
-    "DeviceUseStatement",
-    "Medication",
-    "Procedure",
-    "MedicationAdministration",
-    "MedicationDispense",
-    "Observation",
-    "Consent",
-)
-
-#: What this product alone writes.
-OWN = ("DocumentReference", "ImagingStudy", "Provenance", "Task")
-
-KEPT = frozenset(CLINICAL + OWN)
-
-#: Projections of a transaction run in this order, so that a Consent finds the people and photos that came with it.
-_ORDER = {kind: number for number, kind in enumerate((*CLINICAL[:-1], *OWN, CLINICAL[-1]))}
+from fhir_mapping.store.reader import RecordReader, Stored, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +39,6 @@ class Made:
 
     new: bool = True
     """False: where it is there already, this is its next version."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    type: str
-    id: str
-    body: bytes
-    resource: dict[str, Any]
-    source: str
-    received: bytes | None = None
-    must_be_new: bool = False
-    if_match: int | None = None
-    element: str = ""
-    """Where it stands in a Bundle, for an OperationOutcome."""
-
-    version: int = 0
-    previous: dict[str, Any] | None = field(default=None)
 
 
 class RecordStore(RecordReader):
@@ -241,7 +188,7 @@ class RecordStore(RecordReader):
         """
         entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle, types)
         lock(connection)
-        drafts: list[_Draft | None] = []
+        drafts: list[Draft | None] = []
         answers: list[Stored | None] = []
         targets: dict[str, str] = {}
         for entry in entries:
@@ -262,7 +209,7 @@ class RecordStore(RecordReader):
         done = iter(self._write(connection, written, False))
         return [next(done) if answer is None else answer for answer in answers]
 
-    def _entry(self, connection: Connection, entry: Entry, source: str) -> tuple[_Draft | None, Stored | None]:
+    def _entry(self, connection: Connection, entry: Entry, source: str) -> tuple[Draft | None, Stored | None]:
         """What an entry asks to be written, or what it has found already there."""
         if entry.if_none_exist is not None:
             at = f"{entry.element}.request.ifNoneExist"
@@ -277,7 +224,7 @@ class RecordStore(RecordReader):
         draft.if_match = entry.if_match
         return draft, None
 
-    def _resolve(self, connection: Connection, draft: _Draft, targets: Mapping[str, str]) -> None:
+    def _resolve(self, connection: Connection, draft: Draft, targets: Mapping[str, str]) -> None:
         """Put real ids in place of fullUrls and conditional references."""
         wanted = dict(targets)
         for found in references.found(draft.resource):
@@ -303,18 +250,20 @@ class RecordStore(RecordReader):
             raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
         return self.named(connection, kind, unquote_plus(value))
 
-    def _draft(self, ready: Prepared, identity: str, source: str) -> _Draft:
+    def _draft(self, ready: Prepared, identity: str, source: str) -> Draft:
         if not references.ID.fullmatch(identity):
             raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{ready.type}.id"))
-        return _Draft(ready.type, identity, ready.body, ready.resource, indexed(ready.owner or source))
+        return Draft(ready.type, identity, ready.body, ready.resource, indexed(ready.owner or source))
 
-    def _write(self, connection: Connection, drafts: Sequence[_Draft], arrived: bool) -> list[Stored]:
+    def _write(self, connection: Connection, drafts: Sequence[Draft], arrived: bool) -> list[Stored]:
         lock(connection)
         now = self._clock(connection)
-        self._keep(connection, drafts, now)
+        keep(connection, self, drafts, now)
         # A Consent that arrived is kept in any case: what it names in vain holds its patient.
-        self._check_references(connection, [each for each in drafts if not (arrived and each.type == "Consent")])
-        ordered = sorted(drafts, key=lambda each: _ORDER[each.type])
+        check_references(
+            connection, self._setting, [each for each in drafts if not (arrived and each.type == "Consent")]
+        )
+        ordered = sorted(drafts, key=lambda each: ORDER[each.type])
         told = project(
             connection,
             self._setting,
@@ -337,79 +286,6 @@ class RecordStore(RecordReader):
             for draft in drafts
         ]
 
-    def _keep(self, connection: Connection, drafts: Sequence[_Draft], now: datetime) -> None:
-        """Write the versions, the current rows and the index."""
-        known = _versions(connection, drafts)
-        versions: list[dict[str, Any]] = []
-        fresh: list[dict[str, Any]] = []
-        extracts: list[tuple[str, str, index.Index]] = []
-        for draft in drafts:
-            current = known.get((draft.type, draft.id))
-            if draft.if_match is not None and draft.if_match != current:
-                raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
-            if draft.must_be_new and current is not None:
-                raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
-            if current is not None:
-                draft.previous = self.read(connection, draft.type, draft.id).json()
-            draft.version = (current or 0) + 1
-            try:
-                extracted = index.extract(draft.id, draft.resource, self.site.zone, self.base)
-            except (ValueError, OverflowError):
-                raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
-            extracts.append((draft.type, draft.id, extracted))
-            key = {"type": draft.type, "id": draft.id}
-            shared = {
-                "version": draft.version,
-                "updated": micros(now),
-                "source": draft.source,
-                "status": extracted.status,
-            }
-            versions.append(key | shared | {"body": draft.body, "received": draft.received})
-            if current is None:
-                fresh.append(key | shared | {"patient": extracted.patient})
-            else:
-                connection.execute(
-                    update(fhir_resource)
-                    .where(fhir_resource.c.type == draft.type, fhir_resource.c.id == draft.id)
-                    .values(**shared, patient=extracted.patient)
-                )
-        if versions:
-            connection.execute(insert(fhir_version), versions)
-        if fresh:
-            connection.execute(insert(fhir_resource), fresh)
-        index.save(connection, extracts, former={(each.type, each.id) for each in drafts if each.version > 1})
-
-    def _check_references(self, connection: Connection, drafts: Sequence[_Draft]) -> None:
-        """Every reference to this server names something that is here (with the transaction's own resources)."""
-        wanted = [self._wanted(draft) for draft in drafts]
-        here = existing(connection, {target for targets, _ in wanted for target in targets})
-        for draft, (targets, issues) in zip(drafts, wanted, strict=True):
-            issues += [
-                Issue("not-found", "The reference names nothing that is here.", targets[target])
-                for target in sorted(set(targets) - here)
-            ]
-            if issues and draft.type == "Consent":
-                raise consents.refused(self._setting, draft.resource, issues[:20], draft.body)
-            if issues:
-                raise Invalid(issues[:20])
-
-    def _wanted(self, draft: _Draft) -> tuple[dict[str, str], list[Issue]]:
-        """What a resource names on this server, each with the element that names it; and references that are none."""
-        contained = {str(each.get("id")) for each in draft.resource.get("contained") or ()}
-        wanted: dict[str, str] = {}
-        issues = []
-        prefix = f"{draft.element}.resource: " if draft.element else ""
-        for found in references.found(draft.resource):
-            target = references.local(found.text, self.base)
-            if target is not None:
-                wanted.setdefault(target, prefix + found.element)
-            elif found.text.startswith("#"):
-                if found.text != "#" and found.text[1:] not in contained:
-                    issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))
-            elif references.target_type(found.text) is None:
-                issues.append(Issue("value", "The reference cannot be read.", prefix + found.element))
-        return wanted, issues
-
     def new_id(self) -> str:
         """An id for a resource that is about to be created."""
         return self._ids()
@@ -426,17 +302,3 @@ class RecordStore(RecordReader):
         if len(matches) > 1:
             raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))
         return self.read(connection, type, matches[0]) if matches else None
-
-
-def _versions(connection: Connection, drafts: Iterable[_Draft]) -> dict[tuple[str, str], int]:
-    """The current versions of those that are in the record."""
-    by_type: dict[str, set[str]] = {}
-    for draft in drafts:
-        by_type.setdefault(draft.type, set()).add(draft.id)
-    found: dict[tuple[str, str], int] = {}
-    for kind, ids in by_type.items():
-        query = select(fhir_resource.c.id, fhir_resource.c.version).where(
-            fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
-        )
-        found |= {(kind, row.id): row.version for row in connection.execute(query)}
-    return found

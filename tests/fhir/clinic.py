@@ -25,7 +25,7 @@ from fhir_mapping.api.node import Node
 from fhir_mapping.api.routes import routes
 from fhir_mapping.projections.photo import area_of, photo_facts, procedure_of
 from fhir_mapping.projections.written import Setting
-from fhir_mapping.store import RecordStore
+from fhir_mapping.store.record import RecordStore
 from tests.database import fresh
 
 BASE = "http://127.0.0.1:20500/fhir"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from consent.identity.accounts import create
 from consent.store.engine import transaction
 from consent.types import Right
-from fhir_mapping.store import RecordStore
+from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load

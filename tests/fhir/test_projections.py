@@ -25,7 +25,7 @@ from fhir_mapping.errors import ConsentRefused, Invalid
 from fhir_mapping.projections.photo import photo_facts
 from fhir_mapping.projections.project import rebuild
 from fhir_mapping.projections.written import Setting
-from fhir_mapping.store import RecordStore
+from fhir_mapping.store.record import RecordStore
 from tests.fhir.clinic import (
     BASE,
     FACE,

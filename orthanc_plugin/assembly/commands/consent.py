@@ -20,7 +20,8 @@ from fhir_mapping import references, text
 from fhir_mapping.api import access, writes
 from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.errors import Invalid, Issue
-from fhir_mapping.store import RecordStore, Stored
+from fhir_mapping.store.reader import Stored
+from fhir_mapping.store.record import RecordStore
 from fhir_mapping.withdrawal import Wish, withdraw
 from orthanc_plugin.assembly.commands._common import (
     AsOption,

@@ -1,0 +1,39 @@
+"""The resource types that the record keeps, and who writes them."""
+
+from __future__ import annotations
+
+#: What anybody with the right to may write.
+CLINICAL = (
+    "Patient",
+    "Organization",
+    "Location",
+    "Practitioner",
+    "PractitionerRole",
+    "RelatedPerson",
+    "Group",
+    "CareTeam",
+    "EpisodeOfCare",
+    "Encounter",
+    "CarePlan",
+    "Condition",
+    "BodyStructure",
+    "Device",
+    "DeviceUseStatement",
+    "Medication",
+    "Procedure",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "Observation",
+    "Consent",
+)
+
+#: What this product alone writes.
+OWN = ("DocumentReference", "ImagingStudy", "Provenance", "Task")
+
+SOURCE = "urn:photospine"
+"""Owner (``meta.source``) of what this product writes by itself."""
+
+KEPT = frozenset(CLINICAL + OWN)
+
+#: Projections of a transaction run in this order, so that a Consent finds the people and photos that came with it.
+ORDER = {kind: number for number, kind in enumerate((*CLINICAL[:-1], *OWN, CLINICAL[-1]))}
