@@ -10,18 +10,18 @@ import fhirkit
 import pytest
 from PIL import Image
 
-from orthanc_plugin.assembly.demo import clinic, pictures
+from orthanc_plugin.assembly.demo import clinic, pictures, resources
 
 pytestmark = pytest.mark.fast
 
 
-def _resources() -> list[clinic.Json]:
-    bundles = [clinic.foundation(), *clinic.visits()]
-    return [entry["resource"] for bundle in bundles for entry in bundle["entry"]] + clinic.consents("photo-1")
+def _resources() -> list[resources.Json]:
+    bundles = [resources.foundation(), *resources.visits()]
+    return [entry["resource"] for bundle in bundles for entry in bundle["entry"]] + resources.consents("photo-1")
 
 
 @pytest.mark.parametrize("resource", _resources(), ids=lambda resource: f"{resource['resourceType']}-{resource['id']}")
-def test_every_resource_is_valid_r4(resource: clinic.Json) -> None:
+def test_every_resource_is_valid_r4(resource: resources.Json) -> None:
     issues = fhirkit.validate(json.dumps(resource))
     assert [issue for issue in issues if issue.severity == "error"] == []
 

@@ -19,7 +19,7 @@ from dicom_bridge.objects.vocabulary import find_expression, find_region, find_v
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
 from fhir_mapping.tables import fhir_resource
-from orthanc_plugin.assembly.demo import clinic, pictures
+from orthanc_plugin.assembly.demo import clinic, pictures, resources
 from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
 from orthanc_plugin.assembly.open import Node
 
@@ -87,7 +87,7 @@ def _accounts(node: Node) -> None:
 
 def _record(node: Node) -> None:
     store = record_store(node)
-    for bundle in (clinic.foundation(), *clinic.visits()):
+    for bundle in (resources.foundation(), *resources.visits()):
         with reading(node.engine) as connection:
             missing = [
                 entry
@@ -158,7 +158,7 @@ def _consents(node: Node) -> None:
         denied = _denied_document(connection)
     intent = AuditRecord(Kind.INTENT, node.role, "demo", subject="Consent", details={"denied": denied})
     with node.chain.written(intent), transaction(node.engine) as connection:
-        for consent in clinic.consents(denied):
+        for consent in resources.consents(denied):
             store.update(connection, "Consent", consent["id"], json.dumps(consent).encode(), source=SOURCE)
 
 
