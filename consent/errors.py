@@ -1,8 +1,17 @@
 """Errors of the consent package.
 
 - ConsentError
+  - AccountRefused    identity.accounts: an account cannot be made or changed so
+  - GrantRefused      identity.emergency: emergency access is not open to this requester
+  - KeysRefused       identity.keys: the keys file is missing, malformed, or readable by others
+  - AuditUnavailable  audit.shelf: a record could not be made durable, so nothing may leave
+  - NoSite            store.sites: the settings of the site are not in the database yet
+  - WrongSchema       store.schema: the database has another schema than this software
+  - PhotoRefused      store.photos: a photo's row would go back
+  - MergeRefused      store.people: a merge would lead in a circle
+  - PurposeRefused    purposes: the settings add a purpose that cannot be
 
-Each part of the package derives its own beside the code that raises it.
+Each stands beside the code that raises it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,18 @@
   - DescriptionRefused a fact of the record does not fit into the object
   - ObjectRefused      a DICOM object cannot be read
   - UnknownCode        a region, view or expression that the vocabulary does not hold
+  - PhotoKnown         pipeline: a file is a photo already, of another visit or view
+  - RecordRefused      treatment: what comes with a photo does not fit it
+  - AnnouncedAlready   ledger: another process announced one of the photos
+  - LedgerRefused      ledger: a row would go back, is missing, or was given up
+  - SpoolRefused       spool: an original is gone or damaged
+  - ArchiveUnavailable archive: Orthanc does not answer, or not as it should
+  - OriginalDiffers    archive: another file is attached to the object than it was made from
+  - ObjectDiscarded    archive: Orthanc did not keep the object
+  - NotRendered        compare.renditions: the stored object cannot be shown as a picture
+
+What a module alone raises stands beside the code that raises it. A question that cannot be read is a ValueError
+(``query``): inside Orthanc nothing of the bridge but its index is loaded.
 """
 
 from __future__ import annotations

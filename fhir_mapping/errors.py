@@ -1,14 +1,18 @@
 """Errors of the clinical record.
 
 - MappingError
+  - NoPhoto                 projections.photo: a DocumentReference is not there, or is no photo
   - Refused                 the request is at fault; carries the issues of an OperationOutcome and an HTTP status
     - Malformed             400  not JSON, not FHIR's JSON, or a parameter that is not supported
     - Unauthenticated       401
     - Forbidden             403
     - NotFound              404  absent, or not to be seen: the two are told apart nowhere
+    - NotAllowed            405  api.routes
+    - NotAcceptable         406  api.routes
     - Conflict              409
     - VersionMismatch       412  If-Match names another version
     - TooLarge              413
+    - UnsupportedMediaType  415  api.routes
     - Invalid               422  FHIR that this record cannot take, with the element that is at fault
       - ConsentRefused      422  a Consent that cannot be honoured as it stands
 """

@@ -2,6 +2,9 @@
 
 - AssemblyError
   - SettingsError
+  - DatabaseUnreachable  open: the database does not answer
+  - WallDown             archive_process: the wall does not stand, or cannot be proved to
+  - WallFolderError      wall_folder: the packages that the wall needs cannot be installed
 """
 
 from __future__ import annotations
