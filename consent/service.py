@@ -100,13 +100,7 @@ class DecisionPoint:
 
     def photo(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> Answer:
         """Decide one photo, live, and record the answer; an unknown photo is refused like any other."""
-        loaded: Loaded | None = None
-        try:
-            loaded = self._cache.photo(sop_uid, request.requester)
-            decision = _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
-        except (SQLAlchemyError, ConsentError):
-            _LOG.exception("facts cannot be loaded")
-            decision = _UNAVAILABLE
+        loaded, decision = self._decided(request, sop_uid, fulfils)
         return self._recorded(request, sop_uid, route, loaded, decision)
 
     def at_hand(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> Answer | None:
@@ -119,6 +113,18 @@ class DecisionPoint:
             return None
         decision = _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
         return self._recorded(request, sop_uid, route, loaded, decision)
+
+    def _decided(
+        self, request: Request, sop_uid: str, fulfils: frozenset[Obligation]
+    ) -> tuple[Loaded | None, Decision]:
+        """A live decision, and the facts that it was made on; without them a refusal."""
+        loaded: Loaded | None = None
+        try:
+            loaded = self._cache.photo(sop_uid, request.requester)
+            return loaded, _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
+        except (SQLAlchemyError, ConsentError):
+            _LOG.exception("facts cannot be loaded")
+            return loaded, _UNAVAILABLE
 
     def _recorded(
         self, request: Request, sop_uid: str, route: str, loaded: Loaded | None, decision: Decision
@@ -195,13 +201,7 @@ class DecisionPoint:
 
         The set's record names it already, so only a refusal is recorded: the stream stops there.
         """
-        loaded: Loaded | None = None
-        try:
-            loaded = self._cache.photo(sop_uid, request.requester)
-            decision = _with_obligations(decide(request, loaded.facts, loaded.now), fulfils)
-        except (SQLAlchemyError, ConsentError):
-            _LOG.exception("facts cannot be loaded")
-            decision = _UNAVAILABLE
+        loaded, decision = self._decided(request, sop_uid, fulfils)
         if not decision.permitted:
             self._chain.append([self._record(request, sop_uid, route, loaded, decision)])
         return decision.permitted

@@ -7,12 +7,12 @@
     - Unauthenticated       401
     - Forbidden             403
     - NotFound              404  absent, or not to be seen: the two are told apart nowhere
-    - NotAllowed            405  api.routes
-    - NotAcceptable         406  api.routes
+    - NotAllowed            405  the address is known, and the method is not offered there
+    - NotAcceptable         406
     - Conflict              409
     - VersionMismatch       412  If-Match names another version
     - TooLarge              413
-    - UnsupportedMediaType  415  api.routes
+    - UnsupportedMediaType  415
     - Invalid               422  FHIR that this record cannot take, with the element that is at fault
       - ConsentRefused      422  a Consent that cannot be honoured as it stands
 """
@@ -80,6 +80,18 @@ class NotFound(Refused):
         super().__init__(Issue("not-found", "There is no such resource.") if issues is None else issues)
 
 
+class NotAllowed(Refused):
+    """The address is known, and the method is not offered there."""
+
+    status = 405
+
+
+class NotAcceptable(Refused):
+    """The client asks for another format than JSON."""
+
+    status = 406
+
+
 class Conflict(Refused):
     """Somebody else wrote at the same moment, or several resources match where one is asked for."""
 
@@ -96,6 +108,12 @@ class TooLarge(Refused):
     """The body is larger, deeper or more numerous than the record takes."""
 
     status = 413
+
+
+class UnsupportedMediaType(Refused):
+    """The body is in another format than JSON."""
+
+    status = 415
 
 
 class Invalid(Refused):

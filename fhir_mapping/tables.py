@@ -1,7 +1,7 @@
 """Tables of the clinical record: every version as it was received, and what search reads.
 
 Instants are microseconds since 1970 in UTC. The index tables hold current versions alone and can be rebuilt from
-``fhir_version`` (:func:`fhir_mapping.projections.rebuild`).
+``fhir_version`` (:func:`fhir_mapping.projections.project.rebuild`).
 """
 
 from __future__ import annotations
@@ -38,6 +38,14 @@ fhir_version = Table(
     Column("body", LargeBinary, nullable=False),  # served, with id and meta spliced in; JSON, UTF-8
     Column("received", LargeBinary),  # as it came, where a transaction's references had to be resolved in body
 )
+
+CURRENT = fhir_version.join(
+    fhir_resource,
+    (fhir_resource.c.type == fhir_version.c.type)
+    & (fhir_resource.c.id == fhir_version.c.id)
+    & (fhir_resource.c.version == fhir_version.c.version),
+)
+"""The current version of each resource, with what was received."""
 
 fhir_token = Table(
     "fhir_token",

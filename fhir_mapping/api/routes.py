@@ -23,7 +23,18 @@ from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import MEDIA_TYPE, Reply
-from fhir_mapping.errors import Forbidden, Issue, Malformed, NotFound, Refused, TooLarge, Unauthenticated
+from fhir_mapping.errors import (
+    Forbidden,
+    Issue,
+    Malformed,
+    NotAcceptable,
+    NotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,24 +43,6 @@ _FORMATS = _JSON | {"json", "text/json"}
 _MAX_QUERY = 16_384
 
 Work = Callable[[Asked, bytes], Reply]
-
-
-class NotAcceptable(Refused):
-    """The client asks for another format than JSON."""
-
-    status = 406
-
-
-class UnsupportedMediaType(Refused):
-    """The body is in another format than JSON."""
-
-    status = 415
-
-
-class NotAllowed(Refused):
-    """The address is known, and the method is not offered there."""
-
-    status = 405
 
 
 def routes(node: Node) -> list[BaseRoute]:

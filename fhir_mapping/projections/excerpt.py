@@ -13,7 +13,7 @@ from consent.store.clock import instant
 from consent.store.write import among
 from fhir_mapping import text
 from fhir_mapping.search.values import indexed
-from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token, fhir_version
+from fhir_mapping.tables import CURRENT, fhir_reference, fhir_token, fhir_version
 
 LINKED_TYPES = frozenset({"Procedure", "Encounter", "EpisodeOfCare", "CarePlan"})
 
@@ -113,12 +113,7 @@ def _bodies(connection: Connection, kind: str, ids: Collection[str]) -> dict[str
         return {}
     query = (
         select(fhir_version.c.id, fhir_version.c.body)
-        .join(
-            fhir_resource,
-            (fhir_resource.c.type == fhir_version.c.type)
-            & (fhir_resource.c.id == fhir_version.c.id)
-            & (fhir_resource.c.version == fhir_version.c.version),
-        )
+        .select_from(CURRENT)
         .where(fhir_version.c.type == kind, among(connection, fhir_version.c.id, set(ids)))
     )
     return {row.id: text.parse(bytes(row.body)) for row in connection.execute(query)}

@@ -10,19 +10,14 @@ from sqlalchemy import Connection, select
 
 from consent.store.clock import instant
 from fhir_mapping import text
-from fhir_mapping.tables import fhir_resource, fhir_version
+from fhir_mapping.tables import CURRENT, fhir_resource, fhir_version
 
 
 def current(connection: Connection, kind: str, identity: str) -> dict[str, Any] | None:
     """The current version of a resource as it was received; None where there is none."""
     body = connection.execute(
         select(fhir_version.c.body)
-        .join(
-            fhir_resource,
-            (fhir_resource.c.type == fhir_version.c.type)
-            & (fhir_resource.c.id == fhir_version.c.id)
-            & (fhir_resource.c.version == fhir_version.c.version),
-        )
+        .select_from(CURRENT)
         .where(fhir_version.c.type == kind, fhir_version.c.id == identity)
     ).scalar_one_or_none()
     return None if body is None else text.parse(bytes(body))

@@ -16,7 +16,7 @@ from fhir_mapping import dates, text
 from fhir_mapping.errors import Issue, NotFound
 from fhir_mapping.search.query import matching
 from fhir_mapping.search.values import indexed
-from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
+from fhir_mapping.tables import CURRENT, fhir_resource, fhir_token, fhir_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,7 @@ class RecordReader:
         """
         row = connection.execute(
             select(fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
-            .join(
-                fhir_resource,
-                (fhir_resource.c.type == fhir_version.c.type)
-                & (fhir_resource.c.id == fhir_version.c.id)
-                & (fhir_resource.c.version == fhir_version.c.version),
-            )
+            .select_from(CURRENT)
             .where(fhir_version.c.type == type, fhir_version.c.id == id)
         ).one_or_none()
         if row is None:
@@ -102,12 +97,7 @@ class RecordReader:
         """The current versions of those that are there, in the order asked."""
         rows = connection.execute(
             select(fhir_version.c.id, fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body)
-            .join(
-                fhir_resource,
-                (fhir_resource.c.type == fhir_version.c.type)
-                & (fhir_resource.c.id == fhir_version.c.id)
-                & (fhir_resource.c.version == fhir_version.c.version),
-            )
+            .select_from(CURRENT)
             .where(fhir_version.c.type == type, among(connection, fhir_version.c.id, set(ids)))
         )
         found = {row.id: _stored(type, row.id, row.version, row.updated, row.body) for row in rows}

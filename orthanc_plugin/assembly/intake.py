@@ -29,7 +29,7 @@ def open_archive(node: Node) -> Iterator[OrthancArchive]:
 
 def record_store(node: Node) -> RecordStore:
     """The clinical record."""
-    return RecordStore(node.site, base=node.settings.public_url.rstrip("/") + "/fhir")
+    return RecordStore(node.site, base=node.settings.fhir_base)
 
 
 def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Way:

@@ -174,14 +174,13 @@ def _door(settings: Settings, engine: Engine, authenticator: Authenticator, chai
 def _fhir(
     settings: Settings, engine: Engine, site: Site, point: DecisionPoint, authenticator: Authenticator
 ) -> FhirNode:
-    base = f"{settings.public_url.rstrip('/')}/fhir"
     return FhirNode(
         engine=engine,
-        record=RecordStore(site, base=base),
+        record=RecordStore(site, base=settings.fhir_base),
         decisions=point,
         chain=point.chain,
         authenticate=authenticator.authenticate,
-        base=base,
+        base=settings.fhir_base,
         version=metadata.version("photospine"),
         started=_moment(engine),
         door=ROLE,

@@ -82,6 +82,11 @@ class Settings:
 
     site: Site = field(default_factory=Site)
 
+    @property
+    def fhir_base(self) -> str:
+        """Public address of ``/fhir``, without a final slash."""
+        return self.public_url.rstrip("/") + "/fhir"
+
 
 def load(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings.

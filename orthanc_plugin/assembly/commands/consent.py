@@ -21,7 +21,6 @@ from fhir_mapping.api import access, writes
 from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.errors import Invalid, Issue
 from fhir_mapping.store.reader import Stored
-from fhir_mapping.store.record import RecordStore
 from fhir_mapping.withdrawal import Wish, withdraw
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
@@ -34,6 +33,7 @@ from orthanc_plugin.assembly.commands._common import (
     show,
 )
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.intake import record_store
 from orthanc_plugin.assembly.open import CLI, Node, open_node
 from orthanc_plugin.assembly.settings import load
 
@@ -148,14 +148,13 @@ def withdrawing(
 
 
 def _fhir(node: Node) -> FhirNode:
-    base = f"{node.settings.public_url.rstrip('/')}/fhir"
     return FhirNode(
         engine=node.engine,
-        record=RecordStore(node.site, base=base),
+        record=record_store(node),
         decisions=node.point,
         chain=node.chain,
         authenticate=lambda _name, _password: None,
-        base=base,
+        base=node.settings.fhir_base,
         version=metadata.version("photospine"),
         started=datetime.now(UTC),
         door=CLI,

@@ -109,7 +109,7 @@ def stop(folder: Path) -> None:
 def _tell(settings: Settings) -> None:
     _say("")
     _say(f"  workspace   {settings.public_url}/")
-    _say(f"  FHIR        {settings.public_url}/fhir")
+    _say(f"  FHIR        {settings.fhir_base}")
     _say(f"  DICOMweb    {settings.orthanc}/dicom-web")
     if settings.ohif is not None:
         _say(f"  OHIF        {settings.public_url}/ohif/")

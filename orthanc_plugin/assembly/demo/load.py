@@ -18,7 +18,6 @@ from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
-from fhir_mapping.tables import fhir_resource
 from orthanc_plugin.assembly.demo import clinic, pictures, resources
 from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
 from orthanc_plugin.assembly.open import Node
@@ -89,11 +88,7 @@ def _record(node: Node) -> None:
     store = record_store(node)
     for bundle in (resources.foundation(), *resources.visits()):
         with reading(node.engine) as connection:
-            missing = [
-                entry
-                for entry in bundle["entry"]
-                if not _has(connection, entry["resource"]["resourceType"], entry["resource"]["id"])
-            ]
+            missing = [entry for entry in bundle["entry"] if not store.exists(connection, entry["request"]["url"])]
         if missing:
             intent = AuditRecord(Kind.INTENT, node.role, "demo", details={"resources": len(missing)})
             with node.chain.written(intent), transaction(node.engine) as connection:
@@ -153,7 +148,7 @@ def _take(way: Pipeline, shot: clinic.Shot, data: bytes) -> None:
 def _consents(node: Node) -> None:
     store = record_store(node)
     with reading(node.engine) as connection:
-        if _has(connection, "Consent", "demo-nikos-instagram"):
+        if store.exists(connection, "Consent/demo-nikos-instagram"):
             return
         denied = _denied_document(connection)
     intent = AuditRecord(Kind.INTENT, node.role, "demo", subject="Consent", details={"denied": denied})
@@ -168,13 +163,4 @@ def _denied_document(connection: Connection) -> str:
         connection.execute(
             select(photo.c.document).where(photo.c.patient == "demo-dimitra").order_by(photo.c.taken.desc()).limit(1)
         ).scalar_one()
-    )
-
-
-def _has(connection: Connection, kind: str, identity: str) -> bool:
-    return (
-        connection.execute(
-            select(fhir_resource.c.id).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity)
-        ).first()
-        is not None
     )
