@@ -93,10 +93,11 @@ def build(settings: Settings) -> Served:
     authenticator = Authenticator(engine)
     session = _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
-    door, record = _door(settings, engine, authenticator, chain, secret), StoredRecord(engine, point, lambda: site)
+    door = _door(settings, engine, authenticator, chain, secret)
+    store = RecordStore(site, base=settings.fhir_base)
     files = Files(settings.assets)
     parts = Parts(
-        record=record,
+        record=StoredRecord(engine, point, store),
         pictures=DecidedPictures(
             point, Originals(settings.orthanc, mint, session, most_bytes=most_bytes), Shelf(), mark=""
         ),
@@ -110,7 +111,7 @@ def build(settings: Settings) -> Served:
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, authenticator.authenticate, session
     ).routes()
-    others += fhir_routes(_fhir(settings, engine, site, point, authenticator))
+    others += fhir_routes(_fhir(settings, engine, store, point, authenticator))
     if settings.ohif is not None:
         others += _viewer(settings.ohif).routes()
     app = create_app(
@@ -172,11 +173,11 @@ def _door(settings: Settings, engine: Engine, authenticator: Authenticator, chai
 
 
 def _fhir(
-    settings: Settings, engine: Engine, site: Site, point: DecisionPoint, authenticator: Authenticator
+    settings: Settings, engine: Engine, store: RecordStore, point: DecisionPoint, authenticator: Authenticator
 ) -> FhirNode:
     return FhirNode(
         engine=engine,
-        record=RecordStore(site, base=settings.fhir_base),
+        record=store,
         decisions=point,
         chain=point.chain,
         authenticate=authenticator.authenticate,

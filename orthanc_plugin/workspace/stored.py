@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,6 @@ from consent.audit.shelf import AuditUnavailable
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
 from consent.sets import Permitted
-from consent.site import Site
 from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.store.load import LINKED
@@ -27,7 +26,7 @@ from dicom_bridge.objects.vocabulary import terms
 from dicom_bridge.query.tables import dicom_instance
 from fhir_mapping import dates, references
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
-from fhir_mapping.store.record import RecordStore
+from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
 from orthanc_plugin.workspace.record import Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
@@ -56,19 +55,17 @@ _COLUMNS = (
 class StoredRecord:
     """Reads FHIR, the photo table and the DICOM index; asks the decision point for every photo."""
 
-    def __init__(
-        self, engine: Engine, point: DecisionPoint, site: Callable[[], Site], *, page: int = _OUTCOMES
-    ) -> None:
+    def __init__(self, engine: Engine, point: DecisionPoint, store: RecordReader, *, page: int = _OUTCOMES) -> None:
         self._engine = engine
         self._point = point
-        self._site = site
+        self._store = store
         self._page = page
 
     # --- people -----------------------------------------------------------------------------------------------------
 
     def search(self, text: str, limit: int) -> People:
         """Patients that match every word; the ones written last where no word is given."""
-        zone = self._site().zone
+        zone = self._store.site.zone
         merged = select(patient_table.c.patient).where(patient_table.c.survivor != patient_table.c.patient)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Patient", fhir_resource.c.id.not_in(merged))
         for word in text.split()[:8]:
@@ -101,7 +98,7 @@ class StoredRecord:
         )
         visits = {row[0]: row[1] for row in rows}
         made = []
-        for stored in self._store().read_many(connection, "Patient", ids):
+        for stored in self._store.read_many(connection, "Patient", ids):
             resource = stored.json()
             made.append(
                 Person(
@@ -120,7 +117,6 @@ class StoredRecord:
 
     def course(self, request: Request, patient: str, route: str) -> Course:
         """Her treatments, and her photos that this request may see."""
-        store = self._store()
         with reading(self._engine) as connection:
             everyone = group(connection, [patient])
             shown = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
@@ -129,8 +125,8 @@ class StoredRecord:
             held = connection.execute(
                 select(func.count()).select_from(photo).where(photo.c.photo.in_(shown), photo.c.state == LINKED)
             ).scalar_one()
-            photos = self._photos(connection, store, rows)
-            done = treatments(connection, store, everyone, self._site().zone)
+            photos = self._photos(connection, rows)
+            done = treatments(connection, self._store, everyone, self._store.site.zone)
         if not self._recorded(request, route, photos, held - len(photos)):
             photos = []
         return Course(tuple(done), tuple(photos))
@@ -150,7 +146,6 @@ class StoredRecord:
 
     def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
         """One page of outcomes: photos of one patient and area, the newest result first."""
-        store = self._store()
         with reading(self._engine) as connection:
             may = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS)
             counts = may.counts(photo.c.area)
@@ -167,8 +162,8 @@ class StoredRecord:
             ).all()
             more, groups = len(groups) > self._page, groups[: self._page]
             rows = self._rows(connection, may, _in_groups(groups)) if groups else []
-            photos = self._photos(connection, store, rows)
-            named = titles(connection, store, [entry.treatment for entry in photos if entry.treatment])
+            photos = self._photos(connection, rows)
+            named = titles(connection, self._store, [entry.treatment for entry in photos if entry.treatment])
         if not self._recorded(request, route, photos, None, counted=sum(counts.values())):
             return Gallery()
         outcomes = []
@@ -181,20 +176,16 @@ class StoredRecord:
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
         """The photos of its patient and area that may be published."""
-        store = self._store()
         with reading(self._engine) as connection:
             may = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS)
             own = connection.execute(
                 select(photo.c.patient, photo.c.area).where(photo.c.photo == number, may.clause(photo.c.photo))
             ).all()
             rows = self._rows(connection, may, _in_groups(own)) if own else []
-            photos = self._photos(connection, store, rows)
+            photos = self._photos(connection, rows)
         return photos if self._recorded(request, route, photos, None) else []
 
     # --- what these share -------------------------------------------------------------------------------------------
-
-    def _store(self) -> RecordStore:
-        return RecordStore(self._site())
 
     def _rows(self, connection: Connection, may: Permitted, *where: ColumnElement[bool]) -> Sequence[Any]:
         return connection.execute(
@@ -205,10 +196,10 @@ class StoredRecord:
             .order_by(photo.c.taken, photo.c.photo)
         ).all()
 
-    def _photos(self, connection: Connection, store: RecordStore, rows: Sequence[Any]) -> list[Photo]:
-        by_procedure = sessions(connection, store, "Procedure", [row.procedure for row in rows if row.procedure])
+    def _photos(self, connection: Connection, rows: Sequence[Any]) -> list[Photo]:
+        by_procedure = sessions(connection, self._store, "Procedure", [row.procedure for row in rows if row.procedure])
         alone = [row.document for row in rows if row.document and row.procedure not in by_procedure]
-        by_document = sessions(connection, store, "DocumentReference", alone)
+        by_document = sessions(connection, self._store, "DocumentReference", alone)
         return [
             _photo(row, by_procedure.get(row.procedure or "") or by_document.get(row.document or "")) for row in rows
         ]

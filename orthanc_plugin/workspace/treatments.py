@@ -13,7 +13,7 @@ from consent.regions import regions
 from consent.store.write import among
 from fhir_mapping import dates, references
 from fhir_mapping.resources.session import session_of
-from fhir_mapping.store.record import RecordStore
+from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_reference, fhir_resource
 from orthanc_plugin.workspace.record import Area, Product, Setting, Treatment
 
@@ -24,7 +24,7 @@ _NOT_DONE = frozenset({"entered-in-error", "not-done", "preparation"})
 _VOID = frozenset({"entered-in-error", "not-done", "cancelled"})
 
 
-def treatments(connection: Connection, store: RecordStore, patients: Iterable[str], zone: ZoneInfo) -> list[Treatment]:
+def treatments(connection: Connection, store: RecordReader, patients: Iterable[str], zone: ZoneInfo) -> list[Treatment]:
     """All treatments of the patients, in order of time."""
     ids = connection.execute(
         select(fhir_resource.c.id).where(
@@ -38,13 +38,13 @@ def treatments(connection: Connection, store: RecordStore, patients: Iterable[st
     return sorted(made, key=lambda entry: (entry.at is not None, entry.at.timestamp() if entry.at else 0.0, entry.id))
 
 
-def titles(connection: Connection, store: RecordStore, procedures: Iterable[str]) -> dict[str, str]:
+def titles(connection: Connection, store: RecordReader, procedures: Iterable[str]) -> dict[str, str]:
     """Names of treatments by their codes alone, for pages that must not repeat what somebody typed."""
     found = store.read_many(connection, "Procedure", sorted(set(procedures)))
     return {stored.id: _coded_title(stored.json().get("code")) for stored in found}
 
 
-def sessions(connection: Connection, store: RecordStore, kind: str, ids: Iterable[str]) -> dict[str, int]:
+def sessions(connection: Connection, store: RecordReader, kind: str, ids: Iterable[str]) -> dict[str, int]:
     """Session numbers stated by resources of a type."""
     found = {stored.id: session_of(stored.json()) for stored in store.read_many(connection, kind, sorted(set(ids)))}
     return {identity: number for identity, number in found.items() if number}
@@ -59,7 +59,7 @@ def region_name(code: str) -> str:
 class _Parts:
     """What belongs to the procedures: drugs given, device settings, and whatever these name."""
 
-    def __init__(self, connection: Connection, store: RecordStore, procedures: Sequence[Json]) -> None:
+    def __init__(self, connection: Connection, store: RecordReader, procedures: Sequence[Json]) -> None:
         self._connection, self._store = connection, store
         targets = {f"Procedure/{entry['id']}" for entry in procedures}
         rows = connection.execute(
@@ -72,7 +72,7 @@ class _Parts:
         self.given = self._read("MedicationAdministration", {row.id for row in rows if row.type != "Observation"})
         self.observed = self._read("Observation", {row.id for row in rows if row.type == "Observation"})
         everything = [*procedures, *self.given.values(), *self.observed.values()]
-        named = {target for entry in everything for target in _targets(entry)}
+        named = {target for entry in everything for target in self._targets(entry)}
         self._named: dict[str, Json] = {}
         for kind in ("Medication", "Device", "Practitioner"):
             ids = {references.id_of(target) for target in named if target.startswith(f"{kind}/")}
@@ -81,13 +81,22 @@ class _Parts:
     def _read(self, kind: str, ids: set[str]) -> dict[str, Json]:
         return {stored.id: stored.json() for stored in self._store.read_many(self._connection, kind, sorted(ids))}
 
+    def target(self, reference: Any) -> str | None:
+        """``Type/id`` where a reference is to a resource of this server."""
+        text = reference.get("reference") if isinstance(reference, Mapping) else None
+        return references.local(text, self._store.base) if isinstance(text, str) else None
+
+    def _targets(self, resource: Json) -> set[str]:
+        found = (references.local(each.text, self._store.base) for each in references.found(resource))
+        return {target for target in found if target is not None}
+
     def of(self, found: Mapping[str, Json], procedure: str) -> list[Json]:
         """Those of the resources that are part of a procedure and not void."""
         return [
             entry
             for _, entry in sorted(found.items())
             if entry.get("status") not in _VOID
-            and any(_target(part) == f"Procedure/{procedure}" for part in entry.get("partOf") or ())
+            and any(self.target(part) == f"Procedure/{procedure}" for part in entry.get("partOf") or ())
         ]
 
     def get(self, reference: Any, container: Json) -> Json | None:
@@ -95,7 +104,7 @@ class _Parts:
         text = reference.get("reference") if isinstance(reference, Mapping) else None
         if isinstance(text, str) and text.startswith("#"):
             return next((entry for entry in container.get("contained") or () if entry.get("id") == text[1:]), None)
-        return self._named.get(_target(reference) or "")
+        return self._named.get(self.target(reference) or "")
 
 
 def _treatment(procedure: Json, parts: _Parts, zone: ZoneInfo) -> Treatment:
@@ -109,7 +118,7 @@ def _treatment(procedure: Json, parts: _Parts, zone: ZoneInfo) -> Treatment:
         id=identity,
         title=_concept(procedure.get("code")) or "Treatment",
         at=_moment(procedure, zone),
-        visit=references.id_of(_target(procedure.get("encounter")) or "") or None,
+        visit=references.id_of(parts.target(procedure.get("encounter")) or "") or None,
         areas=tuple(_area(site) for site in procedure.get("bodySite") or ()),
         session=session_of(procedure),
         clinician=", ".join(dict.fromkeys(filter(None, (_performer(entry, parts, procedure)
@@ -225,12 +234,3 @@ def _moment(procedure: Json, zone: ZoneInfo) -> datetime | None:
         return dates.span(value, zone).start
     except (ValueError, OverflowError):
         return None
-
-
-def _target(reference: Any) -> str | None:
-    text = reference.get("reference") if isinstance(reference, Mapping) else None
-    return references.local(text) if isinstance(text, str) else None
-
-
-def _targets(resource: Json) -> set[str]:
-    return {target for found in references.found(resource) if (target := references.local(found.text)) is not None}
