@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consent.audit.chain import outcome
 from consent.store import clock, jobs
-from consent.store.engine import glancing, reading, transaction
+from consent.store.engine import glancing, reading, rehearsal, transaction
 from consent.store.versions import lock
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, Item, announcement
@@ -226,21 +226,14 @@ class Pipeline:
 
     def _rehearse(self, plan: Plan, visit: VisitFacts, photos: Sequence[Fresh]) -> None:
         """Write the record and take it back: what the commit would refuse is refused before anything is kept."""
-
-        class _Rehearsed(Exception):
-            pass
-
         way = self._way
         record = way.treatments.prepare(plan)
         with glancing(way.engine) as connection:
             now = clock.now(connection)
         way.linker.check(plan, visit, photos, now)
         try:
-            with transaction(way.engine) as connection:
+            with rehearsal(way.engine) as connection:
                 self._delivery.write(connection, plan, record, photos)
-                raise _Rehearsed
-        except _Rehearsed:
-            return
         except MappingError as error:
             with glancing(way.engine) as connection:
                 if any(ledger.entry(connection, photo.entry.sop_uid) is not None for photo in photos):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from consent.audit.chain import Chain
 from consent.audit.record import AuditRecord, Kind
 from consent.store import photos
-from consent.store.engine import reading, transaction
+from consent.store.engine import reading, rehearsal, transaction
 from consent.store.photos import PhotoState
 from dicom_bridge.archive import Archive
 from dicom_bridge.errors import BridgeError
@@ -88,23 +88,17 @@ class Settling:
 
     def _place(self, held: Held) -> Place | Waits:
         """The place of an object, where it can be linked there: that is tried, and taken back."""
-
-        class _Rehearsed(Exception):
-            pass
-
         with reading(self._engine) as connection:
             place = self._linker.place(connection, held.attributes)
         if isinstance(place, Waits):
             return place
         try:
-            with transaction(self._engine) as connection:
+            with rehearsal(self._engine) as connection:
                 if not _linked(connection, held.sop_uid):
                     self._linker.link_arrived(connection, place, held, "0" * 64)
-                raise _Rehearsed
-        except _Rehearsed:
-            return place
         except (BridgeError, MappingError) as error:
             return Waits(f"It cannot be linked: {error}")
+        return place
 
     def _link(self, place: Place, held: Held, digest: str) -> bool:
         intent = AuditRecord(

@@ -104,6 +104,21 @@ def transaction(engine: Engine, *, wait: float | None = None) -> Iterator[Connec
                 _set_busy(connection, BUSY_SECONDS)
 
 
+class _TakenBack(Exception):
+    """Ends a rehearsal."""
+
+
+@contextmanager
+def rehearsal(engine: Engine) -> Iterator[Connection]:
+    """A connection in a write transaction that is rolled back at its end: what would be refused is found out."""
+    try:
+        with transaction(engine) as connection:
+            yield connection
+            raise _TakenBack
+    except _TakenBack:
+        pass
+
+
 def _set_busy(connection: Connection, seconds: float) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None
