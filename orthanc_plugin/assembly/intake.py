@@ -13,8 +13,8 @@ from dicom_bridge.spool import Spool
 from dicom_bridge.tasks import Tasks
 from dicom_bridge.treatment import Treatments
 from dicom_bridge.way import Arrow, Way
-from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.open import Node
+from orthanc_plugin.assembly.record import record_store
 
 
 @contextmanager
@@ -25,11 +25,6 @@ def open_archive(node: Node) -> Iterator[OrthancArchive]:
         yield archive
     finally:
         archive.close()
-
-
-def record_store(node: Node) -> RecordStore:
-    """The clinical record."""
-    return RecordStore(node.site, base=node.settings.fhir_base)
 
 
 def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Way:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 
 import requests
@@ -17,25 +17,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from consent.audit.chain import Chain, open_chain
 from consent.audit.record import AuditRecord
 from consent.errors import ConsentError
 from consent.identity.accounts import Authenticator
-from consent.identity.keys import load
-from consent.identity.tickets import TicketKeys, TicketMint
 from consent.purposes import Catalog
-from consent.service import DecisionPoint
 from consent.site import Site
 from consent.store.clock import now
-from consent.store.engine import glancing, open_engine, reading
+from consent.store.engine import glancing, reading
 from consent.store.schema import require_schema
-from consent.store.sites import load_site
 from dicom_bridge.compare.renditions import Shelf
-from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.api.routes import routes as fhir_routes
-from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
 from orthanc_plugin.workspace.app import create_app
@@ -58,15 +53,14 @@ class Served:
     """The application, and what has to be closed after it."""
 
     app: Starlette
-    engine: Engine
-    chain: Chain
     missing: tuple[str, ...]
     """Browser packages that are not installed: pages work, comparing two photos does not."""
 
+    closing: ExitStack
+
     def close(self) -> None:
         """Give back the chain's slot and the database."""
-        self.chain.close()
-        self.engine.dispose()
+        self.closing.close()
 
 
 def build(settings: Settings) -> Served:
@@ -77,51 +71,46 @@ def build(settings: Settings) -> Served:
     AssemblyError
         The database or the keys are not ready; the text says which command makes them so.
     """
-    engine = open_engine(settings.database)
-    try:
-        with reading(engine) as connection:
-            require_schema(connection)
-            site = load_site(connection)
-        keys = TicketKeys.load(settings.keys)
-        secret = load(settings.keys).uid
-    except (ConsentError, SQLAlchemyError) as error:
-        engine.dispose()
-        raise AssemblyError(f"serve cannot start: {error}") from error
-    chain = open_chain(settings.database, settings.audit_folder, settings.node, ROLE)
-    point = DecisionPoint(engine, chain, ROLE)
-    mint = TicketMint(keys, settings.node)
-    authenticator = Authenticator(engine)
-    session = _session()
+    with ExitStack() as closing:
+        try:
+            node = closing.enter_context(open_node(settings, ROLE))
+        except (AssemblyError, ConsentError, SQLAlchemyError) as error:
+            raise AssemblyError(f"serve cannot start: {error}") from error
+        files = Files(settings.assets)
+        return Served(_app(node, files), tuple(files.missing()), closing.pop_all())
+
+
+def _app(node: Node, files: Files) -> Starlette:
+    settings, point, authenticator = node.settings, node.point, Authenticator(node.engine)
+    fhir = fhir_node(node, point, authenticator.authenticate)
+    mint, session = node.mint, _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
-    door = _door(settings, engine, authenticator, chain, secret)
-    store = RecordStore(site, base=settings.fhir_base)
-    files = Files(settings.assets)
+    door = _door(node, authenticator)
     parts = Parts(
-        record=StoredRecord(engine, point, store),
+        record=StoredRecord(node.engine, point, fhir.record),
         pictures=DecidedPictures(
             point, Originals(settings.orthanc, mint, session, most_bytes=most_bytes), Shelf(), mark=""
         ),
         door=door,
-        site=site,
+        site=node.site,
         files=files,
-        now=lambda: _moment(engine),
-        publishing=publishing_pages(site),
+        now=lambda: _moment(node.engine),
+        publishing=publishing_pages(node.site),
         viewer=settings.ohif is not None,
     )
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, authenticator.authenticate, session
     ).routes()
-    others += fhir_routes(_fhir(settings, engine, store, point, authenticator))
+    others += fhir_routes(fhir)
     if settings.ohif is not None:
         others += _viewer(settings.ohif).routes()
-    app = create_app(
+    return create_app(
         parts,
         door.accounts,
         throttle=Throttle(time.monotonic),
-        healthy=lambda: _healthy(engine),
+        healthy=lambda: _healthy(node.engine),
         others=others,
     )
-    return Served(app, engine, chain, tuple(files.missing()))
 
 
 def publishing_pages(site: Site) -> tuple[PublishingPage, ...]:
@@ -164,28 +153,14 @@ def run(settings: Settings) -> None:
         served.close()
 
 
-def _door(settings: Settings, engine: Engine, authenticator: Authenticator, chain: Chain, secret: bytes) -> Door:
+def _door(node: Node, authenticator: Authenticator) -> Door:
     def record(entry: AuditRecord) -> None:
-        chain.append([entry])
+        node.chain.append([entry])
 
-    accounts = StoredAccounts(engine, authenticator, minutes=settings.session_minutes, record=record, secret=secret)
-    return Door(accounts, secure=settings.public_url.startswith("https://"))
-
-
-def _fhir(
-    settings: Settings, engine: Engine, store: RecordStore, point: DecisionPoint, authenticator: Authenticator
-) -> FhirNode:
-    return FhirNode(
-        engine=engine,
-        record=store,
-        decisions=point,
-        chain=point.chain,
-        authenticate=authenticator.authenticate,
-        base=settings.fhir_base,
-        version=metadata.version("photospine"),
-        started=_moment(engine),
-        door=ROLE,
+    accounts = StoredAccounts(
+        node.engine, authenticator, minutes=node.settings.session_minutes, record=record, secret=node.keys.uid
     )
+    return Door(accounts, secure=node.settings.public_url.startswith("https://"))
 
 
 def _viewer(folder: Path) -> Viewer:

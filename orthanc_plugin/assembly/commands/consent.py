@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -33,8 +31,8 @@ from orthanc_plugin.assembly.commands._common import (
     show,
 )
 from orthanc_plugin.assembly.errors import AssemblyError
-from orthanc_plugin.assembly.intake import record_store
 from orthanc_plugin.assembly.open import CLI, Node, open_node
+from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import load
 
 T = TypeVar("T")
@@ -148,17 +146,7 @@ def withdrawing(
 
 
 def _fhir(node: Node) -> FhirNode:
-    return FhirNode(
-        engine=node.engine,
-        record=record_store(node),
-        decisions=node.point,
-        chain=node.chain,
-        authenticate=lambda _name, _password: None,
-        base=node.settings.fhir_base,
-        version=metadata.version("photospine"),
-        started=datetime.now(UTC),
-        door=CLI,
-    )
+    return fhir_node(node, node.point, lambda _name, _password: None)
 
 
 def _request(who: Requester) -> Request:

@@ -41,8 +41,9 @@ from orthanc_plugin.assembly.commands._common import (
     require,
 )
 from orthanc_plugin.assembly.errors import AssemblyError
-from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
+from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.record import record_store
 from orthanc_plugin.assembly.settings import load
 
 _LONG = 4

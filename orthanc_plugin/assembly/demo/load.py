@@ -19,8 +19,9 @@ from dicom_bridge.objects.vocabulary import find_expression, find_region, find_v
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
 from orthanc_plugin.assembly.demo import clinic, pictures, resources
-from orthanc_plugin.assembly.intake import open_archive, pipeline, record_store
+from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
+from orthanc_plugin.assembly.record import record_store
 
 SOURCE = "urn:photospine:demo"
 
