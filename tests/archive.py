@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine
 from consent.directive import Directive, Region, Span
 from consent.facts import PhotoFacts
 from consent.identity import accounts, keys
+from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.site import Site
 from consent.store.engine import transaction
@@ -107,7 +108,7 @@ class Archive:
         )
         keys.make(self.settings.keys)
         self.engine: Engine = fresh(self.settings.database, site)
-        self.mint = TicketMint(TicketKeys.load(self.settings.keys), self.settings.node)
+        self.mint = TicketMint(TicketKeys(load_keys(self.settings.keys).tickets), self.settings.node)
         self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **chosen())
         self._seed = 0
 

@@ -24,11 +24,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from consent.identity.keys import load
 from consent.store.clock import micros
 from consent.types import Request, Requester
 
@@ -110,11 +108,6 @@ class TicketKeys:
     """The keys that sign and check tickets: the first signs, both are accepted."""
 
     keys: tuple[bytes, ...]
-
-    @staticmethod
-    def load(path: Path) -> TicketKeys:
-        """From the node's keys file. Raises :class:`consent.identity.keys.KeysRefused`."""
-        return TicketKeys(load(path).tickets)
 
 
 class TicketMint:

@@ -34,7 +34,6 @@ class Marker(IntEnum):
     APP2 = 0xE2
     APP14 = 0xEE
     SOF55 = 0xF7
-    COM = 0xFE
 
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {Marker.DHT, 0xC8, Marker.DAC} | {Marker.DHP, Marker.SOF55}

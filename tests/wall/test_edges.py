@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.types import Requester
 from orthanc_plugin.assembly import wall_folder
@@ -203,7 +204,7 @@ def test_a_ticket_of_another_key_or_node_is_refused(archive: Archive, photo: Pho
     path = f"{photo.rest}/file"
     for mint in (
         TicketMint(TicketKeys((b"x" * 32,)), archive.settings.node),
-        TicketMint(TicketKeys.load(archive.settings.keys), "node2"),
+        TicketMint(TicketKeys(load_keys(archive.settings.keys).tickets), "node2"),
     ):
         ticket = mint.mint_task("GET", path, job="j", kind="examine")
         assert archive.ask(path, headers={"Authorization": ticket}).status == 403
