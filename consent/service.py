@@ -70,7 +70,6 @@ class DecisionPoint:
         chain: Chain,
         door: str,
         *,
-        cache: FactsCache | None = None,
         now: Clock | None = None,
     ) -> None:
         """Open it.
@@ -79,13 +78,11 @@ class DecisionPoint:
         ----------
         door
             ``wall``, ``serve``, ``worker``, ``cli``: stands in every record.
-        cache
-            What the process remembers already; None: a new one.
         now
             The clock, where it is not the database's.
         """
         self._engine, self._chain, self._door = engine, chain, door
-        self._cache = cache or FactsCache(engine, now=now)
+        self._cache = FactsCache(engine, now=now)
 
     @property
     def chain(self) -> Chain:

@@ -37,7 +37,7 @@ from dicom_bridge.tasks import Tasks
 
 NEW_INSTANCE = "NewInstance"
 COMPARE_EVERY = timedelta(hours=24)
-_PAGE = 200
+_PAGE, _PAGES = 200, 5
 _RECORDED = 1000
 """So many objects are named in one audit record."""
 
@@ -104,17 +104,14 @@ class Arrivals:
             self._advance(page.last if behind else since, compared=now)
         return total
 
-    def relink(self, limit: int = 1000) -> int:
+    def relink(self) -> int:
         """Look again for the places of objects that wait, since the record grows; how many were found.
 
-        Parameters
-        ----------
-        limit
-            So many are looked at in one call; the next call goes on behind them.
+        Up to five pages are looked at in one call; the next call goes on behind them.
         """
         job = str(uuid.uuid4())
         linked = 0
-        for _ in range(0, limit, _PAGE):
+        for _ in range(_PAGES):
             query = (
                 select(photo.c.photo, photo.c.sop_uid, photo.c.series_uid, photo.c.study_uid, photo.c.orthanc_id)
                 .add_columns(dicom_instance.c.attributes)

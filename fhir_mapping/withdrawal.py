@@ -48,9 +48,7 @@ class Withdrawn:
     """The Consents that are inactive now."""
 
 
-def withdraw(
-    connection: Connection, record: RecordStore, wish: Wish, *, source: str, performer: str | None = None
-) -> Withdrawn:
+def withdraw(connection: Connection, record: RecordStore, wish: Wish, *, source: str) -> Withdrawn:
     """Carry out a withdrawal.
 
     Raises
@@ -70,7 +68,6 @@ def withdraw(
         purposes=wish.purposes,
         channels=wish.channels,
         documents=wish.documents,
-        performer=performer,
     )
     written = record.create(connection, "Consent", body, source=source)
     ended = []

@@ -40,8 +40,9 @@ class Archive:
         with glancing(self._engine) as connection:
             return tuple(connection.execute(select(audit_record.c.chain).distinct().order_by("chain")).scalars())
 
-    def rows(self, chain: str, *, after: int = 0) -> Iterator[Row]:
-        """The records of a chain behind the sequence ``after``, in order, a page at a time."""
+    def rows(self, chain: str) -> Iterator[Row]:
+        """The records of a chain, in order, read a page at a time."""
+        after = 0
         while True:
             page = self._page(chain, after)
             yield from page

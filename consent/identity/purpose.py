@@ -19,13 +19,7 @@ _PARAMETER = re.compile(r"(channel|project)=([^\s;=,\"]{1,64})")
 _LONGEST_REASON = 500
 
 
-def choose(
-    requester: Requester,
-    header: str | None,
-    emergency: str | None = None,
-    *,
-    session: str | None = None,
-) -> Request | None:
+def choose(requester: Requester, header: str | None, emergency: str | None = None) -> Request | None:
     """The one question that a request's headers put; None where they must be refused.
 
     Parameters
@@ -64,7 +58,6 @@ def choose(
         channel=channel,
         project=project,
         emergency_reason=reason,
-        session=session,
     )
 
 

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 
-def upsert(connection: Connection, table: Table, values: Mapping[str, Any], *, keep: Collection[str] = ()) -> None:
-    """Insert a row, or change the row with the same primary key; columns in ``keep`` keep what they have."""
+def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, or change the row with the same primary key."""
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     statement = insert(table).values(**values)
     keys = [column.name for column in table.primary_key]
-    changes = {name: statement.excluded[name] for name in values if name not in keys and name not in keep}
+    changes = {name: statement.excluded[name] for name in values if name not in keys}
     if changes:
         statement = statement.on_conflict_do_update(index_elements=keys, set_=changes)
     else:

@@ -24,9 +24,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def resource(value: Mapping[str, Any], status: int = 200) -> Reply:
+def resource(value: Mapping[str, Any]) -> Reply:
     """A resource that is made for this answer."""
-    return Reply(status, text.dump(value))
+    return Reply(200, text.dump(value))
 
 
 def refused(error: Refused) -> Reply:
@@ -37,9 +37,9 @@ def refused(error: Refused) -> Reply:
     return Reply(error.status, text.dump(outcome(error.issues)), headers)
 
 
-def stored(value: Stored, status: int = 200) -> Reply:
+def stored(value: Stored) -> Reply:
     """A resource of the record, as it is kept."""
-    return Reply(status, value.body, version_headers(value))
+    return Reply(200, value.body, version_headers(value))
 
 
 def written(value: Stored, base: str, returns: str) -> Reply:

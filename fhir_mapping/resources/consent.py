@@ -20,7 +20,6 @@ def denial(
     purposes: Iterable[str] = (),
     channels: Iterable[str] = (),
     documents: Iterable[str] = (),
-    performer: str | None = None,
 ) -> dict[str, Any]:
     """A Consent that denies.
 
@@ -32,8 +31,6 @@ def denial(
         Of SOCIAL; none: every channel.
     documents
         Ids of the DocumentReferences of the photos that it is about; none: all photos.
-    performer
-        Who said so, as a reference; None: the patient.
     """
     catalog = Catalog.of(site)
     provision: dict[str, Any] = {"type": "deny"}
@@ -62,7 +59,7 @@ def denial(
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0", "display": "Patient Consent"}]}],
         "patient": {"reference": f"Patient/{patient}"},
         "dateTime": dates.instant(signed),
-        "performer": [{"reference": performer or f"Patient/{patient}"}],
+        "performer": [{"reference": f"Patient/{patient}"}],
         "organization": [{"reference": f"Organization/{site.organization}"}],
         "policy": [{"uri": "urn:photospine:withdrawal"}],
         "provision": provision,

@@ -174,19 +174,13 @@ class RecordStore(RecordReader):
         bundle: bytes | Mapping[str, Any] | tuple[Entry, ...],
         *,
         source: str,
-        types: Iterable[str] = CLINICAL,
     ) -> list[Stored]:
         """Carry out a transaction Bundle, whole or not at all; one answer for each entry, in order.
 
         Entries POST (also with ifNoneExist by identifier) and PUT by id are understood. References to an entry's
         fullUrl, and conditional ones by identifier, are resolved in what is served.
-
-        Parameters
-        ----------
-        types
-            Resource types that the bundle may write.
         """
-        entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle, types)
+        entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle)
         lock(connection)
         drafts: list[Draft | None] = []
         answers: list[Stored | None] = []

@@ -55,11 +55,10 @@ _COLUMNS = (
 class StoredRecord:
     """Reads FHIR, the photo table and the DICOM index; asks the decision point for every photo."""
 
-    def __init__(self, engine: Engine, point: DecisionPoint, store: RecordReader, *, page: int = _OUTCOMES) -> None:
+    def __init__(self, engine: Engine, point: DecisionPoint, store: RecordReader) -> None:
         self._engine = engine
         self._point = point
         self._store = store
-        self._page = page
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -157,10 +156,10 @@ class StoredRecord:
                 .where(*wanted)
                 .group_by(photo.c.patient, photo.c.area)
                 .order_by(func.max(photo.c.taken).desc(), photo.c.patient, photo.c.area)
-                .limit(self._page + 1)
-                .offset((page - 1) * self._page)
+                .limit(_OUTCOMES + 1)
+                .offset((page - 1) * _OUTCOMES)
             ).all()
-            more, groups = len(groups) > self._page, groups[: self._page]
+            more, groups = len(groups) > _OUTCOMES, groups[:_OUTCOMES]
             rows = self._rows(connection, may, _in_groups(groups)) if groups else []
             photos = self._photos(connection, rows)
             named = titles(connection, self._store, [entry.treatment for entry in photos if entry.treatment])
