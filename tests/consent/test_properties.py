@@ -31,7 +31,8 @@ from consent.types import Decision, Effect, Laterality, Request, Requester
 from consent.validity import next_change
 from fhir_mapping import consent_codes as codes
 from fhir_mapping.to_directive import to_directive
-from tests.consent.world import SITE, World, consent_json
+from tests.consent.words import consent_json
+from tests.consent.world import SITE, World
 from tests.counts import count, report
 
 pytestmark = pytest.mark.fast

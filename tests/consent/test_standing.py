@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.consent.world import World, span
+from tests.consent.words import span
+from tests.consent.world import World
 
 pytestmark = pytest.mark.fast
 
