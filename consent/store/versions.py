@@ -1,8 +1,8 @@
 """Versions: every change of a fact is seen by the next decision on every node.
 
-Each transaction that changes what a decision reads ends in :func:`changed` for the patients concerned, or in
-:func:`site_changed`. Both raise the versions that every decision compares, and mark the stored answers stale in the
-same transaction; deciding them anew may follow later.
+Each transaction that changes what a decision reads ends in :func:`consent.store.people.changed` for the patients
+concerned, or in :func:`site_changed`. Both raise the versions that every decision compares, and mark the stored answers
+stale in the same transaction; deciding them anew may follow later.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def check_references(connection: Connection, setting: Setting, drafts: Sequence[
     Raises
     ------
     Invalid
-        A Consent's is a :class:`ConsentRefused`.
+        A Consent's is a ConsentRefused.
     """
     wanted = [_wanted(draft, setting.base) for draft in drafts]
     here = existing(connection, {target for targets, _ in wanted for target in targets})
