@@ -1,4 +1,4 @@
-"""What an object that arrived says of its picture: region, side, view and time, read from its DICOM JSON Model."""
+"""What an object says of its picture: region, side, view, expression and time, read from its DICOM JSON Model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dicom_bridge.objects.vocabulary import Term, terms
 from dicom_bridge.query.index import text_of
 
 _REGION, _VIEW, _CODE, _SCHEME = "00082218", "00540220", "00080100", "00080102"
+_CONTEXT, _CONCEPT = "00400555", "0040A168"
 _SIDES = ("00200062", "00200060")  # Image Laterality, Laterality
 _OFFSET = "00080201"
 _OFFSET_FORM = re.compile(r"[+-][0-9]{4}", re.ASCII)
@@ -36,8 +37,14 @@ def side_of(attributes: Mapping[str, Any]) -> Laterality | None:
 
 def view_of(attributes: Mapping[str, Any]) -> Term | None:
     """The view, where it is one of the vocabulary."""
-    coded = _coded(attributes, _VIEW)
-    return next((each for each in terms("view") if (each.scheme, each.value) == coded), None)
+    return _term("view", _coded(attributes, _VIEW))
+
+
+def expression_of(attributes: Mapping[str, Any]) -> Term | None:
+    """The expression, where the acquisition context (PS3.3 C.7.6.14) has one of the vocabulary."""
+    items = (attributes.get(_CONTEXT) or {}).get("Value") or ()
+    stated = (_term("expression", _coded(item, _CONCEPT)) for item in items if isinstance(item, Mapping))
+    return next((each for each in stated if each is not None), None)
 
 
 def taken_of(attributes: Mapping[str, Any], zone: ZoneInfo) -> str | None:
@@ -69,6 +76,10 @@ def _moment(digits: str, offset: str, zone: ZoneInfo) -> str | None:
         except ValueError:
             return started.date().isoformat()
     return started.date().isoformat()
+
+
+def _term(kind: str, coded: tuple[str, str]) -> Term | None:
+    return next((each for each in terms(kind) if (each.scheme, each.value) == coded), None)
 
 
 def _coded(attributes: Mapping[str, Any], name: str) -> tuple[str, str]:

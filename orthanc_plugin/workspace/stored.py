@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select
 
 from consent.audit.shelf import AuditUnavailable
 from consent.codec import photo_from_json
@@ -22,12 +21,13 @@ from consent.store.tables import photo, photo_facts, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Laterality, Obligation, Request
-from dicom_bridge.objects.vocabulary import terms
+from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.query.tables import dicom_instance
-from fhir_mapping import dates, references
-from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
+from fhir_mapping import references
+from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
-from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
+from fhir_mapping.tables import fhir_date, fhir_resource
+from orthanc_plugin.workspace.finding import matches
 from orthanc_plugin.workspace.record import Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
 
@@ -68,7 +68,7 @@ class StoredRecord:
         merged = select(patient_table.c.patient).where(patient_table.c.survivor != patient_table.c.patient)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Patient", fhir_resource.c.id.not_in(merged))
         for word in text.split()[:8]:
-            query = query.where(_matches(word, zone))
+            query = query.where(matches(word, zone))
         with reading(self._engine) as connection:
             ids = list(connection.execute(query.order_by(fhir_resource.c.updated.desc()).limit(limit + 1)).scalars())
             people = self._people(connection, ids[:limit])
@@ -247,24 +247,9 @@ def _area(code: str | None) -> Area:
 
 
 def _view(attributes: Mapping[str, Any]) -> str:
-    """View and expression in words, from View Code Sequence and Acquisition Context Sequence."""
-    words = []
-    view = _named("view", _coded(_first(attributes, "00540220", dict)))
-    if view:
-        words.append(view)
-    for item in (attributes.get("00400555") or {}).get("Value") or ():
-        expression = _named("expression", _coded(_first(item, "0040A168", dict)))
-        if expression:
-            words.append(expression)
-    return ", ".join(words)
-
-
-def _coded(item: Mapping[str, Any] | None) -> str | None:
-    return _first(item, "00080100", str) if item else None
-
-
-def _named(kind: str, value: str | None) -> str:
-    return next((term.name.replace("-", " ") for term in terms(kind) if term.value == value), "") if value else ""
+    """View and expression in words."""
+    stated = (view_of(attributes), expression_of(attributes))
+    return ", ".join(term.name.replace("-", " ") for term in stated if term is not None)
 
 
 def _first(attributes: Mapping[str, Any], tag: str, kind: type[Any]) -> Any:
@@ -279,51 +264,3 @@ def _in_groups(groups: Sequence[Any]) -> ColumnElement[bool]:
             for patient, code in groups
         )
     )
-
-
-def _matches(word: str, zone: Any) -> ColumnElement[bool]:
-    """One word of a search: the beginning of a name or of an identifier, or a birth date."""
-    here = fhir_resource.c.id
-    conditions = [
-        exists().where(*_at(fhir_string, here, "name"), fhir_string.c.value.startswith(folded(word), autoescape=True)),
-        exists().where(
-            *_at(fhir_token, here, "identifier"),
-            or_(*(fhir_token.c.value.startswith(each, autoescape=True)
-                  for each in sorted({indexed(word), word.lower(), word.upper()}))),
-        ),
-    ]  # fmt: skip
-    born = _birth(word)
-    if born is not None:
-        try:
-            span = dates.span(born, zone)
-        except (ValueError, OverflowError):
-            span = None
-        if span is not None:
-            conditions.append(
-                exists().where(
-                    *_at(fhir_date, here, "birthdate"),
-                    fhir_date.c.start >= micros(span.start, FIRST),
-                    fhir_date.c.end <= micros(span.end, LAST),
-                )
-            )
-    return or_(*conditions)
-
-
-def _at(table: Any, here: Column[str], name: str) -> list[ColumnElement[bool]]:
-    return [table.c.type == "Patient", table.c.id == here, table.c.name == name]
-
-
-def _birth(word: str) -> str | None:
-    """A birth date as people type it (``1984``, ``1984-03``, ``12.3.1984``, ``12/03/1984``) as a FHIR date."""
-    parts = word.replace(".", "-").replace("/", "-").split("-")
-    if not all(part.isascii() and part.isdigit() for part in parts) or len(parts) > 3:
-        return None
-    if len(parts) == 3 and len(parts[2]) == 4:
-        parts.reverse()
-    if len(parts[0]) != 4:
-        return None
-    try:
-        year, month, day = (*map(int, parts), 1, 1)[:3]
-        return "-".join([f"{year:04d}", f"{month:02d}", f"{day:02d}"][: len(parts)]) if date(year, month, day) else None
-    except ValueError:
-        return None

@@ -10,8 +10,8 @@ import pytest
 from orthanc_plugin.assembly import ohif
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.finding import birth_date
 from orthanc_plugin.workspace.sealed import Seal
-from orthanc_plugin.workspace.stored import _birth
 from orthanc_plugin.workspace.viewer import policy
 
 pytestmark = pytest.mark.fast
@@ -63,7 +63,7 @@ def test_birth_dates_and_ages(birth: str, text: str, age: str) -> None:
      ("1984-02-31", None), ("84", None), ("x", None), ("1-2-3-4", None), ("²01-1984", None)],
 )  # fmt: skip
 def test_birth_dates_are_understood_as_people_type_them(typed: str, date_: str | None) -> None:
-    assert _birth(typed) == date_
+    assert birth_date(typed) == date_
 
 
 def test_the_viewer_is_moved_to_its_path_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""Finding a patient by what people type: the beginning of a name or of an identifier, or a birth date."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, ColumnElement, exists, or_
+
+from fhir_mapping import dates
+from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
+from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
+
+
+def matches(word: str, zone: ZoneInfo) -> ColumnElement[bool]:
+    """One word of a search: the beginning of a name or of an identifier, or a birth date."""
+    here = fhir_resource.c.id
+    conditions = [
+        exists().where(*_at(fhir_string, here, "name"), fhir_string.c.value.startswith(folded(word), autoescape=True)),
+        exists().where(
+            *_at(fhir_token, here, "identifier"),
+            or_(*(fhir_token.c.value.startswith(each, autoescape=True)
+                  for each in sorted({indexed(word), word.lower(), word.upper()}))),
+        ),
+    ]  # fmt: skip
+    born = birth_date(word)
+    if born is not None:
+        try:
+            span = dates.span(born, zone)
+        except (ValueError, OverflowError):
+            span = None
+        if span is not None:
+            conditions.append(
+                exists().where(
+                    *_at(fhir_date, here, "birthdate"),
+                    fhir_date.c.start >= micros(span.start, FIRST),
+                    fhir_date.c.end <= micros(span.end, LAST),
+                )
+            )
+    return or_(*conditions)
+
+
+def _at(table: Any, here: Column[str], name: str) -> list[ColumnElement[bool]]:
+    return [table.c.type == "Patient", table.c.id == here, table.c.name == name]
+
+
+def birth_date(word: str) -> str | None:
+    """A birth date as people type it (``1984``, ``1984-03``, ``12.3.1984``, ``12/03/1984``) as a FHIR date."""
+    parts = word.replace(".", "-").replace("/", "-").split("-")
+    if not all(part.isascii() and part.isdigit() for part in parts) or len(parts) > 3:
+        return None
+    if len(parts) == 3 and len(parts[2]) == 4:
+        parts.reverse()
+    if len(parts[0]) != 4:
+        return None
+    try:
+        year, month, day = (*map(int, parts), 1, 1)[:3]
+        return "-".join([f"{year:04d}", f"{month:02d}", f"{day:02d}"][: len(parts)]) if date(year, month, day) else None
+    except ValueError:
+        return None
