@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from consent.store.engine import transaction
+from fhir_mapping.store.record import RecordStore
 from tests.databases import engine, postgres_cluster, url
-from tests.fhir.clinic import Clinic, build, open_clinic
+from tests.fhir.clinic import BASE, RESOURCES, SITE, Clinic, build, open_clinic
 
 __all__ = ["engine", "postgres_cluster", "url"]
 
@@ -31,3 +34,13 @@ def clinic(made_clinic: Path, tmp_path: Path) -> Iterator[Clinic]:
     made = open_clinic(folder)
     yield made
     made.close()
+
+
+@pytest.fixture
+def record(engine: Engine) -> RecordStore:
+    """The clinic's people and treatments, on either database."""
+    store = RecordStore(SITE, base=BASE)
+    with transaction(engine) as connection:
+        for resource in RESOURCES:
+            store.update(connection, resource["resourceType"], resource["id"], resource, source="test")
+    return store
