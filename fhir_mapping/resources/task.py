@@ -31,33 +31,17 @@ def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, n
     body
         The Consent as it was sent; it goes into the Task whole.
     """
-    task: dict[str, Any] = {
-        "resourceType": "Task",
-        "status": "requested",
-        "intent": "order",
-        "priority": "urgent",
-        "code": {
-            "coding": [{"system": TASK_SYSTEM, "code": CONSENT_REFUSED}],
-            "text": "A Consent with a denial was refused",
-        },
-        "description": "A Consent that contains a denial could not be honoured as it was written. Ask the patient, and "
+    sent = {"contentType": "application/fhir+json", "data": base64.b64encode(body).decode()}
+    return _task(
+        CONSENT_REFUSED,
+        "A Consent with a denial was refused",
+        "A Consent that contains a denial could not be honoured as it was written. Ask the patient, and "
         "write down what she wants.",
-        "authoredOn": dates.instant(now),
-        "lastModified": dates.instant(now),
-        "reasonCode": {"text": "; ".join(f"{each.element}: {each.text}" for each in issues)[:4000]},
-        "input": [
-            {
-                "type": {"text": "The Consent as it was sent"},
-                "valueAttachment": {
-                    "contentType": "application/fhir+json",
-                    "data": base64.b64encode(body).decode(),
-                },
-            }
-        ],
-    }
-    if patient is not None:
-        task["for"] = {"reference": f"Patient/{patient}"}
-    return task
+        [{"type": {"text": "The Consent as it was sent"}, "valueAttachment": sent}],
+        now,
+        patient=patient,
+        why="; ".join(f"{each.element}: {each.text}" for each in issues)[:4000],
+    ) | {"priority": "urgent"}
 
 
 def photo_of_another_patient(sop_uid: str, patient: str, now: datetime) -> dict[str, Any]:
@@ -68,63 +52,60 @@ def photo_of_another_patient(sop_uid: str, patient: str, now: datetime) -> dict[
     patient
         Id of the patient whom it was sent for.
     """
-    task = _about_photos(
+    return _task(
         PHOTO_OF_ANOTHER,
         "A file is known as another patient's photo",
         "Find out whose photo it is. The photo that was known before is not touched; this one is not shown to anybody.",
-        [("The photo that was kept", sop_uid)],
+        _photos("The photo that was kept", [sop_uid]),
         now,
+        patient=patient,
     )
-    task["for"] = {"reference": f"Patient/{patient}"}
-    return task
 
 
 def originals_lost(patient: str, sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
     """Originals were lost on their way into the archive: the files have to be sent again."""
-    task = _about_photos(
+    return _task(
         ORIGINALS_LOST,
         "Photos did not reach the archive",
         "The files of this patient were lost before the archive had them. Send them again.",
-        [("A photo that was not kept", each) for each in sop_uids],
+        _photos("A photo that was not kept", sop_uids),
         now,
+        patient=patient,
     )
-    task["for"] = {"reference": f"Patient/{patient}"}
-    return task
 
 
 def batch_stands_still(patient: str, sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
     """Photos on their way into the archive do not get there, however often that is tried."""
-    task = _about_photos(
+    return _task(
         BATCH_STANDS_STILL,
         "Photos do not get into the archive",
         "Their originals are kept and nobody sees them; it is tried again and again. Ask whoever looks after "
         "the machines: the worker's log and 'photospine doctor' name the fault. Once it is mended, they go on.",
-        [("A photo on its way", each) for each in sop_uids],
+        _photos("A photo on its way", sop_uids),
         now,
+        patient=patient,
     )
-    task["for"] = {"reference": f"Patient/{patient}"}
-    return task
 
 
 def uid_taken(sop_uid: str, now: datetime) -> dict[str, Any]:
     """An object came in with the UID of a known photo and other content, and was not kept."""
-    return _about_photos(
+    return _task(
         UID_TAKEN,
         "An object with the UID of a known photo was sent",
         "Its content is another, and it was not kept, since it would take the place of the photo that is known. "
         "Ask its sender.",
-        [("The photo that is known", sop_uid)],
+        _photos("The photo that is known", [sop_uid]),
         now,
     )
 
 
 def objects_missing(sop_uids: Sequence[str], now: datetime) -> dict[str, Any]:
     """Photos that are in the record are not in the archive: an older copy of it may have been put back."""
-    return _about_photos(
+    return _task(
         OBJECTS_MISSING,
         "Photos are missing in the archive",
         "They are in the record, and the archive does not have them. Put back a copy of the archive that has them.",
-        [("A photo that is missing", each) for each in sop_uids],
+        _photos("A photo that is missing", sop_uids),
         now,
     )
 
@@ -143,19 +124,17 @@ def object_waits(
     done
         Its place was found.
     """
-    task = _about_photos(
+    said = [{"type": {"text": name}, "valueString": value} for name, value in named.items() if value.strip()]
+    task = _task(
         OBJECT_WAITS,
         "An object from elsewhere waits for its place",
         "Nobody sees it until its visit is known. Mend the visit's identifiers in the record, and it is linked by "
         "itself; or ask its sender.",
-        [("The object", sop_uid), ("Its study", study_uid)],
+        [*_photos("The object", [sop_uid]), *_photos("Its study", [study_uid]), *said],
         now,
+        why=why,
     )
-    task["reasonCode"] = {"text": why}
-    task["input"] += [{"type": {"text": name}, "valueString": value} for name, value in named.items() if value.strip()]
-    if done:
-        task["status"] = "completed"
-    return task
+    return task | {"status": "completed"} if done else task
 
 
 def object_refused(why: str, orthanc_id: str, now: datetime) -> dict[str, Any]:
@@ -166,22 +145,27 @@ def object_refused(why: str, orthanc_id: str, now: datetime) -> dict[str, Any]:
     why
         One sentence.
     """
-    task = _about_photos(
+    return _task(
         OBJECT_REFUSED,
         "An object in the archive is not taken in",
         "Nobody sees it. Find out who sent it, and have it sent as a photo, or to another archive.",
-        [],
+        [{"type": {"text": "The object's id in Orthanc"}, "valueString": orthanc_id}],
         now,
+        why=why,
     )
-    task["reasonCode"] = {"text": why}
-    task["input"] = [{"type": {"text": "The object's id in Orthanc"}, "valueString": orthanc_id}]
-    return task
 
 
-def _about_photos(
-    code: str, text: str, description: str, inputs: Sequence[tuple[str, str]], now: datetime
+def _task(
+    code: str,
+    text: str,
+    description: str,
+    inputs: Sequence[Mapping[str, Any]],
+    now: datetime,
+    *,
+    patient: str | None = None,
+    why: str | None = None,
 ) -> dict[str, Any]:
-    return {
+    task: dict[str, Any] = {
         "resourceType": "Task",
         "status": "requested",
         "intent": "order",
@@ -189,11 +173,18 @@ def _about_photos(
         "description": description,
         "authoredOn": dates.instant(now),
         "lastModified": dates.instant(now),
-        "input": [
-            {
-                "type": {"text": name},
-                "valueIdentifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{sop_uid}"},
-            }
-            for name, sop_uid in inputs
-        ],
+        "input": list(inputs),
     }
+    if patient is not None:
+        task["for"] = {"reference": f"Patient/{patient}"}
+    if why is not None:
+        task["reasonCode"] = {"text": why}
+    return task
+
+
+def _photos(name: str, uids: Sequence[str]) -> list[dict[str, Any]]:
+    """Inputs that name objects by their UIDs."""
+    return [
+        {"type": {"text": name}, "valueIdentifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}}
+        for uid in uids
+    ]

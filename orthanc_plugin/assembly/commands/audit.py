@@ -25,9 +25,9 @@ from orthanc_plugin.assembly.commands._common import (
     account_of,
     failing,
     os_user,
+    require,
     show,
 )
-from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import CLI, open_node
 from orthanc_plugin.assembly.settings import load
 
@@ -54,8 +54,7 @@ def listing(
     """List records of all chains by time. Reading the audit is itself recorded."""
     with failing(), open_node(load(settings)) as node:
         who = account_of(node, as_account)
-        if HCOMPL not in who.purposes:
-            raise AssemblyError(f"the account {who.account} does not hold {HCOMPL}")
+        require(who, purpose=HCOMPL)
         start = 0 if since is None else micros(since.astimezone())
         wanted = {"account": account, "photo": photo, "kind": kind and kind.value, "purpose": purpose}
         number = _number(node.archive, photo) if photo is not None else None
