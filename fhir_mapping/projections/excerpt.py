@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from consent.store.clock import instant
 from consent.store.write import among
 from fhir_mapping import text
+from fhir_mapping.resources.document_reference import DICOM_UID
 from fhir_mapping.search.values import indexed
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_token, fhir_version
 
@@ -74,7 +75,7 @@ def sop_uid_of(document: Mapping[str, Any]) -> str | None:
     master = document.get("masterIdentifier")
     for identifier in [master, *listed] if isinstance(master, Mapping) else listed:
         value = str(identifier.get("value", ""))
-        if identifier.get("system") == "urn:dicom:uid" and value.startswith("urn:oid:"):
+        if identifier.get("system") == DICOM_UID and value.startswith("urn:oid:"):
             return value.removeprefix("urn:oid:")
     return None
 

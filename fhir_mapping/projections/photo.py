@@ -23,7 +23,7 @@ from fhir_mapping.errors import MappingError
 from fhir_mapping.projections.excerpt import LINKED_TYPES, Excerpt, sop_uid_of
 from fhir_mapping.projections.read import current
 from fhir_mapping.projections.written import Setting, Written
-from fhir_mapping.resources.document_reference import KNOWN_SINCE_EXTENSION
+from fhir_mapping.resources.document_reference import DICOM_UID, KNOWN_SINCE_EXTENSION
 from fhir_mapping.search.values import indexed
 from fhir_mapping.tables import fhir_token
 
@@ -90,7 +90,7 @@ def _stored(connection: Connection, documents: set[str]) -> tuple[dict[str, Row[
             fhir_token.c.type == "DocumentReference",
             among(connection, fhir_token.c.id, documents),
             fhir_token.c.name == "identifier",
-            fhir_token.c.system == "urn:dicom:uid",
+            fhir_token.c.system == DICOM_UID,
         )
     ).all()
     uids = {row.value.removeprefix("urn:oid:"): row.id for row in named if row.value.startswith("urn:oid:")}

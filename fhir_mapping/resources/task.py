@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_mapping import dates
 from fhir_mapping.errors import Issue
+from fhir_mapping.resources.document_reference import DICOM_UID
 
 TASK_SYSTEM = "urn:photospine:task"
 CONSENT_REFUSED = "consent-refused"
@@ -185,6 +186,5 @@ def _task(
 def _photos(name: str, uids: Sequence[str]) -> list[dict[str, Any]]:
     """Inputs that name objects by their UIDs."""
     return [
-        {"type": {"text": name}, "valueIdentifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}}
-        for uid in uids
+        {"type": {"text": name}, "valueIdentifier": {"system": DICOM_UID, "value": f"urn:oid:{uid}"}} for uid in uids
     ]
