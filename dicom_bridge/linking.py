@@ -14,7 +14,8 @@ from consent.site import Site
 from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
-from dicom_bridge.errors import BridgeError
+from dicom_bridge import brought
+from dicom_bridge.brought import RecordRefused
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
@@ -39,32 +40,14 @@ from fhir_mapping.resources.document_reference import SESSION_EXTENSION, Concept
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.provenance import provenance
-from fhir_mapping.search.index import lot_of
 from fhir_mapping.store.prepared import Entry as RecordEntry
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.store.record import Made, RecordStore
 
 _SOURCE = "urn:photospine"
 
-#: What may come with photos: what was done, with which products and devices, at which settings.
-_BROUGHT = (
-    "Procedure",
-    "Medication",
-    "MedicationAdministration",
-    "MedicationDispense",
-    "Device",
-    "DeviceUseStatement",
-    "Observation",
-    "Condition",
-    "BodyStructure",
-)
-
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 SOP_CLASS, SERIES_DESCRIPTION, INSTANCE_NUMBER, MODALITY = "00080016", "0008103E", "00200013", "00080060"
-
-
-class RecordRefused(BridgeError):
-    """What comes with a photo does not fit it. Nothing was kept; mend what the text names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,38 +110,9 @@ class Linker:
 
         Raises
         ------
-        fhir_mapping.errors.MappingError
+        RecordRefused, fhir_mapping.errors.MappingError
         """
-        if plan.record is None:
-            return ()
-        entries = self._store.prepare_transaction(plan.record.encode(), _BROUGHT)
-        for entry in entries:
-            self._require_fitting(plan, entry)
-        return entries
-
-    def _require_fitting(self, plan: Plan, entry: RecordEntry) -> None:
-        """What comes with photos is about their patient and their visit, and says which lot a product was of."""
-        resource = entry.ready.resource
-        at = f"--record: {entry.element}.resource: {entry.ready.type}"
-        wanted = (
-            ("subject", {f"Patient/{plan.patient}"}, "another patient than --patient"),
-            ("patient", {f"Patient/{plan.patient}"}, "another patient than --patient"),
-            ("encounter", {f"Encounter/{plan.visit}"}, "another visit than --visit"),
-            ("context", {f"Encounter/{plan.visit}"}, "another visit than --visit"),
-        )
-        for element, allowed, what in wanted:
-            for reference in references.of(resource, element):
-                named = references.local(reference, self._store.base)
-                if named is not None and named.partition("/")[0] in ("Patient", "Encounter") and named not in allowed:
-                    raise RecordRefused(f"{at}.{element}: names {what}; correct it, or send it by itself")
-        for place, product in (
-            (at, resource),
-            *((f"{at}.contained", each) for each in resource.get("contained") or ()),
-        ):
-            if product.get("resourceType") == "Medication" and not (lot_of(product)[0] or "").strip():
-                raise RecordRefused(
-                    f"{place}.batch.lotNumber: say which lot it was of, or 'unknown' where nobody can read it"
-                )
+        return brought.prepare(self._store, plan)
 
     def check(self, plan: Plan, visit: VisitFacts, batch: Sequence[Fresh], now: datetime) -> None:
         """Check what :meth:`link` writes, as far as it does not depend on the record that comes with the photos.
@@ -188,8 +142,7 @@ class Linker:
         written: list[Stored] = []
         urls: dict[str, str] = {}
         if record:
-            self._require_hers(connection, plan, record)
-            written = self._store.transaction(connection, record, source=plan.account)
+            written = brought.write(connection, self._store, plan, record)
             urls = {
                 entry.url: stored.reference
                 for entry, stored in zip(record, written, strict=True)
@@ -207,17 +160,6 @@ class Linker:
                 raise RecordRefused(f"--session: the Procedure says session {stated}, not {session}")
             session = None if stated is not None else session
         return Link(visit, procedure, session)
-
-    def _require_hers(self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...]) -> None:
-        """No entry writes over what the record has of another patient."""
-        for entry in record:
-            if entry.id is None or not self._store.exists(connection, f"{entry.ready.type}/{entry.id}"):
-                continue
-            former = self._store.read(connection, entry.ready.type, entry.id).json()
-            named = {references.local(text, self._store.base) for text in references.of(former, "subject")}
-            named |= {references.local(text, self._store.base) for text in references.of(former, "patient")}
-            if named - {f"Patient/{plan.patient}"}:
-                raise RecordRefused(f"--record: {entry.element}.request.url: it is another patient's than --patient")
 
     def _procedure(
         self, connection: Connection, plan: Plan, written: list[Stored], urls: Mapping[str, str]

@@ -166,20 +166,34 @@ class RecordReader:
         """Whether ``Type/id`` is in the record."""
         return bool(existing(connection, [reference]))
 
+    def patients_of(self, connection: Connection, wanted: Iterable[str]) -> dict[str, str | None]:
+        """Of those references ``Type/id`` that are in the record, the patient whom each is about; None: nobody."""
+        found: dict[str, str | None] = {}
+        for kind, ids in _by_type(wanted).items():
+            query = select(fhir_resource.c.id, fhir_resource.c.patient).where(
+                fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
+            )
+            found |= {f"{kind}/{row.id}": row.patient for row in connection.execute(query)}
+        return found
+
 
 def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
     """Those of the references ``Type/id`` that are in the record."""
-    by_type: dict[str, set[str]] = {}
-    for reference in wanted:
-        kind, _, identity = reference.partition("/")
-        by_type.setdefault(kind, set()).add(identity)
     found: set[str] = set()
-    for kind, ids in by_type.items():
+    for kind, ids in _by_type(wanted).items():
         query = select(fhir_resource.c.id).where(
             fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
         )
         found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
     return found
+
+
+def _by_type(wanted: Iterable[str]) -> dict[str, set[str]]:
+    by_type: dict[str, set[str]] = {}
+    for reference in wanted:
+        kind, _, identity = reference.partition("/")
+        by_type.setdefault(kind, set()).add(identity)
+    return by_type
 
 
 def _stored(type: str, id: str, version: int, updated: int, body: bytes) -> Stored:
