@@ -128,19 +128,26 @@ class RecordReader:
     def find(self, connection: Connection, type: str, name: str) -> str:
         """The id of the one resource that is named by its FHIR id, by ``system|value``, or by an identifier's value.
 
+        Where one resource has as its id what another one has as an identifier, neither is meant for certain;
+        ``Type/id`` is the id and nothing else.
+
         Raises
         ------
         NotFound
             None or several are named so; the text says which.
         """
-        if existing(connection, [f"{type}/{name}"]):
-            return name
-        matches = self.named(connection, type, name)
+        plain = name.removeprefix(f"{type}/")
+        matches = set(self.named(connection, type, name)) if plain == name else set()
+        if existing(connection, [f"{type}/{plain}"]):
+            matches.add(plain)
         if len(matches) == 1:
-            return matches[0]
+            return matches.pop()
         if matches:
-            raise NotFound(Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so."))
-        raise NotFound(Issue("not-found", f"No {type} is named so."))
+            remedy = f"name one by system|value, or as {type}/ID"
+            raise NotFound(
+                Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so; {remedy}.")
+            )
+        raise NotFound(Issue("not-found", f"No {type} is named so; give its id, system|value, or a unique value."))
 
     def named(self, connection: Connection, type: str, name: str) -> list[str]:
         """Ids of the resources with an identifier ``system|value``, or ``value`` in any system.
