@@ -178,6 +178,14 @@ class Linker:
         """Write the photos of a batch."""
         self._keep_linked(connection, [self._piece(plan, link, each) for each in batch], ours=True)
 
+    def is_of(self, connection: Connection, entry: Entry, procedure: str) -> bool:
+        """Whether the record says that a photo is of this treatment, ``Procedure/…``."""
+        try:
+            document = self._store.read(connection, "DocumentReference", fhir_id(entry.sop_uid)).json()
+        except NotFound:
+            return False
+        return procedure in references.of(document, "context", "related")
+
     def _piece(self, plan: Plan, link: Link, photo: Fresh) -> _Piece:
         entry = photo.entry
         view = find_view(plan.view)

@@ -57,6 +57,9 @@ RECOVER = "recover"
 _TRIES = 20
 """So often photos are numbered anew when others of their view are faster."""
 
+_BESIDE = ("session", "procedure", "clinician", "photographer", "taken", "record")
+"""What a plan says of a photo beside its place."""
+
 _UNANNOUNCED = timedelta(days=1)
 
 
@@ -98,7 +101,8 @@ class Arrow(StrEnum):
 
 
 class PhotoKnown(BridgeError):
-    """The file is a photo of this patient already, of another visit or view. It is linked anew, not sent again."""
+    """The file is a photo of this patient already, of another visit or view, or came with another treatment, record or
+    time. It is linked anew or changed in the record, not sent again."""
 
 
 class Outcome(StrEnum):
@@ -206,12 +210,19 @@ class Pipeline:
                 with _about(photo.sha256):
                     self._require_same_place(mine, study, series)
                 if self._finish(mine):
+                    with _about(photo.sha256):
+                        self._require_nothing_new(mine, plan)
                     taken[photo.sha256] = self._result(mine)
                     continue
             if any(entry.patient != plan.patient for entry in known[photo.sha256]):
                 strangers[photo.sha256] = photo
             else:
                 fresh[photo.sha256] = photo
+        if fresh and plan.record is not None and any(each.outcome is Outcome.KNOWN for each in taken.values()):
+            raise PhotoKnown(
+                "--record: it was written with photos of this call that are known already, and would be written twice; "
+                "send the new files alone, and name their treatment by --procedure"
+            )
         for group, linked in ((fresh, True), (strangers, False)):
             if group:
                 done = self._take_new(list(group.values()), _with_link(plan, linked), study, series)
@@ -236,6 +247,22 @@ class Pipeline:
                 f"this file is photo {entry.sop_uid} of this patient already, of another visit or view; "
                 "a photo's place is corrected by linking it anew, not by sending it again"
             )
+
+    def _require_nothing_new(self, entry: Entry, plan: Plan) -> None:
+        """What comes beside a file that is known would be dropped, so it must be what came with it before."""
+        with glancing(self._engine) as connection:
+            found = ledger.plan_of(connection, entry.batch)
+            former = plan if found is None else Plan.loads(found[0])
+            for option in _BESIDE:
+                said = getattr(plan, option)
+                if said is None or said == getattr(former, option):
+                    continue
+                if option == "procedure" and self._linker.is_of(connection, entry, f"Procedure/{said}"):
+                    continue
+                raise PhotoKnown(
+                    f"--{option}: this file is photo {entry.sop_uid} of this patient already, and came without this; "
+                    "what is known is changed in the record, not by sending the file again"
+                )
 
     def _result(self, entry: Entry) -> Taken:
         with glancing(self._engine) as connection:
