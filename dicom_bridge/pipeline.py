@@ -348,10 +348,7 @@ class Pipeline:
         return _Item(photo, entry)
 
     def _wrap(self, item: _Item, plan: Plan, patient: PatientFacts, visit: VisitFacts) -> WrappedPhoto:
-        taken = item.photo.camera.taken_local
-        if plan.taken is not None:
-            start = dates.span(plan.taken, self._site.zone).start
-            taken = None if start is None else start.astimezone(self._site.zone)
+        taken = item.photo.camera.taken_local if plan.taken is None else dates.known(plan.taken, self._site.zone)
         return wrap(
             item.photo,
             patient=PatientModule(patient.id, patient.issuer, patient.name, patient.birth_date, patient.sex),
@@ -498,7 +495,7 @@ class Pipeline:
         assert start is not None
         assert end is not None
         exact = (end - start).total_seconds() >= 1
-        return camera.taken_local.isoformat(timespec="seconds" if exact else "milliseconds")
+        return dates.date_time(camera.taken_local, "seconds" if exact else "milliseconds")
 
     # --- recovery ---------------------------------------------------------------------------------------------------
 

@@ -35,8 +35,8 @@ class PatientFacts:
 class VisitFacts:
     """Encounter as a DICOM header shows it."""
 
-    started: datetime | None
-    """Aware, in the site's zone."""
+    started: datetime | date | None
+    """Aware, in the site's zone; a day where no time is told."""
 
     started_text: str | None
     """The same as the Encounter says it."""
@@ -66,9 +66,8 @@ def visit_facts(encounter: Mapping[str, Any], zone: ZoneInfo) -> VisitFacts:
     accession = next((each for each in identifiers if _is_typed(each, "ACSN")), None)
     visit = next((each for each in identifiers if each is not accession), None)
     start = (encounter.get("period") or {}).get("start")
-    moment = dates.span(start, zone).start if isinstance(start, str) else None
     return VisitFacts(
-        started=None if moment is None else moment.astimezone(zone),
+        started=dates.known(start, zone) if isinstance(start, str) else None,
         started_text=start if isinstance(start, str) else None,
         accession_number=str(accession["value"])[:_MAX_ACCESSION] if accession else "",
         admission_id=str(visit["value"] if visit else encounter["id"])[:_MAX_ID],

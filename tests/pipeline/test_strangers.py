@@ -96,10 +96,12 @@ def _exif(entries: dict[int, Any], inner: dict[int, Any]) -> bytes:
         (_exif({}, {0x9003: "2026:02:29 10:00:00"}), None),
         (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+99:99"}), "2026-05-03T10:00:00"),
         (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+05:30"}), "2026-05-03T10:00:00+05:30"),
+        (_exif({}, {0x9003: "1900:01:01 00:00:00"}), "19"),
+        (_exif({}, {0x9003: "8999:06:15 10:00:00"}), None),
         (_exif({0x10F: "A\x01\x02\\B", 0x110: "x" * 3000}, {}), None),
         (_exif({0x10F: "Ünïcödé 日本"}, {}), None),
     ],
-    ids=[f"exif-{number}" for number in range(10)],
+    ids=[f"exif-{number}" for number in range(12)],
 )
 def test_an_odd_exif_keeps_no_photo_out(world: World, data: bytes, taken: str | None) -> None:
     visit = world.visit()
