@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,16 @@ def test_the_same_file_twice_in_one_call_is_one_photo(world: World) -> None:
         ({"taken": "2026-02-30"}, "--taken"),
         ({"taken": "2999-01-01"}, "future"),
         ({"patient": "a\0b"}, "--patient"),
+        ({"taken": "9999-12-31"}, "--taken"),
+        ({"taken": "2026-05-03T10:00:00+14:30"}, "--taken"),
+        ({"taken": (datetime.now(UTC) + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%M:%SZ")}, "future"),
+        ({"patient": "\udcff"}, "--patient"),
+        ({"visit": "\udcff"}, "--visit"),
+        ({"procedure": "\udcff"}, "--procedure"),
+        ({"clinician": "\udcff"}, "--clinician"),
+        ({"photographer": "\udcff"}, "--photographer"),
+        ({"region": "\udcff"}, "--region"),
+        ({"view": "Frontal"}, "--view: unknown view"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )
