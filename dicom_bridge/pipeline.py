@@ -13,7 +13,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -524,9 +524,9 @@ class Pipeline:
         items, attributes = [], []
         for entry in entries:
             photo = read_photo(self._original(entry, batch), self._limits, self._site.zone)
-            item = _Item(photo, entry)
-            items.append(item)
             stored = self._archive.file(batch, entry.orthanc_id)
+            item = _Item(photo, entry if stored is not None else self._placed(entry, patient))
+            items.append(item)
             if stored is None:
                 wrapped = self._wrap(item, plan, patient, visit)
                 file, values = wrapped.file(), wrapped.attributes
@@ -535,6 +535,15 @@ class Pipeline:
             self._deliver(item, file, batch)
             attributes.append(values)
         self._commit(items, attributes, plan, intent)
+
+    def _placed(self, entry: Entry, patient: PatientFacts) -> Entry:
+        """The entry with the id that its object will have in Orthanc now."""
+        orthanc_id = orthanc_ids(patient.id, entry.study_uid, entry.series_uid, entry.sop_uid).instance
+        if orthanc_id == entry.orthanc_id or entry.orthanc_id in self._archive.instances(entry.batch):
+            return entry
+        with transaction(self._engine) as connection:
+            ledger.move(connection, entry.sop_uid, orthanc_id)
+        return replace(entry, orthanc_id=orthanc_id)
 
     def abandon(self, batch: str) -> None:
         """Take a batch back that cannot go on: an original is gone. Nobody ever saw its photos; a person is told.
