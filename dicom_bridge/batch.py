@@ -39,10 +39,7 @@ class Item:
         FileRefused, DescriptionRefused
             As :func:`dicom_bridge.objects.photo.wrap` does.
         """
-        taken = self.photo.camera.taken_local
-        if plan.taken is not None:
-            start = dates.span(plan.taken, zone).start
-            taken = None if start is None else start.astimezone(zone)
+        taken = self.photo.camera.taken_local if plan.taken is None else dates.known(plan.taken, zone)
         return wrap(
             self.photo,
             patient=PatientModule(patient.id, patient.issuer, patient.name, patient.birth_date, patient.sex),
@@ -86,7 +83,7 @@ class Item:
         assert start is not None
         assert end is not None
         exact = (end - start).total_seconds() >= 1
-        return camera.taken_local.isoformat(timespec="seconds" if exact else "milliseconds")
+        return dates.date_time(camera.taken_local, "seconds" if exact else "milliseconds")
 
 
 def announcement(entries: Sequence[Entry], plan: Plan, door: str) -> AuditRecord:

@@ -12,6 +12,7 @@ from consent.regions import BodyRegion, regions
 from consent.types import Laterality
 from dicom_bridge.objects.vocabulary import Term, terms
 from dicom_bridge.query.index import text_of
+from fhir_mapping import dates
 
 _REGION, _VIEW, _CODE, _SCHEME = "00082218", "00540220", "00080100", "00080102"
 _CONTEXT, _CONCEPT = "00400555", "0040A168"
@@ -70,10 +71,9 @@ def _moment(digits: str, offset: str, zone: ZoneInfo) -> str | None:
         text = day + clock.ljust(len("100000"), "0")
         try:
             if _OFFSET_FORM.fullmatch(offset):
-                return datetime.strptime(text + offset, "%Y%m%d%H%M%S%z").isoformat(timespec="seconds")
-            local = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=zone)
-            return local.isoformat(timespec="seconds")
-        except ValueError:
+                return dates.date_time(datetime.strptime(text + offset, "%Y%m%d%H%M%S%z"))
+            return dates.date_time(datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=zone))
+        except (ValueError, OverflowError):
             return started.date().isoformat()
     return started.date().isoformat()
 

@@ -6,7 +6,7 @@
   - ObjectRefused      a DICOM object cannot be read
   - UnknownCode        a region, view or expression that the vocabulary does not hold
   - PhotoKnown         pipeline: a file is a photo already, of another visit or view
-  - RecordRefused      treatment: what comes with a photo does not fit it
+  - RecordRefused      brought: what comes with a photo does not fit it
   - AnnouncedAlready   ledger: another process announced one of the photos
   - LedgerRefused      ledger: a row would go back, is missing, or was given up
   - SpoolRefused       spool: an original is gone or damaged

@@ -110,6 +110,15 @@ def rise(connection: Connection, sop_uid: str, state: State) -> None:
         )
 
 
+def move(connection: Connection, sop_uid: str, orthanc_id: str) -> None:
+    """A photo that Orthanc does not have will have another id there: its patient has another number meanwhile."""
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.sop_uid == sop_uid, ledger.c.state.not_in((State.DONE.value, State.ABANDONED.value)))
+        .values(orthanc_id=orthanc_id, updated=micros(now(connection)))
+    )
+
+
 def entry(connection: Connection, sop_uid: str) -> Entry | None:
     """The row of a photo."""
     row = connection.execute(select(ledger).where(ledger.c.sop_uid == sop_uid)).one_or_none()

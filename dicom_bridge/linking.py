@@ -13,6 +13,7 @@ from consent.facts import PhotoFacts
 from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
+from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
@@ -23,7 +24,7 @@ from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, 
 from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.index import save_instances, text_of
-from dicom_bridge.treatment import Link, RecordRefused
+from dicom_bridge.treatment import Link
 from fhir_mapping import references
 from fhir_mapping.errors import NotFound
 from fhir_mapping.projections.photo import all_facts, area_of, procedure_of
@@ -87,6 +88,14 @@ class Linker:
     def link(self, connection: Connection, plan: Plan, link: Link, batch: Sequence[Fresh]) -> None:
         """Write the photos of a batch."""
         self._keep_linked(connection, [self._piece(plan, link, each) for each in batch], ours=True)
+
+    def is_of(self, connection: Connection, entry: Entry, procedure: str) -> bool:
+        """Whether the record says that a photo is of this treatment, ``Procedure/…``."""
+        try:
+            document = self._store.read(connection, "DocumentReference", fhir_id(entry.sop_uid)).json()
+        except NotFound:
+            return False
+        return procedure in references.of(document, "context", "related")
 
     def _piece(self, plan: Plan, link: Link, photo: Fresh) -> _Piece:
         entry = photo.entry

@@ -37,12 +37,16 @@ from fhir_mapping.resources.people import PatientFacts, VisitFacts
 _TRIES = 20
 """So often photos are numbered anew when others of their view are faster."""
 
+_BESIDE = ("session", "procedure", "clinician", "photographer", "taken", "record")
+"""What a plan says of a photo beside its place."""
+
 _LEFT_TO_FINISH = timedelta(seconds=30)
 """A batch's own process should have finished by then; a worker may go on with it."""
 
 
 class PhotoKnown(BridgeError):
-    """The file is a photo of this patient already, of another visit or view. It is linked anew, not sent again."""
+    """The file is a photo of this patient already, of another visit or view, or came with another treatment, record or
+    time. It is linked anew or changed in the record, not sent again."""
 
 
 class Outcome(StrEnum):
@@ -124,12 +128,19 @@ class Pipeline:
                 with _about(photo.sha256):
                     _require_same_place(mine, study, series)
                 if self._finish(mine):
+                    with _about(photo.sha256):
+                        self._require_nothing_new(mine, plan)
                     taken[photo.sha256] = self._result(mine)
                     continue
             if any(entry.patient != plan.patient for entry in known[photo.sha256]):
                 strangers[photo.sha256] = photo
             else:
                 fresh[photo.sha256] = photo
+        if fresh and plan.record is not None and any(each.outcome is Outcome.KNOWN for each in taken.values()):
+            raise PhotoKnown(
+                "--record: it was written with photos of this call that are known already, and would be written twice; "
+                "send the new files alone, and name their treatment by --procedure"
+            )
         for group, linked in ((fresh, plan), (strangers, replace(plan, linked=False))):
             if group:
                 done = self._take_new(list(group.values()), linked, study, series)
@@ -149,6 +160,22 @@ class Pipeline:
         return study, series
 
     # --- files that are known ---------------------------------------------------------------------------------------
+
+    def _require_nothing_new(self, entry: Entry, plan: Plan) -> None:
+        """What comes beside a file that is known would be dropped, so it must be what came with it before."""
+        with glancing(self._way.engine) as connection:
+            found = ledger.plan_of(connection, entry.batch)
+            former = plan if found is None else Plan.loads(found[0])
+            for option in _BESIDE:
+                said = getattr(plan, option)
+                if said is None or said == getattr(former, option):
+                    continue
+                if option == "procedure" and self._way.linker.is_of(connection, entry, f"Procedure/{said}"):
+                    continue
+                raise PhotoKnown(
+                    f"--{option}: this file is photo {entry.sop_uid} of this patient already, and came without this; "
+                    "what is known is changed in the record, not by sending the file again"
+                )
 
     def _result(self, entry: Entry) -> Taken:
         with glancing(self._way.engine) as connection:

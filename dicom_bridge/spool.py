@@ -5,6 +5,7 @@ A file is named by the SOP Instance UID of its photo: the same file may be on it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Collection
@@ -18,6 +19,10 @@ class SpoolRefused(BridgeError):
     """An original is not in the spool any more, or is not what it was. It has to be sent again."""
 
 
+class SpoolUnavailable(BridgeError):
+    """The folder of the spool cannot be written. Make room or mend its rights, then send the files again."""
+
+
 class Spool:
     """A folder of originals. Files are written whole or not at all."""
 
@@ -25,10 +30,26 @@ class Spool:
         self._folder = folder
 
     def keep(self, sop_uid: str, data: bytes) -> None:
-        """Keep an original; when this returns, it is on the disk. One that was damaged there is mended."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Keep an original; when this returns, it is on the disk. One that was damaged there is mended.
+
+        Raises
+        ------
+        SpoolUnavailable
+            Nothing was kept.
+        """
         path = self._path(sop_uid)
         fresh = path.with_name(f".{sop_uid}.{os.getpid()}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._write(fresh, path, data)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise SpoolUnavailable(
+                f"the spool {self._folder} cannot be written ({error.strerror}); make room there, or set `spool`"
+            ) from None
+
+    def _write(self, fresh: Path, path: Path, data: bytes) -> None:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

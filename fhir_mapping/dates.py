@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,8 @@ _TEXT = re.compile(
     r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,12}))?)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
+
+_MOST_OFFSET = timedelta(hours=14)
 
 
 def span(text: str, zone: ZoneInfo) -> Span:
@@ -48,6 +50,22 @@ def span(text: str, zone: ZoneInfo) -> Span:
     return Span(moment, moment + length)
 
 
+def known(text: str, zone: ZoneInfo) -> datetime | date | None:
+    """What a date or time tells for certain: a moment, aware, in ``zone``; a day; None where not even the day is told.
+
+    Raises
+    ------
+    ValueError
+        As :func:`span`.
+    """
+    start = span(text, zone).start
+    assert start is not None
+    local = start.astimezone(zone)
+    if "T" in text:
+        return local
+    return local.date() if len(text) == len("2026-05-03") else None
+
+
 def period(value: Mapping[str, Any] | None, zone: ZoneInfo) -> Span:
     """A Period as a span; an open side is None (R4 Period: bounds are inclusive, to the end of their last unit)."""
     if not value:
@@ -62,6 +80,15 @@ def period(value: Mapping[str, Any] | None, zone: ZoneInfo) -> Span:
 def instant(moment: datetime) -> str:
     """A moment as a FHIR instant in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def date_time(moment: datetime, timespec: str = "seconds") -> str:
+    """A moment as a FHIR dateTime in its own zone; in UTC where FHIR cannot write the offset (R4: whole minutes, up to
+    14 hours), which old local times and strange clocks have."""
+    offset = moment.utcoffset()
+    if offset is None or offset % timedelta(minutes=1) or abs(offset) > _MOST_OFFSET:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec=timespec)
 
 
 def _offset(text: str) -> Any:

@@ -17,6 +17,9 @@ _DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.AS
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 _DIGITS = re.compile(r"\d{0,6}", re.ASCII)
 _MAX_TEXT = 64
+_LAST_YEAR = 2999
+"""Damaged clocks show later ones; DICOM's readers take no such date."""
+
 _NO_DISTANCE = 0xFFFFFFFF
 """Numerator of SubjectDistance for infinity (EXIF 2.32, 4.6.5)."""
 
@@ -211,6 +214,8 @@ def _taken(tags: Mapping[int, Value], zone: ZoneInfo) -> tuple[datetime | None, 
     fraction = _DIGITS.match((_text(tags.get(Tag.TAKEN_FRACTION)) or "").strip())
     digits = fraction[0] if fraction else ""
     year, month, day, hour, minute, second = (int(part) for part in match.groups())
+    if year > _LAST_YEAR:
+        return None, None
     try:
         local = datetime(
             year,

@@ -46,6 +46,11 @@ _EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 _ICC_HEADER = 128
 _MAX_ICC = 4 * 2**20
+_LONGEST = 65_500
+"""Pixels of a side that decoders read (libjpeg, JPEG_MAX_DIMENSION); a header can say more."""
+
+_ADOBE_LENGTH = 12
+_ADOBE = bytes.fromhex("ffee 000e 41646f6265 0064 0000 0000")
 _JFIF = bytes.fromhex("ffe0 0010 4a46494600 0101 00 0001 0001 00 00")
 
 
@@ -73,10 +78,13 @@ class Jpeg:
     """The profile of APP2, its chunks put together."""
 
     kept: tuple[tuple[int, int], ...]
-    """Ranges of the file that a decoder needs: tables, frame, scans, APP14; no other APPn, no comment."""
+    """Ranges of the file that a decoder needs: tables, frame, scans, a plain APP14; no other APPn, no comment."""
 
     end: int
     """Offset behind EOI; what follows is no part of this picture."""
+
+    adobe_kept: bool = True
+    """Whether the kept ranges hold the APP14; one that says more than which transform it is stays out."""
 
     baseline_tables: bool = True
     """Whether its tables are such as a baseline decoder must read (T.81 B.2.4: 8-bit, two of each class)."""
@@ -99,10 +107,11 @@ class Jpeg:
         return self.jfif or tuple(component.identifier for component in self.components) != (0x52, 0x47, 0x42)
 
     @property
-    def survives_without_jfif(self) -> bool:
-        """Whether a decoder reads the colours alike once the JFIF segment is taken off."""
+    def survives_bare(self) -> bool:
+        """Whether a decoder reads the colours alike from the kept ranges, which have no JFIF segment."""
         identifiers = tuple(component.identifier for component in self.components)
-        return len(identifiers) == 1 or self.adobe_transform is not None or identifiers == (1, 2, 3)
+        marked = self.adobe_transform is not None and self.adobe_kept
+        return len(identifiers) == 1 or marked or identifiers == (1, 2, 3)
 
     @property
     def length(self) -> int:
@@ -117,7 +126,10 @@ class Jpeg:
     def decodable(self, data: bytes) -> bytes:
         """The kept ranges as one stream that decodes to the same colours as the file does."""
         stream = b"".join(self.stream(data))
-        return stream[:2] + _JFIF + stream[2:] if self.jfif else stream
+        marks = _JFIF if self.jfif else b""
+        if self.adobe_transform is not None and not self.adobe_kept:
+            marks += _ADOBE + bytes((self.adobe_transform,))
+        return stream[:2] + marks + stream[2:]
 
 
 def read_jpeg(data: bytes, limits: Limits) -> Jpeg:
@@ -165,6 +177,7 @@ class _Walk:
         self._baseline_tables = True
         self._jfif = False
         self._adobe: int | None = None
+        self._adobe_kept = True
         self._exif: bytes | None = None
         self._icc: dict[int, bytes] = {}
         self._icc_count = 0
@@ -227,9 +240,9 @@ class _Walk:
             self._tables.restart(body)
         elif marker == Marker.APP0 and body[:5] == b"JFIF\0" and len(body) >= 14:
             self._jfif = True
-        elif marker == Marker.APP14 and body[:5] == b"Adobe" and len(body) >= 12:
-            self._adobe = body[11]
-            return True
+        elif marker == Marker.APP14 and body[:5] == b"Adobe" and len(body) >= _ADOBE_LENGTH:
+            self._adobe, self._adobe_kept = body[11], len(body) == _ADOBE_LENGTH
+            return self._adobe_kept
         elif marker == Marker.APP1 and body.startswith(_EXIF) and self._exif is None:
             self._exif = body[len(_EXIF) :]
         elif marker == Marker.APP2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
@@ -261,6 +274,8 @@ class _Walk:
             raise FileRefused("picture", f"it has {precision} bits a sample; export it with 8")
         if rows == 0 or columns == 0:
             raise FileRefused("picture", "it has no height or no width; export it anew")
+        if max(rows, columns) > _LONGEST:
+            raise FileRefused("picture", f"a side of it has more than {_LONGEST} pixels; export it smaller")
         if rows * columns > self._limits.pixels:
             raise FileRefused("picture", f"it has more than {self._limits.pixels} pixels (setting max_pixels)")
         if len(components) not in (1, 3, 4) or any(
@@ -332,5 +347,6 @@ class _Walk:
             icc=self._profile(),
             kept=tuple(merged),
             end=end,
+            adobe_kept=self._adobe_kept,
             baseline_tables=self._baseline_tables,
         )

@@ -33,8 +33,8 @@ class VisitModule:
     """PS3.3 C.7.2.1 and C.7.2.2: one visit's photos are one study."""
 
     study_instance_uid: str
-    started: datetime | None = None
-    """Aware, in the site's zone."""
+    started: datetime | date | None = None
+    """Aware, in the site's zone; a day where no time is told."""
 
     accession_number: str = ""
     admission_id: str | None = None
@@ -60,7 +60,7 @@ class PhotoDescription:
     days_since_baseline: float | None = None
     """Days from the course's first photos to this one, where the record tells; negative before them."""
 
-    taken: datetime | None = None
-    """Aware, in the camera's or the site's zone."""
+    taken: datetime | date | None = None
+    """Aware, in the camera's or the site's zone; a day where no time is told."""
 
     instance_number: int | None = None

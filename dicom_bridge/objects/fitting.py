@@ -7,6 +7,9 @@ from dicom_bridge.errors import DescriptionRefused
 _PERSON_NAME = 64
 """Characters of one component group of PN."""
 
+_JOINERS = "\u200c\u200d"
+"""Zero width non-joiner and joiner: Persian, Urdu and Indic names are not written without."""
+
 
 def text(value: str | None, most: int = 64) -> str:
     """A description, cut to what LO holds: a viewer shows as much as there is room for."""
@@ -37,4 +40,8 @@ def person_name(value: str) -> str:
 
 def _clean(value: str) -> str:
     """Without the backslash, which parts values, and without control characters."""
-    return "".join(" " if letter == "\\" or not letter.isprintable() else letter for letter in value)
+    return "".join(letter if letter in _JOINERS or _is_plain(letter) else " " for letter in value)
+
+
+def _is_plain(letter: str) -> bool:
+    return letter != "\\" and letter.isprintable()

@@ -171,13 +171,13 @@ def _equipment(dataset: Dataset, visit: VisitModule, camera: CameraFacts) -> Non
         dataset.InstitutionName = institution
 
 
-def _acquisition(dataset: Dataset, taken: datetime | None) -> None:
-    # General Acquisition (C.7.10.1); the offset is that of the camera
+def _acquisition(dataset: Dataset, taken: datetime | date | None) -> None:
+    # General Acquisition (C.7.10.1); the offset is that of the camera. What is not told is not there
     if taken is not None:
-        day = _date(taken)
-        dataset.ContentDate, dataset.ContentTime = day, _time(taken)
-        dataset.AcquisitionDate, dataset.AcquisitionTime = day, _time(taken)
-        dataset.AcquisitionDateTime = f"{day}{_time(taken)}{_zone(taken)}"
+        dataset.ContentDate = dataset.AcquisitionDate = _date(taken)
+        dataset.AcquisitionDateTime = f"{_date(taken)}{_time(taken)}{_zone(taken)}"
+    if isinstance(taken, datetime):
+        dataset.ContentTime = dataset.AcquisitionTime = _time(taken)
 
 
 def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -> None:
@@ -251,11 +251,14 @@ def _date(moment: date | None) -> str:
     return f"{moment.year:04d}{moment:%m%d}" if moment else ""
 
 
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%H%M%S}.{moment.microsecond:06d}" if moment else ""
+def _time(moment: date | None) -> str:
+    """The time as TM holds it; empty for a day without one."""
+    if not isinstance(moment, datetime):
+        return ""
+    return f"{moment:%H%M%S}" + (f".{moment.microsecond:06d}" if moment.microsecond else "")
 
 
-def _zone(moment: datetime) -> str:
+def _zone(moment: date) -> str:
     """The offset as DT holds it, whole minutes; empty for one with seconds, which old local times have."""
     offset = f"{moment:%z}"
     return offset if len(offset) == len("+0000") else ""

@@ -74,7 +74,7 @@ def viewing_copy(photo: IncomingPhoto) -> ViewingCopy:
         and photo.camera.orientation == 1
         and srgb
         and (components == 1 or jpeg.is_ycbcr)
-        and jpeg.survives_without_jfif
+        and jpeg.survives_bare
     ):
         return _kept(photo)
     return _encoded(photo, None if srgb else profile)

@@ -35,25 +35,28 @@ class PatientFacts:
 class VisitFacts:
     """Encounter as a DICOM header shows it."""
 
-    started: datetime | None
-    """Aware, in the site's zone."""
+    started: datetime | date | None
+    """Aware, in the site's zone; a day where no time is told."""
 
     started_text: str | None
     """The same as the Encounter says it."""
 
     accession_number: str
+    """Empty where there is none, or where it is longer than DICOM holds: a part of it would be another one."""
+
     admission_id: str
+    """The visit's number, else the Encounter's id."""
 
 
 def patient_facts(patient: Mapping[str, Any]) -> PatientFacts:
     """Read a Patient."""
-    identifiers = [each for each in patient.get("identifier") or () if each.get("value")]
+    identifiers = [each for each in patient.get("identifier") or () if each.get("value") and each.get("use") != "old"]
     record = next((each for each in identifiers if _is_typed(each, "MR")), identifiers[0] if identifiers else None)
     names = [each for each in patient.get("name") or () if each.get("use") not in ("old", "maiden", "nickname")]
     birth = str(patient.get("birthDate") or "")
     return PatientFacts(
-        id=str(record["value"])[:_MAX_ID] if record else str(patient["id"]),
-        issuer=str(record["system"])[:_MAX_ID] if record and record.get("system") else None,
+        id=str(record["value"]) if record else str(patient["id"]),
+        issuer=_fitting(record.get("system"), _MAX_ID) if record else None,
         name=_person_name(names[0]) if names else "",
         birth_date=date.fromisoformat(birth) if len(birth) == len("2000-01-01") else None,
         sex=_SEX.get(str(patient.get("gender")), ""),
@@ -66,13 +69,17 @@ def visit_facts(encounter: Mapping[str, Any], zone: ZoneInfo) -> VisitFacts:
     accession = next((each for each in identifiers if _is_typed(each, "ACSN")), None)
     visit = next((each for each in identifiers if each is not accession), None)
     start = (encounter.get("period") or {}).get("start")
-    moment = dates.span(start, zone).start if isinstance(start, str) else None
     return VisitFacts(
-        started=None if moment is None else moment.astimezone(zone),
+        started=dates.known(start, zone) if isinstance(start, str) else None,
         started_text=start if isinstance(start, str) else None,
-        accession_number=str(accession["value"])[:_MAX_ACCESSION] if accession else "",
-        admission_id=str(visit["value"] if visit else encounter["id"])[:_MAX_ID],
+        accession_number=(_fitting(accession["value"], _MAX_ACCESSION) or "") if accession else "",
+        admission_id=(_fitting(visit["value"], _MAX_ID) if visit else None) or str(encounter["id"]),
     )
+
+
+def _fitting(text: Any, most: int) -> str | None:
+    """An identifier where it fits whole; a part of it would be another one."""
+    return text if isinstance(text, str) and len(text) <= most else None
 
 
 def _is_typed(identifier: Mapping[str, Any], code: str) -> bool:
@@ -81,9 +88,11 @@ def _is_typed(identifier: Mapping[str, Any], code: str) -> bool:
 
 
 def _person_name(name: Mapping[str, Any]) -> str:
+    if name.get("family") is None and name.get("text") is not None:
+        name = {"family": name["text"]}  # its parts are in it already
     given = [str(each) for each in name.get("given") or ()]
     parts = [
-        str(name.get("family") or name.get("text") or ""),
+        str(name.get("family") or ""),
         given[0] if given else "",
         " ".join(given[1:]),
         " ".join(str(each) for each in name.get("prefix") or ()),

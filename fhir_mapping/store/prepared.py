@@ -13,6 +13,7 @@ from fhir_mapping.projections.written import Setting
 from fhir_mapping.store import validate
 
 _MAX_ENTRIES = 1000
+_CONDITIONS = (("POST", "ifNoneExist"), ("PUT", "ifMatch"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ def _entry(
     method, address = request.get("method"), str(request.get("url", ""))
     if method not in ("POST", "PUT"):
         raise Invalid(Issue("not-supported", "An entry is a POST or a PUT.", f"{element}.request.method"))
+    for member in request:
+        if member.startswith("if") and (method, member) not in _CONDITIONS:
+            fault = f"{member} is not understood with {method}."
+            raise Invalid(Issue("not-supported", fault, f"{element}.request.{member}"))
     kind, _, identity = address.partition("/")
     if kind not in allowed:
         raise Invalid(Issue("not-supported", "This type may not be written here.", f"{element}.request.url"))

@@ -118,19 +118,26 @@ class RecordReader:
     def find(self, connection: Connection, type: str, name: str) -> str:
         """The id of the one resource that is named by its FHIR id, by ``system|value``, or by an identifier's value.
 
+        Where one resource has as its id what another one has as an identifier, neither is meant for certain;
+        ``Type/id`` is the id and nothing else.
+
         Raises
         ------
         NotFound
             None or several are named so; the text says which.
         """
-        if existing(connection, [f"{type}/{name}"]):
-            return name
-        matches = self.named(connection, type, name)
+        plain = name.removeprefix(f"{type}/")
+        matches = set(self.named(connection, type, name)) if plain == name else set()
+        if existing(connection, [f"{type}/{plain}"]):
+            matches.add(plain)
         if len(matches) == 1:
-            return matches[0]
+            return matches.pop()
         if matches:
-            raise NotFound(Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so."))
-        raise NotFound(Issue("not-found", f"No {type} is named so."))
+            remedy = f"name one by system|value, or as {type}/ID"
+            raise NotFound(
+                Issue("multiple-matches", f"{len(matches)} resources of type {type} are named so; {remedy}.")
+            )
+        raise NotFound(Issue("not-found", f"No {type} is named so; give its id, system|value, or a unique value."))
 
     def named(self, connection: Connection, type: str, name: str) -> list[str]:
         """Ids of the resources with an identifier ``system|value``, or ``value`` in any system.
@@ -156,20 +163,34 @@ class RecordReader:
         """Whether ``Type/id`` is in the record."""
         return bool(existing(connection, [reference]))
 
+    def patients_of(self, connection: Connection, wanted: Iterable[str]) -> dict[str, str | None]:
+        """Of those references ``Type/id`` that are in the record, the patient whom each is about; None: nobody."""
+        found: dict[str, str | None] = {}
+        for kind, ids in _by_type(wanted).items():
+            query = select(fhir_resource.c.id, fhir_resource.c.patient).where(
+                fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
+            )
+            found |= {f"{kind}/{row.id}": row.patient for row in connection.execute(query)}
+        return found
+
 
 def existing(connection: Connection, wanted: Iterable[str]) -> set[str]:
     """Those of the references ``Type/id`` that are in the record."""
-    by_type: dict[str, set[str]] = {}
-    for reference in wanted:
-        kind, _, identity = reference.partition("/")
-        by_type.setdefault(kind, set()).add(identity)
     found: set[str] = set()
-    for kind, ids in by_type.items():
+    for kind, ids in _by_type(wanted).items():
         query = select(fhir_resource.c.id).where(
             fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
         )
         found.update(f"{kind}/{each}" for each in connection.execute(query).scalars())
     return found
+
+
+def _by_type(wanted: Iterable[str]) -> dict[str, set[str]]:
+    by_type: dict[str, set[str]] = {}
+    for reference in wanted:
+        kind, _, identity = reference.partition("/")
+        by_type.setdefault(kind, set()).add(identity)
+    return by_type
 
 
 def _stored(type: str, id: str, version: int, updated: int, body: bytes) -> Stored:

@@ -118,6 +118,26 @@ def test_what_is_not_fhir_is_refused_with_its_element(clinic: Clinic, resource: 
     assert clinic.get("integrator", "/Patient").json()["total"] == 2
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "condition"),
+    [
+        ("PUT", "Medication/m", {"ifNoneMatch": "*"}),
+        ("PUT", "Medication/m", {"ifNoneExist": "identifier=x"}),
+        ("POST", "Medication", {"ifMatch": 'W/"1"'}),
+        ("POST", "Medication", {"ifModifiedSince": "2026-01-01T00:00:00Z"}),
+    ],
+)
+def test_a_condition_that_is_not_understood_is_not_passed_over(
+    clinic: Clinic, method: str, url: str, condition: dict[str, str]
+) -> None:
+    medication = {"resourceType": "Medication", "id": "m", "code": {"text": "Filler"}}
+    request = {"method": method, "url": url, **condition}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": medication, "request": request}]}
+    answer = clinic.ask("integrator", "POST", "/", json=bundle)
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["expression"] == [f"Bundle.entry[0].request.{next(iter(condition))}"]
+
+
 def test_the_body_must_be_what_the_address_says(clinic: Clinic) -> None:
     assert clinic.ask("integrator", "POST", "/Patient", json={"resourceType": "Device"}).status_code == 422
     assert clinic.ask("integrator", "PUT", "/Patient/a", json={"resourceType": "Patient"}).status_code == 400

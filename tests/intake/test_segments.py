@@ -88,6 +88,14 @@ def test_a_bomb_is_refused_by_its_header() -> None:
         read_jpeg(bytes(data), Limits())
 
 
+def test_a_side_that_no_decoder_reads_is_refused() -> None:
+    data = bytearray(photos.jpeg(photos.Shot(width=1, height=1)))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = (1).to_bytes(2, "big") + (65_501).to_bytes(2, "big")
+    with pytest.raises(FileRefused, match="65500"):
+        read_jpeg(bytes(data), Limits())
+
+
 def test_a_progressive_file_of_endless_scans_is_refused() -> None:
     data = photos.jpeg(photos.Shot(progressive=True))
     start = data.rindex(b"\xff\xda")

@@ -27,6 +27,7 @@ from dicom_bridge.objects import uids
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
 from dicom_bridge.objects.photo import WrappedPhoto, wrap
 from dicom_bridge.objects.read import read_object
+from dicom_bridge.objects.viewing import viewing_copy
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view, terms
 from dicom_bridge.objects.write import write_parts
 from tests import photos
@@ -58,6 +59,9 @@ VISIT = VisitModule(
     uids.study_instance_uid(KEY, "v1"), datetime(2026, 5, 3, 10, tzinfo=ZONE), admission_id="v1", study_id="1"
 )
 
+TAKEN = datetime(2026, 5, 3, 10, 0, 0, 250_000, tzinfo=ZONE)
+"""What the camera says."""
+
 
 def _wrap(
     shot: photos.Shot,
@@ -68,6 +72,7 @@ def _wrap(
     expression: str = "frown",
     patient: PatientModule = ANNA,
     visit: VisitModule = VISIT,
+    taken: datetime | date | None = TAKEN,
 ) -> tuple[bytes, WrappedPhoto]:
     data = photos.jpeg(shot)
     photo = read_photo(data, Limits(), ZONE)
@@ -85,7 +90,7 @@ def _wrap(
             expression=find_expression(expression),
             session=2,
             days_since_baseline=-1.5,
-            taken=photo.camera.taken_local,
+            taken=photo.camera.taken_local if taken is TAKEN else taken,
             instance_number=1,
         ),
     )
@@ -194,6 +199,39 @@ def test_nothing_tells_where_or_by_whom(tmp_path: Path) -> None:
         assert "Phonemaker" in told, "exiftool must have read the object itself"
         for word in ("GPS", "Serial", "Owner", "Maker Note", "Secretname", "4711"):
             assert word not in told
+
+
+@pytest.mark.parametrize("transform", [0, 1])
+def test_an_adobe_segment_brings_nothing_but_its_transform(transform: int) -> None:
+    data = photos.jpeg(photos.Shot(coded_rgb=transform == 0))
+    start = data.find(b"\xff\xee\x00\x0eAdobe")
+    if start > 0:
+        data = data[:start] + data[start + 16 :]
+    body = b"Adobe\0d\0\0\0\0" + bytes((transform,)) + b"Owner Secretname"
+    long = data[:2] + b"\xff\xee" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]
+    copy = viewing_copy(read_photo(long, Limits(), ZONE))
+    frame = b"".join(copy.stream)
+    assert b"Secretname" not in frame
+    assert copy.derived == (transform == 0)
+    assert max(_differences(Image.open(io.BytesIO(frame)), Image.open(io.BytesIO(long)))) <= (12 if copy.derived else 0)
+
+
+@pytest.mark.parametrize("taken", [None, date(2026, 5, 3), datetime(2026, 5, 3, 10, tzinfo=ZONE)], ids=str)
+def test_an_object_tells_no_time_that_nobody_told(tmp_path: Path, taken: date | None) -> None:
+    _, wrapped = _wrap(photos.Shot(), visit=replace(VISIT, started=taken), taken=taken)
+    assert _errors(tmp_path, wrapped) == []
+    dataset = dcmread(io.BytesIO(wrapped.file()))
+    times = [dataset.get(name) or "" for name in ("StudyTime", "ContentTime", "AcquisitionTime")]
+    days = [dataset.get(name) or "" for name in ("StudyDate", "ContentDate", "AcquisitionDate")]
+    assert times == ["100000" if isinstance(taken, datetime) else ""] * 3
+    assert days == ["20260503" if taken else ""] * 3
+    whole = "20260503100000+0300" if isinstance(taken, datetime) else days[0]
+    assert (dataset.get("AcquisitionDateTime") or "") == whole
+
+
+def test_a_name_is_written_with_its_joiners() -> None:
+    _, wrapped = _wrap(photos.Shot(), patient=replace(ANNA, name="علی\u200cزاده^می\u200cنا\u202e"))
+    assert str(dcmread(io.BytesIO(wrapped.file())).PatientName) == "علی\u200cزاده^می\u200cنا"
 
 
 def test_the_same_file_of_the_same_patient_is_the_same_photo() -> None:

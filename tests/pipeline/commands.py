@@ -32,6 +32,17 @@ def ingest(world: World, sent: Visit, /, *more: str, account: str | None = "clin
     return CliRunner().invoke(build(), words, env={"PHOTOSPINE_ACCOUNT": None})
 
 
+def refused(world: World, sent: Visit, *said: str, **options: str) -> None:
+    """The command refuses: one line that says this, exit status 1, and nothing half-made."""
+    before = state(world)
+    result = ingest(world, sent, **options)
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    assert len(result.stderr.splitlines()) == 1
+    for each in said:
+        assert each in result.stderr
+    assert state(world) == before
+
+
 def state(world: World) -> tuple[Any, ...]:
     """All that a refusal must leave as it was: record, photos, objects, spool and ledger."""
     with glancing(world.engine) as connection:

@@ -16,7 +16,7 @@ from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.tables import fhir_version
-from tests.pipeline.commands import ingest, state
+from tests.pipeline.commands import ingest, refused, state
 from tests.pipeline.world import Visit, World
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
@@ -106,6 +106,32 @@ def test_the_same_file_at_another_place_is_refused_and_named(world: World, what:
     assert world.sops(visit)[0] in result.stderr
     assert "link" in result.stderr
     assert state(world) == before
+
+
+@pytest.mark.parametrize("option", ["record", "session", "taken", "clinician", "photographer", "procedure"])
+def test_what_comes_with_a_known_file_is_refused_where_it_would_be_dropped(world: World, option: str) -> None:
+    visit = world.visit()
+    assert ingest(world, visit).exit_code == 0
+    record = world.settings.folder / "late.json"
+    record.write_text(world.record(visit), encoding="utf-8")
+    hers = {"resourceType": "Procedure", "status": "completed", "subject": {"reference": f"Patient/{visit.patient}"}}
+    world.put({**hers, "id": "later"})
+    said = {"record": str(record), "session": "4", "taken": "2026-05-02", "procedure": "later"}.get(option, "clinician")
+    refused(world, visit, f"--{option}", world.sops(visit)[0], **{option: said})
+
+
+def test_a_record_is_written_once_for_all_files_that_come_with_it(world: World) -> None:
+    visit = world.visit(files=2)
+    first = Visit(visit.patient, visit.encounter, visit.files[:1], visit.paths[:1])
+    record = world.settings.folder / "once.json"
+    record.write_text(world.record(visit), encoding="utf-8")
+    for _ in range(2):
+        assert ingest(world, first, record=str(record)).exit_code == 0
+    refused(world, visit, "--record", "--procedure", record=str(record))
+    with glancing(world.engine) as connection:
+        (treatment,) = world.store.search(connection, "Procedure", {"encounter": f"Encounter/{visit.encounter}"})
+    assert ingest(world, visit, procedure=treatment.id).exit_code == 0
+    world.whole(visit)
 
 
 def test_the_same_file_for_another_patient_waits_for_a_person(world: World) -> None:

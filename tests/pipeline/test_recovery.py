@@ -180,3 +180,16 @@ def test_a_batch_that_does_not_get_through_is_told_once_and_settled_when_it_does
     (task,) = world.tasks("batch-stands-still")
     assert task["status"] == "completed"
     world.whole(visit)
+
+
+@pytest.mark.parametrize("arrow", [Arrow.ANNOUNCED, Arrow.SENT], ids=str)
+def test_a_batch_goes_on_though_its_patient_has_another_number_meanwhile(world: World, arrow: Arrow) -> None:
+    def numbered(number: str) -> None:
+        world.put({"resourceType": "Patient", "id": f"renumbered-{arrow}", "identifier": [{"value": number}]})
+
+    numbered(f"before-{arrow}")
+    visit = world.visit(f"renumbered-{arrow}", files=FILES)
+    assert world.ingest_until(arrow, 1, visit) == -9
+    numbered(f"after-{arrow}")
+    _recovered(world)
+    world.whole(visit)

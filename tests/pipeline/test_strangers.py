@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,14 @@ from PIL import Image
 
 from consent.types import Right
 from tests.photos import Shot, jpeg
-from tests.pipeline.commands import ingest, state
-from tests.pipeline.world import Visit, World
+from tests.pipeline.commands import ingest, refused, state
+from tests.pipeline.world import World
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
 
 GOOD = jpeg(Shot(seed=7))
+BEN = "Patient?identifier=urn:mrn|PID-ben"
 _FRAME = GOOD.index(b"\xff\xc0")
-
-
-def _refused(world: World, visit: Visit, *said: str, **options: str) -> None:
-    before = state(world)
-    result = ingest(world, visit, **options)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert len(result.stderr.splitlines()) == 1
-    for each in said:
-        assert each in result.stderr
-    assert state(world) == before
 
 
 def _encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
@@ -63,7 +55,7 @@ def _sized(rows: int, columns: int) -> bytes:
 def test_a_file_that_cannot_be_taken_in(world: World, name: str, data: bytes, said: str) -> None:
     visit = world.visit()
     visit.paths[0].write_bytes(data)
-    _refused(world, visit, visit.paths[0].name, said)
+    refused(world, visit, visit.paths[0].name, said)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +97,12 @@ def _exif(entries: dict[int, Any], inner: dict[int, Any]) -> bytes:
         (_exif({}, {0x9003: "2026:02:29 10:00:00"}), None),
         (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+99:99"}), "2026-05-03T10:00:00"),
         (_exif({}, {0x9003: "2026:05:03 10:00:00", 0x9011: "+05:30"}), "2026-05-03T10:00:00+05:30"),
+        (_exif({}, {0x9003: "1900:01:01 00:00:00"}), "19"),
+        (_exif({}, {0x9003: "8999:06:15 10:00:00"}), None),
         (_exif({0x10F: "A\x01\x02\\B", 0x110: "x" * 3000}, {}), None),
         (_exif({0x10F: "Ünïcödé 日本"}, {}), None),
     ],
-    ids=[f"exif-{number}" for number in range(10)],
+    ids=[f"exif-{number}" for number in range(12)],
 )
 def test_an_odd_exif_keeps_no_photo_out(world: World, data: bytes, taken: str | None) -> None:
     visit = world.visit()
@@ -135,7 +129,7 @@ def test_what_is_no_file_is_refused_at_once(world: World, what: str) -> None:
         path = Path("/dev/zero")
     elif what != "absent":
         path.symlink_to(path if what == "link to itself" else "/nonexistent/photo.jpg")
-    _refused(world, replace(visit, paths=(path,)), path.name)
+    refused(world, replace(visit, paths=(path,)), path.name)
 
 
 @pytest.mark.parametrize("name", ["Müller ☃ 日本.jpg".encode(), b"\xff\xfe.jpg", b"two\nlines\x1b[31m.jpg"])
@@ -165,11 +159,21 @@ def test_the_same_file_twice_in_one_call_is_one_photo(world: World) -> None:
         ({"taken": "2026-02-30"}, "--taken"),
         ({"taken": "2999-01-01"}, "future"),
         ({"patient": "a\0b"}, "--patient"),
+        ({"taken": "9999-12-31"}, "--taken"),
+        ({"taken": "2026-05-03T10:00:00+14:30"}, "--taken"),
+        ({"taken": (datetime.now(UTC) + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%M:%SZ")}, "future"),
+        ({"patient": "\udcff"}, "--patient"),
+        ({"visit": "\udcff"}, "--visit"),
+        ({"procedure": "\udcff"}, "--procedure"),
+        ({"clinician": "\udcff"}, "--clinician"),
+        ({"photographer": "\udcff"}, "--photographer"),
+        ({"region": "\udcff"}, "--region"),
+        ({"view": "Frontal"}, "--view: unknown view"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else str(value),
 )
 def test_an_odd_option_is_refused_by_name(world: World, options: dict[str, str], said: str) -> None:
-    _refused(world, world.visit(), said, **options)
+    refused(world, world.visit(), said, **options)
 
 
 def _entry(number: int, **changes: Any) -> Callable[[dict[str, Any], World], None]:
@@ -186,6 +190,28 @@ def _entry(number: int, **changes: Any) -> Callable[[dict[str, Any], World], Non
 
 def _other_visit(bundle: dict[str, Any], world: World) -> None:
     bundle["entry"][0]["resource"]["encounter"] = {"reference": f"Encounter/{world.visit('ben').encounter}"}
+
+
+def _visit_of_ben_by_number(bundle: dict[str, Any], world: World) -> None:
+    number = world.visit("ben").encounter.rpartition("-")[2]
+    bundle["entry"][0]["resource"]["encounter"] = {"reference": f"Encounter?identifier=urn:visit|V-{number}"}
+
+
+def _part_of_ben(bundle: dict[str, Any], world: World) -> None:
+    _of_ben(bundle, world)
+    del bundle["entry"][3:]
+    bundle["entry"][2]["resource"]["partOf"] = [{"reference": "Procedure/of-ben"}]
+
+
+def _found_of_ben(bundle: dict[str, Any], world: World) -> None:
+    his = bundle["entry"][2]["resource"] | {
+        "id": "given-to-ben",
+        "identifier": [{"system": "urn:given", "value": "1"}],
+        "medicationReference": {"display": "Something"},
+        "subject": {"reference": "Patient/ben"},
+    }
+    world.put({name: value for name, value in his.items() if name != "partOf"})
+    bundle["entry"][2]["request"]["ifNoneExist"] = "identifier=urn:given|1"
 
 
 def _of_ben(bundle: dict[str, Any], world: World) -> None:
@@ -228,11 +254,23 @@ def _consent(bundle: dict[str, Any], _world: World) -> None:
         (_entry(0, status="finished"), "Bundle.entry[0].resource: Procedure.status"),
         (_entry(2, effectiveDateTime="2026-05-03T10:05:00"), "needs its zone"),
         (_other_visit, "Procedure.encounter: names another visit"),
+        (_entry(2, subject={"reference": BEN}), "MedicationAdministration.subject: names another patient"),
+        (_entry(2, subject={"reference": "Patient/ben/_history/1"}), "MedicationAdministration.subject: names another"),
+        (_entry(0, subject={"reference": BEN}), "Procedure.subject: names another patient"),
+        (_entry(2, subject={"identifier": {"system": "urn:mrn", "value": "PID-anna"}}), "does not name --patient"),
+        (_entry(2, subject={"reference": "http://ehr.example/fhir/Patient/anna"}), "write Patient/anna"),
+        (
+            _entry(2, context={"identifier": {"value": "V-1"}}),
+            "MedicationAdministration.context: does not name --visit",
+        ),
+        (_visit_of_ben_by_number, "Procedure.encounter: names another visit"),
+        (_part_of_ben, "MedicationAdministration.partOf[0]: names what is another patient's"),
+        (_found_of_ben, "MedicationAdministration.subject: names another patient"),
         (_of_ben, "another patient's"),
         (_patient, "may not be written here"),
         (_consent, "may not be written here"),
     ],
-    ids=[f"record-{number}" for number in range(19)],
+    ids=[f"record-{number}" for number in range(28)],
 )
 def test_a_record_that_is_wrong_is_refused_by_its_element(
     world: World, change: Callable[[dict[str, Any], World], None], said: str
@@ -242,14 +280,14 @@ def test_a_record_that_is_wrong_is_refused_by_its_element(
     change(bundle, world)
     file = world.settings.folder / "wrong.json"
     file.write_text(json.dumps(bundle), encoding="utf-8")
-    _refused(world, visit, "--record", said, record=str(file))
+    refused(world, visit, "--record", said, record=str(file))
 
 
 @pytest.mark.parametrize("text", [b"{", b"", b"[]", b'{"a": "\xff"}', b"[" * 100_000, b'{"a": NaN}'])
 def test_a_record_that_is_no_bundle_is_refused(world: World, text: bytes) -> None:
     file = world.settings.folder / "none.json"
     file.write_bytes(text)
-    _refused(world, world.visit(), "--record", record=str(file))
+    refused(world, world.visit(), "--record", record=str(file))
 
 
 def test_a_record_needs_the_right_to_write_records(world: World) -> None:
@@ -262,3 +300,48 @@ def test_a_record_needs_the_right_to_write_records(world: World) -> None:
     assert result.exit_code == 1
     assert "record" in result.stderr
     assert state(world) == before
+
+
+def test_a_record_may_name_its_patient_by_number_and_find_what_was_done_before(world: World) -> None:
+    visit = world.visit()
+    bundle = json.loads(world.record(visit))
+    for number in (0, 2):
+        bundle["entry"][number]["resource"]["subject"] = {"reference": "Patient?identifier=urn:mrn|PID-anna"}
+    world.put(
+        {
+            "resourceType": "Procedure",
+            "id": "done-before",
+            "identifier": [{"system": "urn:done", "value": "1"}],
+            "status": "completed",
+            "subject": {"reference": "Patient/anna"},
+            "encounter": {"reference": f"Encounter/{world.visit().encounter}"},
+        }
+    )
+    bundle["entry"][0]["request"]["ifNoneExist"] = "identifier=urn:done|1"
+    file = world.settings.folder / "by-number.json"
+    file.write_text(json.dumps(bundle), encoding="utf-8")
+    assert ingest(world, visit, record=str(file)).exit_code == 0
+
+
+def test_a_name_that_is_one_patients_id_and_anothers_identifier_is_neither(world: World) -> None:
+    for name, number in (("one", "4711"), ("4711", "0815")):
+        hers = {"resourceType": "Patient", "id": name, "identifier": [{"system": "urn:mrn", "value": number}]}
+        world.put(hers)
+    visit = world.visit("4711")
+    refused(world, visit, "--patient", "system|value")
+    assert ingest(world, visit, patient="Patient/4711").exit_code == 0
+    assert ingest(world, world.visit("one"), patient="urn:mrn|4711").exit_code == 0
+
+
+def test_a_spool_that_cannot_be_written_is_named(world: World) -> None:
+    world.settings.spool.mkdir(exist_ok=True)
+    aside = world.settings.spool.rename(world.settings.folder / "aside")
+    world.settings.spool.write_bytes(b"")
+    try:
+        result = ingest(world, world.visit())
+    finally:
+        world.settings.spool.unlink()
+        aside.rename(world.settings.spool)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "spool" in result.stderr

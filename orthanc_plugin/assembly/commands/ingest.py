@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +19,12 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy import Connection
 
+from consent.regions import BodyRegion
 from consent.store import clock
 from consent.store.engine import reading
 from consent.types import Laterality, Right
-from dicom_bridge.errors import BridgeError
-from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.errors import BridgeError, UnknownCode
+from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.pipeline import Outcome, Taken
 from dicom_bridge.plan import Plan
 from dicom_bridge.way import Arrow
@@ -52,9 +53,14 @@ _LONG = 4
 _LARGEST = (1 << 31) - 1
 """Of a positiveInt (R4)."""
 
+_AHEAD = timedelta(minutes=5)
+"""So far may the clock of whoever says when a photo was taken be before the database's."""
+
 #: R4 dateTime.
 _DATE_TIME = re.compile(
-    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2}))?)?)?", re.ASCII
+    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00))?)?)?",
+    re.ASCII,
 )
 
 _SAID = {
@@ -90,7 +96,16 @@ def ingest(
     settings: SettingsOption = None,
 ) -> None:
     """Take photographs in: all of the files, with their record, or none."""
+    words = {
+        "--as": account,
+        "--patient": patient,
+        "--visit": visit,
+        "--procedure": procedure,
+        "--clinician": clinician,
+        "--photographer": photographer,
+    }
     with failing(), open_node(load(settings)) as node:
+        _require_utf8(words)
         who = account_of(node, account)
         require(who, right=Right.CAPTURE)
         if record is not None:
@@ -103,10 +118,10 @@ def ingest(
                 os_user=os_user(),
                 patient=find("--patient", "Patient", patient),
                 visit=find("--visit", "Encounter", visit),
-                region=find_region(region).code,
+                region=_code("--region", find_region, region),
                 laterality=laterality.value,
-                view=find_view(view).code,
-                expression=None if expression is None else find_expression(expression).code,
+                view=_code("--view", find_view, view),
+                expression=None if expression is None else _code("--expression", find_expression, expression),
                 session=session,
                 procedure=_procedure(find, procedure, body),
                 clinician=_person(find, "--clinician", clinician),
@@ -170,6 +185,20 @@ def _shown(file: Path) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
+def _require_utf8(words: Mapping[str, str | None]) -> None:
+    """No word is of bytes that are no text: none of the record is named so, and no database takes it."""
+    for option, word in words.items():
+        if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise AssemblyError(f"{option}: it is not UTF-8; write it anew")
+
+
+def _code(option: str, find: Callable[[str], BodyRegion | Term], word: str) -> str:
+    try:
+        return find(word).code
+    except UnknownCode as error:
+        raise AssemblyError(f"{option}: {error}") from None
+
+
 def _finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:
     def find(option: str, kind: str, name: str) -> str:
         try:
@@ -197,9 +226,9 @@ def _taken(node: Node, connection: Connection, text: str | None) -> str | None:
             raise AssemblyError("--taken: write a day, 2026-05-03, or a time with its zone, 2026-05-03T10:00:00+02:00")
         try:
             start = dates.span(text, node.site.zone).start
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise AssemblyError(f"--taken: {error}") from None
-        if start is not None and start > clock.now(connection) + timedelta(days=1):
+        if start is not None and start > clock.now(connection) + _AHEAD:
             raise AssemblyError("--taken: it lies in the future")
     return text
 
