@@ -160,10 +160,13 @@ class Archive:
         region: str = FACE,
         pixels: bytes | None = None,
         name: str | None = None,
+        **attributes: object,
     ) -> Photo:
-        """Store a photo in Orthanc and make it known, as the pipeline does."""
+        """Store a photo in Orthanc and make it known, as the pipeline does; with further attributes by keyword."""
         self._seed += 1
-        made = self.describe(patient, self._seed, visit=visit, view=view, region=region, pixels=pixels, name=name)
+        made = self.describe(
+            patient, self._seed, visit=visit, view=view, region=region, pixels=pixels, name=name, **attributes
+        )
         assert self.store(made.dicom).status == 200
         with transaction(self.engine) as connection:
             return self.know(connection, made, state=state)
@@ -178,6 +181,7 @@ class Archive:
         region: str = FACE,
         pixels: bytes | None = None,
         name: str | None = None,
+        **attributes: object,
     ) -> Photo:
         """A photo that nobody knows yet."""
         code = int.from_bytes(patient.encode()[:6], "big")
@@ -198,6 +202,8 @@ class Archive:
         )
         pixels = jpeg(Shot(seed=seed, gps=False)) if pixels is None else pixels
         dataset = _dataset(f"PID-{patient}", name or f"Family{patient}^Given{seed}", study, series, sop, visit, seed)
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
         dicom = _file(dataset, pixels)
         return Photo(
             0, facts, sop, series, study, orthanc_ids(f"PID-{patient}", study, series, sop).instance, dicom, pixels

@@ -70,6 +70,7 @@ class Chain:
         self._taken = False  # whether one of the callers writes, or is about to
         self._shelf_lock = Lock()
         self._head: Head | None = None
+        self._written: Head | None = None  # the last record that callers were told to be durable
         self._process = os.getpid()
         self._closed = False
         if not brief:
@@ -117,6 +118,25 @@ class Chain:
             raise AuditUnavailable(str(batch.error)) from batch.error
         return tuple(f"{batch.chain}#{batch.first + place}" for place in range(len(records)))
 
+    def check(self) -> None:
+        """See that the next record could be written, as far as can be told without writing one.
+
+        Raises
+        ------
+        AuditUnavailable
+            It could not; the text says why.
+        """
+        with self._shelf_lock:
+            try:
+                self._taken_head()
+                self._shelf.check()
+            except BaseException:
+                self._head = None
+                self._shelf.leave()
+                raise
+            if self._brief:
+                self._shelf.leave()
+
     def _pass_on(self) -> None:
         """Have the caller who waits longest write what has gathered."""
         with self._gather:
@@ -129,11 +149,7 @@ class Chain:
         with self._gather:
             batches, self._pending = self._pending, []
         try:
-            if self._closed:
-                raise AuditUnavailable("the audit chain is closed")
-            if self._head is None or self._brief:
-                self._head = self._shelf.take()
-            head = self._head
+            head = self._taken_head()
             rows: list[Row] = []
             before, sequence = head.hash, head.sequence
             firsts: list[int] = []
@@ -146,7 +162,7 @@ class Chain:
                     before = hashlib.sha256(before + text).digest()
                     rows.append(Row(sequence, recorded, text, before))
             self._shelf.write(rows)
-            self._head = Head(head.chain, sequence, before)
+            self._head = self._written = Head(head.chain, sequence, before)
             for batch, first in zip(batches, firsts, strict=True):
                 batch.first, batch.chain = first, head.chain
         except BaseException as error:
@@ -163,6 +179,17 @@ class Chain:
                     batch.turn.release()
             if self._brief:
                 self._shelf.leave()
+
+    def _taken_head(self) -> Head:
+        """The chain's head; the chain is taken where it was given back. What was durable must still be in it."""
+        if self._closed:
+            raise AuditUnavailable("the audit chain is closed")
+        if self._head is None or self._brief:
+            head, known = self._shelf.take(), self._written
+            if known is not None and head.chain == known.chain and _lacks(head, known):
+                raise AuditUnavailable(f"the audit chain {head.chain} has lost records behind {head.sequence}")
+            self._head = head
+        return self._head
 
     @contextmanager
     def written(self, intent: AuditRecord) -> Iterator[str]:
@@ -183,6 +210,11 @@ class Chain:
         with self._shelf_lock:
             self._closed = True
             self._shelf.leave()
+
+
+def _lacks(head: Head, known: Head) -> bool:
+    """Whether a chain with this head lacks a record that it had: an older copy was put in its place."""
+    return head.sequence < known.sequence or (head.sequence == known.sequence and head.hash != known.hash)
 
 
 def outcome(intent: AuditRecord, identity: str, result: str) -> AuditRecord:

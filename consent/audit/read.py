@@ -9,11 +9,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from consent.audit.shelf import SUFFIX, AuditUnavailable, Row
+from consent.audit.shelf import SUFFIX, AuditUnavailable, Row, lost
 from consent.store.engine import glancing
 from consent.store.tables import audit_record
 
 _PAGE = 1000
+_BEFORE_ALL = -(1 << 63)
+"""The first record has the sequence 1; but whoever slips in others may choose any number."""
 
 #: Whoever changes a file may store values of other kinds in it; verification must see them, not stumble over them.
 _SELECT = """
@@ -31,18 +33,18 @@ class Archive:
 
     def chains(self) -> tuple[str, ...]:
         """The ids of the chains, sorted."""
-        if self._files:
-            found = []
-            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-                with closing(_read_only(path)) as connection:
-                    found += [row[0] for row in connection.execute("SELECT id FROM chain")]
-            return tuple(sorted(found))
+        if self._files:  # by the files' names: what a file says of itself can be changed with the rest of it
+            return tuple(sorted(path.stem.replace("+", "/") for path in self._folder.glob(f"*{SUFFIX}")))
         with glancing(self._engine) as connection:
             return tuple(connection.execute(select(audit_record.c.chain).distinct().order_by("chain")).scalars())
 
+    def lost(self) -> tuple[str, ...]:
+        """The ids of chains that were made once and are not there any more (SQLite: a table loses none by itself)."""
+        return lost(self._folder) if self._files else ()
+
     def rows(self, chain: str) -> Iterator[Row]:
         """The records of a chain, in order, read a page at a time."""
-        after = 0
+        after = _BEFORE_ALL
         while True:
             page = self._page(chain, after)
             yield from page

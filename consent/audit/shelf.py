@@ -31,6 +31,10 @@ GENESIS = bytes(32)
 """What the first record of a chain follows."""
 
 SUFFIX = ".sqlite3"
+LOCK = ".lock"
+_MADE = b"made\n"
+"""What stands in a slot's lock file once its chain was made."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 _SCHEMA = """
@@ -70,6 +74,9 @@ class Shelf(Protocol):
     def take(self) -> Head:
         """Lock the chain and read its head. Raises AuditUnavailable."""
 
+    def check(self) -> None:
+        """See that the chain, taken, is where it was. Raises AuditUnavailable."""
+
     def write(self, rows: Sequence[Row]) -> None:
         """Make the rows durable, all or none. Raises AuditUnavailable."""
 
@@ -106,9 +113,14 @@ class FileShelf:
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._chain = ""
+        self._path = folder
+        self._file: tuple[int, int] | None = None
 
     def take(self) -> Head:
-        """Lock the first free slot (``first_only``: wait for slot 0) and read its head."""
+        """Lock the first free slot (``first_only``: wait for slot 0) and read its head.
+
+        A chain that was made before and is not there any more is not begun anew: nobody would miss its records.
+        """
         try:
             if self._connection is None:
                 self._open()
@@ -119,15 +131,25 @@ class FileShelf:
         except (OSError, sqlite3.Error) as error:
             self.leave()
             raise AuditUnavailable(f"the audit chain in {self._folder} cannot be opened: {error}") from error
+        except BaseException:
+            self.leave()
+            raise
         return Head(self._chain, 0, GENESIS) if row is None else Head(self._chain, row[0], bytes(row[1]))
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         slot, self._lock = self._free_slot()
         self._chain = name(self._node, self._role, slot)
-        path = self._folder / f"{self._node}+{self._role}+{slot}{SUFFIX}"
+        self._path = path = self._folder / f"{self._node}+{self._role}+{slot}{SUFFIX}"
+        made = os.pread(self._lock, len(_MADE), 0) == _MADE
+        if made and not path.exists():
+            raise AuditUnavailable(
+                f"the audit chain {path} is gone: put it back from the backup; "
+                f"where its loss is known and a new one is to begin, remove {path.with_suffix(LOCK).name} beside it too"
+            )
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
+        self._file = _identity(path)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
@@ -138,10 +160,13 @@ class FileShelf:
             os.fsync(folder)  # the file's name must outlive a power cut as its records do
         finally:
             os.close(folder)
+        if not made:
+            os.pwrite(self._lock, _MADE, 0)
+            os.fsync(self._lock)
 
     def _free_slot(self) -> tuple[int, int]:
         for slot in range(1 if self._first_only else SLOTS):
-            path = self._folder / f"{self._node}+{self._role}+{slot}.lock"
+            path = self._folder / f"{self._node}+{self._role}+{slot}{LOCK}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX if self._first_only else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,11 +179,18 @@ class FileShelf:
                 return slot, descriptor
         raise AuditUnavailable(f"all {SLOTS} audit chains of {self._node}/{self._role} are taken")
 
+    def check(self) -> None:
+        """SQLite would go on writing a file that has no name any more, or another one."""
+        if self._connection is None:
+            raise AuditUnavailable("the audit chain is closed")
+        if _identity(self._path) != self._file:
+            raise AuditUnavailable(f"the audit chain {self._chain} was moved or removed while it was written")
+
     def write(self, rows: Sequence[Row]) -> None:
         """Commit with ``synchronous=FULL``: the rows are on the disk when this returns."""
+        self.check()
         connection = self._connection
-        if connection is None:
-            raise AuditUnavailable("the audit chain is closed")
+        assert connection is not None
         values = [(row.sequence, row.recorded, row.body, row.hash) for row in rows]
         try:
             if len(values) <= _ONE_STATEMENT:  # a transaction by itself: one call, and so one wait for Python's lock
@@ -183,6 +215,21 @@ class FileShelf:
             connection.close()
         if lock is not None:
             os.close(lock)
+
+
+def lost(folder: Path) -> tuple[str, ...]:
+    """The ids of chains that were made in a folder, and whose files are not there any more."""
+    locks = (path for path in sorted(folder.glob(f"*{LOCK}")) if not path.with_suffix(SUFFIX).exists())
+    return tuple(path.stem.replace("+", "/") for path in locks if path.read_bytes() == _MADE)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for; None where it stands for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class TableShelf:
@@ -229,6 +276,13 @@ class TableShelf:
         if self._connection is None:
             raise AuditUnavailable("the audit chain is closed")
         return self._connection.exec_driver_sql(statement, tuple(values))
+
+    def check(self) -> None:
+        """The table answers."""
+        try:
+            self._execute("SELECT 1")
+        except DBAPIError as error:
+            raise AuditUnavailable(f"the audit chain {self._chain} cannot be reached") from error
 
     def write(self, rows: Sequence[Row]) -> None:
         """One statement, committed by itself; the primary key refuses a second writer of the same chain."""

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Event, Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, update
@@ -27,6 +27,9 @@ REMEMBER_SECONDS = 300.0
 
 _REMEMBER_MOST = 10_000
 _AT_ONCE = 2
+_WAITING = 6
+"""Different names and passwords that may wait for their turn; who comes then is refused."""
+
 _QUEUE_SECONDS = 2.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LONGEST_PASSWORD = 1000
@@ -181,8 +184,9 @@ class Authenticator:
     """Checks names and passwords; one for each process.
 
     A verified password is remembered for five minutes as HMAC under a key of this process, with the account's
-    version, and the version is compared at each request. At most two hashes are computed at a time, so that wrong
-    passwords cannot take the machine; an unknown account costs the same as a wrong password.
+    version, and the version is compared at each request. At most two hashes are computed at a time and a few wait, so
+    that wrong passwords can take neither the machine nor all threads of a process; an unknown account costs the same as
+    a wrong password. Several requests with one name and password, as a viewer begins with, share one hash.
     """
 
     def __init__(
@@ -198,6 +202,7 @@ class Authenticator:
         self._people: dict[str, Account] = {}
         self._lock = Lock()
         self._turns = BoundedSemaphore(_AT_ONCE)
+        self._checking: dict[bytes, Event] = {}
 
     def authenticate(self, name: str, password: str) -> Requester | None:
         """Who has this name and password; None where nobody has, or where too many are waiting to be checked."""
@@ -207,20 +212,24 @@ class Authenticator:
         mark = self._mark(name, password)
         if known and row is not None and self._remembers(mark, row.version):
             return self._requester(row)
-        if not self._turns.acquire(timeout=_QUEUE_SECONDS):
-            return None
-        try:
-            matched = scrypt.matches(password, row.password if known and row is not None else None)
-        finally:
-            self._turns.release()
-        if not matched or row is None:
-            return None
         with self._lock:
-            self._remembered[mark] = (row.version, self._clock() + REMEMBER_SECONDS)
-            self._remembered.move_to_end(mark)
-            while len(self._remembered) > _REMEMBER_MOST:
-                self._remembered.popitem(last=False)
-        return self._requester(row)
+            other = self._checking.get(mark)
+            if other is None:
+                if len(self._checking) >= _AT_ONCE + _WAITING:
+                    return None
+                mine = self._checking[mark] = Event()
+        if other is not None:
+            other.wait(_QUEUE_SECONDS)
+            return self._requester(row) if known and row is not None and self._remembers(mark, row.version) else None
+        try:
+            matched = self._matches(password, row.password if known and row is not None else None)
+            if matched and row is not None:
+                self._remember(mark, row.version)
+        finally:
+            with self._lock:
+                del self._checking[mark]
+            mine.set()
+        return self._requester(row) if matched and row is not None else None
 
     def at_hand(self, name: str, password: str) -> Requester | None:
         """As :meth:`authenticate`, where the password is remembered; None where it must be checked first."""
@@ -238,6 +247,21 @@ class Authenticator:
 
     def _mark(self, name: str, password: str) -> bytes:
         return hmac.digest(self._key, f"{len(name)}:{name}:{password}".encode(), hashlib.sha256)
+
+    def _matches(self, password: str, stored: str | None) -> bool:
+        if not self._turns.acquire(timeout=_QUEUE_SECONDS):
+            return False
+        try:
+            return scrypt.matches(password, stored)
+        finally:
+            self._turns.release()
+
+    def _remember(self, mark: bytes, version: int) -> None:
+        with self._lock:
+            self._remembered[mark] = (version, self._clock() + REMEMBER_SECONDS)
+            self._remembered.move_to_end(mark)
+            while len(self._remembered) > _REMEMBER_MOST:
+                self._remembered.popitem(last=False)
 
     def _remembers(self, mark: bytes, version: int) -> bool:
         with self._lock:

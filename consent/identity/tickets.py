@@ -90,7 +90,7 @@ class Task:
 
     job: str
     kind: str
-    """``examine``, ``render``, ``scan``, ``store``, ``remove``, ``changes``."""
+    """``examine``, ``render``, ``scan``, ``store``, ``remove``, ``changes``, ``doctor``."""
 
     body_sha256: str | None = None
     """Storing: the SHA-256 of the body, hexadecimal, checked by the callback, since the filter sees no body."""

@@ -8,9 +8,12 @@ snapshot.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
@@ -22,6 +25,50 @@ Call = Callable[[Connection, set[str]], None]
 
 _BEGIN = "photospine_begin"
 _CALLS = "photospine_before_commit"
+
+
+class Home:
+    """The SQLite file that a process has opened, and the name by which it did.
+
+    A name may come to stand for another file, or for none, while the process goes on reading the one that it knows: a
+    database that was put back from a backup, say. What that says of consent is of no age that anybody could tell, and
+    what is remembered of it may have the versions of the other; so nothing is asked any more until a new process asks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: tuple[int, int] | None = None
+
+    def settle(self) -> None:
+        """The first connection is about to be opened: from now on it is this file or none."""
+        if self._file is None:
+            self._file = self._now()
+
+    def require(self) -> None:
+        """Refuse to go on with another file.
+
+        Raises
+        ------
+        sqlite3.OperationalError
+            The file was moved, removed or replaced.
+        """
+        if self._file is not None and self._now() != self._file:
+            raise sqlite3.OperationalError("the database file was moved, removed or replaced since it was opened")
+
+    def _now(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
+
+
+_HOMES: WeakKeyDictionary[Engine, Home] = WeakKeyDictionary()
+
+
+def home_of(engine: Engine) -> Home:
+    """Where an engine's SQLite file stands."""
+    return _HOMES[engine]
 
 
 def open_engine(url: str, *, pool: int = 20) -> Engine:
@@ -40,16 +87,18 @@ def _sqlite(url: str, pool: int) -> Engine:
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 
+    home = _HOMES[engine] = Home(Path(str(engine.url.database)))
+
     @event.listens_for(engine, "do_connect")
     def _make(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
         if arguments[0] == ":memory:":
             return
+        home.require()
         # SQLite would let others read what patients have signed, so a new file is made here. A file that is there must
         # not be opened beside SQLite: closing it would drop the locks that this process holds on it.
-        try:
+        with suppress(FileExistsError):
             os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            return
+        home.settle()
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -58,6 +107,10 @@ def _sqlite(url: str, pool: int) -> Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(_connection: Any, _record: Any, _proxy: Any) -> None:
+        home.require()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

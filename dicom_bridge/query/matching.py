@@ -55,7 +55,9 @@ def condition(keyword: str, value: str, dialect: str) -> ColumnElement[bool]:
     if name in _DATES:
         return _range(column, value, keyword, _DATE, "99999999")
     if name in _TIMES:
-        return _time_range(column, value.replace(":", ""), keyword)
+        # Compared by code points on either database; the languages that PostgreSQL sorts by put '~' before digits.
+        ordered = column.collate("C") if dialect == "postgresql" else column
+        return _time_range(ordered, value.replace(":", ""), keyword)
     if name in _NUMBERS:
         try:
             return column == str(int(value))
@@ -99,7 +101,7 @@ def _time_range(column: ColumnElement[str], value: str, keyword: str) -> ColumnE
 
 def _name(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement[bool]:
     """A person name: each component group is a text of its own; one that is given matches any group."""
-    patterns = [value] if "=" in value else [value, f"{value}=*", f"*={value}"]
+    patterns = [value] if "=" in value else [value, f"{value}=*", f"*={value}", f"*={value}=*"]
     return or_(*(_text(column, pattern, dialect) for pattern in patterns))
 
 

@@ -33,6 +33,8 @@ _DEFAULTS: dict[Level, list[str]] = {
 }
 # fmt: on
 _FLAG = {"true": True, "false": False}
+_ATTRIBUTE = re.compile(r"[0-9A-Fa-f]{8}(?:\.[0-9A-Fa-f]{8})*|[A-Z][A-Za-z0-9]+(?:\.[A-Z][A-Za-z0-9]+)*")
+"""A tag or keyword, or a path of them into sequences (PS3.18 8.3.4.1)."""
 
 
 class BadQuery(ValueError):
@@ -72,6 +74,8 @@ def parse(
     everything = False
     limit, offset = LIMIT, 0
     for name, value in parameters.items():
+        if "\0" in value:
+            raise BadQuery(name)
         match name:
             case "limit":
                 limit = min(_whole(name, value), LIMIT)
@@ -102,7 +106,7 @@ def _key(name: str, value: str, keys: list[tuple[str, str]], include: set[str], 
     """A matching key. It is also returned (PS3.18 8.3.4.1: attributes matched are in the answer)."""
     attribute = look_up(name)
     if attribute is None:
-        if not re.fullmatch(r"[0-9A-Fa-f]{8}(?:\.[0-9A-Fa-f]{8})*|[A-Z][A-Za-z0-9]+(?:\.[A-Z][A-Za-z0-9]+)*", name):
+        if not _ATTRIBUTE.fullmatch(name):
             raise BadQuery(name)
         warnings.append("The following attributes are not supported for matching and were not used: " + name)
         return
@@ -123,14 +127,15 @@ def _fields(value: str) -> tuple[set[str], bool]:
     fields: set[str] = set()
     everything = False
     for name in value.split(","):
+        outer = name.partition(".")[0]  # of a path the whole sequence is given
         if name == "all":
             everything = True
-        elif re.fullmatch(r"[0-9A-Fa-f]{8}", name):
-            fields.add(name.upper())
-        elif (attribute := look_up(name)) is not None:
-            fields.add(attribute.tag)
-        elif not re.fullmatch(r"[A-Z][A-Za-z0-9]+|[0-9A-Fa-f.]+", name):
+        elif not _ATTRIBUTE.fullmatch(name):
             raise BadQuery("includefield")
+        elif re.fullmatch(r"[0-9A-Fa-f]{8}", outer):
+            fields.add(outer.upper())
+        elif (attribute := look_up(outer)) is not None:
+            fields.add(attribute.tag)
     return fields, everything
 
 

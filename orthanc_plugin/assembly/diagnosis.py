@@ -27,10 +27,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent.errors import ConsentError
 from consent.identity.keys import load as load_keys
+from consent.identity.tickets import TicketKeys, TicketMint
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
 from orthanc_plugin.assembly.archive_process import WallDown, prove
 from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.wall.answers.work import STATE
 from orthanc_plugin.wall.canary import CORE
 
 LEAST_FREE = 256 * 1024 * 1024
@@ -38,6 +40,11 @@ LEAST_FREE = 256 * 1024 * 1024
 
 LOCK_SECONDS = 2.0
 _READ_ONLY = "let the node write: the file's owner and mode, or on PostgreSQL the user's rights and the server's role"
+_STOW = "/dicom-web/studies"
+_STATE_REMEDIES = {
+    "database": "stop Orthanc, serve and worker; see that the setting 'database' names the right file; start them anew",
+    "audit": "see to the chains in the folder 'audit_folder'; until then, refused",
+}
 _PROBE = bytes(4096)
 _SIOCGIFADDR = 0x8915
 
@@ -55,7 +62,11 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Try everything; one finding for each thing tried."""
-    return [_keys(settings), _database(settings), *_folders(settings), _wall(settings), _loopback(settings)]
+    parts = [_keys(settings), _database(settings), *_folders(settings)]
+    wall = _wall(settings)
+    if wall.ok and all(part.ok for part in parts):  # else the fault is named already
+        wall = _working(settings) or wall
+    return [*parts, wall, _loopback(settings)]
 
 
 # --- the wall ---------------------------------------------------------------------------------------------------------
@@ -76,6 +87,28 @@ def _wall(settings: Settings) -> Finding:
             "its keys are missing, or a plugin's path is wrong. Elsewhere? See the setting 'orthanc'",
         )
     return Finding("wall", True, f"stands at {settings.orthanc}, {len(standing.rows)} rows")
+
+
+def _working(settings: Settings) -> Finding | None:
+    """What keeps a wall that stands from letting anybody in; None: nothing."""
+    mint = TicketMint(TicketKeys.load(settings.keys), settings.node)
+    try:
+        status, body = _get(settings.orthanc, STATE, mint.mint_task("GET", STATE, job="doctor", kind="doctor"))
+        state = json.loads(body) if status == 200 else {"fault": "", "says": f"it answers {status}"}
+        ticket = mint.mint_task("POST", _STOW, job="doctor", kind="store", body=b"")
+        stored, _ = _ask("POST", settings.orthanc, _STOW, ticket)
+    except (OSError, HTTPException, ValueError) as error:
+        status, state, stored = 0, {"fault": "", "says": type(error).__name__}, 0
+    if status == 403:
+        remedy = "'node' must be the same in the settings and in the section Photospine of Orthanc's configuration"
+        return Finding("wall", False, "stands, and refuses this node's tickets", remedy)
+    if state["fault"] is not None:
+        remedy = _STATE_REMEDIES.get(state["fault"], "look into Orthanc's log, then start Orthanc anew")
+        return Finding("wall", False, f"stands, and refuses everybody: {state['says']}", remedy)
+    if stored in (403, 404):  # our own answer, or none: the plugin would find fault with the empty body
+        remedy = "name libOrthancDicomWeb.so in 'Plugins', behind the Python plugin, with 'Root' /dicom-web/"
+        return Finding("wall", False, "stands before an Orthanc without DICOMweb: no photo comes in", remedy)
+    return None
 
 
 def _unwalled(url: str) -> Finding | None:
@@ -126,11 +159,15 @@ def own_addresses() -> Iterator[str]:
                     yield address
 
 
-def _get(url: str, path: str) -> tuple[int, bytes]:
+def _get(url: str, path: str, ticket: str | None = None) -> tuple[int, bytes]:
+    return _ask("GET", url, path, ticket)
+
+
+def _ask(method: str, url: str, path: str, ticket: str | None) -> tuple[int, bytes]:
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=3)
     try:
-        connection.request("GET", path)
+        connection.request(method, path, headers={} if ticket is None else {"Authorization": ticket})
         response = connection.getresponse()
         return response.status, response.read()
     finally:

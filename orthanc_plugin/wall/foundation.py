@@ -100,6 +100,19 @@ class Foundation:
         """What needs the database, where it is open already."""
         return self._rooms
 
+    def check(self) -> None:
+        """See that decisions could be made and recorded now.
+
+        Raises
+        ------
+        WallError, ConsentError, sqlalchemy.exc.SQLAlchemyError
+            They could not; until they can, everything is refused.
+        """
+        rooms = self.rooms()
+        with reading(rooms.engine) as connection:
+            require_schema(connection)
+        rooms.point.chain.check()
+
     def _read_ahead(self) -> None:
         """Remember photos before they are asked for: what is read for the first request of each costs it 20 ms."""
         rooms = self._rooms

@@ -112,8 +112,10 @@ class Passthrough:
 
     def _pass(self, http: HttpRequest, question: Request) -> Response:
         path = "/dicom-web/" + unquote(http.path_params["path"])
-        pairs = parse_qsl(http.url.query, keep_blank_values=True, max_num_fields=200)
-        query = dict(reversed(pairs))  # Orthanc keeps one value of a key; of repeated keys the first is passed on
+        try:
+            query = _query(http.url.query)
+        except ValueError:
+            return Response(status_code=400, headers=_CORS)
         if any(letter in path for letter in "\\\x00") or "/../" in path + "/":
             return Response(status_code=404, headers=_CORS)
         headers = {name: http.headers[name] for name in _ASKED if name in http.headers}
@@ -147,6 +149,23 @@ class Passthrough:
             headers={**kept, **_CORS},
             background=BackgroundTask(answer.close),
         )
+
+
+def _query(text: str) -> dict[str, str]:
+    """One value for each key, which is all that Orthanc keeps: the first, but every field that is to be included.
+
+    Raises
+    ------
+    ValueError
+        There are more keys than any search has.
+    """
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=200):
+        if name == "includefield" and name in query:  # may be repeated, or list its fields (PS3.18 8.3.4.3)
+            query[name] += f",{value}"
+        else:
+            query.setdefault(name, value)
+    return query
 
 
 class _TooLarge(Exception):

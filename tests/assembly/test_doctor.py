@@ -178,6 +178,44 @@ def test_the_wall_has_other_keys(node: Node) -> None:
         node.blames("wall", "made with another key", "the same file")
 
 
+@pytest.mark.orthanc
+def test_orthanc_has_no_dicomweb(node: Node) -> None:
+    with node.running(Plugins=node.archive.configuration()["Plugins"][:1]):
+        node.blames("wall", "without DICOMweb", "libOrthancDicomWeb.so")
+
+
+@pytest.mark.orthanc
+def test_the_wall_belongs_to_another_node(node: Node) -> None:
+    section = node.archive.configuration()["Photospine"] | {"Node": "another"}
+    with node.running(Photospine=section):
+        node.blames("wall", "refuses this node's tickets", "'node' must be the same")
+
+
+@pytest.mark.orthanc
+def test_a_backup_was_put_back_while_orthanc_ran(node: Node) -> None:
+    file = node.folder / "photospine.sqlite3"
+    with node.running():
+        assert node.doctor()[0] == 0
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"VACUUM INTO '{node.folder}/backup'")
+        for each in node.folder.glob("photospine.sqlite3*"):
+            each.unlink()
+        (node.folder / "backup").rename(file)
+        node.blames("wall", "the database file was moved, removed or replaced", "start them anew")
+    with node.running():
+        assert node.doctor()[0] == 0
+
+
+@pytest.mark.orthanc
+def test_the_wall_s_chain_is_gone(node: Node) -> None:
+    with node.running():
+        assert node.doctor()[0] == 0
+        for each in (node.folder / "audit").glob("node1+wall+0.sqlite3*"):
+            each.unlink()
+        for _ in range(2):
+            node.blames("wall", "node1", "'audit_folder'")
+
+
 # --- keys, database, folders ------------------------------------------------------------------------------------------
 
 

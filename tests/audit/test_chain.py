@@ -152,6 +152,108 @@ def test_a_record_moved_into_another_chain_is_found(tmp_path: Path) -> None:
     engine.dispose()
 
 
+SLIPPED_IN = "INSERT INTO record SELECT -7, recorded, body, hash FROM record WHERE sequence = 1"
+NOT_A_NUMBER = "UPDATE record SET body = CAST('{\"at\":NaN}' AS BLOB) WHERE sequence = 2"
+HALF_A_LETTER = 'UPDATE record SET body = CAST(\'{"at":"\\ud800"}\' AS BLOB) WHERE sequence = 2'
+NO_TEXT = 'UPDATE record SET body = CAST(\'{"kind":"done","intent":[]}\' AS BLOB) WHERE sequence = 2'
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("harm", [SLIPPED_IN, NOT_A_NUMBER, HALF_A_LETTER, NO_TEXT])
+def test_verification_sees_what_no_writer_of_ours_writes(tmp_path: Path, harm: str) -> None:
+    engine, chain = _filled(tmp_path)
+    chain.close()
+    with closing(sqlite3.connect(_file(tmp_path))) as connection, connection:
+        connection.execute(harm)
+    assert not verify(Archive(engine, tmp_path / "audit")).sound
+
+
+@pytest.mark.fast
+def test_a_chain_cannot_be_hidden_by_what_its_file_says_of_itself(tmp_path: Path) -> None:
+    engine, chain = _filled(tmp_path)
+    chain.close()
+    with closing(sqlite3.connect(_file(tmp_path))) as connection, connection:
+        connection.execute("DELETE FROM chain")
+        connection.execute("DELETE FROM record WHERE sequence = 2")
+    assert not verify(Archive(engine, tmp_path / "audit")).sound
+
+
+@pytest.mark.fast
+def test_a_damaged_chain_is_named_and_the_others_are_looked_at(tmp_path: Path) -> None:
+    engine, chain = _filled(tmp_path)
+    chain.close()
+    (tmp_path / "audit" / "n1+another+0.sqlite3").write_bytes(b"no database at all " * 100)
+    verdict = verify(Archive(engine, tmp_path / "audit"))
+    assert verdict.chains == {"n1/another/0": 0, "n1/test/0": 4}
+    assert [fault.chain for fault in verdict.faults] == ["n1/another/0"]
+
+
+@pytest.mark.fast
+def test_a_chain_that_is_taken_away_takes_no_more_records(tmp_path: Path) -> None:
+    """SQLite would go on writing a file without a name, and nobody would ever read those records."""
+    engine, chain = _filled(tmp_path)
+    _take_away(tmp_path)
+    for _ in range(2):
+        with pytest.raises(AuditUnavailable):
+            chain.append([_record()])
+    with pytest.raises(AuditUnavailable, match="gone"):
+        chain.check()
+    chain.close()
+    with pytest.raises(AuditUnavailable, match="put it back from the backup"):
+        _open(engine, tmp_path)
+    verdict = verify(Archive(engine, tmp_path / "audit"))
+    assert [(fault.chain, fault.text) for fault in verdict.faults] == [("n1/test/0", "the whole chain is gone")]
+    (tmp_path / "audit" / "n1+test+0.lock").unlink()  # somebody knows of the loss
+    again = _open(engine, tmp_path)
+    assert again.append([_record()]) == ("n1/test/0#1",)
+    again.close()
+    assert verify(Archive(engine, tmp_path / "audit")).sound
+
+
+@pytest.mark.fast
+def test_a_chain_that_is_put_back_goes_on_and_an_older_copy_does_not(tmp_path: Path) -> None:
+    _, chain = _filled(tmp_path)
+    older = _copy(tmp_path)
+    chain.append([_record(5)])
+    whole = _copy(tmp_path)
+    _take_away(tmp_path)
+    _file(tmp_path).write_bytes(older)
+    for _ in range(2):
+        with pytest.raises(AuditUnavailable):
+            chain.append([_record()])
+    _take_away(tmp_path)
+    _file(tmp_path).write_bytes(whole)
+    assert chain.append([_record(6)]) == ("n1/test/0#6",)
+    chain.check()
+    chain.close()
+
+
+def _filled(folder: Path) -> tuple[Engine, Chain]:
+    from consent.store.engine import open_engine
+
+    engine = open_engine(f"sqlite:///{folder}/x.sqlite3")
+    chain = _open(engine, folder)
+    chain.append([_record(number) for number in range(4)])
+    return engine, chain
+
+
+def _file(folder: Path) -> Path:
+    return folder / "audit" / "n1+test+0.sqlite3"
+
+
+def _copy(folder: Path) -> bytes:
+    copy = folder / "copy"
+    copy.unlink(missing_ok=True)
+    with closing(sqlite3.connect(_file(folder))) as connection:
+        connection.execute(f"VACUUM INTO '{copy}'")
+    return copy.read_bytes()
+
+
+def _take_away(folder: Path) -> None:
+    for file in (folder / "audit").glob("n1+test+0.sqlite3*"):
+        file.unlink()
+
+
 class _FailingShelf:
     """A shelf whose disk fails at will."""
 
@@ -164,6 +266,10 @@ class _FailingShelf:
         self.taken += 1
         last = self.rows[-1] if self.rows else None
         return Head("n/t/0", last.sequence, last.hash) if last else Head("n/t/0", 0, GENESIS)
+
+    def check(self) -> None:
+        if self.fails:
+            raise AuditUnavailable("disk")
 
     def write(self, rows: Sequence[Row]) -> None:
         if self.fails:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -117,6 +118,41 @@ def test_two_hashes_are_computed_at_a_time_at_most(engine: Engine, monkeypatch: 
     for thread in threads:
         thread.join()
     assert most == 2
+
+
+def test_wrong_passwords_hold_a_few_threads_and_a_viewer_s_many_requests_share_one_hash(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a flood of wrong passwords would keep every thread of a process waiting, and nobody would be answered."""
+    _make(engine)
+    door, go = Authenticator(engine), threading.Event()
+    begun: list[str] = []
+
+    def stands(password: str, _stored: str | None) -> bool:
+        begun.append(password)
+        assert go.wait(10)
+        return password == "s3cret"
+
+    monkeypatch.setattr(scrypt, "matches", stands)
+    monkeypatch.setattr(accounts, "_QUEUE_SECONDS", 10.0)
+    with ThreadPoolExecutor(40) as pool:
+        asked = [pool.submit(door.authenticate, "d", "s3cret")]
+        until = time.monotonic() + 10
+        while not begun and time.monotonic() < until:
+            time.sleep(0.01)
+        asked += [pool.submit(door.authenticate, "d", str(number)) for number in range(30)]
+        while sum(each.done() for each in asked) < 23 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert sum(each.done() for each in asked) == 23, "but eight were refused at once"
+        more = [pool.submit(door.authenticate, "d", "s3cret") for _ in range(5)]
+        time.sleep(0.1)
+        assert not any(each.done() for each in more)
+        go.set()
+        found = asked[0].result(10)
+        assert found is not None
+        assert [each.result(10) for each in more] == [found] * 5
+    assert begun.count("s3cret") == 1
+    assert len(begun) == 8
 
 
 def test_the_password_is_kept_as_scrypt_alone(engine: Engine) -> None:

@@ -14,6 +14,8 @@ from dicom_bridge.query.index import save_instance, without_bulk
 from dicom_bridge.query.matching import BadValue
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.query.search import Found, Question, find
+from tests.database import fresh
+from tests.postgres import Cluster
 from tests.store.world import facts, store
 
 
@@ -31,7 +33,13 @@ def filled(engine: Engine) -> Engine:
     made = [
         _object("2.25.1", t00100010="Müller^Änne", t00080030="101530.25", t00081030="100% [new]"),
         _object("2.25.2", t0020000E="1.2.4", t00100010="Müller^Änne", t00080030="101530.25", t00080060="DERM"),
-        _object("2.25.3", t0020000D="1.9", t0020000E="1.9.1", t00100020="Q", t00100010="Yamada^Tarou=山田^太郎"),
+        _object(
+            "2.25.3",
+            t0020000D="1.9",
+            t0020000E="1.9.1",
+            t00100020="Q",
+            t00100010="Yamada^Tarou=山田^太郎=やまだ^たろう",
+        ),
     ]
     with transaction(engine) as connection:
         for number, each in enumerate(made, 1):
@@ -52,6 +60,8 @@ def _found(engine: Engine, *keys: tuple[str, str], level: Level = Level.STUDY) -
         ("PatientName", "m?ller^*", 2),
         ("PatientName", "山田*", 1),
         ("PatientName", "yamada^tarou", 1),
+        ("PatientName", "山田^太郎", 1),
+        ("PatientName", "やまだ^たろう", 1),
         ("StudyDescription", "100% [new]", 2),
         ("StudyDescription", "100%*", 2),
         ("StudyDescription", "1__% *", 0),
@@ -78,6 +88,34 @@ def test_matching(filled: Engine, keyword: str, value: str, photos: int) -> None
 def test_values_of_another_kind_are_refused(filled: Engine, keyword: str, value: str) -> None:
     with pytest.raises(BadValue):
         _found(filled, (keyword, value))
+
+
+@pytest.mark.postgres
+def test_times_are_compared_alike_whatever_language_the_database_sorts_by(postgres_cluster: Cluster) -> None:
+    engine = fresh(postgres_cluster.fresh(language="en-US"))
+    with transaction(engine) as connection:
+        photo = store(connection, facts("1"))
+        save_instance(connection, photo, "2.25.1", _object("2.25.1", t00080030="101530.25"))
+    for value, photos in (("1015", 1), ("-1015", 1), ("1015-", 1), ("0900-1030", 1), ("1016-", 0), ("-1014", 0)):
+        assert len(_found(engine, ("StudyTime", value)).photos) == photos, value
+    engine.dispose()
+
+
+@pytest.mark.fast
+def test_fields_to_be_included_are_read() -> None:
+    query = qido.parse(
+        {"includefield": "RequestAttributesSequence.RequestedProcedureID,00081030,StudyID"}, Level.SERIES
+    )
+    assert query.include == {"00400275", "00081030", "00200010"}
+    query = qido.parse({"includefield": "00400275.00401001,PixelSpacing"}, Level.SERIES)
+    assert query.include == {"00400275"}
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("field", ["studyid", "0008103", "StudyID.", "a b", "PatientName\0"])
+def test_fields_that_are_none_are_refused(field: str) -> None:
+    with pytest.raises(qido.BadQuery):
+        qido.parse({"includefield": field}, Level.STUDY)
 
 
 def test_what_is_not_permitted_is_not_counted_but_recorded_as_refused(filled: Engine) -> None:

@@ -66,7 +66,7 @@ REFUSED = (
     "/dicom-web/studies/{study}/thumbnail",
     "/dicom-web/studies/{study}/series/{series}/rendered",
     "/dicom-web/studies/{study}/series/{series}/instances/{sop}/thumbnail",
-    "/dicom-web/studies/{study}/series/{series}/instances/{sop}/bulk/7fe00010",
+    "/dicom-web/studies/{study}/series/{series}/instances/{sop}/bulk/00081140/1/00081155",
     "/dicom-web/servers",
     "/dicom-web/app/client/index.html",
     "/dicom-web/info",

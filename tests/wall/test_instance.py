@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.archive import Archive, Photo
@@ -27,7 +29,7 @@ NATIVE = (
     "/frames/0/rendered",
     "/attachments/dicom/data",
 )
-WADO = ("", "/metadata", "/frames/1", "/rendered")
+WADO = ("", "/metadata", "/frames/1", "/rendered", "/bulk/7fe00010")
 
 
 @pytest.mark.parametrize("suffix", NATIVE)
@@ -47,6 +49,17 @@ def test_the_file_is_the_one_that_was_stored(archive: Archive, photo: Photo) -> 
 def test_dicomweb_gives_a_permitted_instance(archive: Archive, photo: Photo, suffix: str) -> None:
     answer = archive.ask(photo.wado + suffix, "clinician")
     assert answer.status == 200, answer
+
+
+def test_the_addresses_of_binary_values_in_metadata_open(archive: Archive) -> None:
+    profile = b"a colour profile".ljust(128)
+    photo = archive.photo("anna", visit="6", ICCProfile=profile)
+    (found,) = json.loads(archive.ask(f"{photo.wado}/metadata", "clinician").body)
+    address = found["00282000"]["BulkDataURI"].partition(str(archive.port))[2]
+    answer = archive.ask(address, "clinician")
+    assert answer.status == 200
+    assert profile in answer.body
+    assert archive.ask(address, "marketing", "PORTFOLIO").status == 403
 
 
 @pytest.mark.parametrize("suffix", NATIVE + WADO)

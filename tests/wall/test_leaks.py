@@ -45,7 +45,14 @@ def _paths(archive: Archive, photo: Photo) -> list[str]:
 
     ids = orthanc_ids(f"PID-{photo.facts.patients[0]}", photo.study, photo.series, photo.sop)
     by_level = {"patients": ids.patient, "studies": ids.study, "series": ids.series, "instances": ids.instance}
-    values = {"study": photo.study, "series": photo.series, "sop": photo.sop, "frame": "0", "frames": "1", "tag": "0"}
+    values = {
+        "study": photo.study,
+        "series": photo.series,
+        "sop": photo.sop,
+        "frame": "0",
+        "frames": "1",
+        "tag": "7fe00010",
+    }
     paths = []
     for row in ROWS:
         if row.method is Method.GET and not row.public:

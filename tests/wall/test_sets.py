@@ -187,6 +187,24 @@ def test_what_cannot_be_matched_is_warned_of(archive: Archive, partly: Partly) -
     assert "PatientComments" in answer.header("Warning")
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("host=photos.example;proto=https", "https://photos.example"),
+        ('proto=https; Host="photos.example:8443", for=x', "https://photos.example:8443"),
+        ("host=photos.example/<b>;proto=https", None),
+        ("host=photos.example;proto=javascript", None),
+        ("for=10.0.0.1", None),
+    ],
+)
+def test_addresses_are_those_that_the_client_used(
+    archive: Archive, partly: Partly, forwarded: str, address: str | None
+) -> None:
+    (study,) = _json(archive.ask("/dicom-web/studies", "clinician", headers={"Forwarded": forwarded}))
+    base = address or f"http://127.0.0.1:{archive.port}"
+    assert study["00081190"]["Value"] == [f"{base}/dicom-web/studies/{partly.shown[0].study}"]
+
+
 def test_xml_is_not_acceptable(archive: Archive, partly: Partly) -> None:
     xml = {"Accept": 'multipart/related; type="application/dicom+xml"'}
     assert archive.ask("/dicom-web/studies", "clinician", headers=xml).status == 406

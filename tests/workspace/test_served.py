@@ -233,6 +233,26 @@ def test_dicomweb_with_basic_passes_through_whole(clinic: Clinic) -> None:
     assert clinic.first.pixels in instance.content
 
 
+def test_a_search_through_serve_names_the_address_of_serve(clinic: Clinic) -> None:
+    """Orthanc's own is on another port, and closed to others."""
+    client, mine = clinic.client(), {"Authorization": basic("integrator"), "Accept": "application/dicom+json"}
+    public = clinic.settings.public_url
+    (study,) = client.get("/dicom-web/studies", headers=mine).json()
+    assert study["00081190"]["Value"] == [f"{public}/dicom-web/studies/{clinic.first.study}"]
+    described = client.get(f"/dicom-web/studies/{clinic.first.study}/metadata", headers=mine).json()
+    assert all(each["7FE00010"]["BulkDataURI"].startswith(f"{public}/dicom-web/studies/") for each in described)
+
+
+def test_each_field_that_is_to_be_included_is_passed_on(clinic: Clinic) -> None:
+    """Client libraries repeat the key, of which Orthanc keeps one; of others that are repeated the first counts."""
+    client, mine = clinic.client(), {"Authorization": basic("integrator"), "Accept": "application/dicom+json"}
+    found = client.get(
+        "/dicom-web/instances?includefield=ImageComments&limit=1&includefield=ImageType&limit=2", headers=mine
+    ).json()
+    assert [{"00204000", "00080008"} <= row.keys() for row in found] == [True]
+    assert client.get("/dicom-web/instances?" + "&".join(["x=1"] * 300), headers=mine).status_code == 400
+
+
 def test_a_body_that_is_too_large_is_refused_on_the_way(clinic: Clinic) -> None:
     settings = replace(clinic.settings, max_file_megabytes=1, node="small")
     served = build(settings)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from consent.audit.read import Archive
 from consent.audit.record import AuditRecord, Kind, unpack
+from consent.audit.shelf import AuditUnavailable
 from consent.audit.verify import Verdict
 from consent.audit.verify import verify as verify_chains
 from consent.purposes import HCOMPL
@@ -145,7 +146,7 @@ def verify(as_json: JsonOption = False, settings: SettingsOption = None) -> None
 
 
 def _with_progress(archive: Archive) -> Verdict:
-    sizes = {chain: archive.size(chain) for chain in archive.chains()}
+    sizes = {chain: _size(archive, chain) for chain in archive.chains()}
     before = 0
     last = ""
     with Progress(
@@ -164,6 +165,14 @@ def _with_progress(archive: Archive) -> Verdict:
             bar.update(task, completed=before + done)
 
         return verify_chains(archive, progress)
+
+
+def _size(archive: Archive, chain: str) -> int:
+    """How many records there are to check: for the bar alone, so none where the chain cannot be read."""
+    try:
+        return archive.size(chain)
+    except AuditUnavailable:
+        return 0
 
 
 def _report(verdict: Verdict) -> Iterator[str]:

@@ -48,6 +48,7 @@ ROWS = (
     ),
     _row(_WADO, _DICOM),
     _row(f"{_WADO}/metadata", _DICOM),
+    _row(f"{_WADO}/bulk/{{tag}}", _DICOM),  # where Orthanc's metadata say that a binary value is
     _row(f"{_WADO}/frames/{{frames}}", _DICOM),
     _row(f"{_WADO}/frames/{{frames}}/rendered", _VIEW, pixels=True),
     _row(f"{_WADO}/rendered", _VIEW, pixels=True),

@@ -54,11 +54,15 @@ def query(foundation: Foundation, asked: Asked) -> Answer:
 
 
 def base_url(foundation: Foundation, asked: Asked) -> str:
-    """Where DICOMweb is, as the client sees it."""
+    """Where DICOMweb is, as the client sees it; ``serve``, through which most come, says where it is (RFC 7239)."""
     if foundation.section.public_url is not None:
         return f"{foundation.section.public_url}/dicom-web"
-    host = asked.headers.get("host", "")
-    return f"http://{host if _HOST.fullmatch(host) else 'localhost'}/dicom-web"
+    said = (part.strip().partition("=") for part in asked.headers.get("forwarded", "").partition(",")[0].split(";"))
+    forwarded = {name.lower(): value.strip('"') for name, _, value in said}
+    host, scheme = forwarded.get("host", ""), forwarded.get("proto", "http")
+    if not _HOST.fullmatch(host) or scheme not in ("http", "https"):
+        host, scheme = asked.headers.get("host", ""), "http"
+    return f"{scheme}://{host if _HOST.fullmatch(host) else 'localhost'}/dicom-web"
 
 
 def json_media(asked: Asked) -> str | None:

@@ -7,10 +7,16 @@ body: of an object by :mod:`orthanc_plugin.wall.expected`, of an original here.
 from __future__ import annotations
 
 import json
+import sqlite3
 from threading import Lock
 
-from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from consent.audit.shelf import AuditUnavailable
+from consent.errors import ConsentError
+from orthanc_plugin.wall.answer import JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
+from orthanc_plugin.wall.errors import NotReady, WallError
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.host import Method
 from orthanc_plugin.wall.routes import Row, Touches
@@ -37,7 +43,29 @@ def attach(foundation: Foundation, asked: Asked) -> Answer:
     return Answer(body=b"{}", content_type=JSON)
 
 
+def state(foundation: Foundation, _asked: Asked) -> Answer:
+    """Whether decisions can be made and recorded; else why not, for whoever runs the node."""
+    fault: BaseException | None = None
+    try:
+        foundation.check()
+    except (WallError, ConsentError, SQLAlchemyError) as error:
+        fault = error.__cause__ if isinstance(error, NotReady) and error.__cause__ is not None else error
+    if fault is None:
+        return json_answer({"fault": None})
+    about = "audit" if isinstance(fault, AuditUnavailable) else "database"
+    says = str(fault) if isinstance(fault, ConsentError | WallError) else _words(fault)
+    return json_answer({"fault": about, "says": says})
+
+
+def _words(error: BaseException) -> str:
+    """SQLite's own words; of another database only the kind of fault, for its words may name people and places."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause) if isinstance(cause, sqlite3.Error) else type(cause).__name__
+
+
+STATE = "/photospine/state"
 ROWS = (
+    Row(Method.GET, STATE, Touches.WORK, state, tasks=frozenset({"doctor"}), accounts=False),
     Row(Method.POST, "/dicom-web/studies", Touches.WORK, tasks=frozenset({"store"}), accounts=False, stores=True),
     Row(Method.POST, "/instances", Touches.WORK, post, accounts=False, inner=True, patience=_PATIENCE),
     Row(
