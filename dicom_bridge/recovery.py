@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 from consent.audit.chain import outcome
@@ -15,8 +16,10 @@ from dicom_bridge.intake import read_photo
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.plan import Plan
+from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.way import Arrow, Way
+from fhir_mapping.resources.people import PatientFacts
 
 _UNANNOUNCED = timedelta(days=1)
 
@@ -54,16 +57,26 @@ class Recovery:
         photos = []
         for entry in entries:
             original = self._original(entry)
-            item = Item(read_photo(original, way.limits, way.site.zone), entry)
+            photo = read_photo(original, way.limits, way.site.zone)
             stored = way.archive.file(batch, entry.orthanc_id)
+            item = Item(photo, entry if stored is not None else self._placed(entry, patient))
             if stored is None:
                 wrapped = item.wrapped(plan, patient, visit, way.site.zone)
                 file, attributes = wrapped.file(), wrapped.attributes
             else:
                 file, attributes = stored, read_object(stored).attributes
-            self._delivery.deliver(entry, file, original)
+            self._delivery.deliver(item.entry, file, original)
             photos.append(item.fresh(plan, attributes))
         self._delivery.commit(plan, intent, photos)
+
+    def _placed(self, entry: Entry, patient: PatientFacts) -> Entry:
+        """The entry with the id that its object will have in Orthanc now."""
+        orthanc_id = orthanc_ids(patient.id, entry.study_uid, entry.series_uid, entry.sop_uid).instance
+        if orthanc_id == entry.orthanc_id or entry.orthanc_id in self._way.archive.instances(entry.batch):
+            return entry
+        with transaction(self._way.engine) as connection:
+            ledger.move(connection, entry.sop_uid, orthanc_id)
+        return replace(entry, orthanc_id=orthanc_id)
 
     def abandon(self, batch: str) -> None:
         """Take a batch back that cannot go on: an original is gone. Nobody ever saw its photos; a person is told.
