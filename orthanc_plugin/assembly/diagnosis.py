@@ -91,7 +91,7 @@ def _wall(settings: Settings) -> Finding:
 
 def _working(settings: Settings) -> Finding | None:
     """What keeps a wall that stands from letting anybody in; None: nothing."""
-    mint = TicketMint(TicketKeys.load(settings.keys), settings.node)
+    mint = TicketMint(TicketKeys(load_keys(settings.keys).tickets), settings.node)
     try:
         status, body = _get(settings.orthanc, STATE, mint.mint_task("GET", STATE, job="doctor", kind="doctor"))
         state = json.loads(body) if status == 200 else {"fault": "", "says": f"it answers {status}"}
