@@ -119,7 +119,8 @@ def _until_majority(connection: Connection, setting: Setting, identity: str, spa
         return None
     # A parent signs while the child surely is under age: until the earliest day on which she may be of age.
     of_age = majority(dates.span(birth, setting.site.zone), setting.site)
-    assert of_age is not None
+    if of_age is None:
+        return None
     end = min((each for each in (of_age.start, span.end) if each is not None), default=None)
     if end is not None and span.start is not None and end <= span.start:
         return None

@@ -68,6 +68,37 @@ def test_births_are_spans_in_the_zone_of_the_site(engine: Engine, record: Record
     assert ben.birth_end - ben.birth_start == 31 * 86_400_000_000
 
 
+def test_dates_at_the_edge_of_the_calendar_are_open_and_unknown(clinic: Clinic) -> None:
+    """Records write 9999-12-31 for "open" and 0001-01-01 for "unknown", in every place."""
+    always = {"start": "0001-01-01", "end": "9999-12-31"}
+    permit = consent_of("c", "permit", "PATRQT", provision={"period": always, "dataPeriod": always})
+    for resource in (
+        {"resourceType": "Patient", "id": "ever", "birthDate": "9999-12-31"},
+        {"resourceType": "Patient", "id": "never", "birthDate": "0001-01-01"},
+        {
+            "resourceType": "RelatedPerson",
+            "id": "parent",
+            "patient": {"reference": "Patient/ever"},
+            "relationship": [{"coding": [{"system": ROLE, "code": "MTH"}]}],
+            "period": always,
+        },
+        {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+        | {"organization": {"reference": "Organization/clinic"}, "period": always},
+        {
+            "resourceType": "Encounter",
+            "id": "open",
+            "status": "in-progress",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "subject": {"reference": "Patient/anna"},
+            "period": {"start": "2026-01-01", "end": "9999-12-31T23:59:59.999Z"},
+        },
+    ):
+        path = f"/{resource['resourceType']}/{resource['id']}"
+        assert clinic.ask("integrator", "PUT", path, json=resource).status_code == 201, resource
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=permit).status_code == 201
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+
+
 @pytest.mark.parametrize("side", ["replaced-by", "replaces"])
 def test_records_are_merged_and_unmerged_from_either_side(engine: Engine, record: RecordStore, side: str) -> None:
     old, new = ("anna", "ben") if side == "replaced-by" else ("ben", "anna")
