@@ -87,7 +87,7 @@ class RecordResolver:
             return None
         stated = resource.get("dateTime")
         signed = dates.span(stated, self._setting.site.zone) if isinstance(stated, str) else None
-        performers = {references.local(text) for text in references.of(resource, "performer")}
+        performers = {references.local(text, self._setting.base) for text in references.of(resource, "performer")}
         birth = self.patient_birth(patient)
         return EarlierConsent(
             patient=patient,

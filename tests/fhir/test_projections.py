@@ -99,6 +99,25 @@ def test_dates_at_the_edge_of_the_calendar_are_open_and_unknown(clinic: Clinic) 
     assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
 
 
+def test_what_an_adult_signed_herself_is_known_by_the_address_of_this_server(clinic: Clinic) -> None:
+    clinic.put(
+        {
+            "resourceType": "RelatedPerson",
+            "id": "guardian",
+            "patient": {"reference": "Patient/anna"},
+            "relationship": [{"coding": [{"system": ROLE, "code": "POWATT"}]}],
+        }
+    )
+    hers = consent_of("c1", "deny", "WEB", performer=[{"reference": f"{BASE}/Patient/anna"}])
+    assert clinic.ask("clinician", "PUT", "/Consent/c1", json=hers).status_code == 201
+    replacing = {"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/c1"}}
+    later = consent_of("c2", "permit", "WEB", signed="2026-05-11", extension=[replacing])
+    later["performer"] = [{"reference": "RelatedPerson/guardian"}]
+    answer = clinic.ask("clinician", "PUT", "/Consent/c2", json=later)
+    assert answer.status_code == 422
+    assert "replaces" in answer.json()["issue"][0]["expression"][0]
+
+
 @pytest.mark.parametrize("side", ["replaced-by", "replaces"])
 def test_records_are_merged_and_unmerged_from_either_side(engine: Engine, record: RecordStore, side: str) -> None:
     old, new = ("anna", "ben") if side == "replaced-by" else ("ben", "anna")
