@@ -75,9 +75,8 @@ def members(connection: Connection, setting: Setting, written: Written) -> None:
 
 def care(connection: Connection, setting: Setting, written: Written) -> None:
     """Whom a CareTeam, Encounter or Procedure of the patient names (``care_team = "record"``)."""
-    patients = _local(written.resource, setting, "subject")
-    if not patients or not patients[0].startswith("Patient/"):
-        return
+    subjects = _local(written.resource, setting, "subject")
+    identity = references.id_of(subjects[0]) if subjects and subjects[0].startswith("Patient/") else None
     path = {
         "CareTeam": ("participant", "member"),
         "Encounter": ("participant", "individual"),
@@ -86,7 +85,7 @@ def care(connection: Connection, setting: Setting, written: Written) -> None:
     named = _local(written.resource, setting, *path)
     if written.resource.get("status") in ("entered-in-error", "inactive", "cancelled", "not-done"):
         named = []
-    people.save_care_members(connection, written.reference, references.id_of(patients[0]), named)
+    people.save_care_members(connection, written.reference, identity, named)
 
 
 def _represent(connection: Connection, setting: Setting, person: str, resource: Mapping[str, Any]) -> None:

@@ -222,6 +222,24 @@ def test_members_and_parents(engine: Engine, record: RecordStore) -> None:
         }
 
 
+def test_whoever_an_encounter_named_is_of_no_care_team_once_it_is_about_nobody(
+    engine: Engine, record: RecordStore
+) -> None:
+    visit = {
+        "resourceType": "Encounter",
+        "id": "v1",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "participant": [{"individual": {"reference": "Practitioner/d"}}],
+    }
+    with transaction(engine) as connection:
+        _put(connection, record, visit | {"subject": {"reference": "Patient/anna"}})
+        named = select(care_member.c.reference).where(care_member.c.source == "Encounter/v1")
+        assert connection.execute(named).scalars().all() == ["Practitioner/d"]
+        _put(connection, record, visit)
+        assert connection.execute(named).all() == []
+
+
 def test_an_organisation_is_no_part_of_itself(engine: Engine, record: RecordStore) -> None:
     with transaction(engine) as connection, pytest.raises(Invalid, match=r"Organization\.partOf"):
         _put(
