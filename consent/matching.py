@@ -124,7 +124,11 @@ def _denies_actor(actors: Actors | None, question: Question) -> bool:
         places, place = actors.projects, request.project
     if not actors.persons and not places:
         return True  # a channel or project is passed over where the purpose has none
-    if actors.persons and (request.requester.reference is None or _is_named(actors.persons, question)):
+    if actors.persons and (
+        request.requester.reference is None
+        or _is_named(actors.persons, question)
+        or not actors.persons.isdisjoint(question.requester.may_belong_to)
+    ):
         return True
     return bool(places) and (place is None or place in places)
 

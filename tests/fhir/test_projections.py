@@ -222,6 +222,29 @@ def test_members_and_parents(engine: Engine, record: RecordStore) -> None:
         }
 
 
+def test_where_the_record_names_no_organisation_a_denial_of_the_clinic_matches_and_a_permit_does_not(
+    clinic: Clinic,
+) -> None:
+    """What a fact that is missing means: somebody with an account here may be a member of the site's organisation."""
+    to_the_group = {
+        "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+        "reference": {"reference": "Organization/group"},
+    }
+    denial = consent_of("c", "deny", "TREAT", provision={"actor": [to_the_group]})
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=denial).status_code == 201
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 404
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+    clinic.put({"resourceType": "Organization", "id": "elsewhere", "name": "Elsewhere"})
+    clinic.put(role | {"organization": {"reference": "Organization/elsewhere"}})
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 200
+    clinic.put(consent_of("c", "permit", "TREAT", provision={"actor": [to_the_group]}))
+    assert clinic.get("doctor", "/DocumentReference/f1").status_code == 404
+    clinic.put(
+        role | {"practitioner": {"reference": "Practitioner/e"}, "organization": {"reference": "Organization/clinic"}}
+    )
+    assert clinic.get("doctor", "/DocumentReference/f1").status_code == 200
+
+
 def test_whoever_an_encounter_named_is_of_no_care_team_once_it_is_about_nobody(
     engine: Engine, record: RecordStore
 ) -> None:
