@@ -231,6 +231,26 @@ def test_notes_on_a_consent_come_with_the_answer(clinic: Clinic) -> None:
     assert minimal.content == b""
 
 
+def test_the_answer_says_why_a_permit_will_not_count(clinic: Clinic) -> None:
+    unsigned = consent_of("c", "permit", "WEB")
+    del unsigned["dateTime"], unsigned["organization"]
+    unsigned["performer"] = [{"reference": "Practitioner/d"}]
+    said = clinic.ask("clinician", "PUT", "/Consent/c", json=unsigned).headers["warning"]
+    assert all(element in said for element in ("Consent.dateTime", "Consent.performer", "Consent.organization"))
+    signed = clinic.ask("clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "WEB"))
+    assert "warning" not in signed.headers
+
+
+def test_many_notes_do_not_make_a_header_that_nobody_lets_through(clinic: Clinic) -> None:
+    purposes = [{"system": "urn:ehr:purpose", "code": f"P{number}"} for number in range(500)]
+    body = consent_of("c", "permit", None, provision={"purpose": purposes})
+    said = clinic.ask("clinician", "PUT", "/Consent/c", json=body).headers["warning"]
+    assert len(said) < 4096
+    assert "return=OperationOutcome" in said
+    outcome = clinic.ask("clinician", "PUT", "/Consent/c", json=body, headers={"Prefer": "return=OperationOutcome"})
+    assert sum("matches nothing" in issue["diagnostics"] for issue in outcome.json()["issue"]) == 500
+
+
 def test_a_consent_opens_and_its_withdrawal_closes_at_once(clinic: Clinic) -> None:
     assert clinic.get("anna", "/DocumentReference/f1").status_code == 404
     clinic.ask("clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "PATRQT"))
