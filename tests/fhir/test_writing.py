@@ -105,6 +105,8 @@ def test_what_the_product_alone_writes_is_not_written_here(clinic: Clinic, kind:
             "Patient.managingOrganization",
         ),
         ({"resourceType": "Patient", "contained": [{"resourceType": "Nope"}]}, "Patient.contained[0]"),
+        ({"resourceType": "Patient", "contained": True}, "Patient.contained"),
+        ({"resourceType": "Patient", "contained": {"resourceType": "Patient"}}, "Patient.contained"),
         (
             {"resourceType": "Patient", "contact": [{"period": {"start": "2026-02", "end": "2026-01-31"}}]},
             "Patient.contact[0].period",
