@@ -35,7 +35,8 @@ def consent(connection: Connection, setting: Setting, written: Written) -> list[
         refusals.insert(0, Issue("business-rule", text, "Consent.patient"))
     if refusals:
         if not written.arrived or (before is not None and before != patient) or patient is None:
-            raise ConsentRefused(refusals, patient=patient, has_denial=reading.has_denial, body=written.body)
+            denial = has_denial(written.resource)
+            raise ConsentRefused(refusals, patient=patient, has_denial=denial, body=written.body)
         people.hold(connection, written.id, patient, reading.denial_reaches_treatment)
         return [Issue(each.code, each.text, each.element, "warning") for each in refusals]
     people.release(connection, written.id)

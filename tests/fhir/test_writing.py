@@ -222,6 +222,16 @@ def test_the_patient_of_a_consent_never_changes(clinic: Clinic) -> None:
     assert clinic.get("clinician", "/Consent/c").json()["patient"] == {"reference": "Patient/anna"}
 
 
+def test_a_denial_of_a_scope_without_rules_is_not_lost_where_it_is_refused(clinic: Clinic) -> None:
+    scopes = "http://terminology.hl7.org/CodeSystem/consentscope"
+    to_be_treated = {"scope": {"coding": [{"system": scopes, "code": "treatment"}]}}
+    body = consent_of("c", "deny", None) | to_be_treated
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=body).status_code == 201
+    moved = consent_of("c", "deny", None, "ben") | to_be_treated
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=moved).status_code == 422
+    assert clinic.get("clinician", "/Task?patient=ben").json()["total"] == 1
+
+
 def test_notes_on_a_consent_come_with_the_answer(clinic: Clinic) -> None:
     body = consent_of("c", "deny", "HLEGAL")
     answer = clinic.ask("clinician", "PUT", "/Consent/c", json=body)
