@@ -135,7 +135,7 @@ class _Reader:
         root, nested, opt_out = self._rules()
         replaces = self._replaces(patient, signed)
         verifications = elements.entries(consent, "verification", "Consent")
-        performers, organizations = elements.locals(consent, "performer"), elements.locals(consent, "organization")
+        performers, organizations = self._named("performer"), self._named("organization")
         if any(rule.effect is Effect.PERMIT for rule in (root, *nested) if rule is not None):
             self._note_what_permits_lack(signed, performers, organizations)
         if patient is None or scope is None or not identity or not status:
@@ -156,6 +156,17 @@ class _Reader:
             opt_out=opt_out,
             replaces=replaces,
         )
+
+    def _named(self, name: str) -> tuple[str, ...]:
+        """Who of this server is named in a repeating element; the answer to the write tells of those not there yet."""
+        found = []
+        for at, entry in self._elements.entries(self._consent, name, "Consent"):
+            reference = self._elements.local(entry)
+            if reference is None or not self._elements.resolver.exists(reference):
+                self._elements.note(f"{at}: it names nobody who is in the record.")
+            if reference is not None:
+                found.append(reference)
+        return tuple(found)
 
     # --- the whole Consent ------------------------------------------------------------------------------------------
 

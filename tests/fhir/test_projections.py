@@ -300,7 +300,7 @@ def test_a_consent_that_arrives_and_cannot_be_honoured_holds_its_patient(engine:
     "broken",
     [
         {"status": "nonsense"},
-        {"performer": [{"reference": "Patient/none"}]},
+        {"extension": [{"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/none"}}]},
         {
             "provision": {
                 "type": "deny",

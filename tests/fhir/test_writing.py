@@ -243,6 +243,39 @@ def test_notes_on_a_consent_come_with_the_answer(clinic: Clinic) -> None:
     assert minimal.content == b""
 
 
+def test_the_paper_and_the_witnesses_of_a_consent_may_be_kept_elsewhere(clinic: Clinic) -> None:
+    elsewhere: dict[str, Any] = {
+        "sourceReference": {"reference": "QuestionnaireResponse/signed"},
+        "performer": [{"reference": "Practitioner/visiting"}, {"reference": "Patient/anna"}],
+        "organization": [{"reference": "Organization/other"}, {"reference": "Organization/clinic"}],
+        "verification": [{"verified": True, "verifiedWith": {"reference": "RelatedPerson/sister"}}],
+    }
+    observation = {"data": [{"meaning": "instance", "reference": {"reference": "Observation/none"}}]}
+    permit = consent_of("c", "permit", "PATRQT", **elsewhere)
+    answer = clinic.ask("clinician", "PUT", "/Consent/c", json=permit)
+    assert answer.status_code == 201
+    assert "Consent.performer[0]" in answer.headers["warning"]
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+    nothing = consent_of("d", "deny", "PATRQT", provision=observation, **elsewhere)
+    assert clinic.ask("clinician", "PUT", "/Consent/d", json=nothing).status_code == 201
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+    faults: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("Consent.patient", {"patient": {"reference": "Patient/none"}}),
+        (
+            "Consent.provision.data[0].reference",
+            {"provision": {"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": "Media/x"}}]}},
+        ),
+        (
+            "Consent.extension('urn:photospine:replaces')[0]",
+            {"extension": [{"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/none"}}]},
+        ),
+    )
+    for element, broken in faults:
+        answer = clinic.ask("clinician", "PUT", "/Consent/e", json=consent_of("e", "deny", "WEB") | broken)
+        assert answer.status_code == 422
+        assert element in answer.json()["issue"][0]["expression"]
+
+
 def test_the_answer_says_why_a_permit_will_not_count(clinic: Clinic) -> None:
     unsigned = consent_of("c", "permit", "WEB")
     del unsigned["dateTime"], unsigned["organization"]
