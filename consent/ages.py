@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 
 from consent.directive import Span
 from consent.site import Site
@@ -20,9 +20,10 @@ def majority(birth: Span | None, site: Site) -> Span | None:
     -------
     Span or None
         ``start`` is the earliest instant at which the person may be of age, ``end`` the one from which she surely is;
-        both UTC. Born on 29 February: the day begins on 1 March. None where no birth date is known.
+        both UTC. Born on 29 February: the day begins on 1 March. None where no birth date is known, or one so far out
+        that the calendar has no such day.
     """
-    if birth is None or birth.start is None or birth.end is None:
+    if birth is None or birth.start is None or birth.end is None or birth.end.year + site.majority_age >= MAXYEAR:
         return None
     earliest = birth.start.astimezone(site.zone).date()
     latest = (birth.end - timedelta(microseconds=1)).astimezone(site.zone).date()

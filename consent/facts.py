@@ -105,6 +105,9 @@ class RequesterFacts:
     belongs_to: frozenset[str] = frozenset()
     """Her own reference, and every Organization (with those it is part of), Group, CareTeam and role she belongs to."""
 
+    may_belong_to: frozenset[str] = frozenset()
+    """The Organizations that she may belong to: with an account here and no organisation on record, the site's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -80,9 +80,23 @@ def reached_without_purpose(question: Question) -> bool:
 
 # --- actors ---------------------------------------------------------------------------------------------------------
 
+_NONE: frozenset[str] = frozenset()
+
 
 def _is_named(persons: frozenset[str], question: Question) -> bool:
-    return question.request.requester.reference in persons or not persons.isdisjoint(question.requester.belongs_to)
+    requester = question.request.requester
+    if requester.reference in persons or not persons.isdisjoint(question.requester.belongs_to):
+        return True
+    return any(f"Patient/{record}" in persons for record in _own_records(requester, question.prepared.records))
+
+
+def _own_records(requester: Requester, records: frozenset[str]) -> frozenset[str]:
+    """The records of the requester as a patient: all that were merged, where it is she whom the question is about."""
+    kind, _, identity = (requester.reference or "").partition("/")
+    own = requester.own_patient or (identity if kind == "Patient" else None)
+    if own is None:
+        return _NONE
+    return records if own in records else frozenset({own})
 
 
 def _permits_actor(actors: Actors | None, question: Question) -> bool:
@@ -110,12 +124,13 @@ def _denies_actor(actors: Actors | None, question: Question) -> bool:
         places, place = actors.projects, request.project
     if not actors.persons and not places:
         return True  # a channel or project is passed over where the purpose has none
-    if actors.persons and (request.requester.reference is None or _is_named(actors.persons, question)):
+    if actors.persons and (
+        request.requester.reference is None
+        or _is_named(actors.persons, question)
+        or not actors.persons.isdisjoint(question.requester.may_belong_to)
+    ):
         return True
     return bool(places) and (place is None or place in places)
-
-
-_NONE: frozenset[str] = frozenset()
 
 
 # --- photos ---------------------------------------------------------------------------------------------------------

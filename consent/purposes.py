@@ -168,7 +168,7 @@ class Catalog:
         if known is None:
             purpose = self._purposes.get(code)
             found = {Obligation.NO_IDENTIFIERS} if purpose is None or purpose.pixels_only else set()
-            if code in self._site.watermark:
+            if not self._site.watermark.isdisjoint(self.line(code)):
                 found.add(Obligation.WATERMARK)
             known = frozenset(found)
             if purpose is not None:

@@ -6,6 +6,7 @@ where nobody reads it are refused like any other element that cannot be honoured
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -265,12 +266,15 @@ class ElementReader:
             ]
 
 
+_PROVISION = re.compile(r"Consent\.provision(?:\.provision\[\d+\])?")
+
+
 def _is_in_place(url: Any, element: str) -> bool:
     """Whether an extension of ours stands where it is read; those of others may stand anywhere."""
     if url == codes.REPLACES_EXTENSION:
         return element == "Consent"
     if url == codes.REGION_EXTENSION:
-        return element == "Consent.provision" or element.startswith("Consent.provision.provision[")
+        return _PROVISION.fullmatch(element) is not None
     return True
 
 
@@ -284,10 +288,12 @@ def read_region(extension: Mapping[str, Any]) -> Region | None:
             return None
         parts.add(name)
         if name == "code":
-            known = (
+            named = (
                 regions().by_code(f"{system}|{code}") for system, code in codings(part.get("valueCodeableConcept"))
             )
-            region = next((entry for entry in known if entry is not None), None)
+            known = {entry.name: entry for entry in named if entry is not None}
+            # Several codings of one concept say the same; where they name two regions, nobody knows which is meant.
+            region = known.popitem()[1] if len(known) == 1 else None
         elif part.get("valueCode") in ("R", "L", "B"):
             side = Laterality(part["valueCode"])
         else:

@@ -1,8 +1,13 @@
-"""FHIR dates and times as spans: half-open, in UTC, of the length of their last unit (R4 date, dateTime, instant)."""
+"""FHIR dates and times as spans: half-open, in UTC, of the length of their last unit (R4 date, dateTime, instant).
+
+Many records write 9999-12-31 for "open" and 0001-01-01 for "unknown". What lies so far out is told as the last or the
+first instant that can be told in every zone.
+"""
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,6 +20,7 @@ _TEXT = re.compile(
     r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,12}))?)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 _MOST_OFFSET = timedelta(hours=14)
 
@@ -34,20 +40,20 @@ def span(text: str, zone: ZoneInfo) -> Span:
     if match["hour"] is None:
         start = datetime(year, month, day, tzinfo=zone)
         if match["day"] is not None:
-            end = _after(start, days=1)
+            end = _midnight_after(start.date(), zone)
         elif match["month"] is not None:
-            end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+            end = _midnight_after(date(year, month, monthrange(year, month)[1]), zone)
         else:
-            end = datetime(year + 1, 1, 1, tzinfo=zone)
-        return Span(start.astimezone(UTC), end.astimezone(UTC))
+            end = _midnight_after(date(year, 12, 31), zone)
+        return Span(_in_utc(start), end)
     offset = zone if match["zone"] is None else _offset(match["zone"])
     fraction = (match["fraction"] or "")[:6]
     second = int(match["second"] or 0)
-    moment = datetime(
-        year, month, day, int(match["hour"]), int(match["minute"]), min(second, 59), int(fraction.ljust(6, "0")), offset
-    ).astimezone(UTC)
+    micros = int(fraction.ljust(6, "0"))
+    hour, minute = int(match["hour"]), int(match["minute"])
+    moment = _in_utc(datetime(year, month, day, hour, minute, min(second, 59), micros, tzinfo=offset))
     length = timedelta(minutes=1) if match["second"] is None else timedelta(microseconds=10 ** (6 - len(fraction)))
-    return Span(moment, moment + length)
+    return Span(moment, min(moment + length, _LAST))
 
 
 def known(text: str, zone: ZoneInfo) -> datetime | date | None:
@@ -95,7 +101,16 @@ def _offset(text: str) -> Any:
     return UTC if text == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
 
 
-def _after(start: datetime, *, days: int) -> datetime:
-    """Midnight so many calendar days later, whatever the clocks do in between."""
-    later = start.date() + timedelta(days=days)
-    return datetime(later.year, later.month, later.day, tzinfo=start.tzinfo)
+def _midnight_after(day: date, zone: ZoneInfo) -> datetime:
+    """When a day is over, whatever the clocks do in between."""
+    if day == date.max:
+        return _LAST
+    later = day + timedelta(days=1)
+    return _in_utc(datetime(later.year, later.month, later.day, tzinfo=zone))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return min(max(moment.astimezone(UTC), _FIRST), _LAST)
+    except OverflowError:
+        return _FIRST if moment.year == 1 else _LAST

@@ -33,6 +33,9 @@ __all__ = ["EarlierConsent", "Reading", "Refusal", "Resolver", "has_denial", "to
 _ENDED = frozenset({"inactive", "entered-in-error", "rejected"})
 """Statuses whose Consents make no new rules: they are never refused, or a withdrawal could be."""
 
+_SIGNERS = ("Patient/", "RelatedPerson/")
+"""The patient, or somebody whom the record shows as entitled to sign for her."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -132,7 +135,9 @@ class _Reader:
         root, nested, opt_out = self._rules()
         replaces = self._replaces(patient, signed)
         verifications = elements.entries(consent, "verification", "Consent")
-        performers, organizations = elements.locals(consent, "performer"), elements.locals(consent, "organization")
+        performers, organizations = self._named("performer"), self._named("organization")
+        if any(rule.effect is Effect.PERMIT for rule in (root, *nested) if rule is not None):
+            self._note_what_permits_lack(signed, performers, organizations)
         if patient is None or scope is None or not identity or not status:
             return None
         return Directive(
@@ -151,6 +156,17 @@ class _Reader:
             opt_out=opt_out,
             replaces=replaces,
         )
+
+    def _named(self, name: str) -> tuple[str, ...]:
+        """Who of this server is named in a repeating element; the answer to the write tells of those not there yet."""
+        found = []
+        for at, entry in self._elements.entries(self._consent, name, "Consent"):
+            reference = self._elements.local(entry)
+            if reference is None or not self._elements.resolver.exists(reference):
+                self._elements.note(f"{at}: it names nobody who is in the record.")
+            if reference is not None:
+                found.append(reference)
+        return tuple(found)
 
     # --- the whole Consent ------------------------------------------------------------------------------------------
 
@@ -224,6 +240,17 @@ class _Reader:
                 elements.refuse(at, "What the patient signed as an adult only the patient replaces.")
             found.append(references.id_of(target))
         return tuple(found)
+
+    def _note_what_permits_lack(
+        self, signed: Span | None, performers: tuple[str, ...], organizations: tuple[str, ...]
+    ) -> None:
+        """Permits of a Consent that nobody here can have signed, for nobody, or at no time never count."""
+        if signed is None:
+            self._elements.note("Consent.dateTime: without it no permit in this Consent counts.")
+        if not any(performer.startswith(_SIGNERS) for performer in performers):
+            self._elements.note("Consent.performer: it names nobody here who can sign, so no permit counts.")
+        if not organizations:
+            self._elements.note("Consent.organization: it names none that is here, so no permit counts.")
 
     # --- one provision ----------------------------------------------------------------------------------------------
 

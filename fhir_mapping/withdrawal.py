@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from consent.codec import directive_from_json
 from consent.directive import Directive, Reach, Rule
-from consent.purposes import BTG, PATRQT, TREAT, Catalog
+from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog
 from consent.site import Site
 from consent.store.clock import now
 from consent.store.tables import directive as directive_table
@@ -94,12 +94,13 @@ def _covers(wish: Wish, rule: Rule, site: Site) -> bool:
     catalog = Catalog.of(site)
     # A permit without a purpose means TREAT; a denial without one is not narrowed by any wish.
     stated = rule.purposes if rule.purposes is not None else frozenset({TREAT})
-    if not all(_reaches(wish.purposes, code, catalog) for code in stated):
+    if not all(_reaches(wish.purposes, code, rule, catalog) for code in stated):
         return False
-    if wish.channels and not (
-        rule.actors is not None and rule.actors.channels and rule.actors.channels <= wish.channels
-    ):
-        return False
+    # A channel narrows what is withdrawn of SOCIAL alone; a denial of anything else passes it over.
+    if SOCIAL in stated and wish.channels:
+        channels = frozenset() if rule.actors is None else rule.actors.channels
+        if not channels or not channels <= wish.channels:
+            return False
     if not wish.documents:
         return True
     named = rule.data or ()
@@ -108,11 +109,17 @@ def _covers(wish: Wish, rule: Rule, site: Site) -> bool:
     )
 
 
-def _reaches(denied: Collection[str], code: str, catalog: Catalog) -> bool:
-    """A denial reaches the purposes it names and their children; without a purpose all but duties, BTG and PATRQT."""
-    if not denied:
-        return not catalog.is_duty(code) and code not in (BTG, PATRQT)
-    return bool(set(catalog.line(code)) & set(denied))
+def _reaches(denied: Collection[str], code: str, rule: Rule, catalog: Catalog) -> bool:
+    """A denial reaches the purposes it names and their children; without a purpose all but duties and BTG.
+
+    It leaves the patient her own PATRQT, and reaches that of proxies: a permit for these alone is covered.
+    """
+    if denied:
+        return bool(set(catalog.line(code)) & set(denied))
+    if code == PATRQT:
+        persons = frozenset() if rule.actors is None else rule.actors.persons
+        return bool(persons) and all(person.startswith("RelatedPerson/") for person in persons)
+    return not catalog.is_duty(code) and code != BTG
 
 
 def _standing(connection: Connection, patient: str) -> list[Directive]:

@@ -47,6 +47,10 @@ class _Memory(Generic[Key, Value]):
             while len(self._values) > self.most:
                 self._values.popitem(last=False)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+
 
 _VERSIONS_COLUMNS = (
     site_state.c.version.label("site_version"),
@@ -207,6 +211,8 @@ class FactsCache:
     def remember_site(self, facts: SiteFacts) -> None:
         """Keep the settings; an older version never replaces a newer one."""
         if self._site is None or self._site.version < facts.version:
+            if self._site is not None and self._site.site.rules_on != facts.site.rules_on:
+                self._patients.clear()  # what is read of a patient depends on the rules that are on
             self._site = facts
 
     def keep(self, loader: Loader) -> None:

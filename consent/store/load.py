@@ -101,7 +101,7 @@ class Loader:
         self.requester = requester
         self.now = (cache.now or now)(connection) if cache is not None else now(connection)
         self.site = load_site_facts(connection)
-        self.belongs = belongs_to(connection, requester, self.now)
+        self.belongs = belongs_to(connection, requester, self.site, self.now)
         self._people: dict[str, PatientFacts] = {}
         if cache is not None:
             cache.keep(self)
@@ -274,24 +274,26 @@ def load_site_facts(connection: Connection) -> SiteFacts:
     return SiteFacts(row.version, row.epoch, site_from_json(row.body), {each[0]: each[1] for each in parents})
 
 
-def belongs_to(connection: Connection, requester: Requester, now: datetime) -> tuple[RequesterFacts, datetime | None]:
+def belongs_to(
+    connection: Connection, requester: Requester, site: SiteFacts, now: datetime
+) -> tuple[RequesterFacts, datetime | None]:
     """Everything that the requester belongs to now, and until when that holds without a change in the record."""
     if requester.reference is None:
         return RequesterFacts(), None
     found = {requester.reference}
     pending = {requester.reference}
     until: datetime | None = None
+    employed = False
     while pending:
         rows = connection.execute(
             select(membership.c.of, membership.c.start, membership.c.end).where(
                 among(connection, membership.c.member, pending)
             )
         ).all()
-        parents = connection.execute(
-            select(organization_parent.c.parent).where(among(connection, organization_parent.c.organization, pending))
-        ).scalars()
-        pending = set(parents) - found
+        above = {site.parents[each] for each in pending if each in site.parents}
+        pending = above - found
         for row in rows:
+            employed = employed or row.of.startswith(_EMPLOYERS)
             span = Span(clock.instant_or_none(row.start), clock.instant_or_none(row.end))
             for bound in (span.start, span.end):
                 if bound is not None and bound > now and (until is None or bound < until):
@@ -299,4 +301,19 @@ def belongs_to(connection: Connection, requester: Requester, now: datetime) -> t
             if span.contains(now) and row.of not in found:
                 pending.add(row.of)
         found |= pending
-    return RequesterFacts(frozenset(found)), until
+    stays_unknown = requester.reference.startswith(_STAFF) and not employed
+    return RequesterFacts(frozenset(found), _own_organization(site) if stays_unknown else frozenset()), until
+
+
+_STAFF = ("Practitioner/", "Device/")
+_EMPLOYERS = ("Organization/", "PractitionerRole/")
+
+
+def _own_organization(site: SiteFacts) -> frozenset[str]:
+    """The site's organisation, with those that it is part of."""
+    found: set[str] = set()
+    here: str | None = f"Organization/{site.site.organization}"
+    while here is not None and here not in found:
+        found.add(here)
+        here = site.parents.get(here)
+    return frozenset(found)

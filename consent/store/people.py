@@ -226,15 +226,21 @@ def save_organization_parent(connection: Connection, organization: str, parent: 
     site_changed(connection, answers=True)
 
 
-def save_care_members(connection: Connection, source: str, identity: str, references: Iterable[str]) -> None:
-    """Everybody whom one CareTeam, Encounter or Procedure of the patient names, in place of what it named before."""
+def save_care_members(connection: Connection, source: str, identity: str | None, references: Iterable[str]) -> None:
+    """Everybody whom one CareTeam, Encounter or Procedure names, in place of what it named before.
+
+    Parameters
+    ----------
+    identity
+        The patient whom it is about; None: no patient, or no longer one.
+    """
     lock(connection)
-    concerned = {identity} | set(
-        connection.execute(select(care_member.c.patient).where(care_member.c.source == source)).scalars()
-    )
-    ensure(connection, concerned)
+    concerned = set(connection.execute(select(care_member.c.patient).where(care_member.c.source == source)).scalars())
     connection.execute(delete(care_member).where(care_member.c.source == source))
-    rows = [{"source": source, "reference": each, "patient": identity} for each in sorted(set(references))]
-    if rows:
-        connection.execute(insert(care_member), rows)
+    if identity is not None:
+        concerned.add(identity)
+        ensure(connection, concerned)
+        rows = [{"source": source, "reference": each, "patient": identity} for each in sorted(set(references))]
+        if rows:
+            connection.execute(insert(care_member), rows)
     changed(connection, concerned)

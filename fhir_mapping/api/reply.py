@@ -14,6 +14,8 @@ from fhir_mapping.store.reader import Stored
 
 MEDIA_TYPE = "application/fhir+json"
 
+_MOST_WARNINGS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -46,7 +48,7 @@ def written(value: Stored, base: str, returns: str) -> Reply:
     """The answer to a create or update."""
     headers = version_headers(value) | {"Location": location(value, base)}
     if value.notes:
-        headers["Warning"] = ", ".join(_warning(note) for note in value.notes)
+        headers["Warning"] = ", ".join(_warning(note) for note in _foremost(value.notes))
     status = 201 if value.created else 200
     if returns == "minimal":
         return Reply(status, b"", headers)
@@ -116,6 +118,14 @@ def transaction(base: str, done: Sequence[Stored]) -> Reply:
     if entries:
         bundle["entry"] = entries
     return resource(bundle)
+
+
+def _foremost(notes: Sequence[Issue]) -> Sequence[Issue]:
+    """As many notes as a header holds on its way through any proxy; an OperationOutcome holds them all."""
+    if len(notes) <= _MOST_WARNINGS:
+        return notes
+    more = f"And {len(notes) - _MOST_WARNINGS} more notes: ask with Prefer: return=OperationOutcome."
+    return [*notes[:_MOST_WARNINGS], Issue("informational", more, None, "information")]
 
 
 def _warning(note: Issue) -> str:

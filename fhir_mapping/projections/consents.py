@@ -35,7 +35,8 @@ def consent(connection: Connection, setting: Setting, written: Written) -> list[
         refusals.insert(0, Issue("business-rule", text, "Consent.patient"))
     if refusals:
         if not written.arrived or (before is not None and before != patient) or patient is None:
-            raise ConsentRefused(refusals, patient=patient, has_denial=reading.has_denial, body=written.body)
+            denial = has_denial(written.resource)
+            raise ConsentRefused(refusals, patient=patient, has_denial=denial, body=written.body)
         people.hold(connection, written.id, patient, reading.denial_reaches_treatment)
         return [Issue(each.code, each.text, each.element, "warning") for each in refusals]
     people.release(connection, written.id)
@@ -87,7 +88,7 @@ class RecordResolver:
             return None
         stated = resource.get("dateTime")
         signed = dates.span(stated, self._setting.site.zone) if isinstance(stated, str) else None
-        performers = {references.local(text) for text in references.of(resource, "performer")}
+        performers = {references.local(text, self._setting.base) for text in references.of(resource, "performer")}
         birth = self.patient_birth(patient)
         return EarlierConsent(
             patient=patient,

@@ -75,9 +75,8 @@ def members(connection: Connection, setting: Setting, written: Written) -> None:
 
 def care(connection: Connection, setting: Setting, written: Written) -> None:
     """Whom a CareTeam, Encounter or Procedure of the patient names (``care_team = "record"``)."""
-    patients = references.local_of(written.resource, setting.base, "subject")
-    if not patients or not patients[0].startswith("Patient/"):
-        return
+    subjects = references.local_of(written.resource, setting.base, "subject")
+    identity = references.id_of(subjects[0]) if subjects and subjects[0].startswith("Patient/") else None
     path = {
         "CareTeam": ("participant", "member"),
         "Encounter": ("participant", "individual"),
@@ -86,7 +85,7 @@ def care(connection: Connection, setting: Setting, written: Written) -> None:
     named = references.local_of(written.resource, setting.base, *path)
     if written.resource.get("status") in ("entered-in-error", "inactive", "cancelled", "not-done"):
         named = []
-    people.save_care_members(connection, written.reference, references.id_of(patients[0]), named)
+    people.save_care_members(connection, written.reference, identity, named)
 
 
 def _represent(connection: Connection, setting: Setting, person: str, resource: Mapping[str, Any]) -> None:
@@ -119,7 +118,8 @@ def _until_majority(connection: Connection, setting: Setting, identity: str, spa
         return None
     # A parent signs while the child surely is under age: until the earliest day on which she may be of age.
     of_age = majority(dates.span(birth, setting.site.zone), setting.site)
-    assert of_age is not None
+    if of_age is None:
+        return None
     end = min((each for each in (of_age.start, span.end) if each is not None), default=None)
     if end is not None and span.start is not None and end <= span.start:
         return None

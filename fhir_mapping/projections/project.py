@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
+from consent.store.engine import reading, transaction
 from fhir_mapping.errors import Issue
 from fhir_mapping.projections import consents, people, photo
 from fhir_mapping.projections.excerpt import LINKED_TYPES
@@ -60,19 +61,46 @@ def rebuild(connection: Connection, setting: Setting) -> int:
     A Consent that could not be honoured now (the record has changed since) holds its patient, so that a rebuild never
     opens what was closed.
     """
-    count = 0
-    rows = connection.execute(select(fhir_resource.c.type, fhir_resource.c.id)).all()
-    for row in rows:
-        version, _, resource = next(history(connection, row.type, row.id))
-        extracted = index.extract(row.id, resource, setting.site.zone, setting.base)
-        index.save(connection, [(row.type, row.id, extracted)], former=[(row.type, row.id)])
-        count += 1
+    resources = _everything(connection)
+    for each in resources:
+        _index_anew(connection, setting, each)
+    for each in _ordered(resources):
+        _project_anew(connection, setting, each)
+    return len(resources)
+
+
+def rebuild_in_steps(engine: Engine, setting: Setting) -> int:
+    """The same in transactions so short that nobody else waits; whoever stops it runs it again from the beginning."""
+    with reading(engine) as connection:
+        resources = _everything(connection)
+    for work, through in ((_index_anew, resources), (_project_anew, _ordered(resources))):
+        for start in range(0, len(through), _STEP):
+            with transaction(engine) as connection:
+                for each in through[start : start + _STEP]:
+                    work(connection, setting, each)
+    return len(resources)
+
+
+_STEP = 20
+_Kept = tuple[str, str]
+"""Type and id."""
+
+
+def _everything(connection: Connection) -> list[_Kept]:
+    rows = connection.execute(select(fhir_resource.c.type, fhir_resource.c.id))
+    return sorted((row.type, row.id) for row in rows)
+
+
+def _ordered(resources: Sequence[_Kept]) -> list[_Kept]:
     order = {kind: number for number, kind in enumerate(_REBUILD)}
-    for row in sorted((row for row in rows if row.type in order), key=lambda row: (order[row.type], row.id)):
-        version, written, resource = next(history(connection, row.type, row.id))
-        project(
-            connection,
-            setting,
-            [Written(row.type, row.id, version, resource, None, b"", written, arrived=True)],
-        )
-    return count
+    return sorted((each for each in resources if each[0] in order), key=lambda each: (order[each[0]], each[1]))
+
+
+def _index_anew(connection: Connection, setting: Setting, kept: _Kept) -> None:
+    _, _, resource = next(history(connection, *kept))
+    index.save(connection, [(*kept, index.extract(kept[1], resource, setting.site.zone, setting.base))], former=[kept])
+
+
+def _project_anew(connection: Connection, setting: Setting, kept: _Kept) -> None:
+    version, written, resource = next(history(connection, *kept))
+    project(connection, setting, [Written(*kept, version, resource, None, b"", written, arrived=True)])

@@ -117,7 +117,9 @@ def _wanted(draft: Draft, base: str | None) -> tuple[dict[str, str], list[Issue]
     for found in references.found(draft.resource):
         target = references.local(found.text, base)
         if target is not None:
-            wanted.setdefault(target, prefix + found.element)
+            # What the rules of a Consent read, reading it refuses; its paper or its witness may be kept elsewhere.
+            if draft.type != "Consent" or found.path == "patient":
+                wanted.setdefault(target, prefix + found.element)
         elif found.text.startswith("#"):
             if found.text != "#" and found.text[1:] not in contained:
                 issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))

@@ -6,16 +6,19 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
 from consent.audit.chain import open_chain
 from consent.audit.record import AuditRecord, Kind
 from consent.codec import site_to_json
 from consent.decided import EVERYBODY, stored_purposes
 from consent.identity import keys
+from consent.site import Site
 from consent.store import jobs, schema
 from consent.store.engine import open_engine, reading, transaction
-from consent.store.sites import save_site
+from consent.store.sites import NoSite, load_site, save_site
+from fhir_mapping.projections.project import rebuild_in_steps
+from fhir_mapping.projections.written import Setting
 from orthanc_plugin.assembly import migrations
 from orthanc_plugin.assembly.open import CLI
 from orthanc_plugin.assembly.settings import Settings
@@ -29,6 +32,8 @@ class Upgraded:
     after: str
     keys_made: bool
     site_changed: bool
+    rebuilt: int = 0
+    """Resources that were read anew, because the settings that they are read by are others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,46 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
             digest=hashlib.sha256(site_to_json(settings.site).encode()).hexdigest(),
             details={"schema_before": before or "", "schema_after": schema.REVISION},
         )
-        with chain.written(intent), transaction(engine) as connection:
-            changed = save_site(connection, settings.site, stored_purposes(settings.site))
-            if changed:
-                jobs.put(connection, jobs.REDECIDE, EVERYBODY)
+        rebuilt = 0
+        with chain.written(intent):
+            # First, so that an upgrade that is stopped half-way finds the settings changed still.
+            if _is_read_otherwise(engine, settings.site):
+                rebuilt = rebuild_in_steps(engine, _setting(settings, settings.site))
+            with transaction(engine) as connection:
+                changed = save_site(connection, settings.site, stored_purposes(settings.site))
+                if changed:
+                    jobs.put(connection, jobs.REDECIDE, EVERYBODY)
     finally:
         engine.dispose()
-    return Upgraded(before, schema.REVISION, keys_made, changed)
+    return Upgraded(before, schema.REVISION, keys_made, changed, rebuilt)
+
+
+def rebuild(settings: Settings, *, os_user: str) -> int:
+    """Make what decisions, lists and searches read anew from the record; tells how many resources were read."""
+    engine = open_engine(settings.database)
+    try:
+        with reading(engine) as connection:
+            schema.require_schema(connection)
+            site = load_site(connection)
+        chain = open_chain(settings.database, settings.audit_folder, settings.node, CLI, brief=True)
+        with chain.written(AuditRecord(Kind.INTENT, CLI, "db rebuild", os_user=os_user, subject="record")):
+            return rebuild_in_steps(engine, _setting(settings, site))
+    finally:
+        engine.dispose()
+
+
+def _is_read_otherwise(engine: Engine, site: Site) -> bool:
+    """Whether the record means something else by these settings: dates without an offset, and who is a minor."""
+    with reading(engine) as connection:
+        try:
+            former = load_site(connection)
+        except NoSite:
+            return False
+    return (former.time_zone, former.majority_age) != (site.time_zone, site.majority_age)
+
+
+def _setting(settings: Settings, site: Site) -> Setting:
+    return Setting(site, f"{settings.public_url.rstrip('/')}/fhir")
 
 
 def _file(settings: Settings) -> Path | None:

@@ -83,6 +83,9 @@ def test_a_consent_is_posted_listed_and_withdrawn(settings: Path, tmp_path: Path
         ("active", "deny WEB"),
         ("inactive", "permit WEB"),
     ]
+    words = ["consent", "withdraw", "--patient", "anna", "--purpose", "HLEGAL", "--as", "clinician"]
+    status, output = _run(settings, *words)
+    assert (status, "recorded, not followed" in output) == (0, True)
 
 
 def test_a_refused_consent_says_which_element(settings: Path, tmp_path: Path) -> None:

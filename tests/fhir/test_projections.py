@@ -48,6 +48,56 @@ def test_births_are_spans_in_the_zone_of_the_site(engine: Engine, record: Record
     assert ben.birth_end - ben.birth_start == 31 * 86_400_000_000
 
 
+def test_dates_at_the_edge_of_the_calendar_are_open_and_unknown(clinic: Clinic) -> None:
+    """Records write 9999-12-31 for "open" and 0001-01-01 for "unknown", in every place."""
+    always = {"start": "0001-01-01", "end": "9999-12-31"}
+    permit = consent_of("c", "permit", "PATRQT", provision={"period": always, "dataPeriod": always})
+    for resource in (
+        {"resourceType": "Patient", "id": "ever", "birthDate": "9999-12-31"},
+        {"resourceType": "Patient", "id": "never", "birthDate": "0001-01-01"},
+        {
+            "resourceType": "RelatedPerson",
+            "id": "parent",
+            "patient": {"reference": "Patient/ever"},
+            "relationship": [{"coding": [{"system": ROLE, "code": "MTH"}]}],
+            "period": always,
+        },
+        {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+        | {"organization": {"reference": "Organization/clinic"}, "period": always},
+        {
+            "resourceType": "Encounter",
+            "id": "open",
+            "status": "in-progress",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "subject": {"reference": "Patient/anna"},
+            "period": {"start": "2026-01-01", "end": "9999-12-31T23:59:59.999Z"},
+        },
+    ):
+        path = f"/{resource['resourceType']}/{resource['id']}"
+        assert clinic.ask("integrator", "PUT", path, json=resource).status_code == 201, resource
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=permit).status_code == 201
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+
+
+def test_what_an_adult_signed_herself_is_known_by_the_address_of_this_server(clinic: Clinic) -> None:
+    clinic.put(
+        {
+            "resourceType": "RelatedPerson",
+            "id": "guardian",
+            "patient": {"reference": "Patient/anna"},
+            "relationship": [{"coding": [{"system": ROLE, "code": "POWATT"}]}],
+        }
+    )
+    hers = consent_of("c1", "deny", "WEB", performer=[{"reference": f"{BASE}/Patient/anna"}])
+    assert clinic.ask("clinician", "PUT", "/Consent/c1", json=hers).status_code == 201
+    replacing = {"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/c1"}}
+    later = consent_of("c2", "permit", "WEB", signed="2026-05-11", extension=[replacing])
+    later["performer"] = [{"reference": "RelatedPerson/guardian"}]
+    answer = clinic.ask("clinician", "PUT", "/Consent/c2", json=later)
+    assert answer.status_code == 422
+    assert "replaces" in answer.json()["issue"][0]["expression"][0]
+
+
 @pytest.mark.parametrize("side", ["replaced-by", "replaces"])
 def test_records_are_merged_and_unmerged_from_either_side(engine: Engine, record: RecordStore, side: str) -> None:
     old, new = ("anna", "ben") if side == "replaced-by" else ("ben", "anna")
@@ -152,6 +202,47 @@ def test_members_and_parents(engine: Engine, record: RecordStore) -> None:
         }
 
 
+def test_where_the_record_names_no_organisation_a_denial_of_the_clinic_matches_and_a_permit_does_not(
+    clinic: Clinic,
+) -> None:
+    """What a fact that is missing means: somebody with an account here may be a member of the site's organisation."""
+    to_the_group = {
+        "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+        "reference": {"reference": "Organization/group"},
+    }
+    denial = consent_of("c", "deny", "TREAT", provision={"actor": [to_the_group]})
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=denial).status_code == 201
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 404
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+    clinic.put({"resourceType": "Organization", "id": "elsewhere", "name": "Elsewhere"})
+    clinic.put(role | {"organization": {"reference": "Organization/elsewhere"}})
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 200
+    clinic.put(consent_of("c", "permit", "TREAT", provision={"actor": [to_the_group]}))
+    assert clinic.get("doctor", "/DocumentReference/f1").status_code == 404
+    clinic.put(
+        role | {"practitioner": {"reference": "Practitioner/e"}, "organization": {"reference": "Organization/clinic"}}
+    )
+    assert clinic.get("doctor", "/DocumentReference/f1").status_code == 200
+
+
+def test_whoever_an_encounter_named_is_of_no_care_team_once_it_is_about_nobody(
+    engine: Engine, record: RecordStore
+) -> None:
+    visit = {
+        "resourceType": "Encounter",
+        "id": "v1",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "participant": [{"individual": {"reference": "Practitioner/d"}}],
+    }
+    with transaction(engine) as connection:
+        _put(connection, record, visit | {"subject": {"reference": "Patient/anna"}})
+        named = select(care_member.c.reference).where(care_member.c.source == "Encounter/v1")
+        assert connection.execute(named).scalars().all() == ["Practitioner/d"]
+        _put(connection, record, visit)
+        assert connection.execute(named).all() == []
+
+
 def test_an_organisation_is_no_part_of_itself(engine: Engine, record: RecordStore) -> None:
     with transaction(engine) as connection, pytest.raises(Invalid, match=r"Organization\.partOf"):
         _put(
@@ -189,7 +280,7 @@ def test_a_consent_that_arrives_and_cannot_be_honoured_holds_its_patient(engine:
     "broken",
     [
         {"status": "nonsense"},
-        {"performer": [{"reference": "Patient/none"}]},
+        {"extension": [{"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/none"}}]},
         {
             "provision": {
                 "type": "deny",

@@ -18,6 +18,11 @@ _CHANNEL = {
     "reference": {"identifier": {"system": "urn:photospine:channel", "value": "instagram"}},
 }
 _TREAT = [{"system": REASON, "code": "TREAT"}]
+_PROXY = {
+    "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+    "reference": {"reference": "RelatedPerson/mother"},
+}
+_HERSELF = _PROXY | {"reference": {"reference": "Patient/anna"}}
 _F1 = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}
 
 
@@ -36,6 +41,8 @@ def _withdraw(clinic: Clinic, *purposes: str, **more: Any) -> Withdrawn:
         (consent_of("c", "permit", "WEB"), {"purposes": []}, True),
         (consent_of("c", "permit", "PATRQT"), {"purposes": []}, False),
         (consent_of("c", "permit", "PATRQT"), {"purposes": ["PATRQT"]}, True),
+        (consent_of("c", "permit", "PATRQT", provision={"actor": [_PROXY]}), {"purposes": []}, True),
+        (consent_of("c", "permit", "PATRQT", provision={"actor": [_PROXY, _HERSELF]}), {"purposes": []}, False),
         (consent_of("c", "permit", "WEB", provision=_F1), {"purposes": ["WEB"]}, True),
         (consent_of("c", "permit", "WEB", provision=_F1), {"purposes": ["WEB"], "documents": ["f1"]}, True),
         (consent_of("c", "permit", "WEB", provision=_F1), {"purposes": ["WEB"], "documents": ["f2"]}, False),
@@ -48,6 +55,12 @@ def _withdraw(clinic: Clinic, *purposes: str, **more: Any) -> Withdrawn:
         (
             consent_of("c", "permit", "SOCIAL", provision={"actor": [_CHANNEL]}),
             {"purposes": ["SOCIAL"], "channels": ["tiktok"]},
+            False,
+        ),
+        (consent_of("c", "permit", "WEB"), {"purposes": ["SOCIAL", "WEB"], "channels": ["instagram"]}, True),
+        (
+            consent_of("c", "permit", "SOCIAL", provision={"actor": [_CHANNEL]}),
+            {"purposes": ["HMARKT"], "channels": ["tiktok"]},
             False,
         ),
         (consent_of("c", "permit", "WEB", "ben"), {"purposes": ["WEB"]}, False),
@@ -65,6 +78,7 @@ def _withdraw(clinic: Clinic, *purposes: str, **more: Any) -> Withdrawn:
     ],
 )
 def test_what_a_withdrawal_ends(clinic: Clinic, permit: dict[str, Any], wish: dict[str, Any], ended: bool) -> None:
+    clinic.put({"resourceType": "RelatedPerson", "id": "mother", "patient": {"reference": "Patient/anna"}})
     clinic.put(permit)
     purposes = wish.pop("purposes")
     done = _withdraw(clinic, *purposes, **wish)

@@ -105,6 +105,8 @@ def test_what_the_product_alone_writes_is_not_written_here(clinic: Clinic, kind:
             "Patient.managingOrganization",
         ),
         ({"resourceType": "Patient", "contained": [{"resourceType": "Nope"}]}, "Patient.contained[0]"),
+        ({"resourceType": "Patient", "contained": True}, "Patient.contained"),
+        ({"resourceType": "Patient", "contained": {"resourceType": "Patient"}}, "Patient.contained"),
         (
             {"resourceType": "Patient", "contact": [{"period": {"start": "2026-02", "end": "2026-01-31"}}]},
             "Patient.contact[0].period",
@@ -240,6 +242,16 @@ def test_the_patient_of_a_consent_never_changes(clinic: Clinic) -> None:
     assert clinic.get("clinician", "/Consent/c").json()["patient"] == {"reference": "Patient/anna"}
 
 
+def test_a_denial_of_a_scope_without_rules_is_not_lost_where_it_is_refused(clinic: Clinic) -> None:
+    scopes = "http://terminology.hl7.org/CodeSystem/consentscope"
+    to_be_treated = {"scope": {"coding": [{"system": scopes, "code": "treatment"}]}}
+    body = consent_of("c", "deny", None) | to_be_treated
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=body).status_code == 201
+    moved = consent_of("c", "deny", None, "ben") | to_be_treated
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=moved).status_code == 422
+    assert clinic.get("clinician", "/Task?patient=ben").json()["total"] == 1
+
+
 def test_notes_on_a_consent_come_with_the_answer(clinic: Clinic) -> None:
     body = consent_of("c", "deny", "HLEGAL")
     answer = clinic.ask("clinician", "PUT", "/Consent/c", json=body)
@@ -249,6 +261,59 @@ def test_notes_on_a_consent_come_with_the_answer(clinic: Clinic) -> None:
     assert "not followed" in outcome.text
     minimal = clinic.ask("clinician", "PUT", "/Consent/c", json=body, headers={"Prefer": "return=minimal"})
     assert minimal.content == b""
+
+
+def test_the_paper_and_the_witnesses_of_a_consent_may_be_kept_elsewhere(clinic: Clinic) -> None:
+    elsewhere: dict[str, Any] = {
+        "sourceReference": {"reference": "QuestionnaireResponse/signed"},
+        "performer": [{"reference": "Practitioner/visiting"}, {"reference": "Patient/anna"}],
+        "organization": [{"reference": "Organization/other"}, {"reference": "Organization/clinic"}],
+        "verification": [{"verified": True, "verifiedWith": {"reference": "RelatedPerson/sister"}}],
+    }
+    observation = {"data": [{"meaning": "instance", "reference": {"reference": "Observation/none"}}]}
+    permit = consent_of("c", "permit", "PATRQT", **elsewhere)
+    answer = clinic.ask("clinician", "PUT", "/Consent/c", json=permit)
+    assert answer.status_code == 201
+    assert "Consent.performer[0]" in answer.headers["warning"]
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+    nothing = consent_of("d", "deny", "PATRQT", provision=observation, **elsewhere)
+    assert clinic.ask("clinician", "PUT", "/Consent/d", json=nothing).status_code == 201
+    assert clinic.get("anna", "/DocumentReference/f1").status_code == 200
+    faults: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("Consent.patient", {"patient": {"reference": "Patient/none"}}),
+        (
+            "Consent.provision.data[0].reference",
+            {"provision": {"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": "Media/x"}}]}},
+        ),
+        (
+            "Consent.extension('urn:photospine:replaces')[0]",
+            {"extension": [{"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/none"}}]},
+        ),
+    )
+    for element, broken in faults:
+        answer = clinic.ask("clinician", "PUT", "/Consent/e", json=consent_of("e", "deny", "WEB") | broken)
+        assert answer.status_code == 422
+        assert element in answer.json()["issue"][0]["expression"]
+
+
+def test_the_answer_says_why_a_permit_will_not_count(clinic: Clinic) -> None:
+    unsigned = consent_of("c", "permit", "WEB")
+    del unsigned["dateTime"], unsigned["organization"]
+    unsigned["performer"] = [{"reference": "Practitioner/d"}]
+    said = clinic.ask("clinician", "PUT", "/Consent/c", json=unsigned).headers["warning"]
+    assert all(element in said for element in ("Consent.dateTime", "Consent.performer", "Consent.organization"))
+    signed = clinic.ask("clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "WEB"))
+    assert "warning" not in signed.headers
+
+
+def test_many_notes_do_not_make_a_header_that_nobody_lets_through(clinic: Clinic) -> None:
+    purposes = [{"system": "urn:ehr:purpose", "code": f"P{number}"} for number in range(500)]
+    body = consent_of("c", "permit", None, provision={"purpose": purposes})
+    said = clinic.ask("clinician", "PUT", "/Consent/c", json=body).headers["warning"]
+    assert len(said) < 4096
+    assert "return=OperationOutcome" in said
+    outcome = clinic.ask("clinician", "PUT", "/Consent/c", json=body, headers={"Prefer": "return=OperationOutcome"})
+    assert sum("matches nothing" in issue["diagnostics"] for issue in outcome.json()["issue"]) == 500
 
 
 def test_a_consent_opens_and_its_withdrawal_closes_at_once(clinic: Clinic) -> None:

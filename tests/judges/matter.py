@@ -99,6 +99,13 @@ class Matter:
         return self.record.belongs_to(self.request["account"]["reference"])
 
     @cached_property
+    def known_as(self) -> set[str]:
+        """The requester by every name: staff may be patients too, and the patient herself has all her records."""
+        own = self.request["account"]["own_patient"]
+        records = self.records if self.herself else {own} - {None}
+        return self.requester | {f"Patient/{one}" for one in records}
+
+    @cached_property
     def publishing(self) -> bool:
         """Whether the purpose is one of publishing."""
         return self.record.purposes.publishing(self.purpose)

@@ -177,7 +177,8 @@ class PlainJudge:
         """What a permit of the request obliges to."""
         purpose = request["purpose"]
         found = {"no-identifiers"} if self.purposes.without_identifiers(purpose) else set()
-        return found | ({"watermark"} if purpose in self.site["watermark"] else set())
+        owed = set(self.purposes.line(purpose)) & set(self.site["watermark"])
+        return found | ({"watermark"} if owed else set())
 
     # --- Steps 1 to 3 --------------------------------------------------------------------------------------------
 

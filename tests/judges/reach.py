@@ -65,7 +65,7 @@ def _permits_requester(statement: Statement, _: Agreement, matter: Matter) -> bo
     if statement.persons is None:
         if matter.purpose == "PATRQT" and not matter.herself:
             return False
-    elif not statement.persons & matter.requester:
+    elif not statement.persons & matter.known_as:
         return False
     return statement.places is None or _place(matter) in statement.places
 
@@ -77,7 +77,7 @@ def _denies_requester(statement: Statement, _: Agreement, matter: Matter) -> boo
     if statement.persons is None and not binding:
         return True
     # Somebody whom the record does not know may be anybody.
-    if statement.persons is not None and (not matter.requester or statement.persons & matter.requester):
+    if statement.persons is not None and (not matter.requester or statement.persons & matter.known_as):
         return True
     return bool(binding) and (name is None or name in binding)
 

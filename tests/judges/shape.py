@@ -16,7 +16,8 @@ def malformed(body: dict[str, Any], zone: ZoneInfo) -> Iterator[str]:
     """The elements that cannot be read."""
     if not _is_date(body.get("dateTime", "2026"), zone):
         yield "dateTime"
-    if any(one.get("url") == words.REGION_EXTENSION for one in body.get("extension", [])):
+    read = [id(provision) for provision in _provisions(body.get("provision", {}))]
+    if any(id(node) not in read for node in _bearing_region(body)):
         yield "extension"
     for provision in _provisions(body.get("provision", {})):
         if provision.get("type", "deny") not in ("permit", "deny"):
@@ -43,6 +44,20 @@ def _provisions(provision: Any) -> Iterator[dict[str, Any]]:
         inner = provision.get("provision", [])
         for one in inner if isinstance(inner, list) else []:
             yield from _provisions(one)
+
+
+def _bearing_region(node: Any) -> Iterator[dict[str, Any]]:
+    """Every element, at whatever depth, that has a region for an extension."""
+    if isinstance(node, list):
+        for one in node:
+            yield from _bearing_region(one)
+    elif isinstance(node, dict):
+        stated = node.get("extension")
+        if isinstance(stated, list) and any(one.get("url") == words.REGION_EXTENSION for one in stated):
+            yield node
+        for name, value in node.items():
+            if name != "extension":
+                yield from _bearing_region(value)
 
 
 def _is_date(text: Any, zone: ZoneInfo) -> bool:

@@ -95,13 +95,10 @@ class Purposes:
 
 
 def known_region(codings: Iterable[dict[str, Any]]) -> str | None:
-    """The region that a CodeableConcept names, by its main code; None where it is unknown."""
-    for coding in codings:
-        code = f"{coding.get('system')}|{coding.get('code')}"
-        code = SAME_REGION.get(code, code)
-        if code in REGIONS:
-            return code
-    return None
+    """The region that a CodeableConcept names, by its main code; None where it is unknown, or several are named."""
+    codes = {f"{coding.get('system')}|{coding.get('code')}" for coding in codings}
+    found = {SAME_REGION.get(code, code) for code in codes} & set(REGIONS)
+    return found.pop() if len(found) == 1 else None
 
 
 def wholes(region: str) -> set[str]:

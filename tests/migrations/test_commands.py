@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from consent.audit.record import AuditRecord, Kind
-from consent.store.engine import open_engine, transaction
+from consent.site import Site
+from consent.store.clock import instant
+from consent.store.engine import open_engine, reading, transaction
+from consent.store.tables import patient
 from consent.types import Request, Requester
+from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
@@ -52,6 +58,27 @@ def test_status_tells_machines_and_people(tmp_path: Path) -> None:
     shell.run("db", "upgrade")
     assert json.loads(shell.run("db", "status", "--json"))["fits"]
     assert (tmp_path / "photospine.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_a_change_of_the_time_zone_reads_the_record_anew(shell: Shell) -> None:
+    """Dates without an offset are in the site's time zone, always: also those that were written before."""
+    child = {"resourceType": "Patient", "id": "child", "birthDate": "2010-06-15"}
+    engine = open_engine(load(shell.settings).database)
+    with transaction(engine) as connection:
+        RecordStore(Site()).create(connection, "Patient", child, source="test", id="child")
+
+    def born() -> datetime:
+        with reading(engine) as connection:
+            return instant(connection.execute(select(patient.c.birth_start)).scalar_one())
+
+    assert born() == datetime(2010, 6, 15, tzinfo=UTC)
+    assert "read anew" not in shell.run("db", "upgrade")
+    shell.settings.write_text('[site]\ntime_zone = "Europe/Athens"\n')
+    assert json.loads(shell.run("db", "upgrade", "--json"))["rebuilt"] == 1
+    assert born() == datetime(2010, 6, 14, 21, tzinfo=UTC)
+    assert json.loads(shell.run("db", "rebuild", "--json")) == {"resources": 1}
+    assert born() == datetime(2010, 6, 14, 21, tzinfo=UTC)
+    engine.dispose()
 
 
 def test_accounts_are_made_listed_changed_and_disabled(shell: Shell) -> None:

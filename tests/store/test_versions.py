@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, select
 
+from consent.decided import stored_purposes
 from consent.decision import decide
 from consent.directive import Span
 from consent.store.cache import FactsCache
@@ -184,9 +185,6 @@ def test_a_membership_ends_by_itself(engine: Engine) -> None:
 
 
 def test_settings_change_every_answer_at_once(engine: Engine) -> None:
-    from dataclasses import replace
-
-    from consent.decided import stored_purposes
     from consent.site import TreatmentDefault
 
     with transaction(engine) as connection:
@@ -199,6 +197,19 @@ def test_settings_change_every_answer_at_once(engine: Engine) -> None:
         assert save_site(connection, changed, stored_purposes(changed))
         assert not save_site(connection, changed, stored_purposes(changed))
     assert _reason(cache, TREAT) == "default-deny"
+
+
+def test_a_rule_that_is_switched_on_reads_what_it_needs_of_patients_known_before(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        save_directive(connection, consent("w", "permit", "PORTFOLIO"))
+        site = load_site(connection)
+    cache = FactsCache(engine)
+    assert _reason(cache, PORTFOLIO) == "patient-permitted"
+    changed = replace(site, rules_on=site.rules_on | {"signature-after-result"})
+    with transaction(engine) as connection:
+        save_site(connection, changed, stored_purposes(changed))
+    assert _reason(cache, PORTFOLIO) == "patient-permitted"  # she signed after the newest photo of that area
 
 
 def test_merges_follow_each_other_and_never_go_in_circles(engine: Engine) -> None:

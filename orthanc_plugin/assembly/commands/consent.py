@@ -141,8 +141,9 @@ def withdrawing(
             lambda connection: withdraw(connection, fhir.record, wish, source=who.account),
         )
     ended = [each.id for each in done.ended]
-    said = f"denial kept as {done.denial.reference}; inactive now: {', '.join(ended) or 'none'}"
-    show({"denial": done.denial.id, "ended": ended}, as_json, said)
+    notes = [note.text for note in done.denial.notes]
+    lines = [f"denial kept as {done.denial.reference}; inactive now: {', '.join(ended) or 'none'}", *notes]
+    show({"denial": done.denial.id, "ended": ended, "notes": notes}, as_json, "\n".join(lines))
 
 
 def _fhir(node: Node) -> FhirNode:

@@ -1,4 +1,4 @@
-"""``photospine db``: the schema, the keys file and the settings in the database."""
+"""``photospine db``: the schema, the keys file, the settings in the database, and what is read of the record."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="The database: schema, keys and settings.")
     group.command("upgrade")(upgrade)
     group.command("status")(status)
+    group.command("rebuild")(rebuild)
     app.add_typer(group, name="db")
 
 
@@ -27,7 +28,17 @@ def upgrade(settings: SettingsOption = None, as_json: JsonOption = False) -> Non
     text = f"schema {done.before or 'none'} -> {done.after}"
     text += ", keys made" if done.keys_made else ""
     text += ", settings written" if done.site_changed else ""
+    text += f", {done.rebuilt} resources read anew" if done.rebuilt else ""
     show(asdict(done), as_json, text)
+
+
+def rebuild(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
+    """Make anew what decisions, lists and searches read of the clinical record."""
+    from orthanc_plugin.assembly import upgrade as steps
+
+    with failing():
+        count = steps.rebuild(load(settings), os_user=os_user())
+    show({"resources": count}, as_json, f"{count} resources read anew")
 
 
 def status(settings: SettingsOption = None, as_json: JsonOption = False) -> None:

@@ -38,6 +38,7 @@ def foundation() -> Json:
         _practitioner("clinician", "Clinician"),
         _practitioner("doctor", "Doctor"),
         _practitioner("marketing", "Marketing"),
+        *(_role(key) for key in ("clinician", "doctor", "marketing")),
         _device("laser", "Q-switched Nd:YAG laser", "QS-0001"),
         _device("needling", "Microneedling pen", "MN-0007"),
     ]
@@ -205,6 +206,17 @@ def _practitioner(key: str, family: str) -> Json:
         "id": f"demo-{key}",
         "active": True,
         "name": [{"family": family, "prefix": ["Demo"]}],
+    }
+
+
+def _role(key: str) -> Json:
+    """Makes a practitioner a member of the clinic, so that a Consent that names the clinic means her."""
+    return {
+        "resourceType": "PractitionerRole",
+        "id": f"demo-{key}",
+        "active": True,
+        "practitioner": {"reference": f"Practitioner/demo-{key}"},
+        "organization": {"reference": "Organization/clinic"},
     }
 
 
