@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 
 from consent.directive import Span
 from consent.site import Site
@@ -31,6 +31,8 @@ def majority(birth: Span | None, site: Site) -> Span | None:
 
 def _of_age(born: date, site: Site) -> datetime:
     year = born.year + site.majority_age
+    if year > MAXYEAR:  # a birth date that somebody mistyped: she is under age for good
+        return datetime(MAXYEAR, 12, 30, tzinfo=UTC)
     try:
         day = born.replace(year=year)
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,10 @@ _TEXT = re.compile(
     r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,12}))?)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
+
+#: Spans keep clear of the ends of Python's calendar, so that 9999-12-31, which people write for "always", is a day like
+#: any other, and no zone leads past the calendar.
+_FIRST, _LAST = datetime(MINYEAR, 1, 2, tzinfo=UTC), datetime(MAXYEAR, 12, 30, tzinfo=UTC)
 
 
 def span(text: str, zone: ZoneInfo) -> Span:
@@ -30,20 +34,15 @@ def span(text: str, zone: ZoneInfo) -> Span:
         raise ValueError("not a FHIR date or time")
     year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)
     if match["hour"] is None:
-        start = datetime(year, month, day, tzinfo=zone)
-        if match["day"] is not None:
-            end = _after(start, days=1)
-        elif match["month"] is not None:
-            end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
-        else:
-            end = datetime(year + 1, 1, 1, tzinfo=zone)
-        return Span(start.astimezone(UTC), end.astimezone(UTC))
+        first = date(year, month, day)
+        return _between(_midnight(first, zone), _midnight(_after(first, match), zone))
     offset = zone if match["zone"] is None else _offset(match["zone"])
     fraction = (match["fraction"] or "")[:6]
     second = int(match["second"] or 0)
-    moment = datetime(
-        year, month, day, int(match["hour"]), int(match["minute"]), min(second, 59), int(fraction.ljust(6, "0")), offset
-    ).astimezone(UTC)
+    micros = int(fraction.ljust(6, "0"))
+    moment = _within(
+        datetime(year, month, day, int(match["hour"]), int(match["minute"]), min(second, 59), micros, offset)
+    )
     length = timedelta(minutes=1) if match["second"] is None else timedelta(microseconds=10 ** (6 - len(fraction)))
     return Span(moment, moment + length)
 
@@ -68,7 +67,26 @@ def _offset(text: str) -> Any:
     return UTC if text == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
 
 
-def _after(start: datetime, *, days: int) -> datetime:
-    """Midnight so many calendar days later, whatever the clocks do in between."""
-    later = start.date() + timedelta(days=days)
-    return datetime(later.year, later.month, later.day, tzinfo=start.tzinfo)
+def _after(first: date, match: re.Match[str]) -> date:
+    """The day behind a day, month or year; where the calendar has none, its last."""
+    if match["day"] is not None:
+        return first + timedelta(days=1) if first < date.max else date.max
+    year, month = (first.year + first.month // 12, first.month % 12 + 1) if match["month"] else (first.year + 1, 1)
+    return date(year, month, 1) if year <= MAXYEAR else date.max
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The beginning of a calendar day, whatever the clocks do on it."""
+    return _within(datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
+def _within(moment: datetime) -> datetime:
+    """The moment in UTC, clear of the ends of the calendar."""
+    try:
+        return min(max(moment.astimezone(UTC), _FIRST), _LAST)
+    except OverflowError:
+        return _FIRST if moment.year == MINYEAR else _LAST
+
+
+def _between(start: datetime, end: datetime) -> Span:
+    return Span(start, max(end, start + timedelta(microseconds=1)))
