@@ -190,7 +190,8 @@ def human_name(resource: Json) -> str:
     name = min(names, key=lambda entry: {"official": 0, "usual": 1, None: 2}.get(entry.get("use"), 3))
     if name.get("text"):
         return str(name["text"])
-    return " ".join([*(name.get("prefix") or ()), *(name.get("given") or ()), *filter(None, [name.get("family")])])
+    parts = [*(name.get("prefix") or ()), *(name.get("given") or ()), name.get("family")]
+    return " ".join(str(part) for part in parts if part)  # a part may be null beside an extension that says why
 
 
 def _area(site: Json) -> Area:
