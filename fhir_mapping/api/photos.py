@@ -88,7 +88,7 @@ def _read_study(node: Node, asked: Asked, identity: str) -> Reply:
     node.decisions.record_set(asked.request, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
     if not body:
         raise NotFound
-    version = text.parse(body)["meta"]["versionId"]
+    version = text.kept(body)["meta"]["versionId"]
     return Reply(200, body, {"ETag": f'W/"{version}"'})
 
 

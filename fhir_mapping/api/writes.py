@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from consent.audit.record import AuditRecord, Kind, of_request
 from consent.store.clock import now
 from consent.store.engine import transaction as unit_of_work
-from fhir_mapping import references, text
+from fhir_mapping import references
 from fhir_mapping.api import access, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
@@ -117,8 +117,8 @@ def _open_task(node: Node, intent: AuditRecord, source: str, refusal: ConsentRef
         patient = refusal.patient
         if patient is not None and not node.record.exists(connection, f"Patient/{patient}"):
             patient = None
-        task = refused_consent(patient, refusal.issues, refusal.body, now(connection))
-        node.record.create(connection, "Task", text.dump(task), source=source, id=identity)
+        task = node.record.own("Task", refused_consent(patient, refusal.issues, refusal.body, now(connection)))
+        node.record.create(connection, "Task", task, source=source, id=identity)
 
 
 def _intent(node: Node, asked: Asked, subject: str, body: bytes) -> AuditRecord:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
+from consent.store.engine import reading
+from fhir_mapping.text import MAX_RESOURCE_BYTES
 from tests.fhir.clinic import BASE, SITE, Clinic, consent_of
 
 _BODY = (
@@ -203,12 +206,35 @@ def test_a_refused_consent_names_its_element_and_a_denial_in_it_becomes_a_task(c
     tasks = clinic.get("clinician", "/Task?patient=anna&status=requested").json()
     assert tasks["total"] == 1
     kept = tasks["entry"][0]["resource"]["input"][0]["valueAttachment"]["data"]
-    import base64
-
     assert json.loads(base64.b64decode(kept)) == body
     permit = consent_of("c2", "permit", "WEB", modifierExtension=[{"url": "urn:unknown", "valueBoolean": True}])
     assert clinic.ask("clinician", "PUT", "/Consent/c2", json=permit).status_code == 422
     assert clinic.get("clinician", "/Task").json()["total"] == 1
+
+
+def test_no_denial_is_lost_for_its_size(clinic: Clinic) -> None:
+    scan = {"contentType": "application/pdf", "data": base64.b64encode(b"x" * 700_000).decode()}
+    unknown = [{"url": "urn:unknown", "valueBoolean": True}]
+    body = consent_of("c1", "deny", "WEB", sourceAttachment=scan, modifierExtension=unknown)
+    assert clinic.ask("clinician", "PUT", "/Consent/c1", json=body).status_code == 422
+    tasks = clinic.get("clinician", "/Task?patient=anna").json()
+    kept = tasks["entry"][0]["resource"]["input"][0]["valueAttachment"]["data"]
+    assert json.loads(base64.b64decode(kept)) == body
+
+
+def test_what_was_taken_in_at_the_limit_is_read_and_written_again(clinic: Clinic) -> None:
+    empty = len(json.dumps({"resourceType": "Patient", "id": "large", "text": _narrative(0)}))
+    body = {"resourceType": "Patient", "id": "large", "text": _narrative(MAX_RESOURCE_BYTES - empty)}
+    assert len(json.dumps(body)) == MAX_RESOURCE_BYTES
+    assert [clinic.ask("integrator", "PUT", "/Patient/large", json=body).status_code for _ in range(2)] == [201, 200]
+    with reading(clinic.engine) as connection:
+        assert clinic.record.read(connection, "Patient", "large").json()["text"] == body["text"]
+    body["text"] = _narrative(MAX_RESOURCE_BYTES - empty + 1)
+    assert clinic.ask("integrator", "PUT", "/Patient/large", json=body).status_code == 413
+
+
+def _narrative(length: int) -> dict[str, str]:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{"x" * length}</div>'}
 
 
 def test_the_patient_of_a_consent_never_changes(clinic: Clinic) -> None:
