@@ -92,7 +92,13 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     if Interaction.UPDATE in offered:
         one["PUT"] = lambda http: (
             lambda asked, body: writes.update(
-                node, asked, kind, http.path_params["id"], body, http.headers.get("if-match")
+                node,
+                asked,
+                kind,
+                http.path_params["id"],
+                body,
+                http.headers.get("if-match"),
+                http.headers.get("if-none-match"),
             )
         )
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]

@@ -26,8 +26,8 @@ from fhir_mapping.projections import consents
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search import index
-from fhir_mapping.search.values import indexed
-from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
+from fhir_mapping.search.values import indexed, parts, token
+from fhir_mapping.store.prepared import Entry, Prepared, entries_of, placed, prepare
 from fhir_mapping.store.reader import RecordReader, Stored, existing, served
 from fhir_mapping.tables import fhir_resource, fhir_version
 
@@ -90,8 +90,15 @@ class _Draft:
     element: str = ""
     """Where it stands in a Bundle, for an OperationOutcome."""
 
+    url: str | None = None
+    """Its fullUrl there."""
+
     version: int = 0
     previous: dict[str, Any] | None = field(default=None)
+
+    def at(self, element: str) -> str:
+        """An element of the resource, seen from the Bundle where it came in one."""
+        return placed(element, self.element) if self.element else element
 
 
 class RecordStore(RecordReader):
@@ -197,7 +204,7 @@ class RecordStore(RecordReader):
         Parameters
         ----------
         if_match
-            The version that the writer has read.
+            The version that the writer has read; 0: there is none.
         """
         draft = self._draft(self._ready(type, body), id, source)
         named = draft.resource.get("id")
@@ -232,7 +239,7 @@ class RecordStore(RecordReader):
         """Carry out a transaction Bundle, whole or not at all; one answer for each entry, in order.
 
         Entries POST (also with ifNoneExist by identifier) and PUT by id are understood. References to an entry's
-        fullUrl, and conditional ones by identifier, are resolved in what is served.
+        fullUrl, also relative ones, and conditional ones by identifier are resolved in what is served.
 
         Parameters
         ----------
@@ -272,7 +279,7 @@ class RecordStore(RecordReader):
             if matches:
                 return None, self.read(connection, entry.ready.type, matches[0])
         draft = self._draft(entry.ready, entry.id if entry.id is not None else self._ids(), source)
-        draft.element = entry.element
+        draft.element, draft.url = entry.element, entry.url
         draft.must_be_new = entry.id is None
         draft.if_match = entry.if_match
         return draft, None
@@ -281,10 +288,13 @@ class RecordStore(RecordReader):
         """Put real ids in place of fullUrls and conditional references."""
         wanted = dict(targets)
         for found in references.found(draft.resource):
+            whole = references.within(found.text, draft.url)
+            if whole is not None and whole in targets:
+                wanted[found.text] = targets[whole]
             if found.text in wanted or "?" not in found.text:
                 continue
             kind, _, condition = found.text.partition("?")
-            at = f"{draft.element}.resource: {found.element}.reference"
+            at = draft.at(f"{found.element}.reference")
             if kind not in KEPT:
                 raise Invalid(Issue("not-found", "The reference names nothing that is kept here.", at))
             matches = self._by_condition(connection, kind, condition, at)
@@ -295,13 +305,18 @@ class RecordStore(RecordReader):
         if replaced != draft.body:
             draft.received = draft.body
             draft.body = replaced
-            draft.resource = text.parse(replaced)
+            draft.resource = text.kept(replaced)
 
     def _by_condition(self, connection: Connection, kind: str, condition: str, element: str) -> list[str]:
-        name, _, value = condition.removeprefix("?").partition("=")
-        if name != "identifier" or not value or "&" in value:
-            raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
-        return self.named(connection, kind, unquote_plus(value))
+        """Ids of what a search by identifier finds: the search alone, or with its type, or with the whole address."""
+        for before in (f"{self.base}/{kind}?", f"{kind}?", "?"):
+            condition = condition.removeprefix(before)
+        name, _, stated = condition.partition("=")
+        value = unquote_plus(stated)
+        system, code = token(value)
+        if name != "identifier" or "&" in stated or not code or len(parts(value, ",")) > 1 or "\x00" in value:
+            raise Invalid(Issue("not-supported", "A condition is one identifier and nothing else.", element))
+        return self.by_identifier(connection, kind, code, system)
 
     def _draft(self, ready: Prepared, identity: str, source: str) -> _Draft:
         if not references.ID.fullmatch(identity):
@@ -345,17 +360,17 @@ class RecordStore(RecordReader):
         extracts: list[tuple[str, str, index.Index]] = []
         for draft in drafts:
             current = known.get((draft.type, draft.id))
-            if draft.if_match is not None and draft.if_match != current:
-                raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
+            if draft.if_match is not None and draft.if_match != (current or 0):
+                raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.at(draft.type)))
             if draft.must_be_new and current is not None:
-                raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
+                raise Conflict(Issue("duplicate", "This id is taken.", draft.at(f"{draft.type}.id")))
             if current is not None:
                 draft.previous = self.read(connection, draft.type, draft.id).json()
             draft.version = (current or 0) + 1
             try:
                 extracted = index.extract(draft.id, draft.resource, self.site.zone, self.base)
             except (ValueError, OverflowError):
-                raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
+                raise Invalid(Issue("value", "A date or time does not exist.", draft.at(draft.type))) from None
             extracts.append((draft.type, draft.id, extracted))
             key = {"type": draft.type, "id": draft.id}
             shared = {
@@ -398,16 +413,15 @@ class RecordStore(RecordReader):
         contained = {str(each.get("id")) for each in draft.resource.get("contained") or ()}
         wanted: dict[str, str] = {}
         issues = []
-        prefix = f"{draft.element}.resource: " if draft.element else ""
         for found in references.found(draft.resource):
             target = references.local(found.text, self.base)
             if target is not None:
-                wanted.setdefault(target, prefix + found.element)
+                wanted.setdefault(target, draft.at(found.element))
             elif found.text.startswith("#"):
                 if found.text != "#" and found.text[1:] not in contained:
-                    issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))
+                    issues.append(Issue("not-found", "No contained resource has this id.", draft.at(found.element)))
             elif references.target_type(found.text) is None:
-                issues.append(Issue("value", "The reference cannot be read.", prefix + found.element))
+                issues.append(Issue("value", "The reference cannot be read.", draft.at(found.element)))
         return wanted, issues
 
     def new_id(self) -> str:
@@ -417,11 +431,14 @@ class RecordStore(RecordReader):
     def unless_there(self, connection: Connection, type: str, condition: str) -> Stored | None:
         """What a conditional create (R4 If-None-Exist, by identifier) finds already there.
 
+        Until the transaction ends nobody else writes, so that two who ask at once make one.
+
         Raises
         ------
         VersionMismatch
             Several match.
         """
+        lock(connection)
         matches = self._by_condition(connection, type, condition, "If-None-Exist")
         if len(matches) > 1:
             raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +68,23 @@ def test_births_are_spans_in_the_zone_of_the_site(engine: Engine, record: Record
     assert anna.birth_start == int(datetime(1990, 5, 4, 21, tzinfo=UTC).timestamp()) * 1_000_000
     assert anna.birth_end - anna.birth_start == 86_400_000_000
     assert ben.birth_end - ben.birth_start == 31 * 86_400_000_000
+
+
+def test_two_who_create_at_once_what_is_not_there_make_one(engine: Engine, record: RecordStore) -> None:
+    condition = "identifier=urn:x|7"
+    body = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "7"}]}
+
+    def other() -> bool:
+        with transaction(engine) as connection:
+            return record.unless_there(connection, "Patient", condition) is not None
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as connection:
+            assert record.unless_there(connection, "Patient", condition) is None
+            waiting = pool.submit(other)
+            time.sleep(0.3)
+            record.create(connection, "Patient", body, source="test")
+        assert waiting.result()
 
 
 @pytest.mark.parametrize("side", ["replaced-by", "replaces"])
