@@ -17,7 +17,7 @@ from consent.audit.shelf import AuditUnavailable
 from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
-from fhir_mapping import text
+from fhir_mapping import references, text
 from fhir_mapping.api import photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
@@ -77,9 +77,7 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
         whole["GET"] = lambda http: lambda asked, _: door.search(node, asked, kind, _pairs(http.url.query))
         by_form: dict[str, Callable[[HttpRequest], Work]] = {
             "POST": lambda http: (
-                lambda asked, body: door.search(
-                    node, asked, kind, [*_pairs(http.url.query), *_pairs(body.decode("utf-8", "replace"))]
-                )
+                lambda asked, body: door.search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
             )
         }
         made.append(_route(node, f"{under}/{kind}/_search", by_form, form=True))
@@ -88,7 +86,7 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             lambda asked, body: writes.create(node, asked, kind, body, http.headers.get("if-none-exist"))
         )
     if Interaction.READ in offered:
-        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, http.path_params["id"])
+        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, _id(http))
     if Interaction.UPDATE in offered:
         one["PUT"] = lambda http: (
             lambda asked, body: writes.update(
@@ -104,9 +102,7 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
-            "GET": lambda http: (
-                lambda asked, _: reads.vread(node, asked, kind, http.path_params["id"], http.path_params["version"])
-            )
+            "GET": lambda http: lambda asked, _: reads.vread(node, asked, kind, _id(http), http.path_params["version"])
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
     return made
@@ -244,6 +240,24 @@ def _pairs(query: str) -> Sequence[tuple[str, str]]:
     if len(query) > _MAX_QUERY:
         raise TooLarge(Issue("too-long", "The search is too long."))
     try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=200, errors="strict")
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200, errors="strict")
     except ValueError:
         raise Malformed(Issue("value", "The search cannot be read.")) from None
+    if any("\x00" in part for pair in pairs for part in pair):
+        raise Malformed(Issue("value", "The search holds a character that FHIR does not allow."))
+    return pairs
+
+
+def _form(body: bytes) -> Sequence[tuple[str, str]]:
+    try:
+        return _pairs(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Malformed(Issue("value", "The search is not UTF-8.")) from None
+
+
+def _id(http: HttpRequest) -> str:
+    """The id in an address; what cannot be one names nothing."""
+    identity = str(http.path_params["id"])
+    if not references.ID.fullmatch(identity):
+        raise NotFound
+    return identity
