@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
@@ -29,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 _JSON = frozenset({MEDIA_TYPE, "application/json"})
 _FORMATS = _JSON | {"json", "text/json"}
+_ACCEPTED = _JSON | {"*/*", "application/*", "text/json"}
+_NOT_AT_ALL = re.compile(r"q\s*=\s*0(\.0*)?")
 _MAX_QUERY = 16_384
 
 Work = Callable[[Asked, bytes], Reply]
@@ -148,7 +151,7 @@ def _route(
             headers["Content-Type"] = f"{MEDIA_TYPE}; charset=utf-8"
         return Response(answer.body, answer.status, headers)
 
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Route(path, endpoint, methods=every)
 
 
@@ -207,12 +210,15 @@ def _check_accept(http: HttpRequest) -> None:
         if wanted.partition(";")[0].strip().replace(" ", "+") in _FORMATS:
             return
         raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
-    accept = http.headers.get("accept")
-    if not accept:
-        return
-    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    if not kinds & (_JSON | {"*/*", "application/*", "text/json"}):
+    accept = ",".join(http.headers.getlist("accept"))
+    if accept.strip(" ,") and not any(_accepts(part) for part in accept.split(",")):
         raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
+
+
+def _accepts(part: str) -> bool:
+    """Whether a part of an Accept header takes JSON; a quality of 0 takes it not (RFC 9110, 12.4.2)."""
+    kind, *parameters = (each.strip().lower() for each in part.split(";"))
+    return kind in _ACCEPTED and not any(_NOT_AT_ALL.fullmatch(each) for each in parameters)
 
 
 async def _body(http: HttpRequest, *, bundle: bool, form: bool) -> bytes:

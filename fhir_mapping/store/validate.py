@@ -53,7 +53,8 @@ def structure(resource_type: str, resource: Mapping[str, Any]) -> None:
     """
     if resource.get("resourceType") != resource_type:
         raise Invalid(Issue("structure", f"The resource is no {resource_type}.", "resourceType"))
-    for number, contained in enumerate(resource.get("contained") or ()):
+    stated = resource.get("contained")
+    for number, contained in enumerate(stated if isinstance(stated, list) else ()):
         kind = contained.get("resourceType") if isinstance(contained, Mapping) else None
         element = f"{resource_type}.contained[{number}]"
         if not isinstance(kind, str) or not _is_resource(kind):

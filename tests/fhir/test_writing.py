@@ -108,6 +108,8 @@ def test_what_the_product_alone_writes_is_not_written_here(clinic: Clinic, kind:
             "Patient.managingOrganization",
         ),
         ({"resourceType": "Patient", "contained": [{"resourceType": "Nope"}]}, "Patient.contained[0]"),
+        ({"resourceType": "Patient", "contained": 5}, "Patient.contained"),
+        ({"resourceType": "Patient", "contained": {"resourceType": "Patient"}}, "Patient.contained"),
         (
             {"resourceType": "Patient", "contact": [{"period": {"start": "2026-02", "end": "2026-01-31"}}]},
             "Patient.contact[0].period",
@@ -436,6 +438,9 @@ def test_other_media_types_are_refused(clinic: Clinic, content_type: str) -> Non
         ("text/html, */*;q=0.1", 200),
         ("application/fhir+xml", 406),
         ("text/html", 406),
+        ("application/fhir+json;q=0, application/fhir+xml", 406),
+        ("application/fhir+xml;q=1.0, application/fhir+json;q=1.0, application/json+fhir;q=0.9", 200),
+        ("application/fhir+json; fhirVersion=4.0; q=0.1", 200),
     ],
 )
 def test_json_alone_is_spoken(clinic: Clinic, accept: str, status: int) -> None:
@@ -444,7 +449,12 @@ def test_json_alone_is_spoken(clinic: Clinic, accept: str, status: int) -> None:
     assert clinic.raw("GET", "/metadata?_format=json").status_code == 200
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST"])
+def test_several_headers_of_one_name_are_one_list(clinic: Clinic) -> None:
+    headers = [("Accept", "text/html"), ("Accept", "application/fhir+json")]
+    assert clinic.raw("GET", "/metadata", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST", "OPTIONS"])
 def test_methods_that_are_not_offered_are_named(clinic: Clinic, method: str) -> None:
     answer = clinic.ask("integrator", method, "/Patient/anna", content=b"{}")
     assert answer.status_code == 405
