@@ -112,7 +112,10 @@ class Passthrough:
 
     def _pass(self, http: HttpRequest, question: Request) -> Response:
         path = "/dicom-web/" + unquote(http.path_params["path"])
-        pairs = parse_qsl(http.url.query, keep_blank_values=True, max_num_fields=200)
+        try:
+            pairs = parse_qsl(http.url.query, keep_blank_values=True, max_num_fields=200)
+        except ValueError:
+            return Response(status_code=400, headers=_CORS)
         query = dict(reversed(pairs))  # Orthanc keeps one value of a key; of repeated keys the first is passed on
         if any(letter in path for letter in "\\\x00") or "/../" in path + "/":
             return Response(status_code=404, headers=_CORS)

@@ -233,6 +233,11 @@ def test_dicomweb_with_basic_passes_through_whole(clinic: Clinic) -> None:
     assert clinic.first.pixels in instance.content
 
 
+def test_a_query_that_cannot_be_read_is_refused(clinic: Clinic) -> None:
+    client = clinic.client("clinician")
+    assert client.get("/dicom-web/studies?" + "&".join(f"a{number}=b" for number in range(300))).status_code == 400
+
+
 def test_a_body_that_is_too_large_is_refused_on_the_way(clinic: Clinic) -> None:
     settings = replace(clinic.settings, max_file_megabytes=1, node="small")
     served = build(settings)
