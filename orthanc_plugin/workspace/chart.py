@@ -78,10 +78,9 @@ class Courses:
         grouped = http.query_params.get("group") == "area"
         course = timeline.narrowed(whole, area=area, session=session)
         zone = self._pages.parts.site.zone
-        areas = timeline.area_counts(course.photos)
         groups = (
             [(place, timeline.days(timeline.narrowed(course, area=place.code, session=None), whole, zone))
-             for place, _ in areas]
+             for place in timeline.areas(course) if area in (None, place.code)]
             if grouped
             else [(None, timeline.days(course, whole, zone))]
         )  # fmt: skip

@@ -47,9 +47,13 @@ class Setting:
     value: str
 
 
+OTHER = "other"
+"""Code of the area of what names no region that is known here; others have a bar in theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A region of the body as galleries name it: ``code`` is ``system|code``."""
+    """A region of the body as galleries name it: ``code`` is ``system|code``, or ``other``."""
 
     code: str
     name: str

@@ -29,7 +29,7 @@ from fhir_mapping import dates, references
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
-from orthanc_plugin.workspace.record import Area, Course, Gallery, Outcome, People, Person, Photo
+from orthanc_plugin.workspace.record import OTHER, Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +39,9 @@ CHART_FULFILS = frozenset({Obligation.WATERMARK})
 PUBLISHING_FULFILS = frozenset({Obligation.NO_IDENTIFIERS, Obligation.WATERMARK})
 
 _OUTCOMES = 24  # on one page of the gallery
-_UNNAMED = Area("", "Other")
+_WORDS = 8  # of a search; further ones are not looked at
+_BETWEEN = " -'"  # what stands between the words of a name: "van der Berg", "Tanaka-Lindqvist", "O'Brien"
+_UNNAMED = Area(OTHER, "Other")
 _COLUMNS = (
     photo.c.photo,
     photo.c.document,
@@ -156,7 +158,8 @@ class StoredRecord:
             counts = may.counts(photo.c.area)
             wanted = [may.clause(photo.c.photo)]
             if area is not None:
-                wanted.append(photo.c.area == area)
+                area = area if _could_be(area) else ""
+                wanted.append(photo.c.area.is_(None) if area == OTHER else photo.c.area == area)
             groups = connection.execute(
                 select(photo.c.patient, photo.c.area)
                 .where(*wanted)
@@ -173,7 +176,7 @@ class StoredRecord:
             return Gallery()
         outcomes = []
         for patient, code in groups:
-            own = tuple(entry for entry in photos if entry.patient == patient and entry.area.code == (code or ""))
+            own = tuple(entry for entry in photos if entry.patient == patient and entry.area == _area(code))
             title = next((named[entry.treatment] for entry in own if entry.treatment in named), "")
             outcomes.append(Outcome(own, title))
         areas = sorted(((_area(code), count) for code, count in counts.items()), key=lambda entry: entry[0].name)
@@ -229,6 +232,11 @@ class StoredRecord:
             _LOG.exception("an answer cannot be recorded")
             return False
         return True
+
+
+def _could_be(text: str) -> bool:
+    """Whether anything may be named so: no text of the record holds a NUL, and PostgreSQL fails where one is asked."""
+    return "\x00" not in text
 
 
 def _photo(row: Any, session: int | None) -> Photo:

@@ -14,7 +14,7 @@ from consent.store.write import among
 from fhir_mapping import dates, references
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.tables import fhir_reference, fhir_resource
-from orthanc_plugin.workspace.record import Area, Product, Setting, Treatment
+from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 
 Json = Mapping[str, Any]
 
@@ -202,7 +202,7 @@ def _area(site: Json) -> Area:
             return Area(found.code, region_name(code))
     text = _concept(site)
     named = regions().by_name(text.lower().replace(" ", "-"))
-    return Area(named.code, region_name(named.code)) if named else Area("", text)
+    return Area(named.code, region_name(named.code)) if named else Area(OTHER, text)
 
 
 def _concept(concept: Any) -> str:
