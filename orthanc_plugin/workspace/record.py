@@ -163,8 +163,11 @@ class Record(Protocol):
         """Her treatments, and her photos for the purpose of the request."""
         ...
 
-    def patient_of(self, key: str) -> str | None:
-        """The patient whose record a photo is in. It says nothing to a browser: what follows is decided."""
+    def patients_of(self, key: str) -> Sequence[str]:
+        """The patients in whose records a photo is, its subject first; merged records are one.
+
+        It says nothing to a browser: what follows is decided.
+        """
         ...
 
     def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:

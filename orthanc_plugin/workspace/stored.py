@@ -137,10 +137,15 @@ class StoredRecord:
             photos = []
         return Course(tuple(done), tuple(photos))
 
-    def patient_of(self, key: str) -> str | None:
-        """The patient whose record a photo is in."""
+    def patients_of(self, key: str) -> Sequence[str]:
+        """The patients in whose records a photo is, its subject first; merged records are one."""
+        if not _could_be(key):
+            return []
         with reading(self._engine) as connection:
-            return connection.execute(select(photo.c.patient).where(photo.c.document == key)).scalar_one_or_none()
+            subject = connection.execute(select(photo.c.patient).where(photo.c.document == key)).scalar_one_or_none()
+            shown = select(photo_patient.c.patient).join(photo, photo.c.photo == photo_patient.c.photo)
+            everyone = group(connection, connection.execute(shown.where(photo.c.document == key)).scalars())
+        return [] if subject is None else [subject, *sorted(everyone - {subject})]
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""
