@@ -70,10 +70,12 @@ class StoredRecord:
 
     def search(self, text: str, limit: int) -> People:
         """Patients that match every word; the ones written last where no word is given."""
+        if not _could_be(text):
+            return People()
         zone = self._site().zone
         merged = select(patient_table.c.patient).where(patient_table.c.survivor != patient_table.c.patient)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Patient", fhir_resource.c.id.not_in(merged))
-        for word in text.split()[:8]:
+        for word in _words(text):
             query = query.where(_matches(word, zone))
         with reading(self._engine) as connection:
             ids = list(connection.execute(query.order_by(fhir_resource.c.updated.desc()).limit(limit + 1)).scalars())
@@ -83,6 +85,8 @@ class StoredRecord:
 
     def person(self, patient: str) -> Person | None:
         """One patient."""
+        if not _could_be(patient):
+            return None
         with reading(self._engine) as connection:
             found = self._people(connection, [patient])
         return found[0] if found else None
@@ -149,6 +153,8 @@ class StoredRecord:
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""
+        if not _could_be(key or ""):
+            return None
         condition = photo.c.document == key if key is not None else photo.c.photo == number
         with reading(self._engine) as connection:
             return connection.execute(select(photo.c.sop_uid).where(condition)).scalar_one_or_none()
@@ -304,11 +310,23 @@ def _in_groups(groups: Sequence[Any]) -> ColumnElement[bool]:
     )
 
 
+def _words(text: str) -> list[str]:
+    """The words of a search as people type them (``Berg, Anna``); an accent alone is none."""
+    words = (word.strip(",;") for word in text.split())
+    return [word for word in words if folded(word)][:_WORDS]
+
+
 def _matches(word: str, zone: Any) -> ColumnElement[bool]:
-    """One word of a search: the beginning of a name or of an identifier, or a birth date."""
-    here = fhir_resource.c.id
+    """One word of a search: the beginning of a word of a name, or of an identifier, or a birth date."""
+    here, name = fhir_resource.c.id, folded(word)
     conditions = [
-        exists().where(*_at(fhir_string, here, "name"), fhir_string.c.value.startswith(folded(word), autoescape=True)),
+        exists().where(
+            *_at(fhir_string, here, "name"),
+            or_(
+                fhir_string.c.value.startswith(name, autoescape=True),
+                *(fhir_string.c.value.contains(mark + name, autoescape=True) for mark in _BETWEEN),
+            ),
+        ),
         exists().where(
             *_at(fhir_token, here, "identifier"),
             or_(*(fhir_token.c.value.startswith(each, autoescape=True)
