@@ -109,6 +109,11 @@ def test_what_the_product_alone_writes_is_not_written_here(clinic: Clinic, kind:
         ),
         ({"resourceType": "Patient", "contained": [{"resourceType": "Nope"}]}, "Patient.contained[0]"),
         ({"resourceType": "Patient", "contained": 5}, "Patient.contained"),
+        ({"resourceType": "Patient", "deceasedBoolean": True, "deceasedDateTime": "2026"}, "Patient.deceased"),
+        (
+            {"resourceType": "Patient", "extension": [{"url": "urn:x", "valueCode": "a", "valueString": "a"}]},
+            "Patient.extension[0].value",
+        ),
         ({"resourceType": "Patient", "contained": {"resourceType": "Patient"}}, "Patient.contained"),
         (
             {"resourceType": "Patient", "contact": [{"period": {"start": "2026-02", "end": "2026-01-31"}}]},
