@@ -103,6 +103,8 @@ def _string(parameter: Parameter, value: str) -> ColumnElement[bool]:
 def _token(parameter: Parameter, value: str) -> ColumnElement[bool]:
     """``code``, ``system|code``, ``|code``, ``system|`` (R4 search, token)."""
     system, code = token(value)
+    if system and parameter.bare:
+        raise Malformed(Issue("value", f"Search parameter {parameter.name!r} is a code, and names no system."))
     conditions = [fhir_token.c.name == parameter.index]
     if system is not None and (system or code):
         conditions.append(fhir_token.c.system == indexed(system))
