@@ -148,6 +148,16 @@ def test_no_treatment_is_left_out_when_a_course_is_told_by_area(enter: Enter, cl
     assert re.findall(r'aria-current="true">([A-Z]\w+) <span>', shown.split('aria-label="Body area"')[1]) == ["Other"]
 
 
+def test_a_patient_without_photos_is_not_asked_to_choose_two(enter: Enter, clinic: Clinic) -> None:
+    client = enter("clinician")
+    clinic.courses["jonas"] = Course((Treatment("a", "Peeling", NOW),))
+    page = client.get("/chart/patient/jonas").text
+    assert "Peeling" in page
+    assert "Compare" not in page
+    assert "choose.js" not in page
+    assert "Compare" in client.get("/chart/patient/maria").text
+
+
 def test_a_page_that_fails_bears_the_policy_too_and_says_nothing_of_the_fault(enter: Enter, clinic: Clinic) -> None:
     client = enter("clinician")
     clinic.courses = {}
