@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, select
 
+from consent.service import for_one_patient
 from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
@@ -47,7 +48,8 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
         raise NotFound
     with reading(node.engine) as connection:
         found = node.record.read(connection, DOCUMENT, identity)
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, photo.c.document == identity)
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         body = _without_refused_sources(connection, found, may, node.record.base)
     return Reply(200, body, reply.version_headers(found))
 
@@ -58,7 +60,8 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
     query = matching(kind, wanted.asked, node.record.site.zone, node.record.base)
     link = photo.c.document if kind == DOCUMENT else photo.c.imaging_study
     with reading(node.engine) as connection:
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, link.in_(query))
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         seen = query.where(exists(select(photo.c.photo).where(link == fhir_resource.c.id, may.clause(photo.c.photo))))
         total = _count(connection, seen) if wanted.total else None
         ids = page(connection, seen, wanted)
@@ -74,18 +77,19 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
             entries = [(each.reference, _rebuilt(connection, each, may)) for each in found]
     following = ids[-1] if more and ids else None
     details = {"by": sorted({name for name, _ in wanted.asked}), "counted": total}
-    node.decisions.record_set(asked.request, asked.route, numbers, details=details)
+    node.decisions.record_set(question, asked.route, numbers, details=details)
     return reply.searchset(node.base, wanted.links(node.base, following), total, entries, wanted.warnings)
 
 
 def _read_study(node: Node, asked: Asked, identity: str) -> Reply:
     with reading(node.engine) as connection:
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, photo.c.imaging_study == identity)
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         numbers = _numbers(connection, photo.c.imaging_study, [identity], may)
         body = b""
         if numbers:
             body = _rebuilt(connection, node.record.read(connection, STUDY, identity), may)
-    node.decisions.record_set(asked.request, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
+    node.decisions.record_set(question, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
     if not body:
         raise NotFound
     version = text.kept(body)["meta"]["versionId"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -154,6 +155,35 @@ def test_a_study_whose_every_photo_is_refused_does_not_exist(clinic: Clinic) -> 
     assert clinic.get("clinician", "/ImagingStudy/v1").status_code == 404
     found = clinic.get("clinician", "/ImagingStudy").json()
     assert (found["total"], [each["resource"]["id"] for each in found["entry"]]) == (1, ["v2"])
+
+
+def test_an_emergency_opens_what_is_asked_for_one_patient(clinic: Clinic) -> None:
+    for patient in ("anna", "ben"):
+        clinic.ask(
+            "clinician", "PUT", f"/Consent/no-{patient}", json=consent_of(f"no-{patient}", "deny", "TREAT", patient)
+        )
+    emergency = {"X-Purpose-Of-Use": "BTG", "X-Emergency-Reason": "bleeding"}
+
+    def asked(path: str, headers: dict[str, str]) -> Any:
+        return clinic.ask("clinician", "GET", path, headers=headers)
+
+    for path in ("/DocumentReference/f1", "/ImagingStudy/v1"):
+        assert [asked(path, each).status_code for each in ({}, emergency, {"X-Purpose-Of-Use": "BTG"})] == [
+            404,
+            200,
+            404,
+        ]
+    for path, total in (
+        ("/DocumentReference?patient=anna", 2),
+        ("/ImagingStudy?encounter=v2", 1),
+        ("/DocumentReference", 0),
+        ("/ImagingStudy?patient=anna,ben", 0),
+        ("/DocumentReference?patient=nobody", 0),
+    ):
+        assert asked(path, emergency).json()["total"] == total
+        assert asked(path, {}).json()["total"] == 0
+    overrides = [each for each in clinic.records() if each.get("override")]
+    assert {each.get("patient") for each in overrides if each["kind"] == "set"} == {"anna", "ben"}
 
 
 def test_a_copy_does_not_name_the_source_that_is_refused(clinic: Clinic) -> None:
