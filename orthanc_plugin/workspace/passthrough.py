@@ -6,7 +6,7 @@ do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rule
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote
@@ -28,6 +28,7 @@ _METHODS = ("GET", "POST")
 _ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 _ASKED = ("accept", "accept-language", "content-type", "range", "if-none-match")
 _ANSWERED = ("content-type", "content-length", "content-encoding", "content-location", "warning", "etag")
+_FIELDS = "includefield"  # may be repeated, or hold a list (PS3.18 8.3.4.3)
 _CHUNK = 256 * 1024
 _TIMEOUT = (3.0, 120.0)  # seconds to connect, and between two chunks
 _CORS = {
@@ -116,7 +117,7 @@ class Passthrough:
             pairs = parse_qsl(http.url.query, keep_blank_values=True, max_num_fields=200)
         except ValueError:
             return Response(status_code=400, headers=_CORS)
-        query = dict(reversed(pairs))  # Orthanc keeps one value of a key; of repeated keys the first is passed on
+        query = _once(pairs)
         if any(letter in path for letter in "\\\x00") or "/../" in path + "/":
             return Response(status_code=404, headers=_CORS)
         headers = {name: http.headers[name] for name in _ASKED if name in http.headers}
@@ -172,6 +173,13 @@ def _limited(chunks: AsyncIterator[bytes], most: int) -> Iterator[bytes]:
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
+
+
+def _once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Each key once, since Orthanc keeps one value: fields that are wished for become one list, of others the first."""
+    query = dict(reversed(pairs))
+    fields = [value for name, value in pairs if name == _FIELDS]
+    return {**query, _FIELDS: ",".join(fields)} if fields else query
 
 
 def _forwarded(public_url: str) -> str:
