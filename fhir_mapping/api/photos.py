@@ -104,15 +104,19 @@ def _numbers(connection: Connection, link: Any, ids: Collection[str], may: Permi
 def _rebuilt(connection: Connection, found: Stored, may: Permitted) -> bytes:
     """The study with the permitted photos alone."""
     rows = connection.execute(
-        select(photo.c.sop_uid, fhir_resource.c.updated)
+        select(photo.c.sop_uid, photo.c.procedure, fhir_resource.c.updated)
         .join(fhir_resource, (fhir_resource.c.type == DOCUMENT) & (fhir_resource.c.id == photo.c.document))
         .where(photo.c.imaging_study == found.id, may.clause(photo.c.photo))
+        .order_by(photo.c.photo)
     ).all()
+    treatments = [row.procedure for row in rows if row.procedure]
     newest = instant(max((row.updated for row in rows), default=0))
-    return text.dump(permitted_study(found.json(), {row.sop_uid for row in rows}, newest))
+    return text.dump(permitted_study(found.json(), {row.sop_uid for row in rows}, newest, treatments))
 
 
-def permitted_study(study: Mapping[str, Any], uids: Collection[str], newest: datetime) -> dict[str, Any]:
+def permitted_study(
+    study: Mapping[str, Any], uids: Collection[str], newest: datetime, treatments: Sequence[str] = ()
+) -> dict[str, Any]:
     """An ImagingStudy with those instances alone, counts and modalities of the rest gone.
 
     Parameters
@@ -121,15 +125,24 @@ def permitted_study(study: Mapping[str, Any], uids: Collection[str], newest: dat
         SOP Instance UIDs that may be seen.
     newest
         When the newest of their DocumentReferences was written.
+    treatments
+        Ids of the Procedures that these photos are linked to: the study names the first of its photos.
     """
     series: list[dict[str, Any]] = []
     for each in study.get("series") or ():
         instances = [instance for instance in each.get("instance") or () if instance.get("uid") in uids]
         if instances:
-            series.append({**each, "numberOfInstances": len(instances), "instance": instances})
+            shown = {key: value for key, value in each.items() if key != "number"}  # it would count the others
+            series.append({**shown, "numberOfInstances": len(instances), "instance": instances})
     made = {
         key: value for key, value in study.items() if key not in ("meta", "modality", "series", "contained", "text")
     }
+    stated = made.get("procedureReference")
+    if stated is not None and references.id_of(stated.get("reference", "")) not in treatments:
+        if treatments:
+            made["procedureReference"] = {"reference": f"Procedure/{treatments[0]}"}
+        else:
+            del made["procedureReference"]
     modalities: dict[str, Any] = {}
     for each in series:
         coding = each.get("modality") or {}
