@@ -137,7 +137,7 @@ class StoredRecord:
             ).scalar_one()
             photos = self._photos(connection, store, rows)
             done = treatments(connection, store, everyone, self._site().zone)
-        if not self._recorded(request, route, photos, held - len(photos)):
+        if not self._recorded(request, route, photos, held - len(photos), subject=f"Patient/{patient}"):
             photos = []
         return Course(tuple(done), tuple(photos))
 
@@ -233,10 +233,8 @@ class StoredRecord:
         route: str,
         photos: Collection[Photo],
         refused: int | None,
-        *,
-        counted: int | None = None,
+        **details: object,
     ) -> bool:
-        details = {} if counted is None else {"counted": counted}
         try:
             self._point.record_set(request, route, [entry.number for entry in photos], refused, details=details)
         except AuditUnavailable:

@@ -85,6 +85,15 @@ def test_a_photo_is_in_the_records_of_all_whom_it_shows(clinic: Clinic, record: 
     assert list(record.patients_of("none")) == []
 
 
+def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
+    clinic: Clinic, record: StoredRecord
+) -> None:
+    _name(clinic, "mia", family="Berg")
+    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", "/chart/patient").photos == ()
+    last = clinic.records()[-1]
+    assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
+
+
 def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, record: StoredRecord) -> None:
     clinic.photo("n1", "anna", "v1", extension=[{"url": "urn:photospine:session", "valuePositiveInt": 3}])
     today = datetime.now(SITE.zone).date().isoformat()
