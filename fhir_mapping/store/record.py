@@ -251,8 +251,15 @@ class RecordStore(RecordReader):
         drafts: list[_Draft | None] = []
         answers: list[Stored | None] = []
         targets: dict[str, str] = {}
+        conditions: set[tuple[str, str | None]] = set()
         for entry in entries:
             draft, found = self._entry(connection, entry, source)
+            condition = (entry.ready.type, entry.if_none_exist)
+            if draft is not None and condition in conditions:
+                at = f"{entry.element}.request.ifNoneExist"
+                raise Invalid(Issue("duplicate", "Two entries would be created where there is none.", at))
+            if entry.if_none_exist is not None:
+                conditions.add(condition)
             drafts.append(draft)
             answers.append(found)
             if entry.url is not None:

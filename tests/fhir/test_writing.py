@@ -255,6 +255,28 @@ def test_no_condition_of_an_entry_is_passed_over(
     assert answer.json()["issue"][0]["expression"] == [element]
 
 
+def test_what_is_not_there_is_not_created_twice_in_one_transaction(clinic: Clinic) -> None:
+    def entry(value: str) -> dict[str, Any]:
+        body = {"resourceType": "Device", "identifier": [{"system": "urn:x", "value": value}]}
+        return {
+            "resource": body,
+            "request": {"method": "POST", "url": "Device", "ifNoneExist": f"identifier=urn:x|{value}"},
+        }
+
+    def sent(*values: str) -> Any:
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry(each) for each in values]}
+        return clinic.ask("integrator", "POST", "", json=bundle)
+
+    answer = sent("7", "8", "7")
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (
+        422,
+        ["Bundle.entry[2].request.ifNoneExist"],
+    )
+    assert sent("7", "8").status_code == 200
+    assert sent("7", "7").status_code == 200
+    assert clinic.get("integrator", "/Device?identifier=urn:x|7").json()["total"] == 1
+
+
 def test_an_element_of_an_entry_is_named_from_the_bundle(clinic: Clinic) -> None:
     for resource, element in (
         ({"resourceType": "Patient", "gender": "robot"}, "Bundle.entry[0].resource.gender"),
