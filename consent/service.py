@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import sets
@@ -176,7 +176,8 @@ class DecisionPoint:
                     connection.execute(numbers).scalars() if isinstance(numbers, Select) else numbers
                 )
                 asked.update(listed)
-                may = self.permitted(connection, _for_one_patient(connection, request, asked), fulfils=fulfils)
+                question = for_one_patient(connection, request, among(connection, photo.c.photo, asked))
+                may = self.permitted(connection, question, fulfils=fulfils)
                 released = tuple(
                     connection.execute(
                         select(photo.c.photo)
@@ -256,11 +257,15 @@ def _with_obligations(decision: Decision, fulfils: frozenset[Obligation]) -> Dec
     return decision
 
 
-def _for_one_patient(connection: Connection, request: Request, asked: Collection[int]) -> Request:
-    """An emergency is about one patient: where the request names none, the photos asked for must be of one."""
+def for_one_patient(connection: Connection, request: Request, asked: ColumnElement[bool]) -> Request:
+    """An emergency is about one patient: where the request names none, the photos asked for must be of one.
+
+    Parameters
+    ----------
+    asked
+        The condition on ``photo`` that says which are asked for.
+    """
     if request.purpose != BTG or request.emergency_patient is not None:
         return request
-    patients = set(
-        connection.execute(select(photo.c.patient).distinct().where(among(connection, photo.c.photo, asked))).scalars()
-    )
+    patients = set(connection.execute(select(photo.c.patient).distinct().where(asked).limit(2)).scalars())
     return replace(request, emergency_patient=patients.pop()) if len(patients) == 1 else request

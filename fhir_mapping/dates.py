@@ -7,9 +7,8 @@ first instant that can be told in every zone.
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,7 @@ _TEXT = re.compile(
     r"(?:T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,12}))?)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
-_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_FIRST, _LAST = datetime(MINYEAR, 1, 2, tzinfo=UTC), datetime(MAXYEAR, 12, 30, tzinfo=UTC)
 
 _MOST_OFFSET = timedelta(hours=14)
 
@@ -38,22 +37,16 @@ def span(text: str, zone: ZoneInfo) -> Span:
         raise ValueError("not a FHIR date or time")
     year, month, day = int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)
     if match["hour"] is None:
-        start = datetime(year, month, day, tzinfo=zone)
-        if match["day"] is not None:
-            end = _midnight_after(start.date(), zone)
-        elif match["month"] is not None:
-            end = _midnight_after(date(year, month, monthrange(year, month)[1]), zone)
-        else:
-            end = _midnight_after(date(year, 12, 31), zone)
-        return Span(_in_utc(start), end)
+        first = date(year, month, day)
+        return _between(_midnight(first, zone), _midnight(_after(first, match), zone))
     offset = zone if match["zone"] is None else _offset(match["zone"])
     fraction = (match["fraction"] or "")[:6]
     second = int(match["second"] or 0)
     micros = int(fraction.ljust(6, "0"))
     hour, minute = int(match["hour"]), int(match["minute"])
-    moment = _in_utc(datetime(year, month, day, hour, minute, min(second, 59), micros, tzinfo=offset))
+    moment = _within(datetime(year, month, day, hour, minute, min(second, 59), micros, offset))
     length = timedelta(minutes=1) if match["second"] is None else timedelta(microseconds=10 ** (6 - len(fraction)))
-    return Span(moment, min(moment + length, _LAST))
+    return _between(moment, min(moment + length, _LAST))
 
 
 def known(text: str, zone: ZoneInfo) -> datetime | date | None:
@@ -101,16 +94,26 @@ def _offset(text: str) -> Any:
     return UTC if text == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
 
 
-def _midnight_after(day: date, zone: ZoneInfo) -> datetime:
-    """When a day is over, whatever the clocks do in between."""
-    if day == date.max:
-        return _LAST
-    later = day + timedelta(days=1)
-    return _in_utc(datetime(later.year, later.month, later.day, tzinfo=zone))
+def _after(first: date, match: re.Match[str]) -> date:
+    """The day behind a day, month or year; where the calendar has none, its last."""
+    if match["day"] is not None:
+        return first + timedelta(days=1) if first < date.max else date.max
+    year, month = (first.year + first.month // 12, first.month % 12 + 1) if match["month"] else (first.year + 1, 1)
+    return date(year, month, 1) if year <= MAXYEAR else date.max
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The beginning of a calendar day, whatever the clocks do on it."""
+    return _within(datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
+def _within(moment: datetime) -> datetime:
+    """The moment in UTC, clear of the ends of the calendar."""
     try:
         return min(max(moment.astimezone(UTC), _FIRST), _LAST)
     except OverflowError:
-        return _FIRST if moment.year == 1 else _LAST
+        return _FIRST if moment.year == MINYEAR else _LAST
+
+
+def _between(start: datetime, end: datetime) -> Span:
+    return Span(start, max(end, start + timedelta(microseconds=1)))

@@ -41,6 +41,17 @@ def local(text: str, base: str | None = None) -> str | None:
     return f"{match.group(2)}/{match.group(3)}"
 
 
+def within(text: str, entry: str | None) -> str | None:
+    """What a reference in an entry of a Bundle names, by the entry's fullUrl (R4 Bundle, Resolving references).
+
+    ``Patient/1`` in the entry ``https://ehr.example/fhir/Encounter/2`` is ``https://ehr.example/fhir/Patient/1``. None
+    where the reference is not relative, or the entry has no address of a server.
+    """
+    here = None if entry is None else _LITERAL.fullmatch(entry)
+    target = local(text)
+    return None if here is None or here.group(1) is None or target is None else f"{here.group(1)}/{target}"
+
+
 def target_type(text: str) -> str | None:
     """The resource type that a literal reference names, here or elsewhere; None where it names none."""
     match = _LITERAL.fullmatch(text)

@@ -49,7 +49,7 @@ class Member:
 
 
 def parse(body: bytes, *, bundle: bool = False) -> dict[str, Any]:
-    """The resource in a body; decimals as :class:`~decimal.Decimal`.
+    """The resource in a body that comes in; decimals as :class:`~decimal.Decimal`.
 
     Raises
     ------
@@ -66,19 +66,15 @@ def parse(body: bytes, *, bundle: bool = False) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise Malformed(Issue("structure", "The body is not UTF-8.")) from None
     _check_size(text, MAX_BUNDLE_VALUES if bundle else MAX_VALUES)
-    decoder = json.JSONDecoder(
-        parse_float=_decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
-    )
-    try:
-        value = decoder.decode(text)
-    except JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise Malformed(Issue("structure", f"The body is not JSON: {error.msg} at {where}.")) from None
-    if not isinstance(value, dict):
-        raise Malformed(Issue("structure", "The body is not a JSON object."))
+    value = _resource(text)
     if _SUSPECT_ESCAPE.search(text):
         _check_characters(value)
     return value
+
+
+def kept(body: bytes) -> dict[str, Any]:
+    """The resource in a body of the record. No limit: what was taken in once is read, whatever was spliced into it."""
+    return _resource(body.decode("utf-8"))
 
 
 def dump(value: object) -> bytes:
@@ -210,6 +206,20 @@ def _skip(text: str, position: int) -> int:
     match = _SPACE.match(text, position)
     assert match is not None
     return match.end()
+
+
+def _resource(text: str) -> dict[str, Any]:
+    decoder = json.JSONDecoder(
+        parse_float=_decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
+    )
+    try:
+        value = decoder.decode(text)
+    except JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Malformed(Issue("structure", f"The body is not JSON: {error.msg} at {where}.")) from None
+    if not isinstance(value, dict):
+        raise Malformed(Issue("structure", "The body is not a JSON object."))
+    return value
 
 
 def _check_size(text: str, values: int) -> None:

@@ -237,7 +237,7 @@ class TableShelf:
 
     def __init__(self, url: str, node: str, role: str, *, first_only: bool) -> None:
         name(node, role, 0)
-        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True)
         self._node, self._role = node, role
         self._first_only = first_only
         self._connection: Connection | None = None

@@ -75,7 +75,9 @@ def open_engine(url: str, *, pool: int = 20) -> Engine:
     """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://…``; nothing is opened before the first use."""
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite(url, pool)
-    return create_engine(url, pool_size=pool, max_overflow=pool, pool_pre_ping=False, pool_use_lifo=True)
+    return create_engine(
+        url, pool_size=pool, max_overflow=pool, pool_pre_ping=False, pool_use_lifo=True, hide_parameters=True
+    )
 
 
 def _sqlite(url: str, pool: int) -> Engine:
@@ -84,6 +86,7 @@ def _sqlite(url: str, pool: int) -> Engine:
         pool_size=pool,
         max_overflow=pool,
         pool_use_lifo=True,
+        hide_parameters=True,  # an error goes into a log with its text, and the values of its statement name people
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 

@@ -13,6 +13,7 @@ from fhir_mapping.search.parameters import parameters
 DEFAULT_COUNT = 50
 MAX_COUNT = 200
 MAX_PARAMETERS = 60
+_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def read(kind: str, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Searc
     known = parameters(kind)
     for name, value in pairs:
         if name == "_count":
-            if not value.isascii() or not value.isdigit() or len(value) > 6:
+            if not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
                 raise Malformed(Issue("value", "_count is a whole number."))
             count = min(int(value), MAX_COUNT)
         elif name == "_page":

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, select
 
+from consent.service import for_one_patient
 from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
@@ -47,7 +48,8 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
         raise NotFound
     with reading(node.engine) as connection:
         found = node.record.read(connection, DOCUMENT, identity)
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, photo.c.document == identity)
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         body = _without_refused_sources(connection, found, may, node.record.base)
     return Reply(200, body, reply.version_headers(found))
 
@@ -58,7 +60,8 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
     query = matching(kind, wanted.asked, node.record.site.zone, node.record.base)
     link = photo.c.document if kind == DOCUMENT else photo.c.imaging_study
     with reading(node.engine) as connection:
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, link.in_(query))
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         seen = query.where(exists(select(photo.c.photo).where(link == fhir_resource.c.id, may.clause(photo.c.photo))))
         total = _count(connection, seen) if wanted.total else None
         ids = page(connection, seen, wanted)
@@ -74,21 +77,22 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
             entries = [(each.reference, _rebuilt(connection, each, may)) for each in found]
     following = ids[-1] if more and ids else None
     details = {"by": sorted({name for name, _ in wanted.asked}), "counted": total}
-    node.decisions.record_set(asked.request, asked.route, numbers, details=details)
+    node.decisions.record_set(question, asked.route, numbers, details=details)
     return reply.searchset(node.base, wanted.links(node.base, following), total, entries, wanted.warnings)
 
 
 def _read_study(node: Node, asked: Asked, identity: str) -> Reply:
     with reading(node.engine) as connection:
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
+        question = for_one_patient(connection, asked.request, photo.c.imaging_study == identity)
+        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         numbers = _numbers(connection, photo.c.imaging_study, [identity], may)
         body = b""
         if numbers:
             body = _rebuilt(connection, node.record.read(connection, STUDY, identity), may)
-    node.decisions.record_set(asked.request, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
+    node.decisions.record_set(question, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
     if not body:
         raise NotFound
-    version = text.parse(body)["meta"]["versionId"]
+    version = text.kept(body)["meta"]["versionId"]
     return Reply(200, body, {"ETag": f'W/"{version}"'})
 
 
@@ -100,15 +104,19 @@ def _numbers(connection: Connection, link: Any, ids: Collection[str], may: Permi
 def _rebuilt(connection: Connection, found: Stored, may: Permitted) -> bytes:
     """The study with the permitted photos alone."""
     rows = connection.execute(
-        select(photo.c.sop_uid, fhir_resource.c.updated)
+        select(photo.c.sop_uid, photo.c.procedure, fhir_resource.c.updated)
         .join(fhir_resource, (fhir_resource.c.type == DOCUMENT) & (fhir_resource.c.id == photo.c.document))
         .where(photo.c.imaging_study == found.id, may.clause(photo.c.photo))
+        .order_by(photo.c.photo)
     ).all()
+    treatments = [row.procedure for row in rows if row.procedure]
     newest = instant(max((row.updated for row in rows), default=0))
-    return text.dump(permitted_study(found.json(), {row.sop_uid for row in rows}, newest))
+    return text.dump(permitted_study(found.json(), {row.sop_uid for row in rows}, newest, treatments))
 
 
-def permitted_study(study: Mapping[str, Any], uids: Collection[str], newest: datetime) -> dict[str, Any]:
+def permitted_study(
+    study: Mapping[str, Any], uids: Collection[str], newest: datetime, treatments: Sequence[str] = ()
+) -> dict[str, Any]:
     """An ImagingStudy with those instances alone, counts and modalities of the rest gone.
 
     Parameters
@@ -117,15 +125,24 @@ def permitted_study(study: Mapping[str, Any], uids: Collection[str], newest: dat
         SOP Instance UIDs that may be seen.
     newest
         When the newest of their DocumentReferences was written.
+    treatments
+        Ids of the Procedures that these photos are linked to: the study names the first of its photos.
     """
     series: list[dict[str, Any]] = []
     for each in study.get("series") or ():
         instances = [instance for instance in each.get("instance") or () if instance.get("uid") in uids]
         if instances:
-            series.append({**each, "numberOfInstances": len(instances), "instance": instances})
+            shown = {key: value for key, value in each.items() if key != "number"}  # it would count the others
+            series.append({**shown, "numberOfInstances": len(instances), "instance": instances})
     made = {
         key: value for key, value in study.items() if key not in ("meta", "modality", "series", "contained", "text")
     }
+    stated = made.get("procedureReference")
+    if stated is not None and references.id_of(stated.get("reference", "")) not in treatments:
+        if treatments:
+            made["procedureReference"] = {"reference": f"Procedure/{treatments[0]}"}
+        else:
+            del made["procedureReference"]
     modalities: dict[str, Any] = {}
     for each in series:
         coding = each.get("modality") or {}

@@ -47,7 +47,7 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
             except Refused:
                 found = None
         if found is not None and access.reach(asked.request, kind) is access.Reach.OWN:
-            then = index.extract(identity, text.parse(found.body), node.record.site.zone, node.record.base)
+            then = index.extract(identity, text.kept(found.body), node.record.site.zone, node.record.base)
             if then.patient is not None and then.patient not in access.own_patients(asked.request.requester):
                 found = None
     _record(node, asked, f"{kind}/{identity}/_history/{version[:10]}", 0 if found is None else 1)

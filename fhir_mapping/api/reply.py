@@ -109,7 +109,7 @@ def transaction(base: str, done: Sequence[Stored]) -> Reply:
             "status": "201 Created" if value.created else "200 OK",
             "location": location(value, base),
             "etag": f'W/"{value.version}"',
-            "lastModified": text.parse(value.body)["meta"]["lastUpdated"],
+            "lastModified": text.kept(value.body)["meta"]["lastUpdated"],
         }
         if value.notes:
             response["outcome"] = outcome(value.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +18,7 @@ from consent.audit.shelf import AuditUnavailable
 from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
-from fhir_mapping import text
+from fhir_mapping import references, text
 from fhir_mapping.api import photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
@@ -40,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 
 _JSON = frozenset({MEDIA_TYPE, "application/json"})
 _FORMATS = _JSON | {"json", "text/json"}
+_ACCEPTED = _JSON | {"*/*", "application/*", "text/json"}
+_NOT_AT_ALL = re.compile(r"q\s*=\s*0(\.0*)?")
 _MAX_QUERY = 16_384
 
 Work = Callable[[Asked, bytes], Reply]
@@ -70,9 +73,7 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
         whole["GET"] = lambda http: lambda asked, _: door.search(node, asked, kind, _pairs(http.url.query))
         by_form: dict[str, Callable[[HttpRequest], Work]] = {
             "POST": lambda http: (
-                lambda asked, body: door.search(
-                    node, asked, kind, [*_pairs(http.url.query), *_pairs(body.decode("utf-8", "replace"))]
-                )
+                lambda asked, body: door.search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
             )
         }
         made.append(_route(node, f"{under}/{kind}/_search", by_form, form=True))
@@ -81,19 +82,23 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             lambda asked, body: writes.create(node, asked, kind, body, http.headers.get("if-none-exist"))
         )
     if Interaction.READ in offered:
-        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, http.path_params["id"])
+        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, _id(http))
     if Interaction.UPDATE in offered:
         one["PUT"] = lambda http: (
             lambda asked, body: writes.update(
-                node, asked, kind, http.path_params["id"], body, http.headers.get("if-match")
+                node,
+                asked,
+                kind,
+                http.path_params["id"],
+                body,
+                http.headers.get("if-match"),
+                http.headers.get("if-none-match"),
             )
         )
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
-            "GET": lambda http: (
-                lambda asked, _: reads.vread(node, asked, kind, http.path_params["id"], http.path_params["version"])
-            )
+            "GET": lambda http: lambda asked, _: reads.vread(node, asked, kind, _id(http), http.path_params["version"])
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
     return made
@@ -139,7 +144,7 @@ def _route(
             headers["Content-Type"] = f"{MEDIA_TYPE}; charset=utf-8"
         return Response(answer.body, answer.status, headers)
 
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Route(path, endpoint, methods=every)
 
 
@@ -198,12 +203,15 @@ def _check_accept(http: HttpRequest) -> None:
         if wanted.partition(";")[0].strip().replace(" ", "+") in _FORMATS:
             return
         raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
-    accept = http.headers.get("accept")
-    if not accept:
-        return
-    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    if not kinds & (_JSON | {"*/*", "application/*", "text/json"}):
+    accept = ",".join(http.headers.getlist("accept"))
+    if accept.strip(" ,") and not any(_accepts(part) for part in accept.split(",")):
         raise NotAcceptable(Issue("not-supported", "The record speaks application/fhir+json."))
+
+
+def _accepts(part: str) -> bool:
+    """Whether a part of an Accept header takes JSON; a quality of 0 takes it not (RFC 9110, 12.4.2)."""
+    kind, *parameters = (each.strip().lower() for each in part.split(";"))
+    return kind in _ACCEPTED and not any(_NOT_AT_ALL.fullmatch(each) for each in parameters)
 
 
 async def _body(http: HttpRequest, *, bundle: bool, form: bool) -> bytes:
@@ -231,6 +239,24 @@ def _pairs(query: str) -> Sequence[tuple[str, str]]:
     if len(query) > _MAX_QUERY:
         raise TooLarge(Issue("too-long", "The search is too long."))
     try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=200, errors="strict")
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200, errors="strict")
     except ValueError:
         raise Malformed(Issue("value", "The search cannot be read.")) from None
+    if any("\x00" in part for pair in pairs for part in pair):
+        raise Malformed(Issue("value", "The search holds a character that FHIR does not allow."))
+    return pairs
+
+
+def _form(body: bytes) -> Sequence[tuple[str, str]]:
+    try:
+        return _pairs(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Malformed(Issue("value", "The search is not UTF-8.")) from None
+
+
+def _id(http: HttpRequest) -> str:
+    """The id in an address; what cannot be one names nothing."""
+    identity = str(http.path_params["id"])
+    if not references.ID.fullmatch(identity):
+        raise NotFound
+    return identity

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from consent.audit.record import AuditRecord, Kind, of_request
 from consent.store.clock import now
 from consent.store.engine import transaction as unit_of_work
-from fhir_mapping import references, text
+from fhir_mapping import references
 from fhir_mapping.api import access, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.errors import ConsentRefused, Forbidden, Issue, Malformed
 from fhir_mapping.resources.task import refused_consent
-from fhir_mapping.store.prepared import version_of
+from fhir_mapping.store.prepared import expected_version
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -28,6 +28,8 @@ def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str 
     access.require_write(asked.request.requester, kind)
     identity = node.record.new_id()
     source = asked.request.requester.account
+    # Who may write, and not read, is told that it is there, and not what it says.
+    returns = asked.returns if access.reach(asked.request, kind) is access.Reach.ALL else "minimal"
 
     def prepare() -> Work[Reply]:
         ready = node.record.prepare(kind, body)
@@ -36,7 +38,7 @@ def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str 
             if if_none_exist is not None:
                 there = node.record.unless_there(connection, kind, if_none_exist)
                 if there is not None:
-                    return reply.stored(there)
+                    return reply.written(there, node.base, returns)
             made = node.record.create(connection, kind, ready, source=source, id=identity)
             return reply.written(made, node.base, asked.returns)
 
@@ -45,12 +47,20 @@ def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str 
     return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
 
 
-def update(node: Node, asked: Asked, kind: str, identity: str, body: bytes, if_match: str | None = None) -> Reply:
+def update(
+    node: Node,
+    asked: Asked,
+    kind: str,
+    identity: str,
+    body: bytes,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+) -> Reply:
     """Keep a new version, or the first one under an id that the sender chose."""
     access.require_write(asked.request.requester, kind)
     if not references.ID.fullmatch(identity):
         raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{kind}.id"))
-    expected = None if if_match is None else version_of(if_match)
+    expected = expected_version(if_match, if_none_match)
     source = asked.request.requester.account
 
     def prepare() -> Work[Reply]:
@@ -117,8 +127,8 @@ def _open_task(node: Node, intent: AuditRecord, source: str, refusal: ConsentRef
         patient = refusal.patient
         if patient is not None and not node.record.exists(connection, f"Patient/{patient}"):
             patient = None
-        task = refused_consent(patient, refusal.issues, refusal.body, now(connection))
-        node.record.create(connection, "Task", text.dump(task), source=source, id=identity)
+        task = node.record.own("Task", refused_consent(patient, refusal.issues, refusal.body, now(connection)))
+        node.record.create(connection, "Task", task, source=source, id=identity)
 
 
 def _intent(node: Node, asked: Asked, subject: str, body: bytes) -> AuditRecord:

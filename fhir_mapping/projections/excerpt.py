@@ -90,7 +90,7 @@ def _versions(
         .order_by(fhir_version.c.id, fhir_version.c.version.desc())
     )
     for row in connection.execute(query).all():
-        found[row.id].append((row.version, instant(row.updated), text.parse(bytes(row.body))))
+        found[row.id].append((row.version, instant(row.updated), text.kept(bytes(row.body))))
     return dict(found)
 
 
@@ -117,7 +117,7 @@ def _bodies(connection: Connection, kind: str, ids: Collection[str]) -> dict[str
         .select_from(CURRENT)
         .where(fhir_version.c.type == kind, among(connection, fhir_version.c.id, set(ids)))
     )
-    return {row.id: text.parse(bytes(row.body)) for row in connection.execute(query)}
+    return {row.id: text.kept(bytes(row.body)) for row in connection.execute(query)}
 
 
 def _gather_links(connection: Connection, links: dict[str, set[str]], wanted: Mapping[str, Iterable[str]]) -> None:

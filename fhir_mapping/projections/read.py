@@ -20,7 +20,7 @@ def current(connection: Connection, kind: str, identity: str) -> dict[str, Any] 
         .select_from(CURRENT)
         .where(fhir_version.c.type == kind, fhir_version.c.id == identity)
     ).scalar_one_or_none()
-    return None if body is None else text.parse(bytes(body))
+    return None if body is None else text.kept(bytes(body))
 
 
 def exists(connection: Connection, reference: str) -> bool:
@@ -38,7 +38,7 @@ def history(connection: Connection, kind: str, identity: str) -> Iterator[tuple[
         .order_by(fhir_version.c.version.desc())
     )
     for row in connection.execute(query).all():
-        yield row.version, instant(row.updated), text.parse(bytes(row.body))
+        yield row.version, instant(row.updated), text.kept(bytes(row.body))
 
 
 def was_active(connection: Connection, kind: str, identity: str, version: int) -> bool:

@@ -1,4 +1,7 @@
-"""ImagingStudy: one visit's photos (R4 ImagingStudy). Instances are added as photos come in, and never taken out."""
+"""ImagingStudy: one visit's photos (R4 ImagingStudy). Instances are added as photos come in, and never taken out.
+
+Series bear no number, as in DICOM: whoever sees some of them alone would count the others by it.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,6 @@ def _add(resource: dict[str, Any], added: StudyInstance) -> None:
     if series is None:
         series = {
             "uid": added.series_uid,
-            "number": len(all_series) + 1,
             "modality": _modality(added.modality),
             "instance": [],
         }

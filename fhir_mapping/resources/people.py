@@ -90,13 +90,18 @@ def _is_typed(identifier: Mapping[str, Any], code: str) -> bool:
 def _person_name(name: Mapping[str, Any]) -> str:
     if name.get("family") is None and name.get("text") is not None:
         name = {"family": name["text"]}  # its parts are in it already
-    given = [str(each) for each in name.get("given") or ()]
+    given, prefix, suffix = (_said(name.get(part)) for part in ("given", "prefix", "suffix"))
     parts = [
         str(name.get("family") or ""),
         given[0] if given else "",
         " ".join(given[1:]),
-        " ".join(str(each) for each in name.get("prefix") or ()),
-        " ".join(str(each) for each in name.get("suffix") or ()),
+        " ".join(prefix),
+        " ".join(suffix),
     ]
     cleaned = ["".join(" " if letter in "\\^=" else letter for letter in part).strip()[:60] for part in parts]
     return "^".join(cleaned).rstrip("^")
+
+
+def _said(values: Any) -> list[str]:
+    """The values of a repeating primitive; one may be null beside an extension that says why (R4 JSON)."""
+    return [str(each) for each in values or () if each is not None]

@@ -33,6 +33,9 @@ class Parameter:
     targets: tuple[str, ...] = ()
     """Reference: the types that it may name; a bare id is looked for in all of them."""
 
+    bare: bool = False
+    """Token: the element is a code, which has no system."""
+
 
 def _token(name: str) -> Parameter:
     return Parameter(name, Kind.TOKEN, name)
@@ -55,7 +58,7 @@ def _of_patient(path: str) -> tuple[Parameter, ...]:
 
 
 _NAME = Parameter("name", Kind.STRING, "name")
-_STATUS = _token("status")
+_STATUS = Parameter("status", Kind.TOKEN, "status", bare=True)
 _ENCOUNTER = _to("encounter", ("Encounter",), "encounter")
 
 _OF_TYPE: Mapping[str, tuple[Parameter, ...]] = {

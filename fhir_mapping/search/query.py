@@ -5,7 +5,7 @@ What is not supported is refused, never ignored: a search that silently drops a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, exists, false, literal, or_, select
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, literal, or_,
 from fhir_mapping import dates, references
 from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.search.parameters import Kind, Parameter, parameters
-from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
+from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros, parts, plain, token
 from fhir_mapping.tables import fhir_date, fhir_reference, fhir_resource, fhir_string, fhir_token
 
 _MAX_VALUES = 100
@@ -50,7 +50,7 @@ def _condition(kind: str, name: str, value: str, zone: ZoneInfo, base: str | Non
     if parameter is None:
         known = ", ".join(sorted(parameters(kind)))
         raise Malformed(Issue("not-supported", f"Search parameter {name[:60]!r} is not supported; known: {known}."))
-    values = _alternatives(value)
+    values = [each for each in parts(value, ",") if each]
     if not values or len(values) > _MAX_VALUES:
         raise Malformed(Issue("value", f"Search parameter {name!r} has no value, or too many."))
     return or_(*(_one(parameter, each, zone, base) for each in values))
@@ -76,26 +76,37 @@ def _chain(kind: str, name: str, rest: str, value: str, zone: ZoneInfo, base: st
 
 
 def _one(parameter: Parameter, value: str, zone: ZoneInfo, base: str | None) -> ColumnElement[bool]:
-    if parameter.kind is Kind.ID:
-        return fhir_resource.c.id == value
     if parameter.kind is Kind.TOKEN:
         return _token(parameter, value)
+    value = plain(value)
+    if parameter.kind is Kind.ID:
+        return fhir_resource.c.id == value
     if parameter.kind is Kind.REFERENCE:
         return _reference(parameter, value, base)
     if parameter.kind is Kind.STRING:
-        return _exists(
-            fhir_string,
-            fhir_string.c.name == parameter.index,
-            fhir_string.c.value.startswith(folded(value), autoescape=True),
-        )
+        return _string(parameter, value)
     return _date(parameter, value, zone)
+
+
+def _string(parameter: Parameter, value: str) -> ColumnElement[bool]:
+    """R4 search, string: the beginning, without case and accents. An accent alone is the beginning of nothing."""
+    beginning = folded(value)
+    if not beginning:
+        return false()
+    return _exists(
+        fhir_string,
+        fhir_string.c.name == parameter.index,
+        fhir_string.c.value.startswith(beginning, autoescape=True),
+    )
 
 
 def _token(parameter: Parameter, value: str) -> ColumnElement[bool]:
     """``code``, ``system|code``, ``|code``, ``system|`` (R4 search, token)."""
-    system, bar, code = value.rpartition("|")
+    system, code = token(value)
+    if system and parameter.bare:
+        raise Malformed(Issue("value", f"Search parameter {parameter.name!r} is a code, and names no system."))
     conditions = [fhir_token.c.name == parameter.index]
-    if bar and (system or code):
+    if system is not None and (system or code):
         conditions.append(fhir_token.c.system == indexed(system))
     if code:
         conditions.append(fhir_token.c.value == indexed(code))
@@ -147,21 +158,3 @@ def _exists(table: object, *conditions: ColumnElement[bool]) -> ColumnElement[bo
     return exists(
         select(columns.id).where(columns.type == fhir_resource.c.type, columns.id == fhir_resource.c.id, *conditions)
     )
-
-
-def _alternatives(value: str) -> Sequence[str]:
-    """The values between commas; ``\\,`` ``\\|`` ``\\$`` ``\\\\`` stand for the character (R4 search, escaping)."""
-    values, current, escaped = [], "", False
-    for character in value:
-        if escaped:
-            current += character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == ",":
-            values.append(current)
-            current = ""
-        else:
-            current += character
-    values.append(current)
-    return [each for each in values if each]

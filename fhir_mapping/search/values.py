@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from consent.store import clock
 from fhir_mapping.tables import INDEXED
 
 _HEAD = INDEXED - 65
+_PIECE = re.compile(r"\\.|.", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 #: Open sides of a span.
 FIRST, LAST = -(1 << 62), 1 << 62
@@ -26,6 +29,31 @@ def folded(text: str) -> str:
     """A text as string search compares it: without case and accents (R4 search, string)."""
     plain = unicodedata.normalize("NFKD", text)
     return "".join(c for c in plain if not unicodedata.combining(c)).casefold().strip()[:INDEXED]
+
+
+def parts(text: str, mark: str) -> list[str]:
+    """A search value between its marks, ``,`` or ``|``; one behind a backslash is a character (R4 search, escaping).
+
+    The parts are escaped still; see :func:`plain`.
+    """
+    found = [""]
+    for piece in _PIECE.findall(text):
+        if piece == mark:
+            found.append("")
+        else:
+            found[-1] += piece
+    return found
+
+
+def plain(text: str) -> str:
+    """What a part of a search value says: ``\\,`` ``\\|`` ``\\$`` ``\\\\`` stand for the character."""
+    return _ESCAPE.sub(r"\1", text)
+
+
+def token(text: str) -> tuple[str | None, str]:
+    """System and code of a token; ``code`` names no system, ``|code`` says that there is none (R4 search, token)."""
+    system, *codes = parts(text, "|")
+    return (plain(system), plain("|".join(codes))) if codes else (None, plain(system))
 
 
 def lot_key(text: str) -> str:

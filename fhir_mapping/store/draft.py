@@ -16,6 +16,7 @@ from fhir_mapping.errors import Conflict, Invalid, Issue, VersionMismatch
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.search import index
+from fhir_mapping.store.prepared import placed
 from fhir_mapping.store.reader import RecordReader, existing
 from fhir_mapping.tables import fhir_resource, fhir_version
 
@@ -35,8 +36,15 @@ class Draft:
     element: str = ""
     """Where it stands in a Bundle, for an OperationOutcome."""
 
+    url: str | None = None
+    """Its fullUrl there."""
+
     version: int = 0
     previous: dict[str, Any] | None = None
+
+    def at(self, element: str) -> str:
+        """An element of the resource, seen from the Bundle where it came in one."""
+        return placed(element, self.element) if self.element else element
 
 
 def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], now: datetime) -> None:
@@ -52,17 +60,17 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
     extracts: list[tuple[str, str, index.Index]] = []
     for draft in drafts:
         current = known.get((draft.type, draft.id))
-        if draft.if_match is not None and draft.if_match != current:
-            raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.type))
+        if draft.if_match is not None and draft.if_match != (current or 0):
+            raise VersionMismatch(Issue("conflict", "The resource has another version now.", draft.at(draft.type)))
         if draft.must_be_new and current is not None:
-            raise Conflict(Issue("duplicate", "This id is taken.", f"{draft.type}.id"))
+            raise Conflict(Issue("duplicate", "This id is taken.", draft.at(f"{draft.type}.id")))
         if current is not None:
             draft.previous = reader.read(connection, draft.type, draft.id).json()
         draft.version = (current or 0) + 1
         try:
             extracted = index.extract(draft.id, draft.resource, reader.site.zone, reader.base)
         except (ValueError, OverflowError):
-            raise Invalid(Issue("value", "A date or time does not exist.", draft.type)) from None
+            raise Invalid(Issue("value", "A date or time does not exist.", draft.at(draft.type))) from None
         extracts.append((draft.type, draft.id, extracted))
         key = {"type": draft.type, "id": draft.id}
         shared = {
@@ -113,18 +121,17 @@ def _wanted(draft: Draft, base: str | None) -> tuple[dict[str, str], list[Issue]
     contained = {str(each.get("id")) for each in draft.resource.get("contained") or ()}
     wanted: dict[str, str] = {}
     issues = []
-    prefix = f"{draft.element}.resource: " if draft.element else ""
     for found in references.found(draft.resource):
         target = references.local(found.text, base)
         if target is not None:
             # What the rules of a Consent read, reading it refuses; its paper or its witness may be kept elsewhere.
             if draft.type != "Consent" or found.path == "patient":
-                wanted.setdefault(target, prefix + found.element)
+                wanted.setdefault(target, draft.at(found.element))
         elif found.text.startswith("#"):
             if found.text != "#" and found.text[1:] not in contained:
-                issues.append(Issue("not-found", "No contained resource has this id.", prefix + found.element))
+                issues.append(Issue("not-found", "No contained resource has this id.", draft.at(found.element)))
         elif references.target_type(found.text) is None:
-            issues.append(Issue("value", "The reference cannot be read.", prefix + found.element))
+            issues.append(Issue("value", "The reference cannot be read.", draft.at(found.element)))
     return wanted, issues
 
 

@@ -13,7 +13,9 @@ from fhir_mapping.projections.written import Setting
 from fhir_mapping.store import validate
 
 _MAX_ENTRIES = 1000
-_CONDITIONS = (("POST", "ifNoneExist"), ("PUT", "ifMatch"))
+
+#: What an entry of a transaction may ask beside its method and address.
+_CONDITIONS: Mapping[str, tuple[str, ...]] = {"POST": ("ifNoneExist",), "PUT": ("ifMatch", "ifNoneMatch")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Entry:
 
     if_none_exist: str | None
     if_match: int | None
+    """The version that is expected to be there, 0: none."""
+
     element: str
     """Where it stands in the Bundle, for an OperationOutcome."""
 
@@ -103,10 +107,6 @@ def _entry(
     method, address = request.get("method"), str(request.get("url", ""))
     if method not in ("POST", "PUT"):
         raise Invalid(Issue("not-supported", "An entry is a POST or a PUT.", f"{element}.request.method"))
-    for member in request:
-        if member.startswith("if") and (method, member) not in _CONDITIONS:
-            fault = f"{member} is not understood with {method}."
-            raise Invalid(Issue("not-supported", fault, f"{element}.request.{member}"))
     kind, _, identity = address.partition("/")
     if kind not in allowed:
         raise Invalid(Issue("not-supported", "This type may not be written here.", f"{element}.request.url"))
@@ -117,28 +117,55 @@ def _entry(
     except ConsentRefused:
         raise
     except Invalid as error:
-        raise Invalid(replace(each, element=f"{element}.resource: {each.element}") for each in error.issues) from None
+        raise Invalid(replace(each, element=placed(each.element, element)) for each in error.issues) from None
     if method == "PUT" and ready.resource.get("id") != identity:
         raise Invalid(Issue("value", "The resource's id must be that of the request.", f"{element}.resource.id"))
-    url, condition, match = entry.get("fullUrl"), request.get("ifNoneExist"), request.get("ifMatch")
+    asked = {name: _text(request, name, f"{element}.request") for name in _CONDITIONS[method]}
+    for name in request:
+        if name not in ("method", "url", "id", "extension", *asked):
+            raise Invalid(Issue("not-supported", f"A {method} is not asked for so.", f"{element}.request.{name}"))
     return Entry(
         ready=ready,
         id=identity if method == "PUT" else None,
-        url=url if isinstance(url, str) else None,
-        if_none_exist=condition if method == "POST" and isinstance(condition, str) else None,
-        if_match=version_of(match) if isinstance(match, str) else None,
+        url=_text(entry, "fullUrl", element),
+        if_none_exist=asked.get("ifNoneExist"),
+        if_match=expected_version(asked.get("ifMatch"), asked.get("ifNoneMatch"), f"{element}.request"),
         element=element,
     )
 
 
-def version_of(header: str) -> int:
-    """The version in an If-Match header, ``W/"3"``.
+def _text(node: Mapping[str, Any], name: str, element: str) -> str | None:
+    value = node.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid(Issue("structure", "The element must be a text.", f"{element}.{name}"))
+    return value
+
+
+def placed(element: str | None, entry: str) -> str:
+    """An element of a resource as seen from its Bundle: ``Patient.name[0]`` -> ``Bundle.entry[2].resource.name[0]``."""
+    _, dot, rest = (element or "").partition(".")
+    return f"{entry}.resource{dot}{rest}"
+
+
+def expected_version(if_match: str | None, if_none_match: str | None, element: str | None = None) -> int | None:
+    """The version that a write expects: ``If-Match: W/"3"`` that one, ``If-None-Match: *`` none, which is 0.
+
+    Parameters
+    ----------
+    element
+        Where that stands in a Bundle.
 
     Raises
     ------
     Malformed
     """
-    digits = header.strip().removeprefix("W/").strip('"')
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
-        raise Malformed(Issue("value", 'If-Match names one version, as W/"3".'))
+    if if_none_match is not None:
+        if if_none_match.strip() != "*" or if_match is not None:
+            raise Malformed(Issue("value", "If-None-Match of a write is * and stands alone.", element))
+        return 0
+    if if_match is None:
+        return None
+    digits = if_match.strip().removeprefix("W/").strip('"')
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 9 or int(digits) == 0:
+        raise Malformed(Issue("value", 'If-Match names one version, as W/"3".', element))
     return int(digits)

@@ -43,7 +43,7 @@ class Stored:
 
     def json(self) -> dict[str, Any]:
         """The resource, parsed; decimals as :class:`~decimal.Decimal`."""
-        return text.parse(self.body)
+        return text.kept(self.body)
 
 
 class RecordReader:

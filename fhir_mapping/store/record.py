@@ -22,7 +22,7 @@ from fhir_mapping import references, text
 from fhir_mapping.errors import Invalid, Issue, Malformed, NotFound, VersionMismatch
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
-from fhir_mapping.search.values import indexed
+from fhir_mapping.search.values import indexed, parts, token
 from fhir_mapping.store.draft import Draft, check_references, keep
 from fhir_mapping.store.kinds import CLINICAL, KEPT, ORDER
 from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
@@ -144,7 +144,7 @@ class RecordStore(RecordReader):
         Parameters
         ----------
         if_match
-            The version that the writer has read.
+            The version that the writer has read; 0: there is none.
         """
         draft = self._draft(self._ready(type, body), id, source)
         named = draft.resource.get("id")
@@ -178,15 +178,22 @@ class RecordStore(RecordReader):
         """Carry out a transaction Bundle, whole or not at all; one answer for each entry, in order.
 
         Entries POST (also with ifNoneExist by identifier) and PUT by id are understood. References to an entry's
-        fullUrl, and conditional ones by identifier, are resolved in what is served.
+        fullUrl, also relative ones, and conditional ones by identifier are resolved in what is served.
         """
         entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle)
         lock(connection)
         drafts: list[Draft | None] = []
         answers: list[Stored | None] = []
         targets: dict[str, str] = {}
+        conditions: set[tuple[str, str | None]] = set()
         for entry in entries:
             draft, found = self._entry(connection, entry, source)
+            condition = (entry.ready.type, entry.if_none_exist)
+            if draft is not None and condition in conditions:
+                at = f"{entry.element}.request.ifNoneExist"
+                raise Invalid(Issue("duplicate", "Two entries would be created where there is none.", at))
+            if entry.if_none_exist is not None:
+                conditions.add(condition)
             drafts.append(draft)
             answers.append(found)
             if entry.url is not None:
@@ -213,7 +220,7 @@ class RecordStore(RecordReader):
             if matches:
                 return None, self.read(connection, entry.ready.type, matches[0])
         draft = self._draft(entry.ready, entry.id if entry.id is not None else self._ids(), source)
-        draft.element = entry.element
+        draft.element, draft.url = entry.element, entry.url
         draft.must_be_new = entry.id is None
         draft.if_match = entry.if_match
         return draft, None
@@ -222,10 +229,13 @@ class RecordStore(RecordReader):
         """Put real ids in place of fullUrls and conditional references."""
         wanted = dict(targets)
         for found in references.found(draft.resource):
+            whole = references.within(found.text, draft.url)
+            if whole is not None and whole in targets:
+                wanted[found.text] = targets[whole]
             if found.text in wanted or "?" not in found.text:
                 continue
             kind, _, condition = found.text.partition("?")
-            at = f"{draft.element}.resource: {found.element}.reference"
+            at = draft.at(f"{found.element}.reference")
             if kind not in KEPT:
                 raise Invalid(Issue("not-found", "The reference names nothing that is kept here.", at))
             matches = self._by_condition(connection, kind, condition, at)
@@ -236,13 +246,18 @@ class RecordStore(RecordReader):
         if replaced != draft.body:
             draft.received = draft.body
             draft.body = replaced
-            draft.resource = text.parse(replaced)
+            draft.resource = text.kept(replaced)
 
     def _by_condition(self, connection: Connection, kind: str, condition: str, element: str) -> list[str]:
-        name, _, value = condition.removeprefix("?").partition("=")
-        if name != "identifier" or not value or "&" in value:
-            raise Invalid(Issue("not-supported", "A condition is an identifier and nothing else.", element))
-        return self.named(connection, kind, unquote_plus(value))
+        """Ids of what a search by identifier finds: the search alone, or with its type, or with the whole address."""
+        for before in (f"{self.base}/{kind}?", f"{kind}?", "?"):
+            condition = condition.removeprefix(before)
+        name, _, stated = condition.partition("=")
+        value = unquote_plus(stated)
+        system, code = token(value)
+        if name != "identifier" or "&" in stated or not code or len(parts(value, ",")) > 1 or "\x00" in value:
+            raise Invalid(Issue("not-supported", "A condition is one identifier and nothing else.", element))
+        return self.by_identifier(connection, kind, code, system)
 
     def _draft(self, ready: Prepared, identity: str, source: str) -> Draft:
         if not references.ID.fullmatch(identity):
@@ -287,11 +302,14 @@ class RecordStore(RecordReader):
     def unless_there(self, connection: Connection, type: str, condition: str) -> Stored | None:
         """What a conditional create (R4 If-None-Exist, by identifier) finds already there.
 
+        Until the transaction ends nobody else writes, so that two who ask at once make one.
+
         Raises
         ------
         VersionMismatch
             Several match.
         """
+        lock(connection)
         matches = self._by_condition(connection, type, condition, "If-None-Exist")
         if len(matches) > 1:
             raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))

@@ -8,6 +8,7 @@ periods that end before they begin (R4 per-1).
 from __future__ import annotations
 
 import functools
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from fhir_mapping.codes import bindings
 from fhir_mapping.errors import Invalid, Issue
 
 _MAX_ISSUES = 20
+_CHOICE = re.compile(r"'(\w+)'")
 _FORM = "The value has not the form that FHIR gives this element: a text must not be blank, a time needs its zone."
 _UTC = ZoneInfo("UTC")
 _NUMBERS = {"Integer": (int,), "UnsignedInt": (int,), "PositiveInt": (int,), "Decimal": (int, Decimal, float)}
@@ -84,11 +86,27 @@ def _issues(resource_type: str, error: ValidationError) -> list[Issue]:
         for part in fault["loc"]:
             element += f"[{part}]" if isinstance(part, int) else f".{part}"
         text = fault["msg"].removeprefix("Value error, ")
+        choices = _CHOICE.findall(text) if "field value" in text else []
+        if choices:  # of value[x]: the message alone says which element it is about
+            element += f".{_stem(choices)}"
+            text = (
+                "Several are stated where one may be."
+                if "multiple" in text
+                else f"One of {', '.join(choices)} is needed."
+            )
         if "pattern" in text or "regex" in text:
             text = _FORM
         code = "required" if "missing" in fault["type"] else "structure"
         issues.append(Issue(code, text if len(text) < 300 else text[:297] + "...", element))
     return issues
+
+
+def _stem(choices: list[str]) -> str:
+    """``value`` of ``valueString`` and ``valueQuantity``."""
+    stem = choices[0]
+    while not all(each.startswith(stem) for each in choices):
+        stem = stem[:-1]
+    return stem
 
 
 def _walk(model: FHIRAbstractModel, raw: Mapping[str, Any], path: str) -> Iterator[Issue]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from orthanc_plugin.workspace.chart import Chart, Own
-from orthanc_plugin.workspace.headers import SafeHeaders
+from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.throttle import Throttle
 from orthanc_plugin.workspace.visitor import Accounts
+
+_LOG = logging.getLogger(__name__)
 
 
 def create_app(
@@ -46,7 +50,13 @@ def create_app(
     async def absent(http: HttpRequest, _: Exception) -> Response:
         return pages.refuse(http, pages.visitor(http))
 
-    return Starlette(
+    def failed(_: HttpRequest, error: Exception) -> Response:
+        identity = uuid.uuid4()
+        _LOG.error("a request failed: %s (%s)", identity, type(error).__name__)
+        # This is said outside the middleware, so it brings the headers itself.
+        return PlainTextResponse(f"The request failed; its id in the log is {identity}.", 500, headers=SAFE)
+
+    app = Starlette(
         routes=[
             Route("/healthz", health, methods=["GET"]),
             *SignIn(pages, accounts, throttle, token).routes(),
@@ -57,5 +67,7 @@ def create_app(
             *others,
         ],
         middleware=[Middleware(SafeHeaders)],
-        exception_handlers={404: absent},
+        exception_handlers={404: absent, 500: failed},
     )
+    app.router.redirect_slashes = False  # it would send a browser wherever the Host header says
+    return app

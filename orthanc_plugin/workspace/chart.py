@@ -78,10 +78,9 @@ class Courses:
         grouped = http.query_params.get("group") == "area"
         course = timeline.narrowed(whole, area=area, session=session)
         zone = self._pages.parts.site.zone
-        areas = timeline.area_counts(course.photos)
         groups = (
             [(place, timeline.days(timeline.narrowed(course, area=place.code, session=None), whole, zone))
-             for place, _ in areas]
+             for place in timeline.areas(course) if area in (None, place.code)]
             if grouped
             else [(None, timeline.days(course, whole, zone))]
         )  # fmt: skip
@@ -115,19 +114,19 @@ class Courses:
         visitor, question = self._question(http)
         if visitor is None:
             return self._pages.sign_in_first(http)
-        left_key = http.query_params.get("left", "")
-        chosen = http.query_params.getlist("photo")
-        if len(chosen) > 1:
-            return RedirectResponse(self._compare_address(chosen[0], chosen[1]), status_code=303)
-        left_key = left_key or (chosen[0] if chosen else "")
+        chosen = http.query_params.getlist("photo")[:2]
+        left_key = http.query_params.get("left") or next(iter(chosen), "")
+        right_key = http.query_params.get("right")
+        keys = chosen if len(chosen) > 1 else [left_key, *([right_key] if right_key else [])]
         record = self._pages.parts.record
-        patient = record.patient_of(left_key) if question and left_key else None
+        patient = self._patient_of(question, keys) if question else None
         person = record.person(patient) if patient else None
         if question is None or patient is None or person is None:
             return self._pages.refuse(http, visitor)
+        if len(chosen) > 1:
+            return RedirectResponse(self._compare_address(*chosen), status_code=303)
         course = record.course(question, patient, f"{self._base}/compare")
         known = {photo.key: photo for photo in course.photos}
-        right_key = http.query_params.get("right")
         left = known.get(left_key)
         right = known.get(right_key) if right_key else None
         if left is None or (right_key and right is None):
@@ -143,6 +142,18 @@ class Courses:
             comparison=self._comparison(course, left, right),
             back=f"{self._base}/patient/{patient}",
         )
+
+    def _patient_of(self, question: Request, keys: Sequence[str]) -> str | None:
+        """The patient whose page photos are compared on: one who stands in all of them."""
+        records = [self._pages.parts.record.patients_of(key) for key in keys]
+        return next(
+            (each for each in records[0] if self._is_open(question, each) and all(each in other for other in records)),
+            None,
+        )
+
+    def _is_open(self, question: Request, patient: str) -> bool:
+        """Whether pages about this patient are open to the visitor at all: of her own record, or to the care team."""
+        return self._purpose != "PATRQT" or patient in _own(question)
 
     def _comparison(self, course: Course, left: Photo, right: Photo | None) -> Comparison:
         def frame(side: str, photo: Photo, other: Photo | None) -> Frame:
@@ -248,16 +259,9 @@ class Own(Courses):
         if visitor is None:
             return self._pages.sign_in_first(http)
         patient = http.path_params["patient"]
-        if question is None or patient not in _own(question):
+        if question is None or not self._is_open(question, patient):
             return self._pages.refuse(http, visitor)
         return self._course_page(http, visitor, question, patient)
-
-    def _compare(self, http: HttpRequest) -> Response:
-        visitor, question = self._question(http)
-        key = http.query_params.get("left") or http.query_params.get("photo") or ""
-        if visitor is not None and (question is None or self._pages.parts.record.patient_of(key) not in _own(question)):
-            return self._pages.refuse(http, visitor)
-        return super()._compare(http)
 
 
 def picture(

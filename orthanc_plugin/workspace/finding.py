@@ -12,12 +12,32 @@ from fhir_mapping import dates
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
 from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
 
+_WORDS = 8  # of a search; further ones are not looked at
+_BETWEEN = " -'"  # what stands between the words of a name: "van der Berg", "Tanaka-Lindqvist", "O'Brien"
+
+
+def could_be(text: str) -> bool:
+    """Whether anything may be named so: no text of the record holds a NUL, and PostgreSQL fails where one is asked."""
+    return "\x00" not in text
+
+
+def words(text: str) -> list[str]:
+    """The words of a search as people type them (``Berg, Anna``); an accent alone is none."""
+    typed = (word.strip(",;") for word in text.split())
+    return [word for word in typed if folded(word)][:_WORDS]
+
 
 def matches(word: str, zone: ZoneInfo) -> ColumnElement[bool]:
-    """One word of a search: the beginning of a name or of an identifier, or a birth date."""
-    here = fhir_resource.c.id
+    """One word of a search: the beginning of a word of a name, or of an identifier, or a birth date."""
+    here, name = fhir_resource.c.id, folded(word)
     conditions = [
-        exists().where(*_at(fhir_string, here, "name"), fhir_string.c.value.startswith(folded(word), autoescape=True)),
+        exists().where(
+            *_at(fhir_string, here, "name"),
+            or_(
+                fhir_string.c.value.startswith(name, autoescape=True),
+                *(fhir_string.c.value.contains(mark + name, autoescape=True) for mark in _BETWEEN),
+            ),
+        ),
         exists().where(
             *_at(fhir_token, here, "identifier"),
             or_(*(fhir_token.c.value.startswith(each, autoescape=True)

@@ -10,7 +10,10 @@ POLICY = (
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-_ALWAYS = {
+SAFE = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "private, no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -34,10 +37,7 @@ class SafeHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", POLICY)
-                headers.setdefault("Cache-Control", "private, no-store")
-                headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-                for name, value in _ALWAYS.items():
+                for name, value in SAFE.items():
                     headers.setdefault(name, value)
             await send(message)
 

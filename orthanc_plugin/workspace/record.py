@@ -47,9 +47,13 @@ class Setting:
     value: str
 
 
+OTHER = "other"
+"""Code of the area of what names no region that is known here; others have a bar in theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A region of the body as galleries name it: ``code`` is ``system|code``."""
+    """A region of the body as galleries name it: ``code`` is ``system|code``, or ``other``."""
 
     code: str
     name: str
@@ -159,8 +163,11 @@ class Record(Protocol):
         """Her treatments, and her photos for the purpose of the request."""
         ...
 
-    def patient_of(self, key: str) -> str | None:
-        """The patient whose record a photo is in. It says nothing to a browser: what follows is decided."""
+    def patients_of(self, key: str) -> Sequence[str]:
+        """The patients in whose records a photo is, its subject first; merged records are one.
+
+        It says nothing to a browser: what follows is decided.
+        """
         ...
 
     def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:

@@ -76,7 +76,7 @@ class SignIn:
         if not same_token(form.get("csrf"), http.cookies.get(door.form_cookie)):
             return self._show(http, target, error=_EXPIRED, name=name, status=400)
         address = http.client.host if http.client else ""
-        wait = self._throttle.wait(name, address)
+        wait = self._throttle.attempt(name, address)
         if wait:
             minutes = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
             text = f"Too many attempts. Please wait {minutes}, then try again."
@@ -85,7 +85,6 @@ class SignIn:
             return response
         cookie = self._accounts.sign_in(name, password) if name and password else None
         if cookie is None:
-            self._throttle.failed(name, address)
             return self._show(http, target, error=_WRONG, name=name, status=401)
         self._throttle.succeeded(name, address)
         response = RedirectResponse(target, status_code=303)

@@ -27,8 +27,8 @@ from fhir_mapping import references
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_date, fhir_resource
-from orthanc_plugin.workspace.finding import matches
-from orthanc_plugin.workspace.record import Area, Course, Gallery, Outcome, People, Person, Photo
+from orthanc_plugin.workspace.finding import could_be, matches, words
+from orthanc_plugin.workspace.record import OTHER, Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ CHART_FULFILS = frozenset({Obligation.WATERMARK})
 PUBLISHING_FULFILS = frozenset({Obligation.NO_IDENTIFIERS, Obligation.WATERMARK})
 
 _OUTCOMES = 24  # on one page of the gallery
-_UNNAMED = Area("", "Other")
+_UNNAMED = Area(OTHER, "Other")
 _COLUMNS = (
     photo.c.photo,
     photo.c.document,
@@ -64,10 +64,12 @@ class StoredRecord:
 
     def search(self, text: str, limit: int) -> People:
         """Patients that match every word; the ones written last where no word is given."""
+        if not could_be(text):
+            return People()
         zone = self._store.site.zone
         merged = select(patient_table.c.patient).where(patient_table.c.survivor != patient_table.c.patient)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Patient", fhir_resource.c.id.not_in(merged))
-        for word in text.split()[:8]:
+        for word in words(text):
             query = query.where(matches(word, zone))
         with reading(self._engine) as connection:
             ids = list(connection.execute(query.order_by(fhir_resource.c.updated.desc()).limit(limit + 1)).scalars())
@@ -77,6 +79,8 @@ class StoredRecord:
 
     def person(self, patient: str) -> Person | None:
         """One patient."""
+        if not could_be(patient):
+            return None
         with reading(self._engine) as connection:
             found = self._people(connection, [patient])
         return found[0] if found else None
@@ -126,17 +130,24 @@ class StoredRecord:
             ).scalar_one()
             photos = self._photos(connection, rows)
             done = treatments(connection, self._store, everyone, self._store.site.zone)
-        if not self._recorded(request, route, photos, held - len(photos)):
+        if not self._recorded(request, route, photos, held - len(photos), subject=f"Patient/{patient}"):
             photos = []
         return Course(tuple(done), tuple(photos))
 
-    def patient_of(self, key: str) -> str | None:
-        """The patient whose record a photo is in."""
+    def patients_of(self, key: str) -> Sequence[str]:
+        """The patients in whose records a photo is, its subject first; merged records are one."""
+        if not could_be(key):
+            return []
         with reading(self._engine) as connection:
-            return connection.execute(select(photo.c.patient).where(photo.c.document == key)).scalar_one_or_none()
+            subject = connection.execute(select(photo.c.patient).where(photo.c.document == key)).scalar_one_or_none()
+            shown = select(photo_patient.c.patient).join(photo, photo.c.photo == photo_patient.c.photo)
+            everyone = group(connection, connection.execute(shown.where(photo.c.document == key)).scalars())
+        return [] if subject is None else [subject, *sorted(everyone - {subject})]
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""
+        if not could_be(key or ""):
+            return None
         condition = photo.c.document == key if key is not None else photo.c.photo == number
         with reading(self._engine) as connection:
             return connection.execute(select(photo.c.sop_uid).where(condition)).scalar_one_or_none()
@@ -150,7 +161,8 @@ class StoredRecord:
             counts = may.counts(photo.c.area)
             wanted = [may.clause(photo.c.photo)]
             if area is not None:
-                wanted.append(photo.c.area == area)
+                area = area if could_be(area) else ""
+                wanted.append(photo.c.area.is_(None) if area == OTHER else photo.c.area == area)
             groups = connection.execute(
                 select(photo.c.patient, photo.c.area)
                 .where(*wanted)
@@ -167,7 +179,7 @@ class StoredRecord:
             return Gallery()
         outcomes = []
         for patient, code in groups:
-            own = tuple(entry for entry in photos if entry.patient == patient and entry.area.code == (code or ""))
+            own = tuple(entry for entry in photos if entry.patient == patient and entry.area == _area(code))
             title = next((named[entry.treatment] for entry in own if entry.treatment in named), "")
             outcomes.append(Outcome(own, title))
         areas = sorted(((_area(code), count) for code, count in counts.items()), key=lambda entry: entry[0].name)
@@ -209,10 +221,8 @@ class StoredRecord:
         route: str,
         photos: Collection[Photo],
         refused: int | None,
-        *,
-        counted: int | None = None,
+        **details: object,
     ) -> bool:
-        details = {} if counted is None else {"counted": counted}
         try:
             self._point.record_set(request, route, [entry.number for entry in photos], refused, details=details)
         except AuditUnavailable:

@@ -20,21 +20,21 @@ class Throttle:
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait(self, name: str, address: str) -> int:
-        """Seconds until another attempt is looked at; 0: now."""
+    def attempt(self, name: str, address: str) -> int:
+        """Begin an attempt: seconds until one is looked at again, or 0. It counts as failed until it has succeeded, so
+        that of many at once no more are looked at than of many in a row."""
         with self._lock:
             count, until = self._failures.get((name, address), (0, 0.0))
             left = until - self._clock()
-        return 0 if count <= _FREE or left <= 0 else int(left) + 1
-
-    def failed(self, name: str, address: str) -> None:
-        """An attempt failed."""
-        with self._lock:
-            count = self._failures.pop((name, address), (0, 0.0))[0] + 1
+            if count > _FREE and left > 0:
+                return int(left) + 1
+            count += 1
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(count - _FREE - 1, 10)) if count > _FREE else 0.0
             self._failures[(name, address)] = (count, self._clock() + wait)
+            self._failures.move_to_end((name, address))
             while len(self._failures) > _REMEMBERED:
                 self._failures.popitem(last=False)
+        return 0
 
     def succeeded(self, name: str, address: str) -> None:
         """The right password was given: forget the failures."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
-from orthanc_plugin.workspace.record import Area, Course, Photo, Treatment
+from orthanc_plugin.workspace.record import OTHER, Area, Course, Photo, Treatment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,18 @@ def area_counts(photos: Iterable[Photo]) -> list[tuple[Area, int]]:
     return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0].name))
 
 
+def areas(course: Course) -> list[Area]:
+    """The areas that a course is told by, one for each code: those photographed, most first, then those treated."""
+    found = {area.code: area for area, _ in area_counts(course.photos)}
+    for entry in course.treatments:
+        for area in entry.areas:
+            if area.code != OTHER:
+                found.setdefault(area.code, area)
+    named = [area for code, area in found.items() if code != OTHER]
+    other = narrowed(course, area=OTHER, session=None)
+    return [*named, Area(OTHER, "Other")] if other.photos or other.treatments else named
+
+
 def narrowed(course: Course, *, area: str | None, session: int | None) -> Course:
     """The part of a course that concerns one area, one session, or both."""
     photos = tuple(
@@ -63,9 +75,15 @@ def narrowed(course: Course, *, area: str | None, session: int | None) -> Course
         entry
         for entry in course.treatments
         if (session is None or entry.session == session)
-        and (area is None or entry.id in pictured or any(place.code == area for place in entry.areas))
+        and (area is None or entry.id in pictured or area in _treated(entry, course))
     )
     return Course(treatments=treatments, photos=photos)
+
+
+def _treated(entry: Treatment, course: Course) -> set[str]:
+    """Codes of the areas that a treatment names; one that names none and has no photos is not left out for that."""
+    named = {place.code for place in entry.areas}
+    return named or (set() if any(photo.treatment == entry.id for photo in course.photos) else {OTHER})
 
 
 def sessions(course: Course) -> list[int]:

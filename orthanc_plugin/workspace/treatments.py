@@ -15,7 +15,7 @@ from fhir_mapping import dates, references
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_reference, fhir_resource
-from orthanc_plugin.workspace.record import Area, Product, Setting, Treatment
+from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 
 Json = Mapping[str, Any]
 
@@ -191,7 +191,8 @@ def human_name(resource: Json) -> str:
     name = min(names, key=lambda entry: {"official": 0, "usual": 1, None: 2}.get(entry.get("use"), 3))
     if name.get("text"):
         return str(name["text"])
-    return " ".join([*(name.get("prefix") or ()), *(name.get("given") or ()), *filter(None, [name.get("family")])])
+    parts = [*(name.get("prefix") or ()), *(name.get("given") or ()), name.get("family")]
+    return " ".join(str(part) for part in parts if part)  # a part may be null beside an extension that says why
 
 
 def _area(site: Json) -> Area:
@@ -202,7 +203,7 @@ def _area(site: Json) -> Area:
             return Area(found.code, region_name(code))
     text = _concept(site)
     named = regions().by_name(text.lower().replace(" ", "-"))
-    return Area(named.code, region_name(named.code)) if named else Area("", text)
+    return Area(named.code, region_name(named.code)) if named else Area(OTHER, text)
 
 
 def _concept(concept: Any) -> str:

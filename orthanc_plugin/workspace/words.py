@@ -29,12 +29,14 @@ def partial_date(value: str) -> str:
 
 
 def age(birth: str, today: date) -> str:
-    """Age in whole years, or nothing where the birth date is not known to the day."""
+    """Age in whole years, or nothing where the birth date is not known to the day, or lies ahead."""
     try:
         born = date.fromisoformat(birth)
     except ValueError:
         return ""
     years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    if years < 0:
+        return ""
     return f"{years} years" if years != 1 else "1 year"
 
 

@@ -44,6 +44,7 @@ ACCOUNTS: tuple[tuple[str, tuple[str, ...], tuple[Right, ...], str | None, str |
     ("anna", ("PATRQT",), (), "Patient/anna", "anna"),
     ("compliance", ("HCOMPL", "PATSFTY"), (), None, None),
     ("integrator", ("TREAT",), (Right.RECORD, Right.CONSENT), None, None),
+    ("importer", (), (Right.RECORD,), None, None),
     ("admin", (), (Right.ADMIN,), None, None),
 )
 

@@ -64,3 +64,17 @@ def test_a_visit_begins_as_exactly_as_the_record_tells(start: str, started: date
 )
 def test_an_offset_that_fhir_cannot_write_is_told_in_utc(moment: datetime, text: str) -> None:
     assert dates.date_time(moment) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ({"family": "Berg", "given": ["Mia", "Eva"], "prefix": ["Dr."]}, "Berg^Mia^Eva^Dr."),
+        ({"family": "Berg", "given": [None, "Mia"], "_given": [{"extension": []}, None]}, "Berg^Mia"),
+        ({"family": "Berg", "given": ["Mia"], "suffix": [None]}, "Berg^Mia"),
+        ({"text": "Mia^Berg=x"}, "Mia Berg x"),
+        ({}, ""),
+    ],
+)
+def test_a_name_holds_what_is_said_and_nothing_else(name: dict[str, Any], said: str) -> None:
+    assert patient_facts({"resourceType": "Patient", "id": "p", "name": [name]}).name == said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,6 +98,23 @@ def test_what_an_adult_signed_herself_is_known_by_the_address_of_this_server(cli
     answer = clinic.ask("clinician", "PUT", "/Consent/c2", json=later)
     assert answer.status_code == 422
     assert "replaces" in answer.json()["issue"][0]["expression"][0]
+
+
+def test_two_who_create_at_once_what_is_not_there_make_one(engine: Engine, record: RecordStore) -> None:
+    condition = "identifier=urn:x|7"
+    body = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "7"}]}
+
+    def other() -> bool:
+        with transaction(engine) as connection:
+            return record.unless_there(connection, "Patient", condition) is not None
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as connection:
+            assert record.unless_there(connection, "Patient", condition) is None
+            waiting = pool.submit(other)
+            time.sleep(0.3)
+            record.create(connection, "Patient", body, source="test")
+        assert waiting.result()
 
 
 @pytest.mark.parametrize("side", ["replaced-by", "replaces"])

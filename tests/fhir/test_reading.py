@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 
 from consent.identity.accounts import Authenticator, create
 from consent.store.engine import transaction
+from fhir_mapping.api.photos import permitted_study
 from fhir_mapping.api.routes import routes
-from tests.fhir.clinic import ACCOUNTS, HAND, Clinic, consent_of, region
+from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
+from tests.fhir.clinic import ACCOUNTS, HAND, Clinic, consent_of, context, region, study_of, uid_of
 
 pytestmark = pytest.mark.fast
 
@@ -148,12 +152,82 @@ def test_a_study_tells_nothing_of_what_is_refused_in_it(clinic: Clinic) -> None:
     assert clinic.get("clinician", "/ImagingStudy?patient=anna").content == listed
 
 
+def test_a_study_names_no_treatment_of_a_refused_photo(clinic: Clinic) -> None:
+    clinic.put(
+        {"resourceType": "Procedure", "id": "p3", "status": "completed", "subject": {"reference": "Patient/anna"}}
+    )
+    clinic.photo("f4", "anna", "v1", context=context("v1", "2026-05-03T10:10:00+03:00", "Procedure/p3"))
+    study = study_of("v1", "anna", [uid_of(each) for each in ("f1", "f2", "f4")])
+    clinic.put(study | {"procedureReference": {"reference": "Procedure/p1"}})
+    assert clinic.get("clinician", "/ImagingStudy/v1").json()["procedureReference"] == {"reference": "Procedure/p1"}
+    data = [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{each}"}} for each in ("f1", "f2")]
+    clinic.put(consent_of("no", "deny", "TREAT", provision={"data": data}))
+    shown = clinic.get("clinician", "/ImagingStudy/v1").json()
+    assert (shown["numberOfInstances"], shown["procedureReference"]) == (1, {"reference": "Procedure/p3"})
+
+
+def test_the_series_of_a_study_do_not_count_those_that_are_refused() -> None:
+    def added(name: str) -> StudyInstance:
+        return StudyInstance(
+            study_id="v1",
+            study_uid="2.25.7",
+            series_uid=f"2.25.7.{name}",
+            sop_uid=name,
+            sop_class="1.2",
+            number=1,
+            patient="Patient/anna",
+            encounter="Encounter/v1",
+            procedure=None,
+            started=None,
+            description="",
+            region=None,
+            laterality=None,
+            title="",
+        )
+
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    alone, both = with_instances(None, [added("2")]), with_instances(None, [added("1"), added("2")])
+    assert permitted_study(both, {"2"}, moment) == permitted_study(alone, {"2"}, moment)
+    for number, each in enumerate(both["series"], start=1):
+        each["number"] = number  # as studies were kept once
+    assert permitted_study(both, {"2"}, moment) == permitted_study(alone, {"2"}, moment)
+
+
 def test_a_study_whose_every_photo_is_refused_does_not_exist(clinic: Clinic) -> None:
     clinic.put(consent_of("no", "deny", "TREAT"))
     assert clinic.get("clinician", "/ImagingStudy/v1").content == clinic.get("clinician", "/ImagingStudy/v9").content
     assert clinic.get("clinician", "/ImagingStudy/v1").status_code == 404
     found = clinic.get("clinician", "/ImagingStudy").json()
     assert (found["total"], [each["resource"]["id"] for each in found["entry"]]) == (1, ["v2"])
+
+
+def test_an_emergency_opens_what_is_asked_for_one_patient(clinic: Clinic) -> None:
+    for patient in ("anna", "ben"):
+        clinic.ask(
+            "clinician", "PUT", f"/Consent/no-{patient}", json=consent_of(f"no-{patient}", "deny", "TREAT", patient)
+        )
+    emergency = {"X-Purpose-Of-Use": "BTG", "X-Emergency-Reason": "bleeding"}
+
+    def asked(path: str, headers: dict[str, str]) -> Any:
+        return clinic.ask("clinician", "GET", path, headers=headers)
+
+    for path in ("/DocumentReference/f1", "/ImagingStudy/v1"):
+        assert [asked(path, each).status_code for each in ({}, emergency, {"X-Purpose-Of-Use": "BTG"})] == [
+            404,
+            200,
+            404,
+        ]
+    for path, total in (
+        ("/DocumentReference?patient=anna", 2),
+        ("/ImagingStudy?encounter=v2", 1),
+        ("/DocumentReference", 0),
+        ("/ImagingStudy?patient=anna,ben", 0),
+        ("/DocumentReference?patient=nobody", 0),
+    ):
+        assert asked(path, emergency).json()["total"] == total
+        assert asked(path, {}).json()["total"] == 0
+    overrides = [each for each in clinic.records() if each.get("override")]
+    assert {each.get("patient") for each in overrides if each["kind"] == "set"} == {"anna", "ben"}
 
 
 def test_a_copy_does_not_name_the_source_that_is_refused(clinic: Clinic) -> None:

@@ -26,9 +26,13 @@ from tests.fhir.clinic import Clinic
         ("Patient?identifier=|demo-anna", []),
         ("Patient?identifier=urn:photospine:demo|", ["anna", "ben"]),
         ("Patient?identifier=demo", []),
+        ("Patient?identifier=urn:photospine:demo|none,urn:photospine:demo|demo-anna", ["anna"]),
+        ("Patient?_count=2147483647", ["anna", "ben"]),
         ("Patient?name=ander", ["anna"]),
         ("Patient?name=ANDER", ["anna"]),
         ("Patient?name=%25", []),
+        ("Patient?name=%CC%81", []),
+        ("Encounter?date=lt9999-12-31", ["v1", "v2"]),
         ("Patient?name=_nna", []),
         ("Patient?birthdate=1990-05-05", ["anna"]),
         ("Patient?birthdate=1990", ["anna"]),
@@ -41,6 +45,7 @@ from tests.fhir.clinic import Clinic
         ("Encounter?subject=Patient/anna", ["v1"]),
         ("Encounter?patient=Practitioner/anna", []),
         ("Encounter?status=finished", ["v1", "v2"]),
+        ("Encounter?status=|finished", ["v1", "v2"]),
         ("Encounter?status=planned,finished&patient=ben", ["v2"]),
         ("Procedure?encounter=v1", ["p1"]),
         ("Procedure?encounter=Encounter/v1&status=completed", ["p1"]),
@@ -94,6 +99,9 @@ def test_search_finds(clinic: Clinic, query: str, ids: list[str]) -> None:
         "Patient?_page=../x",
         "Patient?identifier=",
         "Patient?_id=%ff",
+        "Encounter?status=http://hl7.org/fhir/encounter-status|finished",
+        "Patient?name=a%00b",
+        "Patient?identifier=urn:x|%00",
         "Procedure?patient=a/b/c",
         "Procedure?patient.colour=x",
         "Procedure?status.code=x",
@@ -108,6 +116,41 @@ def test_what_is_not_supported_is_refused_not_ignored(clinic: Clinic, query: str
     answer = clinic.get("clinician", f"/{query}")
     assert answer.status_code in (400, 413)
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (r"urn:x|a\|b\,c\\", True),
+        (r"a\|b\,c\\", True),
+        (r"urn:x|a|b\,c\\", True),
+        (r"urn:x|a\|b", False),
+        (r"a|b\,c\\", False),
+        (r"urn:x\|a\|b\,c\\", False),
+        (r"|a\|b\,c\\", False),
+        ("urn:x|", True),
+    ],
+)
+def test_marks_behind_a_backslash_are_characters(clinic: Clinic, value: str, found: bool) -> None:
+    body = {"resourceType": "Device", "id": "marked", "identifier": [{"system": "urn:x", "value": "a|b,c\\"}]}
+    assert clinic.ask("integrator", "PUT", "/Device/marked", json=body).status_code == 201
+    bundle = clinic.ask("integrator", "GET", "/Device", params={"identifier": value}).json()
+    assert bundle["total"] == int(found)
+    if value.startswith("urn:x|a") and found:
+        body.pop("id")
+        again = clinic.ask("integrator", "POST", "/Device", json=body, headers={"If-None-Exist": f"identifier={value}"})
+        assert (again.status_code, again.json()["id"]) == (200, "marked")
+
+
+def test_a_search_that_is_no_utf_8_is_refused(clinic: Clinic) -> None:
+    answer = clinic.raw(
+        "POST",
+        "/Patient/_search",
+        auth=("clinician", "clinician-pw"),
+        content=b"name=\xff",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 400
 
 
 def test_a_lenient_search_says_what_it_left_out(clinic: Clinic) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
+from consent.store.engine import reading
+from fhir_mapping.text import MAX_RESOURCE_BYTES
 from tests.fhir.clinic import BASE, SITE, Clinic, consent_of
 
 _BODY = (
@@ -106,6 +109,12 @@ def test_what_the_product_alone_writes_is_not_written_here(clinic: Clinic, kind:
         ),
         ({"resourceType": "Patient", "contained": [{"resourceType": "Nope"}]}, "Patient.contained[0]"),
         ({"resourceType": "Patient", "contained": True}, "Patient.contained"),
+        ({"resourceType": "Patient", "contained": 5}, "Patient.contained"),
+        ({"resourceType": "Patient", "deceasedBoolean": True, "deceasedDateTime": "2026"}, "Patient.deceased"),
+        (
+            {"resourceType": "Patient", "extension": [{"url": "urn:x", "valueCode": "a", "valueString": "a"}]},
+            "Patient.extension[0].value",
+        ),
         ({"resourceType": "Patient", "contained": {"resourceType": "Patient"}}, "Patient.contained"),
         (
             {"resourceType": "Patient", "contact": [{"period": {"start": "2026-02", "end": "2026-01-31"}}]},
@@ -123,7 +132,6 @@ def test_what_is_not_fhir_is_refused_with_its_element(clinic: Clinic, resource: 
 @pytest.mark.parametrize(
     ("method", "url", "condition"),
     [
-        ("PUT", "Medication/m", {"ifNoneMatch": "*"}),
         ("PUT", "Medication/m", {"ifNoneExist": "identifier=x"}),
         ("POST", "Medication", {"ifMatch": 'W/"1"'}),
         ("POST", "Medication", {"ifModifiedSince": "2026-01-01T00:00:00Z"}),
@@ -155,6 +163,170 @@ def test_conditional_create_finds_what_is_there(clinic: Clinic) -> None:
     again = clinic.ask("integrator", "POST", "/Patient", json=body, headers=headers)
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["identifier=urn:x|7", "identifier=urn%3Ax%7C7", "?identifier=urn:x|7", "Patient?identifier=urn:x|7",
+     f"{BASE}/Patient?identifier=urn%3Ax%7C7"],
+)  # fmt: skip
+def test_a_condition_is_a_search_as_clients_write_it(clinic: Clinic, condition: str) -> None:
+    body = {"resourceType": "Patient", "id": "seven", "identifier": [{"system": "urn:x", "value": "7"}]}
+    assert clinic.ask("integrator", "PUT", "/Patient/seven", json=body).status_code == 201
+    headers = {"If-None-Exist": condition, "Prefer": "return=minimal"}
+    again = clinic.ask("integrator", "POST", "/Patient", json=body, headers=headers)
+    assert (again.status_code, again.content, again.headers["etag"]) == (200, b"", 'W/"1"')
+    assert again.headers["location"] == f"{BASE}/Patient/seven/_history/1"
+    entry = {"resource": body, "request": {"method": "POST", "url": "Patient", "ifNoneExist": condition}}
+    done = clinic.ask(
+        "integrator", "POST", "", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    )
+    assert done.json()["entry"][0]["response"]["status"] == "200 OK"
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["identifier=", "identifier=urn:x|", "identifier=7,8", "name=x", "identifier=7&name=x", "Device?identifier=7",
+     "https://elsewhere.example/fhir/Patient?identifier=7", "identifier=%00"],
+)  # fmt: skip
+def test_a_condition_of_another_kind_is_refused(clinic: Clinic, condition: str) -> None:
+    headers = {"If-None-Exist": condition}
+    answer = clinic.ask("integrator", "POST", "/Patient", json={"resourceType": "Patient"}, headers=headers)
+    assert answer.status_code == 422
+    assert clinic.get("integrator", "/Patient").json()["total"] == 2
+
+
+def test_who_may_write_and_not_read_is_not_shown_what_is_there(clinic: Clinic) -> None:
+    body = {"resourceType": "Patient"}
+    headers = {"If-None-Exist": "identifier=demo-anna"}
+    assert clinic.get("importer", "/Patient/anna").status_code == 403
+    found = clinic.ask("importer", "POST", "/Patient", json=body, headers=headers)
+    assert (found.status_code, found.content) == (200, b"")
+    assert found.headers["location"] == f"{BASE}/Patient/anna/_history/1"
+    assert "nderson" in clinic.ask("integrator", "POST", "/Patient", json=body, headers=headers).text
+
+
+def test_if_none_match_of_a_write_is_honoured(clinic: Clinic) -> None:
+    body = {"resourceType": "Patient", "id": "new", "gender": "female"}
+    star = {"If-None-Match": "*"}
+    assert clinic.ask("integrator", "PUT", "/Patient/new", json=body, headers=star).status_code == 201
+    again = clinic.ask("integrator", "PUT", "/Patient/new", json=body | {"gender": "male"}, headers=star)
+    assert again.status_code == 412
+    assert clinic.get("integrator", "/Patient/new").json()["gender"] == "female"
+    other = clinic.ask("integrator", "PUT", "/Patient/new", json=body, headers={"If-None-Match": 'W/"7"'})
+    assert other.status_code == 400
+    assert clinic.ask("integrator", "PUT", "/Patient/x", json=body, headers={"If-Match": 'W/"0"'}).status_code == 400
+
+
+def test_a_relative_reference_in_a_transaction_is_read_by_its_entry_s_address(clinic: Clinic) -> None:
+    """Else another server's Patient/anna, who comes in here under a new id, would be taken for ours."""
+    there = "https://ehr.example/fhir"
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": f"{there}/Encounter/77",
+                "resource": {
+                    "resourceType": "Encounter",
+                    "status": "finished",
+                    "class": {"code": "AMB"},
+                    "subject": {"reference": "Patient/anna"},
+                    "serviceProvider": {"reference": "Organization/clinic"},
+                },
+                "request": {"method": "POST", "url": "Encounter"},
+            },
+            {
+                "fullUrl": f"{there}/Patient/anna",
+                "resource": {"resourceType": "Patient", "name": [{"family": "Another"}]},
+                "request": {"method": "POST", "url": "Patient"},
+            },
+        ],
+    }
+    done = clinic.ask("integrator", "POST", "", json=bundle).json()
+    visit, patient = (each["fullUrl"].removeprefix(f"{BASE}/") for each in done["entry"])
+    assert patient != "Patient/anna"
+    made = clinic.get("integrator", f"/{visit}").json()
+    assert made["subject"] == {"reference": patient}
+    assert made["serviceProvider"] == {"reference": "Organization/clinic"}
+    assert clinic.get("integrator", "/Encounter?patient=anna").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "element"),
+    [
+        ({"method": "POST", "url": "Patient", "ifNoneExist": 7}, 422, "Bundle.entry[0].request.ifNoneExist"),
+        ({"method": "POST", "url": "Patient", "ifMatch": 'W/"1"'}, 422, "Bundle.entry[0].request.ifMatch"),
+        ({"method": "PUT", "url": "Patient/anna", "ifMatch": 1}, 422, "Bundle.entry[0].request.ifMatch"),
+        ({"method": "PUT", "url": "Patient/anna", "ifMatch": "one"}, 400, "Bundle.entry[0].request"),
+        ({"method": "PUT", "url": "Patient/anna", "ifMatch": 'W/"7"'}, 412, "Bundle.entry[0].resource"),
+        ({"method": "PUT", "url": "Patient/anna", "ifNoneMatch": "*"}, 412, "Bundle.entry[0].resource"),
+        ({"method": "PUT", "url": "Patient/anna", "ifNoneExist": "identifier=7"}, 422,
+         "Bundle.entry[0].request.ifNoneExist"),
+    ],
+)  # fmt: skip
+def test_no_condition_of_an_entry_is_passed_over(
+    clinic: Clinic, request_: dict[str, Any], status: int, element: str
+) -> None:
+    entry = {"resource": {"resourceType": "Patient", "id": "anna"}, "request": request_}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    answer = clinic.ask("integrator", "POST", "", json=bundle)
+    assert answer.status_code == status
+    assert answer.json()["issue"][0]["expression"] == [element]
+
+
+def test_what_is_not_there_is_not_created_twice_in_one_transaction(clinic: Clinic) -> None:
+    def entry(value: str) -> dict[str, Any]:
+        body = {"resourceType": "Device", "identifier": [{"system": "urn:x", "value": value}]}
+        return {
+            "resource": body,
+            "request": {"method": "POST", "url": "Device", "ifNoneExist": f"identifier=urn:x|{value}"},
+        }
+
+    def sent(*values: str) -> Any:
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry(each) for each in values]}
+        return clinic.ask("integrator", "POST", "", json=bundle)
+
+    answer = sent("7", "8", "7")
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (
+        422,
+        ["Bundle.entry[2].request.ifNoneExist"],
+    )
+    assert sent("7", "8").status_code == 200
+    assert sent("7", "7").status_code == 200
+    assert clinic.get("integrator", "/Device?identifier=urn:x|7").json()["total"] == 1
+
+
+def test_an_element_of_an_entry_is_named_from_the_bundle(clinic: Clinic) -> None:
+    for resource, element in (
+        ({"resourceType": "Patient", "gender": "robot"}, "Bundle.entry[0].resource.gender"),
+        ({"resourceType": "Patient", "name": [{}]}, "Bundle.entry[0].resource.name[0]"),
+        ({"resourceType": "Device"}, "Bundle.entry[0].resource"),
+    ):
+        entry = {"resource": resource, "request": {"method": "POST", "url": "Patient"}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        answer = clinic.ask("integrator", "POST", "", json=bundle)
+        assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (422, [element])
+
+
+def test_a_time_without_end_is_kept_as_people_write_it(clinic: Clinic) -> None:
+    visit = {
+        "resourceType": "Encounter",
+        "id": "v9",
+        "status": "planned",
+        "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/anna"},
+        "period": {"start": "2026-05-03", "end": "9999-12-31"},
+    }
+    assert clinic.ask("integrator", "PUT", "/Encounter/v9", json=visit).status_code == 201
+    provision = {"period": {"start": "2026-05-10", "end": "9999-12-31"}}
+    body = consent_of("c1", "deny", "TREAT", provision=provision)
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 200
+    assert clinic.ask("clinician", "PUT", "/Consent/c1", json=body).status_code == 201
+    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 404
+    born = {"resourceType": "Patient", "id": "ben", "birthDate": "9985-01-01"}
+    assert clinic.ask("integrator", "PUT", "/Patient/ben", json=born).status_code == 200
+    assert clinic.get("clinician", "/DocumentReference?patient=ben").json()["total"] == 1
 
 
 def test_a_transaction_is_carried_out_whole(clinic: Clinic) -> None:
@@ -212,7 +384,7 @@ def test_a_transaction_with_one_fault_leaves_nothing(clinic: Clinic) -> None:
     }
     answer = clinic.ask("integrator", "POST", "/", json=bundle)
     assert answer.status_code == 422
-    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource: Encounter.subject"]
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource.subject"]
     assert clinic.get("integrator", "/Patient").json()["total"] == 2
 
 
@@ -225,12 +397,35 @@ def test_a_refused_consent_names_its_element_and_a_denial_in_it_becomes_a_task(c
     tasks = clinic.get("clinician", "/Task?patient=anna&status=requested").json()
     assert tasks["total"] == 1
     kept = tasks["entry"][0]["resource"]["input"][0]["valueAttachment"]["data"]
-    import base64
-
     assert json.loads(base64.b64decode(kept)) == body
     permit = consent_of("c2", "permit", "WEB", modifierExtension=[{"url": "urn:unknown", "valueBoolean": True}])
     assert clinic.ask("clinician", "PUT", "/Consent/c2", json=permit).status_code == 422
     assert clinic.get("clinician", "/Task").json()["total"] == 1
+
+
+def test_no_denial_is_lost_for_its_size(clinic: Clinic) -> None:
+    scan = {"contentType": "application/pdf", "data": base64.b64encode(b"x" * 700_000).decode()}
+    unknown = [{"url": "urn:unknown", "valueBoolean": True}]
+    body = consent_of("c1", "deny", "WEB", sourceAttachment=scan, modifierExtension=unknown)
+    assert clinic.ask("clinician", "PUT", "/Consent/c1", json=body).status_code == 422
+    tasks = clinic.get("clinician", "/Task?patient=anna").json()
+    kept = tasks["entry"][0]["resource"]["input"][0]["valueAttachment"]["data"]
+    assert json.loads(base64.b64decode(kept)) == body
+
+
+def test_what_was_taken_in_at_the_limit_is_read_and_written_again(clinic: Clinic) -> None:
+    empty = len(json.dumps({"resourceType": "Patient", "id": "large", "text": _narrative(0)}))
+    body = {"resourceType": "Patient", "id": "large", "text": _narrative(MAX_RESOURCE_BYTES - empty)}
+    assert len(json.dumps(body)) == MAX_RESOURCE_BYTES
+    assert [clinic.ask("integrator", "PUT", "/Patient/large", json=body).status_code for _ in range(2)] == [201, 200]
+    with reading(clinic.engine) as connection:
+        assert clinic.record.read(connection, "Patient", "large").json()["text"] == body["text"]
+    body["text"] = _narrative(MAX_RESOURCE_BYTES - empty + 1)
+    assert clinic.ask("integrator", "PUT", "/Patient/large", json=body).status_code == 413
+
+
+def _narrative(length: int) -> dict[str, str]:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{"x" * length}</div>'}
 
 
 def test_the_patient_of_a_consent_never_changes(clinic: Clinic) -> None:
@@ -353,6 +548,9 @@ def test_other_media_types_are_refused(clinic: Clinic, content_type: str) -> Non
         ("text/html, */*;q=0.1", 200),
         ("application/fhir+xml", 406),
         ("text/html", 406),
+        ("application/fhir+json;q=0, application/fhir+xml", 406),
+        ("application/fhir+xml;q=1.0, application/fhir+json;q=1.0, application/json+fhir;q=0.9", 200),
+        ("application/fhir+json; fhirVersion=4.0; q=0.1", 200),
     ],
 )
 def test_json_alone_is_spoken(clinic: Clinic, accept: str, status: int) -> None:
@@ -361,7 +559,12 @@ def test_json_alone_is_spoken(clinic: Clinic, accept: str, status: int) -> None:
     assert clinic.raw("GET", "/metadata?_format=json").status_code == 200
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST"])
+def test_several_headers_of_one_name_are_one_list(clinic: Clinic) -> None:
+    headers = [("Accept", "text/html"), ("Accept", "application/fhir+json")]
+    assert clinic.raw("GET", "/metadata", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST", "OPTIONS"])
 def test_methods_that_are_not_offered_are_named(clinic: Clinic, method: str) -> None:
     answer = clinic.ask("integrator", method, "/Patient/anna", content=b"{}")
     assert answer.status_code == 405

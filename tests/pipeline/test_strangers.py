@@ -323,7 +323,7 @@ def test_a_record_may_name_its_patient_by_number_and_find_what_was_done_before(w
     assert ingest(world, visit, record=str(file)).exit_code == 0
 
 
-def test_a_name_that_is_one_patients_id_and_anothers_identifier_is_neither(world: World) -> None:
+def test_a_name_that_is_one_patients_id_and_the_identifier_of_another_is_neither(world: World) -> None:
     for name, number in (("one", "4711"), ("4711", "0815")):
         hers = {"resourceType": "Patient", "id": name, "identifier": [{"system": "urn:mrn", "value": number}]}
         world.put(hers)

@@ -14,7 +14,7 @@ class Client:
     """``get`` and ``post`` as a browser's address bar and forms would do them."""
 
     def __init__(self, app: Starlette, base_url: str = "http://testserver") -> None:
-        self._transport = httpx.ASGITransport(app=app)
+        self._app = app
         self._base_url = base_url
         self.cookies = httpx.Cookies()
 
@@ -33,9 +33,9 @@ class Client:
         return self.request("POST", path, **words)
 
     async def _request(self, method: str, path: str, words: dict[str, Any]) -> httpx.Response:
-        async with httpx.AsyncClient(
-            transport=self._transport, base_url=self._base_url, cookies=self.cookies
-        ) as client:
+        # A server hides what an application raises; here it is shown, but where a test wants the server's answer.
+        transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=not words.pop("quiet", False))
+        async with httpx.AsyncClient(transport=transport, base_url=self._base_url, cookies=self.cookies) as client:
             answer = await client.request(method, path, **words)
             self.cookies = client.cookies
             return answer

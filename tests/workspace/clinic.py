@@ -98,6 +98,9 @@ class Clinic:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """(route, purpose, SOP UID) of each picture asked for."""
 
+    also: dict[str, str] = field(default_factory=dict)
+    """Further patient whom a photo shows, by the photo's key."""
+
     people: list[Person] = field(
         default_factory=lambda: [
             Person("maria", NAME, BIRTH, (IDENTIFIER,), datetime(2026, 5, 12, tzinfo=UTC)),
@@ -125,7 +128,8 @@ class Clinic:
 
     def course(self, request: Request, patient: str, route: str) -> Course:
         course = self.courses.get(patient, Course())
-        return replace(course, photos=tuple(p for p in course.photos if self._may(request, p.number)))
+        photos = [*course.photos, *(p for p in self._photos() if self.also.get(p.key) == patient)]
+        return replace(course, photos=tuple(p for p in photos if self._may(request, p.number)))
 
     def _may(self, request: Request, number: int) -> bool:
         if number in self.refused:
@@ -135,8 +139,9 @@ class Clinic:
     def _photos(self) -> list[Photo]:
         return [photo for course in self.courses.values() for photo in course.photos]
 
-    def patient_of(self, key: str) -> str | None:
-        return next((photo.patient for photo in self._photos() if photo.key == key), None)
+    def patients_of(self, key: str) -> Sequence[str]:
+        subject = [photo.patient for photo in self._photos() if photo.key == key]
+        return [*subject, *([self.also[key]] if key in self.also else [])]
 
     def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
         outcomes: list[Outcome] = []

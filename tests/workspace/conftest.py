@@ -14,9 +14,12 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from starlette.applications import Starlette
 
+from tests.databases import engine, postgres_cluster, url
 from tests.ports import free_port
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
+
+__all__ = ["engine", "postgres_cluster", "url"]
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -76,7 +79,7 @@ class Visit:
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(f"{name}-demo")
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(lambda url: "/login" not in url)
+        self.page.wait_for_url(lambda at: "/login" not in at)
 
     def go(self, path: str) -> None:
         """Open a page of the workspace and let it settle."""

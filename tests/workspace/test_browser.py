@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -184,6 +185,24 @@ def test_a_refused_photo_never_reaches_the_browser(visit: Visit, workspace: tupl
         assert "maria-p1&" not in visit.page.content()
     finally:
         clinic.refused = set()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_name_without_end_and_no_photo_leave_the_page_whole(
+    visit: Visit, workspace: tuple[Running, Clinic], width: int
+) -> None:
+    clinic = workspace[1]
+    aiko = clinic.people[2]
+    clinic.people[2] = replace(aiko, name="Wolfeschlegelsteinhausen" * 8, identifiers=("9" * 180,))
+    try:
+        visit.sign_in("clinician")
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        for path in ("/chart", "/chart/patient/aiko"):
+            visit.go(path)
+            assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+        assert visit.complaints == []
+    finally:
+        clinic.people[2] = aiko
 
 
 def _axe(visit: Visit, script: Path) -> list[dict[str, Any]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import cast
 
 import pytest
 
+from orthanc_plugin.workspace.record import OTHER, Area, Course, Person, Treatment
 from tests.workspace.client import Client
-from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, Clinic, Sessions
+from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, NOW, SCALP, Clinic, Sessions
 from tests.workspace.page import application
 
 pytestmark = pytest.mark.fast
@@ -108,6 +112,70 @@ def test_a_refused_photo_is_answered_as_an_absent_one(enter: Enter, clinic: Clin
 
 def test_photos_of_two_patients_are_never_compared(enter: Enter) -> None:
     assert enter("clinician").get("/chart/compare?left=maria-p1&right=jonas-p101").status_code == 404
+
+
+def test_a_photo_of_two_patients_is_compared_on_the_page_of_either(enter: Enter, clinic: Clinic) -> None:
+    clinic.also = {"jonas-p101": "maria"}
+    client = enter("clinician")
+    page = client.get("/chart/compare?left=maria-p1&right=jonas-p101").text
+    assert f"<title>{NAME}" in page
+    assert "<title>Jonas" in client.get("/chart/compare?left=jonas-p101&right=jonas-p102").text
+    both = client.get("/chart/compare?photo=jonas-p101&photo=maria-p1")
+    assert (both.status_code, both.headers["location"]) == (303, "/chart/compare?left=jonas-p101&right=maria-p1")
+    assert client.get("/chart/compare?left=maria-p1&right=jonas-p102").status_code == 404
+    own = enter("maria")
+    assert f"<title>{NAME}" in own.get("/me/compare?left=jonas-p101").text
+    assert f"<title>{NAME}" in own.get("/me/compare?left=jonas-p101&right=maria-p1").text
+    for path in ("left=jonas-p101&right=jonas-p102", "left=jonas-p102", "photo=jonas-p101&photo=jonas-p102", "left="):
+        assert own.get(f"/me/compare?{path}").status_code == 404
+
+
+def test_no_treatment_is_left_out_when_a_course_is_told_by_area(enter: Enter, clinic: Clinic) -> None:
+    course = clinic.courses["jonas"]
+    alone = (Treatment("a", "Scalp peeling", NOW, areas=(SCALP,)), Treatment("b", "Counselling", NOW))
+    unknown = replace(course.photos[0], number=199, key="jonas-p199", area=Area(OTHER, "Other"), treatment=None)
+    clinic.courses["jonas"] = Course((*course.treatments, *alone), (*course.photos, unknown))
+    client = enter("clinician")
+    by_area = client.get("/chart/patient/jonas?group=area").text
+    for text in ("Scalp peeling", "Counselling", "Intense pulsed light", "jonas-p199"):
+        assert text in by_area
+    headings = re.findall(r'<h2 class="group">([^<]+)</h2>', by_area)
+    assert headings == ["Face", "Hand", "Scalp", "Other"]
+    chips = by_area.split('aria-label="Body area"')[1].split("</nav>")[0]
+    target = re.findall(r'href="([^"]+)">Other', chips)[0].replace("&amp;", "&")
+    shown = client.get(target).text
+    assert set(re.findall(r"/chart/photo/(jonas-p\d+)", shown)) == {"jonas-p199"}
+    assert re.findall(r'aria-current="true">([A-Z]\w+) <span>', shown.split('aria-label="Body area"')[1]) == ["Other"]
+
+
+def test_a_patient_without_photos_is_not_asked_to_choose_two(enter: Enter, clinic: Clinic) -> None:
+    client = enter("clinician")
+    clinic.courses["jonas"] = Course((Treatment("a", "Peeling", NOW),))
+    page = client.get("/chart/patient/jonas").text
+    assert "Peeling" in page
+    assert "Compare" not in page
+    assert "choose.js" not in page
+    assert "Compare" in client.get("/chart/patient/maria").text
+
+
+def test_a_page_that_fails_bears_the_policy_too_and_says_nothing_of_the_fault(enter: Enter, clinic: Clinic) -> None:
+    client = enter("clinician")
+    clinic.courses = {}
+    clinic.people = [Person("maria", NAME, last_visit=cast(datetime, "Secret"))]
+    with pytest.raises(AttributeError):  # the server logs it
+        client.get("/chart")
+    answer = client.get("/chart", quiet=True)
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert "Secret" not in answer.text
+
+
+def test_no_answer_sends_a_browser_where_the_host_header_says(enter: Enter) -> None:
+    client = enter("clinician")
+    for path in ("/chart/", "/login/", "/dicom-web", "/portfolio/PORTFOLIO/"):
+        answer = client.get(path, headers={"Host": "elsewhere.example"})
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_the_list_is_searched_by_name_identifier_and_birth_date(enter: Enter) -> None:

@@ -50,7 +50,8 @@ def test_intervals_read_as_clinicians_say_them(days: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("birth", "text", "age"),
     [("1984-03-12", "12 Mar 1984", "42 years"), ("1984-03", "Mar 1984", ""), ("1984", "1984", ""), ("?", "?", ""),
-     ("2025-06-15", "15 Jun 2025", "1 year"), ("2025-06-16", "16 Jun 2025", "0 years")],
+     ("2025-06-15", "15 Jun 2025", "1 year"), ("2025-06-16", "16 Jun 2025", "0 years"),
+     ("9999-12-31", "31 Dec 9999", "")],
 )  # fmt: skip
 def test_birth_dates_and_ages(birth: str, text: str, age: str) -> None:
     assert words.partial_date(birth) == text

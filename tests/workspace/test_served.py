@@ -226,6 +226,11 @@ def test_dicomweb_with_basic_passes_through_whole(clinic: Clinic) -> None:
     )
     assert [row["0020000D"]["Value"][0] for row in found.json()] == [clinic.first.study]
     assert found.json()[0]["00201208"]["Value"] == [2]
+    # Clients repeat a field's key for each field that they wish for.
+    wished = "&".join(f"includefield={tag}" for tag in ("00280101", "00280102"))
+    instances = f"/dicom-web/instances?StudyInstanceUID={clinic.first.study}&{wished}"
+    rows = client.get(instances, headers={**mine, "Accept": "application/dicom+json"}).json()
+    assert [{"00280101", "00280102"} <= row.keys() for row in rows] == [True, True]
     instance = client.get(
         clinic.first.wado, headers={**mine, "Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -81,16 +83,39 @@ def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
 def test_the_wait_doubles_and_passes() -> None:
     moment = 100.0
     throttle = Throttle(lambda: moment)
-    for _ in range(6):
-        throttle.failed("doctor", "a")
-    assert throttle.wait("doctor", "a") == 16
-    assert throttle.wait("doctor", "b") == 0
+    assert [throttle.attempt("doctor", "a") for _ in range(8)] == [0] * 6 + [16, 16]
+    assert throttle.attempt("doctor", "b") == 0
     moment = 116.0
-    assert throttle.wait("doctor", "a") == 0
-    throttle.failed("doctor", "a")
-    assert throttle.wait("doctor", "a") == 31
+    assert [throttle.attempt("doctor", "a") for _ in range(2)] == [0, 31]
     throttle.succeeded("doctor", "a")
-    assert throttle.wait("doctor", "a") == 0
+    assert throttle.attempt("doctor", "a") == 0
+
+
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row() -> None:
+    sessions = _Slow()
+    app = application(Clinic(), sessions)
+    form, cookies = _form(client := Client(app), password="wrong"), client.cookies
+
+    def guess(_: int) -> int:
+        one = Client(app)
+        one.cookies = cookies
+        return one.post("/login", data=form).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = sorted(pool.map(guess, range(20)))
+    assert answers == [401] * 6 + [429] * 14
+    assert sessions.looked == 6
+
+
+class _Slow(Sessions):
+    """Looking at a password takes a while, as it does on purpose."""
+
+    looked = 0
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        self.looked += 1
+        time.sleep(0.2)
+        return super().sign_in(name, password)
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "", "chart", "/a\nb"])

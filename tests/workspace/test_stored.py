@@ -1,0 +1,121 @@
+"""What the pages read of a real database: people, and photos in the records of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from consent.audit.chain import open_chain
+from consent.service import DecisionPoint
+from consent.types import Request
+from fhir_mapping.store.reader import RecordReader
+from orthanc_plugin.workspace.record import OTHER
+from orthanc_plugin.workspace.stored import StoredRecord
+from tests.fhir.clinic import BASE, SITE, Clinic, build, consent_of, open_clinic, requesters
+
+_ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    build(tmp_path)
+    made = open_clinic(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def record(clinic: Clinic) -> StoredRecord:
+    return StoredRecord(clinic.engine, clinic.node.decisions, clinic.node.record)
+
+
+def _name(clinic: Clinic, identity: str, **name: object) -> None:
+    body = {"resourceType": "Patient", "id": identity, "name": [name]}
+    answer = clinic.ask("integrator", "PUT", f"/Patient/{identity}", json=body)
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("van der berg", {"mia"}),
+        ("Mia van der Berg", {"mia"}),
+        ("Berg, Mia", {"mia"}),
+        ("berg", {"mia", "ben"}),
+        ("der", {"mia"}),
+        ("er", set()),
+        ("lindqvist", {"aiko"}),
+        ("tanaka-l", {"aiko"}),
+        ("brien", {"liam"}),
+        ("ΣΊΣΥΦΟΣ", {"sisyphos"}),
+        ("σισυφος", {"sisyphos"}),
+        ("%", set()),
+        ("_ia", set()),
+        ("\u0301", {"anna", "ben", "mia", "aiko", "liam", "sisyphos"}),
+    ],
+)
+def test_a_patient_is_found_by_any_word_of_her_name(
+    clinic: Clinic, record: StoredRecord, text: str, ids: set[str]
+) -> None:
+    _name(clinic, "mia", family="van der Berg", given=["Mia"])
+    _name(clinic, "aiko", family="Tanaka-Lindqvist", given=["Aiko"])
+    _name(clinic, "liam", family="O'Brien")
+    _name(clinic, "sisyphos", family="Σίσυφος")
+    assert {person.id for person in record.search(text, 60).people} == ids
+
+
+def test_a_name_with_a_part_that_is_not_known_is_said_without_it(clinic: Clinic, record: StoredRecord) -> None:
+    _name(clinic, "mia", family="Berg", given=[None, "Mia"], _given=[{"extension": [_ABSENT]}, None])
+    _name(clinic, "nobody", _family={"extension": [_ABSENT]})
+    names = {person.id: person.name for person in record.search("", 60).people}
+    assert (names["mia"], names["nobody"]) == ("Mia Berg", "Name not recorded")
+
+
+def test_a_photo_is_in_the_records_of_all_whom_it_shows(clinic: Clinic, record: StoredRecord) -> None:
+    also = {"url": "urn:photospine:also-shows", "valueReference": {"reference": "Patient/anna"}}
+    clinic.photo("both", "ben", "v2", extension=[also])
+    _name(clinic, "older", family="Old")
+    link = {"other": {"reference": "Patient/anna"}, "type": "replaced-by"}
+    clinic.put({"resourceType": "Patient", "id": "older", "link": [link]})
+    assert list(record.patients_of("both")) == ["ben", "anna", "older"]
+    assert list(record.patients_of("f1")) == ["anna", "older"]
+    assert list(record.patients_of("none")) == []
+
+
+def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
+    clinic: Clinic, record: StoredRecord
+) -> None:
+    _name(clinic, "mia", family="Berg")
+    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", "/chart/patient").photos == ()
+    last = clinic.records()[-1]
+    assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
+
+
+def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, record: StoredRecord) -> None:
+    clinic.photo("n1", "anna", "v1", extension=[{"url": "urn:photospine:session", "valuePositiveInt": 3}])
+    today = datetime.now(SITE.zone).date().isoformat()
+    assert clinic.ask(
+        "clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "PORTFOLIO", signed=today)
+    ).status_code == 201  # fmt: skip
+    question = Request(requesters()["marketing"], "PORTFOLIO")
+    whole = record.gallery(question, "/portfolio", None, 1)
+    assert sorted(count for _, count in whole.areas) == [1, 2]
+    other = record.gallery(question, "/portfolio", OTHER, 1)
+    assert [[photo.key for photo in outcome.photos] for outcome in other.outcomes] == [["n1"]]
+
+
+def test_what_can_name_nothing_is_absent_on_either_database(engine: Engine, url: str, tmp_path: Path) -> None:
+    chain = open_chain(url, tmp_path / "audit", "node1", "serve")
+    record = StoredRecord(engine, DecisionPoint(engine, chain, "serve"), RecordReader(SITE, base=BASE))
+    try:
+        assert record.search("a\x00b", 60).people == ()
+        assert record.person("a\x00b") is None
+        assert list(record.patients_of("a\x00b")) == []
+        assert record.sop_uid(key="a\x00b") is None
+        assert record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", "a\x00", 1).outcomes == ()
+    finally:
+        chain.close()
