@@ -101,7 +101,7 @@ class _Times:
 
 def _clinic(folder: Path, photos: int) -> Engine:
     """Patients with 20 photos each; a fifth permits the portfolio, some deny one photo for treatment."""
-    engine = open_engine(f"sqlite:///{folder}/bench.sqlite3")
+    engine = open_engine(f"sqlite:///{folder}/bench.sqlite3", make=True)
     random = Random(1)
     purposes = stored_purposes(SITE)
     with transaction(engine) as connection:

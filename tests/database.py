@@ -22,7 +22,7 @@ def fresh(url: str, site: Site | None = None) -> Engine:
     for name in _TABLES:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
-    engine = open_engine(url)
+    engine = open_engine(url, make=True)
     with transaction(engine) as connection:
         METADATA.create_all(connection)
         stamp(connection)

@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
+from consent.store.schema import WrongSchema
+
 BUSY_SECONDS = 5.0
 """How long a writer waits for another one on SQLite."""
 
@@ -71,16 +73,23 @@ def home_of(engine: Engine) -> Home:
     return _HOMES[engine]
 
 
-def open_engine(url: str, *, pool: int = 20) -> Engine:
-    """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://…``; nothing is opened before the first use."""
+def open_engine(url: str, *, pool: int = 20, make: bool = False) -> Engine:
+    """An engine for ``sqlite:///FILE`` or ``postgresql+psycopg://…``; nothing is opened before the first use.
+
+    Parameters
+    ----------
+    make
+        Whether a SQLite file that is not there is made. Else using it raises
+        :class:`consent.store.schema.WrongSchema`, so that nobody takes an empty database for the one that is lost.
+    """
     if make_url(url).get_backend_name() == "sqlite":
-        return _sqlite(url, pool)
+        return _sqlite(url, pool, make=make)
     return create_engine(
         url, pool_size=pool, max_overflow=pool, pool_pre_ping=False, pool_use_lifo=True, hide_parameters=True
     )
 
 
-def _sqlite(url: str, pool: int) -> Engine:
+def _sqlite(url: str, pool: int, *, make: bool) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool,
@@ -97,6 +106,11 @@ def _sqlite(url: str, pool: int) -> Engine:
         if arguments[0] == ":memory:":
             return
         home.require()
+        if not make and not Path(arguments[0]).exists():
+            raise WrongSchema(
+                f"there is no database {arguments[0]}: see the setting 'database', put it back from the backup, "
+                "or make a new one with 'photospine db upgrade'"
+            )
         # SQLite would let others read what patients have signed, so a new file is made here. A file that is there must
         # not be opened beside SQLite: closing it would drop the locks that this process holds on it.
         with suppress(FileExistsError):

@@ -18,7 +18,10 @@ _alembic = Table("alembic_version", MetaData(), Column("version_num", String(32)
 
 
 class WrongSchema(ConsentError):
-    """The database has another schema than this software. Run ``photospine db upgrade`` of the same version."""
+    """The database has another schema than this software, or is not there.
+
+    Run ``photospine db upgrade`` of the same version.
+    """
 
 
 def revision(connection: Connection) -> str | None:

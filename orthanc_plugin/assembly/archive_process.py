@@ -209,7 +209,7 @@ class ArchiveProcess:
         try:
             with transaction(engine) as connection:
                 jobs.put(connection, jobs.ARRIVAL, EVERYTHING)
-        except SQLAlchemyError:
+        except (ConsentError, SQLAlchemyError):
             # The worker does so each night anyway, and at its own start.
             return
         finally:

@@ -72,7 +72,7 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
         file.parent.mkdir(parents=True, exist_ok=True)
     keys_made = keys.make(settings.keys)
     keys.load(settings.keys)
-    engine = open_engine(settings.database)
+    engine = open_engine(settings.database, make=True)
     try:
         with reading(engine) as connection:
             before = schema.revision(connection)

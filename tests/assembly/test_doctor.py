@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from sqlalchemy import URL, create_engine, text
@@ -25,7 +25,7 @@ from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.diagnosis import own_addresses
 from orthanc_plugin.assembly.settings import load
 from tests import postgres
-from tests.archive import chosen
+from tests.archive import basic, chosen
 from tests.ports import free_port
 
 
@@ -226,6 +226,17 @@ def test_the_database_is_gone(node: Node) -> None:
             file.unlink()
         node.blames("database", "is not there", "put it back from the backup")
         assert not (node.folder / "photospine.sqlite3").exists(), "looking makes none"
+
+
+@pytest.mark.orthanc
+def test_no_empty_database_is_made_where_one_is_missed(node: Node) -> None:
+    for file in node.folder.glob("photospine.sqlite3*"):
+        file.unlink()
+    with node.running():
+        with pytest.raises(HTTPError):
+            urlopen(Request(f"{node.archive.url}/studies", headers={"Authorization": basic("clinician")}))
+        node.blames("database", "is not there", "put it back from the backup")
+        assert not list(node.folder.glob("photospine.sqlite3*"))
 
 
 @pytest.mark.orthanc
