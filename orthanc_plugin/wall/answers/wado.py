@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from consent.store.engine import reading
 from dicom_bridge.query.search import Instance, attributes_of, instances
-from orthanc_plugin.wall.answer import ABSENT, Answer, json_answer
+from orthanc_plugin.wall.answer import ABSENT, Answer, Part, json_answer
 from orthanc_plugin.wall.answers.qido import base_url, json_media
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
@@ -59,7 +60,7 @@ def _released(foundation: Foundation, asked: Asked) -> list[Instance]:
     return [one for one in known if one.number in numbers]
 
 
-def _files(foundation: Foundation, asked: Asked, released: list[Instance]) -> Iterator[bytes]:
+def _files(foundation: Foundation, asked: Asked, released: list[Instance]) -> Iterator[Part]:
     """Each file, decided once more when its turn comes: a stream stops at the first photo that was withdrawn."""
     rooms = foundation.rooms()
     assert asked.request is not None
@@ -67,7 +68,7 @@ def _files(foundation: Foundation, asked: Asked, released: list[Instance]) -> It
         row = asked.match.row
         if not rooms.point.still(asked.request, one.sop_uid, route=row.name, fulfils=row.fulfils):
             return
-        yield foundation.host.dicom(one.orthanc_id)
+        yield partial(foundation.host.dicom, one.orthanc_id)
 
 
 def _wants_dicom(asked: Asked) -> bool:
