@@ -163,3 +163,16 @@ def test_verify_names_what_was_changed(shell: Shell, tmp_path: Path) -> None:
         connection.execute("DELETE FROM record WHERE sequence = 1")
         connection.commit()
     assert "FAULT node1/cli/0#2" in shell.run("audit", "verify", status=1)
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff no text", b"[1]", b'{"kind":"set"}', b'{"at":0,"chain":"node1/cli/0","sequence":1}']
+)
+def test_what_was_not_changed_is_listed_beside_what_was(shell: Shell, tmp_path: Path, body: bytes) -> None:
+    before = _audit(shell)
+    with closing(sqlite3.connect(tmp_path / "audit" / "node1+cli+0.sqlite3")) as connection, connection:
+        connection.execute("UPDATE record SET body = ? WHERE sequence = 1", (body,))
+    after = _audit(shell)
+    assert after[1 : len(before)] == before[1:]
+    assert json.loads(after[0])["kind"] == "damaged"
+    assert "node1/cli/0#1  damaged" in shell.run("audit", "list", "--as", "compliance")

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from consent.audit.read import Archive
 from consent.audit.record import AuditRecord, Kind, unpack
-from consent.audit.shelf import AuditUnavailable
+from consent.audit.shelf import AuditUnavailable, Row
 from consent.audit.verify import Verdict
 from consent.audit.verify import verify as verify_chains
 from consent.purposes import HCOMPL
@@ -81,9 +81,21 @@ def listing(
 
 def _all(archive: Archive) -> Iterator[dict[str, Any]]:
     """The records of all chains, by time; within a chain always in order."""
-    chains = [((row.recorded, row.body) for row in archive.rows(chain)) for chain in archive.chains()]
-    for _recorded, body in heapq.merge(*chains, key=lambda each: each[0]):
-        yield json.loads(body)
+    chains = [((row.recorded, _read(chain, row)) for row in archive.rows(chain)) for chain in archive.chains()]
+    for _recorded, record in heapq.merge(*chains, key=lambda each: each[0]):
+        yield record
+
+
+def _read(chain: str, row: Row) -> dict[str, Any]:
+    """A record; of one that was changed beyond reading its place alone, so that all others can still be read."""
+    place: dict[str, Any] = {"at": row.recorded, "chain": chain, "sequence": row.sequence}
+    try:
+        values = json.loads(row.body)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not place.items() <= values.items() or not isinstance(values.get("kind"), str):
+        return {**place, "kind": "damaged"}
+    return values
 
 
 def _number(archive: Archive, photo: str) -> int | None:
