@@ -169,6 +169,10 @@ class ArchiveProcess:
         wall_folder.build(self.wall)
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "address").unlink(missing_ok=True)
+        # Orthanc lets everybody on the machine read what it stores: photos and originals, with nobody's consent.
+        storage = self._folder / "storage"
+        storage.mkdir(exist_ok=True)
+        storage.chmod(0o700)
         wall_folder.link_ours(self._packages)
         file = self._folder / "orthanc.json"
         file.touch(mode=0o600)

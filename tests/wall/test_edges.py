@@ -214,6 +214,17 @@ def test_without_a_database_everything_is_refused_but_the_canary(tmp_path: Path)
             assert other.ask(path, "clinician").status == 403
 
 
+def test_other_users_of_the_machine_cannot_read_what_is_stored(tmp_path: Path) -> None:
+    other = Archive(tmp_path, free_port())
+    storage = tmp_path / "orthanc" / "storage"
+    storage.mkdir(parents=True)
+    storage.chmod(0o755)  # as Orthanc itself makes it
+    with other:
+        other.photo("anna")
+        assert len(list(storage.rglob("*"))) > 3
+        assert storage.stat().st_mode & 0o077 == 0
+
+
 def test_without_keys_orthanc_does_not_start(tmp_path: Path) -> None:
     other = Archive(tmp_path, free_port())
     other.settings.keys.unlink()
