@@ -180,7 +180,7 @@ class StoredRecord:
         outcomes = []
         for patient, code in groups:
             own = tuple(entry for entry in photos if entry.patient == patient and entry.area == _area(code))
-            title = next((named[entry.treatment] for entry in own if entry.treatment in named), "")
+            title = next(filter(None, (named.get(entry.treatment or "") for entry in own)), "")
             outcomes.append(Outcome(own, title))
         areas = sorted(((_area(code), count) for code, count in counts.items()), key=lambda entry: entry[0].name)
         return Gallery(tuple(outcomes), tuple(areas), more)

@@ -219,11 +219,10 @@ def _concept(concept: Any) -> str:
 
 
 def _coded_title(concept: Any) -> str:
+    """A treatment's name by a code of ours; the display beside another system's code is what a sender typed."""
     for coding in concept.get("coding") or () if isinstance(concept, Mapping) else ():
         if coding.get("system") == OWN_TREATMENTS and coding.get("code"):
             return str(coding["code"]).replace("-", " ").capitalize()
-        if coding.get("display"):
-            return str(coding["display"])
     return ""
 
 

@@ -95,6 +95,22 @@ def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
     assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
 
 
+def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: StoredRecord) -> None:
+    today = datetime.now(SITE.zone).date().isoformat()
+    body = consent_of("c", "permit", "PORTFOLIO", signed=today)
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=body).status_code == 201
+    question = Request(requesters()["marketing"], "PORTFOLIO")
+    treatment = clinic.get("integrator", "/Procedure/p1").json()
+    typed = {"system": "urn:ehr", "code": "7", "display": "Toxin, A. Anderson, 5 May"}
+    for codings, title in (
+        ([typed], ""),
+        ([typed, {"system": "urn:photospine:treatment", "code": "botulinum-toxin"}], "Botulinum toxin"),
+    ):
+        treatment["code"] = {"text": "Toxin for Anna", "coding": codings}
+        clinic.put(treatment)
+        assert [each.title for each in record.gallery(question, "/portfolio", None, 1).outcomes] == [title]
+
+
 def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, record: StoredRecord) -> None:
     clinic.photo("n1", "anna", "v1", extension=[{"url": "urn:photospine:session", "valuePositiveInt": 3}])
     today = datetime.now(SITE.zone).date().isoformat()
