@@ -6,12 +6,14 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from consent.audit.shelf import AuditUnavailable
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
@@ -50,6 +52,12 @@ def create_app(
     async def absent(http: HttpRequest, _: Exception) -> Response:
         return pages.refuse(http, pages.visitor(http))
 
+    def busy(http: HttpRequest, error: Exception) -> Response:
+        _LOG.warning("a page cannot be shown now: %s", type(error).__name__)
+        answer = pages.show(http, "busy.html", None, status=503, section="")
+        answer.headers["Retry-After"] = "2"
+        return answer
+
     def failed(_: HttpRequest, error: Exception) -> Response:
         identity = uuid.uuid4()
         _LOG.error("a request failed: %s (%s)", identity, type(error).__name__)
@@ -67,7 +75,7 @@ def create_app(
             *others,
         ],
         middleware=[Middleware(SafeHeaders)],
-        exception_handlers={404: absent, 500: failed},
+        exception_handlers={404: absent, 500: failed, OperationalError: busy, AuditUnavailable: busy},
     )
     app.router.redirect_slashes = False  # it would send a browser wherever the Host header says
     return app

@@ -149,7 +149,10 @@ class People:
 
 
 class Record(Protocol):
-    """The record behind the pages. Whatever returns photos has decided and recorded them for its request."""
+    """The record behind the pages. Whatever returns photos has decided and recorded them for its request.
+
+    Where the database or the audit cannot be reached it raises, and nothing is shown.
+    """
 
     def search(self, text: str, limit: int) -> People:
         """Patients whose names, identifiers or birth date match every word; all, newest visit first, without words."""

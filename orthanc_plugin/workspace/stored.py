@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select
 
-from consent.audit.shelf import AuditUnavailable
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
 from consent.sets import Permitted
@@ -30,8 +28,6 @@ from fhir_mapping.tables import fhir_date, fhir_resource
 from orthanc_plugin.workspace.finding import could_be, matches, words
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
-
-_LOG = logging.getLogger(__name__)
 
 #: What these pages can do with a photo: show its pixels, with a watermark where one is owed.
 CHART_FULFILS = frozenset({Obligation.WATERMARK})
@@ -130,8 +126,7 @@ class StoredRecord:
             ).scalar_one()
             photos = self._photos(connection, rows)
             done = treatments(connection, self._store, everyone, self._store.site.zone)
-        if not self._recorded(request, route, photos, held - len(photos), subject=f"Patient/{patient}"):
-            photos = []
+        self._record(request, route, photos, held - len(photos), subject=f"Patient/{patient}")
         return Course(tuple(done), tuple(photos))
 
     def patients_of(self, key: str) -> Sequence[str]:
@@ -175,8 +170,7 @@ class StoredRecord:
             rows = self._rows(connection, may, _in_groups(groups)) if groups else []
             photos = self._photos(connection, rows)
             named = titles(connection, self._store, [entry.treatment for entry in photos if entry.treatment])
-        if not self._recorded(request, route, photos, None, counted=sum(counts.values())):
-            return Gallery()
+        self._record(request, route, photos, None, counted=sum(counts.values()))
         outcomes = []
         for patient, code in groups:
             own = tuple(entry for entry in photos if entry.patient == patient and entry.area == _area(code))
@@ -194,7 +188,8 @@ class StoredRecord:
             ).all()
             rows = self._rows(connection, may, _in_groups(own)) if own else []
             photos = self._photos(connection, rows)
-        return photos if self._recorded(request, route, photos, None) else []
+        self._record(request, route, photos, None)
+        return photos
 
     # --- what these share -------------------------------------------------------------------------------------------
 
@@ -215,20 +210,11 @@ class StoredRecord:
             _photo(row, by_procedure.get(row.procedure or "") or by_document.get(row.document or "")) for row in rows
         ]
 
-    def _recorded(
-        self,
-        request: Request,
-        route: str,
-        photos: Collection[Photo],
-        refused: int | None,
-        **details: object,
-    ) -> bool:
-        try:
-            self._point.record_set(request, route, [entry.number for entry in photos], refused, details=details)
-        except AuditUnavailable:
-            _LOG.exception("an answer cannot be recorded")
-            return False
-        return True
+    def _record(
+        self, request: Request, route: str, photos: Collection[Photo], refused: int | None, **details: object
+    ) -> None:
+        """Before anything of it leaves. Raises :class:`consent.audit.shelf.AuditUnavailable`: then nothing leaves."""
+        self._point.record_set(request, route, [entry.number for entry in photos], refused, details=details)
 
 
 def _photo(row: Any, session: int | None) -> Photo:

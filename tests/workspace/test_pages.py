@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import cast
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from consent.audit.shelf import AuditUnavailable
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Person, Treatment
 from tests.workspace.client import Client
 from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, NOW, SCALP, Clinic, Sessions
@@ -169,6 +171,22 @@ def test_a_page_that_fails_bears_the_policy_too_and_says_nothing_of_the_fault(en
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "private, no-store"
     assert "Secret" not in answer.text
+
+
+@pytest.mark.parametrize("error", [AuditUnavailable("x"), OperationalError("SELECT", {}, Exception("locked"))])
+def test_a_page_that_cannot_be_recorded_or_read_says_so_and_shows_nothing(
+    enter: Enter, clinic: Clinic, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: object) -> object:
+        raise error
+
+    client = enter("clinician")
+    monkeypatch.setattr(Clinic, "course", broken)
+    answer = client.get("/chart/patient/maria")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "try again" in answer.text
+    assert NAME not in answer.text
 
 
 def test_no_answer_sends_a_browser_where_the_host_header_says(enter: Enter) -> None:

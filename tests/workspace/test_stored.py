@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from consent.audit.chain import open_chain
+from consent.audit.shelf import AuditUnavailable
 from consent.service import DecisionPoint
 from consent.types import Request
 from fhir_mapping.store.reader import RecordReader
@@ -93,6 +94,19 @@ def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
     assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", "/chart/patient").photos == ()
     last = clinic.records()[-1]
     assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
+
+
+def test_nothing_is_shown_that_cannot_be_recorded(
+    clinic: Clinic, record: StoredRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[str]:
+        raise AuditUnavailable("the disk is full")
+
+    monkeypatch.setattr(clinic.chain, "append", broken)
+    with pytest.raises(AuditUnavailable):
+        record.course(Request(requesters()["clinician"], "TREAT"), "anna", "/chart/patient")
+    with pytest.raises(AuditUnavailable):
+        record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", None, 1)
 
 
 def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: StoredRecord) -> None:
