@@ -106,7 +106,8 @@ class RequesterFacts:
     """Her own reference, and every Organization (with those it is part of), Group, CareTeam and role she belongs to."""
 
     may_belong_to: frozenset[str] = frozenset()
-    """The Organizations that she may belong to: with an account here and no organisation on record, the site's own."""
+    """The Organizations that she may belong to: with an account here and no organisation on record, the site's own,
+    with its parts and those that it is part of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,10 +310,17 @@ _EMPLOYERS = ("Organization/", "PractitionerRole/")
 
 
 def _own_organization(site: SiteFacts) -> frozenset[str]:
-    """The site's organisation, with those that it is part of."""
-    found: set[str] = set()
-    here: str | None = f"Organization/{site.site.organization}"
+    """The site's organisation, with its parts and those that it is part of."""
+    own = f"Organization/{site.site.organization}"
+    parts = {each for each in site.parents if own in _line(each, site)}
+    return frozenset(parts.union(_line(own, site)))
+
+
+def _line(organization: str, site: SiteFacts) -> list[str]:
+    """An organisation and those that it is part of, nearest first."""
+    found: list[str] = []
+    here: str | None = organization
     while here is not None and here not in found:
-        found.add(here)
+        found.append(here)
         here = site.parents.get(here)
-    return frozenset(found)
+    return found

@@ -225,18 +225,22 @@ def test_where_the_record_names_no_organisation_a_denial_of_the_clinic_matches_a
     clinic: Clinic,
 ) -> None:
     """What a fact that is missing means: somebody with an account here may be a member of the site's organisation."""
-    to_the_group = {
-        "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
-        "reference": {"reference": "Organization/group"},
-    }
-    denial = consent_of("c", "deny", "TREAT", provision={"actor": [to_the_group]})
-    assert clinic.ask("clinician", "PUT", "/Consent/c", json=denial).status_code == 201
-    assert clinic.get("clinician", "/DocumentReference/f1").status_code == 404
-    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+    clinic.put(
+        {"resourceType": "Organization", "id": "ward", "name": "Ward", "partOf": {"reference": "Organization/clinic"}}
+    )
     clinic.put({"resourceType": "Organization", "id": "elsewhere", "name": "Elsewhere"})
+    recipient = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+
+    def to(organization: str) -> dict[str, Any]:
+        return {"role": {"coding": [recipient]}, "reference": {"reference": f"Organization/{organization}"}}
+
+    for organization, seen in (("elsewhere", 200), ("ward", 404), ("clinic", 404), ("group", 404)):
+        clinic.put(consent_of("c", "deny", "TREAT", provision={"actor": [to(organization)]}))
+        assert clinic.get("clinician", "/DocumentReference/f1").status_code == seen
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
     clinic.put(role | {"organization": {"reference": "Organization/elsewhere"}})
     assert clinic.get("clinician", "/DocumentReference/f1").status_code == 200
-    clinic.put(consent_of("c", "permit", "TREAT", provision={"actor": [to_the_group]}))
+    clinic.put(consent_of("c", "permit", "TREAT", provision={"actor": [to("group")]}))
     assert clinic.get("doctor", "/DocumentReference/f1").status_code == 404
     clinic.put(
         role | {"practitioner": {"reference": "Practitioner/e"}, "organization": {"reference": "Organization/clinic"}}
