@@ -37,6 +37,8 @@ class EarlierConsent:
     patient: str
     signed_start: datetime | None
     signed_as_adult_by_patient: bool
+    records: frozenset[str] = frozenset()
+    """All records of the same person after merges, this one among them; empty means this one alone."""
 
 
 class Resolver(Protocol):

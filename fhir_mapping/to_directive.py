@@ -230,13 +230,14 @@ class _Reader:
             if earlier is None or target is None:
                 elements.refuse(at, "It names no Consent that is here.")
                 continue
-            if patient is None or earlier.patient != references.id_of(patient):
+            hers = {f"Patient/{record}" for record in earlier.records or {earlier.patient}}
+            if patient not in hers:
                 elements.refuse(at, "It replaces a Consent of another patient.")
             elif signed is None or signed.start is None:
                 elements.refuse(at, "A Consent that replaces another needs a dateTime.")
             elif earlier.signed_start is not None and signed.start <= earlier.signed_start:
                 elements.refuse(at, "Its dateTime must start after that of the Consent it replaces.")
-            elif earlier.signed_as_adult_by_patient and patient not in elements.locals(self._consent, "performer"):
+            elif earlier.signed_as_adult_by_patient and hers.isdisjoint(elements.locals(self._consent, "performer")):
                 elements.refuse(at, "What the patient signed as an adult only the patient replaces.")
             found.append(references.id_of(target))
         return tuple(found)

@@ -11,6 +11,7 @@ from consent.ages import majority
 from consent.directive import Span
 from consent.site import Site
 from consent.store import people
+from consent.store.versions import group
 from fhir_mapping import dates, references
 from fhir_mapping.errors import ConsentRefused, Issue
 from fhir_mapping.projections.read import current, exists, was_active
@@ -89,13 +90,14 @@ class RecordResolver:
         stated = resource.get("dateTime")
         signed = dates.span(stated, self._setting.site.zone) if isinstance(stated, str) else None
         performers = {references.local(text, self._setting.base) for text in references.of(resource, "performer")}
+        records = group(self._connection, [patient])
+        herself = not performers.isdisjoint({f"Patient/{record}" for record in records})
         birth = self.patient_birth(patient)
         return EarlierConsent(
             patient=patient,
             signed_start=None if signed is None else signed.start,
-            signed_as_adult_by_patient=(
-                f"Patient/{patient}" in performers and signed is not None and _of_age(signed, birth, self._setting.site)
-            ),
+            signed_as_adult_by_patient=herself and signed is not None and _of_age(signed, birth, self._setting.site),
+            records=frozenset(records),
         )
 
     def patient_birth(self, patient: str) -> Span | None:

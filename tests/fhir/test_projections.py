@@ -129,6 +129,25 @@ def test_records_are_merged_and_unmerged_from_either_side(engine: Engine, record
         assert _survivors(connection) == {"anna": "anna", "ben": "ben"}
 
 
+def test_after_a_merge_she_takes_back_what_she_said_on_her_other_record(clinic: Clinic) -> None:
+    def is_seen() -> bool:
+        return bool(clinic.get("clinician", "/DocumentReference/f1").status_code == 200)
+
+    clinic.put({"resourceType": "Patient", "id": "old", "birthDate": "1990-05-05"})
+    clinic.put(consent_of("no", "deny", "TREAT", "old"))
+    replacing = {"url": "urn:photospine:replaces", "valueReference": {"reference": "Consent/no"}}
+    yes = consent_of("yes", "permit", "TREAT", signed="2026-05-11", extension=[replacing])
+    assert clinic.ask("clinician", "PUT", "/Consent/yes", json=yes).status_code == 422
+    merged = {"link": [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]}
+    clinic.put({"resourceType": "Patient", "id": "old", "birthDate": "1990-05-05"} | merged)
+    assert not is_seen()
+    guardian = yes | {"performer": [{"reference": "RelatedPerson/guardian"}]}
+    clinic.put({"resourceType": "RelatedPerson", "id": "guardian", "patient": {"reference": "Patient/anna"}})
+    assert clinic.ask("clinician", "PUT", "/Consent/yes", json=guardian).status_code == 422
+    assert clinic.ask("clinician", "PUT", "/Consent/yes", json=yes).status_code == 201
+    assert is_seen()
+
+
 def test_a_merge_in_a_circle_is_refused(engine: Engine, record: RecordStore) -> None:
     with transaction(engine) as connection:
         link = [{"other": {"reference": "Patient/ben"}, "type": "replaced-by"}]

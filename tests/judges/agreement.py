@@ -84,6 +84,8 @@ class Shelf:
 class Earlier:
     """A Consent that is already here, as a later one that replaces it must know it."""
 
-    patient: str
+    records: set[str]
+    """All records of its patient."""
+
     signed: Stretch | None
     by_patient_as_adult: bool

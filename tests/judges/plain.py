@@ -110,7 +110,8 @@ class PlainJudge:
         signers = locals_of(body, "performer")
         grown = majority(self.world["patients"][patient]["birth"], self.site["majority_age"], self.zone)
         adult = signed is not None and grown is not None and grown.after <= signed.first
-        return Earlier(patient, signed, f"Patient/{patient}" in signers and adult)
+        records = self.record.same_person(patient)
+        return Earlier(records, signed, adult and any(f"Patient/{one}" in signers for one in records))
 
     # --- The decision --------------------------------------------------------------------------------------------
 

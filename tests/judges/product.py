@@ -68,10 +68,11 @@ class Product:
         patient = body["patient"]["reference"].removeprefix("Patient/")
         signed = dates.span(body["dateTime"], self.site.zone) if "dateTime" in body else None
         performers = {references.local(text) for text in references.of(body, "performer")}
-        by_patient = f"Patient/{patient}" in performers
+        records = next((frozenset(group) for group in self.world["merged"] if patient in group), frozenset({patient}))
+        by_patient = not performers.isdisjoint({f"Patient/{record}" for record in records})
         of_age = majority(self.patient_birth(patient), self.site)
         adult = None not in (signed, of_age) and of_age.end <= signed.start  # type: ignore[union-attr, operator]
-        return EarlierConsent(patient, signed.start if signed else None, by_patient and adult)
+        return EarlierConsent(patient, signed.start if signed else None, by_patient and adult, records)
 
     def patient_birth(self, patient: str) -> Span | None:
         """When the patient was born."""

@@ -231,10 +231,10 @@ def _replacement(body: dict[str, Any], agreement: Agreement, shelf: Shelf, resul
         other = shelf.earlier(name.removeprefix("Consent/")) if name.startswith("Consent/") else None
         if (
             other is None
-            or other.patient != agreement.patient
+            or agreement.patient not in other.records
             or agreement.signed is None
             or (other.signed is not None and agreement.signed.first <= other.signed.first)
-            or (other.by_patient_as_adult and f"Patient/{agreement.patient}" not in agreement.signers)
+            or (other.by_patient_as_adult and not any(f"Patient/{one}" in agreement.signers for one in other.records))
         ):
             result.refused.append("replaces")
             continue
