@@ -15,7 +15,7 @@ from fhir_mapping import references
 from fhir_mapping.api import access, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
-from fhir_mapping.errors import ConsentRefused, Forbidden, Issue, Malformed
+from fhir_mapping.errors import ConsentRefused, Forbidden, Invalid, Issue, Malformed
 from fhir_mapping.resources.task import refused_consent
 from fhir_mapping.store.prepared import expected_version
 
@@ -76,7 +76,7 @@ def update(
 
 
 def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
-    """Carry out a transaction Bundle, whole or not at all."""
+    """Carry out a transaction Bundle, whole or not at all; a denial that is undone with it leaves a Task."""
     types = access.writable(asked.request.requester)
     if not types:
         raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent'."))
@@ -88,7 +88,13 @@ def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
             node.base, node.record.transaction(connection, entries, source=source)
         )
 
-    return perform(node, _intent(node, asked, "Bundle", body), source, prepare)
+    intent = _intent(node, asked, "Bundle", body)
+    try:
+        return perform(node, intent, source, prepare)
+    except Invalid as fault:
+        for each in node.record.lost_denials(body, fault):
+            _open_task(node, intent, source, each)
+        raise
 
 
 def perform(node: Node, intent: AuditRecord, source: str, prepare: Callable[[], Work[T]]) -> T:

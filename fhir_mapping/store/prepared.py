@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fhir_mapping import references, text
-from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed
+from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, Refused
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.store import validate
+from fhir_mapping.to_directive import has_denial
 
 _MAX_ENTRIES = 1000
 
@@ -132,6 +133,31 @@ def _entry(
         if_match=expected_version(asked.get("ifMatch"), asked.get("ifNoneMatch"), f"{element}.request"),
         element=element,
     )
+
+
+def lost_denials(setting: Setting, bundle: bytes, fault: Invalid) -> list[ConsentRefused]:
+    """The Consents with a denial in a transaction that was refused whole, but for the one that is at fault itself."""
+    try:
+        parsed, cut = text.parse(bundle, bundle=True), text.entry_resources(bundle)
+    except Refused:
+        return []
+    at_fault = _without_references(text.parse(fault.body)) if isinstance(fault, ConsentRefused) else None
+    entries = parsed.get("entry")
+    found = []
+    for entry, body in zip(entries if isinstance(entries, list) else (), cut, strict=False):
+        resource = entry.get("resource") if isinstance(entry, Mapping) else None
+        if not isinstance(resource, Mapping) or resource.get("resourceType") != "Consent" or body is None:
+            continue
+        if has_denial(resource) and _without_references(resource) != at_fault:
+            found.append(consents.refused(setting, resource, fault.issues, body))
+    return found
+
+
+def _without_references(node: Any) -> Any:
+    """The resource whatever it names: the references of a transaction are resolved on the way."""
+    if isinstance(node, Mapping):
+        return {name: _without_references(value) for name, value in node.items() if name != "reference"}
+    return [_without_references(value) for value in node] if isinstance(node, list) else node
 
 
 def _text(node: Mapping[str, Any], name: str, element: str) -> str | None:

@@ -19,13 +19,13 @@ from consent.site import Site
 from consent.store import clock as database_clock
 from consent.store.versions import lock
 from fhir_mapping import references, text
-from fhir_mapping.errors import Invalid, Issue, Malformed, NotFound, VersionMismatch
+from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, NotFound, VersionMismatch
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search.values import indexed, parts, token
 from fhir_mapping.store.draft import Draft, check_references, keep
 from fhir_mapping.store.kinds import CLINICAL, KEPT, ORDER
-from fhir_mapping.store.prepared import Entry, Prepared, entries_of, prepare
+from fhir_mapping.store.prepared import Entry, Prepared, entries_of, lost_denials, prepare
 from fhir_mapping.store.reader import RecordReader, Stored, served
 
 
@@ -94,6 +94,10 @@ class RecordStore(RecordReader):
     ) -> tuple[Entry, ...]:
         """Read and check a transaction Bundle and every resource in it, likewise."""
         return entries_of(self._setting, bundle, frozenset(types) & KEPT)
+
+    def lost_denials(self, bundle: bytes, fault: Invalid) -> list[ConsentRefused]:
+        """What a transaction that was refused whole denied beside its fault, so that a person can see to it."""
+        return lost_denials(self._setting, bundle, fault)
 
     def _ready(self, type: str, body: bytes | Mapping[str, Any] | Prepared) -> Prepared:
         return body if isinstance(body, Prepared) else self.prepare(type, body)

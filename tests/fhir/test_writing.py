@@ -388,6 +388,28 @@ def test_a_transaction_with_one_fault_leaves_nothing(clinic: Clinic) -> None:
     assert clinic.get("integrator", "/Patient").json()["total"] == 2
 
 
+def test_no_denial_is_lost_with_the_transaction_that_it_came_in(clinic: Clinic) -> None:
+    denials = [consent_of(f"no{number}", "deny", "WEB") for number in range(2)]
+    entries = [
+        {"resource": each, "request": {"method": "PUT", "url": f"Consent/{each['id']}"}}
+        for each in (*denials, consent_of("yes", "permit", "WEB"))
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    wrong: dict[str, Any] = {"resource": {"resourceType": "Patient", "gender": "x"}}
+    wrong["request"] = {"method": "POST", "url": "Patient"}
+    denials[0]["patient"] = {"reference": "Patient?identifier=demo-anna"}
+    assert clinic.ask("integrator", "POST", "/", json=bundle | {"entry": [*entries, wrong]}).status_code == 422
+    assert clinic.get("integrator", "/Task").json()["total"] == 2
+    denials[0]["implicitRules"] = "urn:x"
+    assert clinic.ask("integrator", "POST", "/", json=bundle).status_code == 422
+    tasks = clinic.get("integrator", "/Task").json()
+    assert tasks["total"] == 4
+    assert sorted(str(each["resource"].get("for")) for each in tasks["entry"])[-1] == "{'reference': 'Patient/anna'}"
+    del denials[0]["implicitRules"]
+    assert clinic.ask("integrator", "POST", "/", json=bundle).status_code == 200
+    assert clinic.get("integrator", "/Task").json()["total"] == 4
+
+
 def test_a_refused_consent_names_its_element_and_a_denial_in_it_becomes_a_task(clinic: Clinic) -> None:
     body = consent_of("c1", "deny", "WEB", modifierExtension=[{"url": "urn:unknown", "valueBoolean": True}])
     answer = clinic.ask("clinician", "PUT", "/Consent/c1", json=body)
