@@ -16,6 +16,9 @@ RESEARCH_SCOPE = "research"
 SCOPES_WITHOUT_RULES = frozenset({"treatment", "adr"})
 """Agreeing to be treated or photographed is not agreeing to be shown."""
 
+OURS = "urn:photospine:"
+"""All names of ours begin so: what does, and is not known, is a slip of the pen that would widen a permit."""
+
 REGION_EXTENSION = "urn:photospine:photo-region"
 REPLACES_EXTENSION = "urn:photospine:replaces"
 CHANNEL = "urn:photospine:channel"

@@ -277,7 +277,7 @@ def _is_in_place(url: Any, element: str) -> bool:
         return element == "Consent"
     if url == codes.REGION_EXTENSION:
         return _PROVISION.fullmatch(element) is not None
-    return True
+    return not (isinstance(url, str) and url.startswith(codes.OURS))
 
 
 def read_region(extension: Mapping[str, Any]) -> Region | None:

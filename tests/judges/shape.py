@@ -16,8 +16,11 @@ def malformed(body: dict[str, Any], zone: ZoneInfo) -> Iterator[str]:
     """The elements that cannot be read."""
     if not _is_date(body.get("dateTime", "2026"), zone):
         yield "dateTime"
-    read = [id(provision) for provision in _provisions(body.get("provision", {}))]
-    if any(id(node) not in read for node in _bearing_region(body)):
+    places = {
+        words.REPLACES_EXTENSION: [id(body)],
+        words.REGION_EXTENSION: [id(provision) for provision in _provisions(body.get("provision", {}))],
+    }
+    if any(id(node) not in places.get(url, []) for node, url in _ours(body)):
         yield "extension"
     for provision in _provisions(body.get("provision", {})):
         if provision.get("type", "deny") not in ("permit", "deny"):
@@ -46,18 +49,19 @@ def _provisions(provision: Any) -> Iterator[dict[str, Any]]:
             yield from _provisions(one)
 
 
-def _bearing_region(node: Any) -> Iterator[dict[str, Any]]:
-    """Every element, at whatever depth, that has a region for an extension."""
+def _ours(node: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every element, at whatever depth, that has an extension of ours, and which."""
     if isinstance(node, list):
         for one in node:
-            yield from _bearing_region(one)
+            yield from _ours(one)
     elif isinstance(node, dict):
         stated = node.get("extension")
-        if isinstance(stated, list) and any(one.get("url") == words.REGION_EXTENSION for one in stated):
-            yield node
+        for extension in stated if isinstance(stated, list) else []:
+            if str(extension.get("url")).startswith("urn:photospine:"):
+                yield node, extension["url"]
         for name, value in node.items():
             if name != "extension":
-                yield from _bearing_region(value)
+                yield from _ours(value)
 
 
 def _is_date(text: Any, zone: ZoneInfo) -> bool:
