@@ -30,7 +30,7 @@ from dicom_bridge.linking import Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_instance
-from dicom_bridge.settling import Settling, Step, examination
+from dicom_bridge.settling import FAULTS, Settling, Step, examination
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
 from dicom_bridge.tasks import Tasks
@@ -186,7 +186,11 @@ class Arrivals:
         if known is not None and known.orthanc_id != orthanc_id:
             # The hook refuses those; this one came before there was a hook, or while it could not ask.
             return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.", None)
-        return Examined(1, int(self._settling.settle(job, held, data)), 0)
+        try:
+            return Examined(1, int(self._settling.settle(job, held, data)), 0)
+        except FAULTS as error:
+            _LOG.warning("an object could not be kept: %s", type(error).__name__)
+            return self._set_aside(orthanc_id, "It cannot be kept: a value of it is none.", None)
 
     def _set_aside(self, orthanc_id: str, why: str, read: ReadObject | None) -> Examined:
         with transaction(self._engine) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -66,6 +66,8 @@ def _moment(digits: str, offset: str, zone: ZoneInfo) -> str | None:
     try:
         started = datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007  # a date has no zone
     except ValueError:
+        return None
+    if started.year in (MINYEAR, MAXYEAR):  # what senders write who must write something, and know no date
         return None
     if len(clock) in (len("1000"), len("100000")):
         text = day + clock.ljust(len("100000"), "0")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError
 
 from consent.audit.chain import Chain
 from consent.audit.record import AuditRecord, Kind
@@ -20,6 +22,11 @@ from dicom_bridge.linking import Linker
 from dicom_bridge.placing import Place, Waits
 from dicom_bridge.tasks import Tasks
 from fhir_mapping.errors import MappingError
+
+FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, DataError)
+"""What values by a stranger may raise that nobody thought of: one object must not keep all later ones out."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Step(StrEnum):
@@ -98,6 +105,9 @@ class Settling:
                     self._linker.link_arrived(connection, place, held, "0" * 64)
         except (BridgeError, MappingError) as error:
             return Waits(f"It cannot be linked: {error}")
+        except FAULTS as error:
+            _LOG.warning("an object could not be linked: %s", type(error).__name__)
+            return Waits("It cannot be linked: a value of it is none.")
         return place
 
     def _link(self, place: Place, held: Held, digest: str) -> bool:

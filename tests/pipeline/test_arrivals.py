@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from consent.audit.read import Archive as AuditArchive
 from consent.store import jobs
@@ -19,6 +19,7 @@ from consent.store.engine import glancing, transaction
 from consent.store.tables import job
 from dicom_bridge import arrivals, ledger
 from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.structure import MAX_DEPTH
 from dicom_bridge.objects.uids import fhir_id
@@ -194,6 +195,33 @@ def test_a_fault_of_one_object_does_not_keep_the_next_one_out(world: World, monk
         worker.look()
     assert (state_of(world, poison), state_of(world, made)) == (None, "linked")
     assert not is_seen(world, poison)
+
+
+@pytest.mark.parametrize("day", ["99991231", "00010101"])
+def test_a_date_at_the_end_of_the_calendar_is_none_and_keeps_nobody_out(world: World, day: str) -> None:
+    visit = world.visit()
+    number = visit.encounter.rpartition("-")[2]
+    made = send(world, 5000 + int(day[:4]), AccessionNumber=f"ACC-{number}", ContentDate=day)
+    later = send(world, 20_000 + int(day[:4]), AccessionNumber="no-such")
+    with _worker(world) as worker:
+        worker.look()
+    assert (state_of(world, made), state_of(world, later)) == ("linked", "examined")
+
+
+def test_an_object_whose_values_nobody_thought_of_keeps_nobody_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(connection: Connection, held: Held) -> int:
+        if held.sop_uid == made.sop:
+            raise OverflowError
+        return keep_unseen(connection, held)
+
+    made, later = send(world, 5100, AccessionNumber="odd"), send(world, 5101, AccessionNumber="no-such")
+    monkeypatch.setattr("dicom_bridge.arrivals.keep_unseen", failing)
+    with _worker(world) as worker:
+        worker.look()
+    assert (state_of(world, made), state_of(world, later)) == (None, "examined")
+    assert not is_seen(world, made)
 
 
 def test_what_no_callback_told_of_is_found_by_comparing_everything(world: World) -> None:
