@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent.store.clock import micros, now
+from consent.store.write import among
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.tables import ledger, ledger_batch
 
@@ -128,6 +129,14 @@ def entry(connection: Connection, sop_uid: str) -> Entry | None:
 def by_file(connection: Connection, sha256: str) -> list[Entry]:
     """All photos made from a file, whoever it was sent for."""
     return [_entry(row) for row in connection.execute(select(ledger).where(ledger.c.sha256 == sha256))]
+
+
+def known_for_others(connection: Connection, patient: str, digests: Collection[str]) -> bool:
+    """Whether one of the files is a photo of somebody else than this patient."""
+    query = select(ledger.c.sop_uid).where(
+        among(connection, ledger.c.sha256, set(digests)), ledger.c.patient != patient
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def by_orthanc_id(connection: Connection, orthanc_id: str) -> Entry | None:

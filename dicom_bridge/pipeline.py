@@ -273,7 +273,8 @@ class Pipeline:
         Raises
         ------
         AnnouncedAlready
-            Photos of this series were numbered from ``first`` on by another process meanwhile.
+            Photos of this series were numbered from ``first`` on by another process meanwhile, or a file is known as
+            another patient's by now.
         """
         way = self._way
         announced = announcement(entries, plan, way.door)
@@ -284,6 +285,9 @@ class Pipeline:
                 lock(connection)
                 if ledger.next_instance_number(connection, entries[0].series_uid) != first:
                     raise AnnouncedAlready("photos of this view were announced by another process meanwhile")
+                digests = [entry.sha256 for entry in entries]
+                if plan.linked and ledger.known_for_others(connection, plan.patient, digests):
+                    raise AnnouncedAlready("a file was announced as another patient's photo meanwhile")
                 ledger.announce(connection, batch, plan.dumps(), intent, entries)
                 jobs.put(connection, RECOVER, batch, not_before=clock.now(connection) + _LEFT_TO_FINISH)
         except (AnnouncedAlready, SQLAlchemyError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dicom_bridge.pipeline import Outcome
+from dicom_bridge.pipeline import Arrow, Outcome
+from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.pipeline.world import Visit, World
 
 pytestmark = pytest.mark.orthanc
@@ -44,3 +46,19 @@ def test_the_same_files_sent_by_several_processes_are_taken_in_once(world: World
     _together(world, visit, [visit.paths] * PROCESSES)
     world.whole(visit)
     assert [each.outcome for each in world.take(visit)] == [Outcome.KNOWN] * 2
+
+
+def test_a_file_that_is_sent_for_two_patients_at_once_is_linked_to_the_first(world: World) -> None:
+    hers, his = world.visit("anna"), world.visit("ben")
+    his = replace(his, files=hers.files, paths=hers.paths)
+    outcomes: list[Outcome] = []
+
+    def at(arrow: Arrow) -> None:
+        if arrow is Arrow.SPOOLED and not outcomes:
+            outcomes.append(Outcome.ADDED)
+            assert [each.outcome for each in world.take(hers)] == [Outcome.ADDED]
+
+    with world.node() as node, open_archive(node) as archive:
+        (taken,) = pipeline(node, archive, at).take(his.files, world.plan(his))
+    assert taken.outcome is Outcome.UNLINKED
+    world.whole(hers)
