@@ -17,6 +17,7 @@ from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
+from dicom_bridge.objects import fitting
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
 from dicom_bridge.objects.read import ENCAPSULATED_PDF
 from dicom_bridge.objects.uids import fhir_id
@@ -152,7 +153,6 @@ class Linker:
     def _arrived_piece(self, place: Place, held: Held, sha256: str) -> _Piece:
         attributes = held.attributes
         sop_class = text_of(attributes, _SOP_CLASS)
-        number = text_of(attributes, _INSTANCE_NUMBER)
         region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
         procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
         document = PhotoDocument(
@@ -176,12 +176,12 @@ class Linker:
             series_uid=held.series_uid,
             sop_uid=held.sop_uid,
             sop_class=sop_class,
-            number=int(number) if number.isascii() and number.isdigit() else 1,
+            number=_number_of(attributes),
             patient=f"Patient/{place.patient}",
             encounter=f"Encounter/{place.encounter}",
             procedure=procedure,
             started=place.visit.started_text,
-            description=text_of(attributes, _SERIES_DESCRIPTION),
+            description=fitting.text(text_of(attributes, _SERIES_DESCRIPTION)),
             region=region,
             laterality=side,
             title="" if view is None else view.meaning,
@@ -266,6 +266,13 @@ def _provenance(piece: _Piece, now: datetime) -> dict[str, Any]:
         occurred=document.taken,
         now=now,
     )
+
+
+def _number_of(attributes: Mapping[str, Any]) -> int | None:
+    """Instance Number where FHIR holds it (R4 unsignedInt); some senders write a date and time there."""
+    said = text_of(attributes, _INSTANCE_NUMBER)
+    whole = said.isascii() and said.isdigit() and len(said) <= len("2147483647")
+    return int(said) if whole and int(said) < 1 << 31 else None
 
 
 def _concept(term: Term) -> Concept:

@@ -32,7 +32,9 @@ class StudyInstance:
     series_uid: str
     sop_uid: str
     sop_class: str
-    number: int
+    number: int | None
+    """None where an object from elsewhere does not say one that FHIR holds."""
+
     patient: str
     encounter: str
     procedure: str | None
@@ -105,8 +107,9 @@ def _add(resource: dict[str, Any], added: StudyInstance) -> None:
         instance: dict[str, Any] = {
             "uid": added.sop_uid,
             "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{added.sop_class}"},
-            "number": added.number,
         }
+        if added.number is not None:
+            instance["number"] = added.number
         if added.title:
             instance["title"] = added.title
         instances.append(instance)

@@ -208,6 +208,20 @@ def test_a_date_at_the_end_of_the_calendar_is_none_and_keeps_nobody_out(world: W
     assert (state_of(world, made), state_of(world, later)) == ("linked", "examined")
 
 
+@pytest.mark.parametrize(
+    "odd", [{"InstanceNumber": "2147483648"}, {"SeriesDescription": "before\x1b$B"}], ids=["a number", "an escape"]
+)
+def test_an_odd_number_or_description_does_not_keep_an_object_from_its_visit(world: World, odd: dict[str, str]) -> None:
+    visit = world.visit()
+    made = send(world, 5200 + len(str(odd)), AccessionNumber=f"ACC-{visit.encounter.rpartition('-')[2]}", **odd)
+    with _worker(world) as worker:
+        worker.look()
+    assert state_of(world, made) == "linked"
+    with glancing(world.engine) as connection:
+        study = world.store.read(connection, "ImagingStudy", fhir_id(made.study)).json()
+    assert ("number" in study["series"][0]["instance"][0]) == ("InstanceNumber" not in odd)
+
+
 def test_an_object_whose_values_nobody_thought_of_keeps_nobody_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

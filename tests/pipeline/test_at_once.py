@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dicom_bridge.pipeline import Arrow, Outcome
+from dicom_bridge.pipeline import Outcome
+from dicom_bridge.way import Arrow
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.pipeline.world import Visit, World
 
