@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from consent.errors import ConsentError
+from consent.store.home import Home
 
 SLOTS = 64
 """Processes of one role on one node at a time."""
@@ -113,8 +114,7 @@ class FileShelf:
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._chain = ""
-        self._path = folder
-        self._file: tuple[int, int] | None = None
+        self._home = Home(folder)
 
     def take(self) -> Head:
         """Lock the first free slot (``first_only``: wait for slot 0) and read its head.
@@ -140,7 +140,7 @@ class FileShelf:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         slot, self._lock = self._free_slot()
         self._chain = name(self._node, self._role, slot)
-        self._path = path = self._folder / f"{self._node}+{self._role}+{slot}{SUFFIX}"
+        path = self._folder / f"{self._node}+{self._role}+{slot}{SUFFIX}"
         made = os.pread(self._lock, len(_MADE), 0) == _MADE
         if made and not path.exists():
             raise AuditUnavailable(
@@ -149,7 +149,8 @@ class FileShelf:
             )
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
-        self._file = _identity(path)
+        self._home = Home(path)
+        self._home.settle()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
@@ -183,7 +184,7 @@ class FileShelf:
         """SQLite would go on writing a file that has no name any more, or another one."""
         if self._connection is None:
             raise AuditUnavailable("the audit chain is closed")
-        if _identity(self._path) != self._file:
+        if self._home.left():
             raise AuditUnavailable(f"the audit chain {self._chain} was moved or removed while it was written")
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -221,15 +222,6 @@ def lost(folder: Path) -> tuple[str, ...]:
     """The ids of chains that were made in a folder, and whose files are not there any more."""
     locks = (path for path in sorted(folder.glob(f"*{LOCK}")) if not path.with_suffix(SUFFIX).exists())
     return tuple(path.stem.replace("+", "/") for path in locks if path.read_bytes() == _MADE)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file a name stands for; None where it stands for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class TableShelf:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
+from consent.store.home import Home
 from consent.store.schema import WrongSchema
 
 BUSY_SECONDS = 5.0
@@ -29,48 +30,26 @@ _BEGIN = "photospine_begin"
 _CALLS = "photospine_before_commit"
 
 
-class Home:
-    """The SQLite file that a process has opened, and the name by which it did.
-
-    A name may come to stand for another file, or for none, while the process goes on reading the one that it knows: a
-    database that was put back from a backup, say. What that says of consent is of no age that anybody could tell, and
-    what is remembered of it may have the versions of the other; so nothing is asked any more until a new process asks.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: tuple[int, int] | None = None
-
-    def settle(self) -> None:
-        """The first connection is about to be opened: from now on it is this file or none."""
-        if self._file is None:
-            self._file = self._now()
-
-    def require(self) -> None:
-        """Refuse to go on with another file.
-
-        Raises
-        ------
-        sqlite3.OperationalError
-            The file was moved, removed or replaced.
-        """
-        if self._file is not None and self._now() != self._file:
-            raise sqlite3.OperationalError("the database file was moved, removed or replaced since it was opened")
-
-    def _now(self) -> tuple[int, int]:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return (0, 0)
-        return found.st_dev, found.st_ino
-
-
 _HOMES: WeakKeyDictionary[Engine, Home] = WeakKeyDictionary()
 
 
-def home_of(engine: Engine) -> Home:
-    """Where an engine's SQLite file stands."""
-    return _HOMES[engine]
+def require_home(engine: Engine) -> None:
+    """Refuse to go on with a SQLite file that its name does not stand for any more.
+
+    What it says of consent is of no age that anybody could tell, and what is remembered of it may have the versions of
+    the other; so nothing is asked any more until a new process asks.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        The file was moved, removed or replaced.
+    """
+    _require(_HOMES[engine])
+
+
+def _require(home: Home) -> None:
+    if home.left():
+        raise sqlite3.OperationalError("the database file was moved, removed or replaced since it was opened")
 
 
 def open_engine(url: str, *, pool: int = 20, make: bool = False) -> Engine:
@@ -105,7 +84,7 @@ def _sqlite(url: str, pool: int, *, make: bool) -> Engine:
     def _make(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
         if arguments[0] == ":memory:":
             return
-        home.require()
+        _require(home)
         if not make and not Path(arguments[0]).exists():
             raise WrongSchema(
                 f"there is no database {arguments[0]}: see the setting 'database', put it back from the backup, "
@@ -127,7 +106,7 @@ def _sqlite(url: str, pool: int, *, make: bool) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _checkout(_connection: Any, _record: Any, _proxy: Any) -> None:
-        home.require()
+        _require(home)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Engine, Select, event
 from sqlalchemy.exc import OperationalError
 
-from consent.store.engine import BUSY_SECONDS, glancing, home_of
+from consent.store.engine import BUSY_SECONDS, glancing, require_home
 
 
 class Quick:
@@ -32,7 +32,6 @@ class Quick:
         self._idle: deque[sqlite3.Cursor] = deque()
         if self.direct:
             self._sql = str(statement.compile(engine))
-            self._home = home_of(engine)
             self._make = _maker([column.name for column in statement.selected_columns])
             event.listen(engine, "engine_disposed", lambda _: self.close())
 
@@ -48,7 +47,7 @@ class Quick:
             with glancing(self._engine) as connection:
                 return connection.execute(self._statement, {self._parameter: value}).all()
         try:
-            self._home.require()
+            require_home(self._engine)
             cursor = self._cursor()
             found = cursor.execute(self._sql, (value,)).fetchall()
         except sqlite3.Error as error:

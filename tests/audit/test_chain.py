@@ -25,6 +25,7 @@ from consent.audit.record import AuditRecord, Kind, canonical, pack, unpack
 from consent.audit.shelf import GENESIS, AuditUnavailable, Head, Row
 from consent.audit.verify import verify
 from consent.store.engine import transaction
+from consent.store.home import LOOK_SECONDS
 
 
 def _open(engine: Engine, folder: Path, role: str = "test", **more: object) -> Chain:
@@ -250,6 +251,7 @@ def _copy(folder: Path) -> bytes:
 
 
 def _take_away(folder: Path) -> None:
+    time.sleep(2 * LOOK_SECONDS)
     for file in (folder / "audit").glob("n1+test+0.sqlite3*"):
         file.unlink()
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from consent.decision import decide
+from consent.store import home
 from consent.store.cache import FactsCache
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.people import save_directive
@@ -21,6 +22,12 @@ from tests.store.world import CLINICIAN, consent, one_patient
 pytestmark = pytest.mark.fast
 
 TREAT = Request(CLINICIAN, "TREAT")
+
+
+@pytest.fixture(autouse=True)
+def at_each_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look each time, as after a while."""
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.0)
 
 
 def _move(file: Path, to: Path) -> None:
@@ -83,3 +90,22 @@ def test_a_database_that_is_put_back_is_asked_again(tmp_path: Path) -> None:
     loaded = cache.photo("2.25.1", CLINICIAN)
     assert decide(TREAT, loaded.facts, loaded.now).permitted
     engine.dispose()
+
+
+def test_a_look_is_worth_a_while_and_what_is_put_back_is_seen_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "LOOK_SECONDS", 5.0)
+    file, seconds = tmp_path / "x", [0.0]
+    file.touch()
+    opened = home.Home(file, clock=lambda: seconds[0])
+    assert not opened.left()
+    opened.settle()
+    assert not opened.left()
+    file.rename(tmp_path / "y")
+    seconds[0] = 4.9
+    assert not opened.left()
+    seconds[0] = 5.0
+    assert opened.left()
+    (tmp_path / "y").rename(file)
+    assert not opened.left()
