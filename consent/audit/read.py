@@ -82,6 +82,17 @@ class Archive:
         return self._folder / (chain.replace("/", "+") + SUFFIX)
 
 
+def ailing(folder: Path) -> Iterator[str]:
+    """What is wrong with the chains of a folder, as far as it is seen without checking their records."""
+    for chain in lost(folder):
+        yield f"the audit chain {chain} is gone"
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            _read_only(path).close()
+        except AuditUnavailable as error:
+            yield str(error)
+
+
 def _read_only(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from consent.audit.read import ailing
 from consent.errors import ConsentError
 from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
@@ -237,7 +238,20 @@ def _folders(settings: Settings) -> Iterator[Finding]:
     if url.get_backend_name() == "sqlite" and url.database:
         places["database folder"] = Path(url.database).parent
     for what, folder in places.items():
-        yield _written(what, folder)
+        found = _written(what, folder)
+        yield (_chains(folder) or found) if what == "audit" and found.ok else found
+
+
+def _chains(folder: Path) -> Finding | None:
+    """A chain that is lost or damaged: its process records nothing any more, and so lets nobody in."""
+    fault = next(ailing(folder), None)
+    if fault is None:
+        return None
+    remedy = (
+        "put it back from the backup; where its loss is known, remove its .sqlite3 and .lock files to begin a new one, "
+        "then start the node's processes anew"
+    )
+    return Finding("audit", False, fault, f"{remedy}; until then, refused")
 
 
 def _written(what: str, folder: Path) -> Finding:

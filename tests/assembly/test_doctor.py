@@ -207,13 +207,20 @@ def test_a_backup_was_put_back_while_orthanc_ran(node: Node) -> None:
 
 
 @pytest.mark.orthanc
-def test_the_wall_s_chain_is_gone(node: Node) -> None:
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_chain_is_gone_or_damaged(node: Node, damage: bool) -> None:
+    chain = node.folder / "audit" / "node1+wall+0.sqlite3"
     with node.running():
         assert node.doctor()[0] == 0
-        for each in (node.folder / "audit").glob("node1+wall+0.sqlite3*"):
+        for each in (node.folder / "audit").glob(f"{chain.name}*"):
             each.unlink()
-        for _ in range(2):
-            node.blames("wall", "node1", "'audit_folder'")
+        if damage:
+            chain.write_bytes(b"no database at all " * 100)
+        node.blames("audit", "wall", "put it back from the backup")
+    chain.unlink(missing_ok=True)
+    chain.with_suffix(".lock").unlink()
+    with node.running():
+        assert node.doctor()[0] == 0, "somebody knows of the loss, and a new chain begins"
 
 
 # --- keys, database, folders ------------------------------------------------------------------------------------------
