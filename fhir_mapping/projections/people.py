@@ -74,15 +74,18 @@ def members(connection: Connection, setting: Setting, written: Written) -> None:
 
 
 def care(connection: Connection, setting: Setting, written: Written) -> None:
-    """Whom a CareTeam, Encounter or Procedure of the patient names (``care_team = "record"``)."""
+    """Whom a CareTeam, Encounter or Procedure of the patient names (``care_team = "record"``).
+
+    A team stands for its members: who they are at the time of a request, their memberships tell.
+    """
     subjects = references.local_of(written.resource, setting.base, "subject")
     identity = references.id_of(subjects[0]) if subjects and subjects[0].startswith("Patient/") else None
-    path = {
-        "CareTeam": ("participant", "member"),
-        "Encounter": ("participant", "individual"),
-        "Procedure": ("performer", "actor"),
-    }[written.type]
-    named = references.local_of(written.resource, setting.base, *path)
+    if written.type == "CareTeam":
+        named = [written.reference]
+    elif written.type == "Encounter":
+        named = references.local_of(written.resource, setting.base, "participant", "individual")
+    else:
+        named = references.local_of(written.resource, setting.base, "performer", "actor")
     if written.resource.get("status") in ("entered-in-error", "inactive", "cancelled", "not-done"):
         named = []
     people.save_care_members(connection, written.reference, identity, named)

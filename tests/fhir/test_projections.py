@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,10 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from consent.codec import directive_from_json
+from consent.decided import stored_purposes
+from consent.site import CareTeamScope
 from consent.store.engine import transaction
+from consent.store.sites import save_site
 from consent.store.tables import (
     care_member,
     directive,
@@ -230,12 +234,12 @@ def test_members_and_parents(engine: Engine, record: RecordStore) -> None:
         }
         cared = {(row.source, row.reference) for row in connection.execute(select(care_member))}
         assert cared == {
-            ("CareTeam/t", "Practitioner/e"),
+            ("CareTeam/t", "CareTeam/t"),
             ("Procedure/p1", "Practitioner/d"),
             ("Procedure/p2", "Practitioner/d"),
         }
         _put(connection, record, team | {"status": "inactive"})
-        assert ("CareTeam/t", "Practitioner/e") not in {
+        assert ("CareTeam/t", "CareTeam/t") not in {
             (row.source, row.reference) for row in connection.execute(select(care_member))
         }
 
@@ -265,6 +269,31 @@ def test_where_the_record_names_no_organisation_a_denial_of_the_clinic_matches_a
         role | {"practitioner": {"reference": "Practitioner/e"}, "organization": {"reference": "Organization/clinic"}}
     )
     assert clinic.get("doctor", "/DocumentReference/f1").status_code == 200
+
+
+def test_a_care_team_is_who_is_on_it_at_the_time(clinic: Clinic) -> None:
+    site = replace(SITE, care_team=CareTeamScope.RECORD)
+    with transaction(clinic.engine) as connection:
+        save_site(connection, site, stored_purposes(site))
+    team = {"resourceType": "CareTeam", "id": "t", "status": "active", "subject": {"reference": "Patient/anna"}}
+    member = {"member": {"reference": "Practitioner/e"}}
+
+    def seen() -> tuple[int, int]:
+        one = clinic.get("doctor", "/DocumentReference/f1").status_code
+        return one, clinic.get("doctor", "/DocumentReference").json()["total"]
+
+    assert seen() == (404, 0)
+    clinic.put(team | {"participant": [member]})
+    assert seen() == (200, 2)
+    clinic.put(team | {"participant": [member | {"period": {"end": "2025-12-31"}}]})
+    assert seen() == (404, 0)
+    clinic.put(team | {"participant": [member], "period": {"end": "2025-12-31"}})
+    assert seen() == (404, 0)
+    clinic.put(team | {"participant": [{"member": {"reference": "Organization/clinic"}}]})
+    assert seen() == (404, 0)
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/e"}}
+    clinic.put(role | {"organization": {"reference": "Organization/clinic"}})
+    assert seen() == (200, 2)
 
 
 def test_whoever_an_encounter_named_is_of_no_care_team_once_it_is_about_nobody(
