@@ -16,6 +16,7 @@ from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog
 from consent.site import Site
 from consent.store.clock import now
 from consent.store.tables import directive as directive_table
+from consent.store.tables import photo, photo_patient
 from consent.store.versions import group, lock
 from consent.store.write import among
 from consent.types import Effect
@@ -54,13 +55,16 @@ def withdraw(connection: Connection, record: RecordStore, wish: Wish, *, source:
     Raises
     ------
     Invalid
-        A purpose is not known, or the denial cannot be written; nothing may be committed then.
+        A purpose is not known, a photo is not hers, or the denial cannot be written; nothing may be committed then.
     """
     lock(connection)
     catalog = Catalog.of(record.site)
     for code in sorted(wish.purposes):
         if catalog.get(code) is None:
             raise Invalid(Issue("code-invalid", f"The purpose {code!r} is not known.", "Consent.provision.purpose"))
+    for document in sorted(wish.documents - _hers(connection, wish)):
+        said = f"DocumentReference/{document} is no photo of the patient: a denial would reach nothing."
+        raise Invalid(Issue("business-rule", said, "Consent.provision.data"))
     body = denial(
         record.site,
         wish.patient,
@@ -120,6 +124,19 @@ def _reaches(denied: Collection[str], code: str, rule: Rule, catalog: Catalog) -
         persons = frozenset() if rule.actors is None else rule.actors.persons
         return bool(persons) and all(person.startswith("RelatedPerson/") for person in persons)
     return not catalog.is_duty(code) and code != BTG
+
+
+def _hers(connection: Connection, wish: Wish) -> set[str]:
+    """Those of the documents that are photos of the patient, by any record of hers."""
+    query = (
+        select(photo.c.document)
+        .join(photo_patient, photo_patient.c.photo == photo.c.photo)
+        .where(
+            among(connection, photo.c.document, wish.documents),
+            among(connection, photo_patient.c.patient, group(connection, [wish.patient])),
+        )
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _standing(connection: Connection, patient: str) -> list[Directive]:

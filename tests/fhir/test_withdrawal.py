@@ -104,5 +104,7 @@ def test_a_withdrawal_that_cannot_be_written_ends_nothing(clinic: Clinic) -> Non
         _withdraw(clinic, "NONSENSE")
     with pytest.raises(Invalid):
         _withdraw(clinic, channels=["instagram"])  # a channel without its purpose
+    with pytest.raises(Invalid):
+        _withdraw(clinic, "WEB", documents=["b1"])  # a photo of somebody else
     assert clinic.get("clinician", "/Consent/c").json()["status"] == "active"
     assert clinic.get("clinician", "/Consent?patient=anna").json()["total"] == 1
