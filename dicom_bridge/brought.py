@@ -15,7 +15,7 @@ from dicom_bridge.errors import BridgeError
 from dicom_bridge.plan import Plan
 from fhir_mapping import references
 from fhir_mapping.search.index import lot_of
-from fhir_mapping.store.prepared import Entry
+from fhir_mapping.store.prepared import Entry, placed
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.store.record import RecordStore
 
@@ -65,12 +65,12 @@ def write(connection: Connection, store: RecordStore, plan: Plan, record: Sequen
     written = store.transaction(connection, tuple(record), source=plan.account)
     named: dict[str, str] = {}
     for entry, stored in zip(record, written, strict=True):
-        at = f"--record: {entry.element}.resource: "
+        at = entry.element
         resource = stored.json()
         for found in references.found(resource):
             target = references.local(found.text, store.base)
             if target is not None:
-                named.setdefault(target, at + found.element)
+                named.setdefault(target, f"--record: {placed(found.element, at)}")
         _require_about(store, resource, at, _PATIENT, f"Patient/{plan.patient}", "--patient")
         if entry.if_none_exist is None or stored.created:  # what was there already may be of an earlier visit
             _require_about(store, resource, at, _VISIT, f"Encounter/{plan.visit}", "--visit")
@@ -81,7 +81,7 @@ def write(connection: Connection, store: RecordStore, plan: Plan, record: Sequen
 def _require_lots(entry: Entry) -> None:
     """It says which lot a product was of."""
     resource = entry.ready.resource
-    at = f"--record: {entry.element}.resource: {entry.ready.type}"
+    at = f"--record: {placed(None, entry.element)}"
     contained = ((f"{at}.contained", each) for each in resource.get("contained") or ())
     for place, product in ((at, resource), *contained):
         if product.get("resourceType") == "Medication" and not (lot_of(product)[0] or "").strip():
@@ -114,7 +114,8 @@ def _require_about(
             fault = f"names another {option.removeprefix('--')} than {option}"
         else:
             continue
-        raise RecordRefused(f"{at}{resource['resourceType']}.{element}: {fault}; write {wanted}, or send it by itself")
+        place = placed(f"{resource['resourceType']}.{element}", at)
+        raise RecordRefused(f"--record: {place}: {fault}; write {wanted}, or send it by itself")
 
 
 def _require_nobody_else(connection: Connection, store: RecordStore, plan: Plan, named: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +110,9 @@ class Clinic:
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:20500") as client:
                 return await client.request(method, f"/fhir{path}", **more)
 
-        return asyncio.run(send())
+        # In a thread of its own: a browser driven by the same process has an event loop running in this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(send())).result()
 
     def get(self, account: str, path: str, purpose: str | None = None) -> Any:
         headers = {} if purpose is None else {"X-Purpose-Of-Use": purpose}

@@ -157,6 +157,16 @@ def test_a_line_names_the_provision_that_decided(shell: Shell) -> None:
     assert "deny patient-denied  by Consent/c1 version 3 provision.provision[0]" in text
 
 
+def test_records_of_every_chain_are_listed_by_time(shell: Shell) -> None:
+    _audit(shell)
+    for role in ("serve", "worker", "serve"):
+        with open_node(load(shell.settings), role) as node:
+            node.chain.append([AuditRecord(Kind.TASK, role, "here")])
+    found = [json.loads(line) for line in _audit(shell, "--kind", "task")]
+    places = [(record["chain"], record["sequence"]) for record in found]
+    assert places == [("node1/serve/0", 1), ("node1/worker/0", 1), ("node1/serve/0", 2)]
+
+
 def test_verify_names_what_was_changed(shell: Shell, tmp_path: Path) -> None:
     assert json.loads(shell.run("audit", "verify", "--json"))["sound"]
     with closing(sqlite3.connect(tmp_path / "audit" / "node1+cli+0.sqlite3")) as connection:

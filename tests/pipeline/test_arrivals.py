@@ -231,7 +231,7 @@ def test_an_object_whose_values_nobody_thought_of_keeps_nobody_out(
         return keep_unseen(connection, held)
 
     made, later = send(world, 5100, AccessionNumber="odd"), send(world, 5101, AccessionNumber="no-such")
-    monkeypatch.setattr("dicom_bridge.arrivals.keep_unseen", failing)
+    monkeypatch.setattr("dicom_bridge.settling.keep_unseen", failing)
     with _worker(world) as worker:
         worker.look()
     assert (state_of(world, made), state_of(world, later)) == (None, "examined")

@@ -81,9 +81,12 @@ def listing(
 
 def _all(archive: Archive) -> Iterator[dict[str, Any]]:
     """The records of all chains, by time; within a chain always in order."""
-    chains = [((row.recorded, _read(chain, row)) for row in archive.rows(chain)) for chain in archive.chains()]
-    for _recorded, record in heapq.merge(*chains, key=lambda each: each[0]):
-        yield record
+    yield from heapq.merge(*(_of(archive, chain) for chain in archive.chains()), key=lambda record: record["at"])
+
+
+def _of(archive: Archive, chain: str) -> Iterator[dict[str, Any]]:
+    for row in archive.rows(chain):
+        yield _read(chain, row)
 
 
 def _read(chain: str, row: Row) -> dict[str, Any]:
