@@ -7,10 +7,13 @@ All instants are aware datetimes in UTC. A FHIR date or time is the half-open sp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from consent.types import Effect, Laterality
+
+_LONGEST_DAY = timedelta(hours=26)
+"""A day on which clocks go back has an hour more, or two; a month has many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +148,14 @@ class Directive:
 
     replaces: tuple[str, ...] = ()
     """Ids of the Consents whose place it takes where its rules match."""
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """What was known before this instant she could have seen when she signed; None: nothing is known to be so.
+
+        A day alone lasts until it is over. Where a month or a year is all that is told, she may have signed on its
+        first day.
+        """
+        if self.signed is None or self.signed.start is None or self.signed.end is None:
+            return None
+        return self.signed.end if self.signed.end - self.signed.start <= _LONGEST_DAY else self.signed.start

@@ -167,8 +167,8 @@ def _denies_photo(rule: Rule, question: Question) -> bool:
 
 def _known_when_signed(directive: Directive, photo: PhotoFacts) -> bool:
     """Publishing permits are snapshots: nobody agrees to publish a photo that she could not have seen."""
-    known, signed = photo.known_since.get(directive.patient), directive.signed
-    return known is not None and signed is not None and (signed.end is None or known < signed.end)
+    known, until = photo.known_since.get(directive.patient), directive.seen_until
+    return known is not None and until is not None and known < until
 
 
 def _reaches(entry: Data, photo: PhotoFacts) -> bool:

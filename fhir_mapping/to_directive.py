@@ -248,6 +248,8 @@ class _Reader:
         """Permits of a Consent that nobody here can have signed, for nobody, or at no time never count."""
         if signed is None:
             self._elements.note("Consent.dateTime: without it no permit in this Consent counts.")
+        elif len(str(self._consent["dateTime"])) < len("2026-05-04"):
+            self._elements.note("Consent.dateTime: it tells no day, so what may be published is older than it.")
         if not any(performer.startswith(_SIGNERS) for performer in performers):
             self._elements.note("Consent.performer: it names nobody here who can sign, so no permit counts.")
         if not organizations:

@@ -7,7 +7,7 @@ for it does not match and a denial does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.judges import vocabulary as words
 from tests.judges.agreement import Agreement, Statement
@@ -92,7 +92,10 @@ def _seen_when_signed(_: Statement, agreement: Agreement, matter: Matter) -> boo
     since = matter.photo["known_since"].get(agreement.patient)
     if since is None or agreement.signed is None:
         return False
-    return datetime.fromisoformat(since).astimezone(UTC) < agreement.signed.after
+    told = agreement.signed
+    # Of a month or a year nobody knows the day: it may have been the first.
+    until = told.first if told.after - told.first > timedelta(hours=30) else told.after
+    return datetime.fromisoformat(since).astimezone(UTC) < until
 
 
 def _covers_data(statement: Statement, _: Agreement, matter: Matter) -> bool:
