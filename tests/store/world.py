@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from consent.directive import Actors, Data, Directive, Reach, Region, Rule, Span
 from consent.facts import PhotoFacts
+from consent.store.metadata import METADATA
 from consent.store.people import save_directive, save_patient
 from consent.store.photos import save_photo
+from consent.store.tables import account, audit_record, site_state
 from consent.types import Effect, Requester
 
 ADULT = Span(datetime(1980, 1, 1, tzinfo=UTC), datetime(1980, 1, 2, tzinfo=UTC))
@@ -99,6 +101,14 @@ def one_patient(connection: Connection) -> None:
     save_patient(connection, "anna", ADULT)
     store(connection, facts("1"))
     store(connection, facts("2", area=HAND))
+
+
+def clear(connection: Connection) -> None:
+    """Forget all photos and everybody in them; the site and its settings stay."""
+    kept = {site_state, account, audit_record}
+    for table in reversed(METADATA.sorted_tables):
+        if table not in kept and not table.name.startswith("alembic"):
+            connection.execute(delete(table))
 
 
 def random_world(connection: Connection, random: Random, *, patients: int = 6, photos: int = 4) -> list[str]:
