@@ -17,6 +17,8 @@ from fhir_mapping.tables import fhir_token
 _NAMES = ("lot-number", "contained-lot")
 
 _WILD = re.compile(r"[?*_]")
+_WORD = re.compile(r"[^\W_]+")
+_MAX_WORDS = 40
 
 
 def products(connection: Connection, lot: str, expiry: str | None) -> list[Product]:
@@ -40,11 +42,14 @@ def products(connection: Connection, lot: str, expiry: str | None) -> list[Produ
             if fit is not None:
                 batch_lot, batch_expiry = lot_of(product)
                 found[reference] = Product(reference, fit, name_of(product), batch_lot, batch_expiry)
-    exact = {each.name for each in found.values() if each.fit is not Fit.UNREADABLE}
+    exact = {folded(each.name) for each in found.values() if each.fit is not Fit.UNREADABLE}
+    # Without a lot only the name tells products apart; one that has no name, or shares it with none that fits for
+    # certain, may be any of them.
+    apart = exact if "" not in exact else set()
     return [
-        found[reference]
-        for reference in sorted(found)
-        if found[reference].lot is not None or not exact or found[reference].name in exact
+        each
+        for _, each in sorted(found.items())
+        if each.lot is not None or not apart or folded(each.name) in apart | {""}
     ]
 
 
@@ -64,7 +69,7 @@ def _candidates(connection: Connection, lot: str) -> list[tuple[str, str]]:
     """Resources whose lot is the one asked for, reads alike, or is missing or not legible."""
     token = fhir_token.c
     alike = select(token.type, token.id).where(
-        token.name.in_([f"{name}-key" for name in _NAMES]), token.value == lot_key(lot)
+        token.name.in_([f"{name}-key" for name in _NAMES]), token.value.contains(lot_key(lot), autoescape=True)
     )
     same = select(token.type, token.id).where(token.name.in_(_NAMES), token.value == indexed(lot))
     unclear = select(token.type, token.id).where(token.name.in_([f"{name}-unclear" for name in _NAMES]))
@@ -89,9 +94,16 @@ def _fit(product: Mapping[str, Any], lot: str, expiry: str | None) -> Fit | None
     if stated.strip() == lot:
         same = expiry is None or (stated_expiry is not None and _same_date(stated_expiry, expiry))
         return Fit.EXACT if same else Fit.OTHER_EXPIRY
-    if lot_key(stated) == lot_key(lot) or folded(stated) in ILLEGIBLE or _matches_wild(stated, lot):
+    if lot_key(lot) in _keys(stated) or folded(stated) in ILLEGIBLE or _matches_wild(stated, lot):
         return Fit.UNREADABLE
     return None
+
+
+def _keys(stated: str) -> set[str]:
+    """How a lot reads, whole and by words: ``Lot C3709C3, exp 12/2023``, or two lots in one field."""
+    words = _WORD.findall(folded(stated))[:_MAX_WORDS]
+    runs = {"".join(words[first:last]) for first in range(len(words)) for last in range(first + 1, len(words) + 1)}
+    return {lot_key(stated)} | {lot_key(run) for run in runs}
 
 
 def _has_batch(product: Mapping[str, Any]) -> bool:

@@ -86,7 +86,13 @@ def test_the_same_lot_with_another_expiry_is_a_set_of_its_own(clinic: Clinic) ->
     assert [each.fit for each in found.patients] == [Fit.OTHER_EXPIRY]
 
 
-@pytest.mark.parametrize("written", ["lot 0071", "L0T-0071", "LOT-00?1", "LOT*", "lot0071", "unknown", None])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "lot 0071", "L0T-0071", "LOT-00?1", "LOT*", "lot0071", "unknown", None, "LOT\u20110071", "LOT\u00a00071",
+        "Lot: LOT-0071", "LOT-0070 / LOT-0071", "LOT-0071, exp 01/2027",
+    ],
+)  # fmt: skip
 def test_lots_that_read_alike_or_cannot_be_read_are_never_passed_over(clinic: Clinic, written: str | None) -> None:
     batch = {"expirationDate": "2027-01-31"} | ({} if written is None else {"lotNumber": written})
     clinic.put({"resourceType": "Medication", "id": "near", "code": {"text": "Toxin A"}, "batch": batch})
@@ -99,9 +105,22 @@ def test_lots_that_read_alike_or_cannot_be_read_are_never_passed_over(clinic: Cl
     assert [(each.id, each.fit) for each in found.patients] == [("anna", Fit.EXACT), ("ben", Fit.UNREADABLE)]
 
 
+def test_a_product_without_lot_and_name_may_be_any(clinic: Clinic) -> None:
+    batch = {"expirationDate": "2027-01-31"}
+    clinic.put({"resourceType": "Medication", "id": "nameless", "batch": batch})
+    clinic.put({"resourceType": "Medication", "id": "small", "code": {"text": "toxin a"}, "batch": batch})
+    clinic.put({"resourceType": "Medication", "id": "other", "code": {"text": "Filler B"}, "batch": batch})
+    found = [each.reference for each in _ask(clinic, "LOT-0071").products]
+    assert found == ["Medication/lot7", "Medication/nameless", "Medication/small"]
+    clinic.put({"resourceType": "Medication", "id": "bare", "batch": {"lotNumber": "B-55"}})
+    found = [each.reference for each in _ask(clinic, "B-55").products]
+    assert found == ["Medication/bare", "Medication/nameless", "Medication/other", "Medication/small"]
+
+
 def test_another_lot_is_no_match(clinic: Clinic) -> None:
     clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "LOT-0072"}})
     clinic.put({"resourceType": "Medication", "id": "other2", "batch": {"lotNumber": "ZZ?1"}})
+    clinic.put({"resourceType": "Medication", "id": "other3", "batch": {"lotNumber": "LOT-00715"}})
     assert [each.reference for each in _ask(clinic, "LOT-0071").products] == ["Medication/lot7"]
     nothing = _ask(clinic, "NONE-SUCH")
     assert (nothing.products, nothing.patients) == ((), ())
