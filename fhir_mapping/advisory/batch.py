@@ -24,6 +24,10 @@ class Fit(StrEnum):
     """A lot that reads alike, is partly legible, or is missing where a batch is on record."""
 
 
+#: The better fit first.
+BEST = {Fit.EXACT: 0, Fit.OTHER_EXPIRY: 1, Fit.UNREADABLE: 2}
+
+
 class When(StrEnum):
     """A photo's time against the first treatment with the batch."""
 
@@ -57,6 +61,12 @@ class Treatment:
 
     fit: Fit
     at: datetime | None
+    until: datetime | None = None
+    """By when it had begun for certain: a record to the day leaves open when on that day."""
+
+    void: str | None = None
+    """Status where the record says that it did not take place: ``not-done``, ``entered-in-error``."""
+
     through: tuple[str, ...] = ()
     """The administrations, dispenses and uses that lead from the product to it."""
 

@@ -1,15 +1,13 @@
 """From a lot to every patient, treatment and photo.
 
-The record is read as it stands; photos are decided by the requester's own purpose (PATSFTY), as at any door. What one
-treatment leads to is followed in both directions: an administration may be part of a Procedure, or a Procedure of an
-administration (R4 Procedure.partOf, MedicationAdministration.partOf).
+The record is read as it stands; photos are decided by the requester's own purpose (PATSFTY), as at any door.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -22,21 +20,17 @@ from consent.regions import regions
 from consent.service import DecisionPoint
 from consent.site import Site
 from consent.store.load import Loader
+from consent.store.tables import patient as people
 from consent.store.tables import photo_patient
 from consent.store.write import among
 from consent.types import Request, Requester
-from fhir_mapping import dates, references
-from fhir_mapping.advisory.batch import Advisory, Fit, Patient, Photo, Product, Treatment, When
+from fhir_mapping import dates
+from fhir_mapping.advisory.batch import BEST, Advisory, Patient, Photo, Treatment, When
 from fhir_mapping.advisory.products import products
-from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.advisory.treatments import site_codes, treatments_with, visits_of
+from fhir_mapping.errors import Forbidden, Invalid, Issue
 from fhir_mapping.projections.read import current
 from fhir_mapping.search.values import micros
-from fhir_mapping.tables import fhir_reference
-
-_BEST = {Fit.EXACT: 0, Fit.OTHER_EXPIRY: 1, Fit.UNREADABLE: 2}
-
-#: What can say that a product was used on somebody.
-_USES = frozenset({"MedicationAdministration", "MedicationDispense", "DeviceUseStatement", "Procedure", "Observation"})
 
 
 def ask(
@@ -64,11 +58,14 @@ def ask(
     ------
     Forbidden
         The request is for another purpose, or the account does not hold it.
+    Invalid
+        The lot has no letter and no digit, or the expiry is no FHIR date.
     """
     if request.purpose != PATSFTY or PATSFTY not in request.requester.purposes:
         raise Forbidden(Issue("forbidden", "A batch question is asked for PATSFTY, by an account that holds it."))
+    _check(lot, expiry)
     bearing = products(connection, lot, expiry)
-    treatments, unplaced = _treatments(connection, site, bearing)
+    treatments, unplaced = treatments_with(connection, site, bearing)
     by_patient: dict[str, list[Treatment]] = {}
     for treatment in treatments:
         by_patient.setdefault(treatment.patient, []).append(treatment)
@@ -98,78 +95,43 @@ def ask(
         _patient(connection, identity, mine, [n for n in numbers[identity] if n in loaded], loaded, allowed)
         for identity, mine in sorted(by_patient.items())
     ]
-    patients.sort(key=lambda each: (_BEST[each.fit], each.id))
+    patients.sort(key=lambda each: (BEST[each.fit], each.id))
     return Advisory(lot, expiry, tuple(bearing), tuple(patients), tuple(unplaced), released.refused)
 
 
-def _treatments(connection: Connection, site: Site, bearing: Iterable[Product]) -> tuple[list[Treatment], list[str]]:
-    """Every treatment that a product was used in, with the best fit, and uses without a patient."""
-    found: dict[tuple[str, str], Treatment] = {}
-    unplaced: set[str] = set()
-    for product in sorted(bearing, key=lambda each: _BEST[each.fit]):
-        for use in _uses(connection, product):
-            resource = current(connection, *_pair(use)) or {}
-            for reference in _procedures(connection, use) or [use]:
-                about = current(connection, *_pair(reference)) or {}
-                patient = _patient_of(about) or _patient_of(resource)
-                if patient is None:
-                    unplaced.add(use)
-                    continue
-                key = (reference, product.reference)
-                old = found.get(key)
-                through = tuple(sorted({*(old.through if old else ()), *([use] if use != reference else [])}))
-                sites = _names(about.get("bodySite")) + _names((resource.get("dosage") or {}).get("site"))
-                doses = _doses(resource)
-                found[key] = Treatment(
-                    reference=reference,
-                    patient=patient,
-                    product=product.reference,
-                    fit=product.fit,
-                    at=_time(about, site) or _time(resource, site),
-                    through=through,
-                    sites=tuple(dict.fromkeys((*(old.sites if old else ()), *sites))),
-                    doses=(*(old.doses if old else ()), *doses),
-                )
-    return [found[key] for key in sorted(found)], sorted(unplaced)
-
-
-def _uses(connection: Connection, product: Product) -> list[str]:
-    """Resources that say the product was used: those that name it, or hold it."""
-    holder, _, contained = product.reference.partition("#")
-    if contained:
-        return [holder]
-    query = select(fhir_reference.c.type, fhir_reference.c.id).where(
-        fhir_reference.c.target == holder, fhir_reference.c.type.in_(sorted(_USES))
-    )
-    return sorted({f"{row.type}/{row.id}" for row in connection.execute(query)})
-
-
-def _procedures(connection: Connection, use: str) -> list[str]:
-    """The Procedures that a use is part of, or that are part of it."""
-    kind, identity = _pair(use)
-    if kind == "Procedure":
-        return [use]
-    out = select(fhir_reference.c.target).where(
-        fhir_reference.c.type == kind, fhir_reference.c.id == identity, fhir_reference.c.path == "partOf"
-    )
-    into = select(fhir_reference.c.id).where(
-        fhir_reference.c.target == use, fhir_reference.c.type == "Procedure", fhir_reference.c.path == "partOf"
-    )
-    found = {each for each in connection.execute(out).scalars() if each.startswith("Procedure/")}
-    return sorted(found | {f"Procedure/{each}" for each in connection.execute(into).scalars()})
+def _check(lot: str, expiry: str | None) -> None:
+    """A question that no record could answer is refused: its answer would read as if nobody were concerned."""
+    if not any(each.isalnum() for each in lot):
+        raise Invalid(Issue("value", "A batch question names a lot."))
+    if expiry is not None:
+        try:
+            if "T" in expiry:
+                raise ValueError(expiry)
+            dates.span(expiry, ZoneInfo("UTC"))
+        except ValueError:
+            raise Invalid(Issue("value", "The expiry is a date: YYYY-MM or YYYY-MM-DD.")) from None
 
 
 def _photos_of(connection: Connection, patients: Collection[str]) -> dict[str, list[int]]:
-    """Numbers of all photos that show each patient."""
-    found: dict[str, list[int]] = {each: [] for each in patients}
+    """Numbers of all photos that show each patient, under whichever of her merged records they lie."""
+    asked, other = people.alias(), people.alias()
+    merged = connection.execute(
+        select(asked.c.patient.label("asked"), other.c.patient)
+        .join(other, other.c.survivor == asked.c.survivor)
+        .where(among(connection, asked.c.patient, patients))
+    )
+    records: dict[str, set[str]] = {each: {each} for each in patients}
+    for row in merged:
+        records[row.asked].add(row.patient)
+    shown: dict[str, list[int]] = {}
     rows = connection.execute(
-        select(photo_patient.c.patient, photo_patient.c.photo)
-        .where(among(connection, photo_patient.c.patient, patients))
-        .order_by(photo_patient.c.photo)
+        select(photo_patient.c.patient, photo_patient.c.photo).where(
+            among(connection, photo_patient.c.patient, {each for own in records.values() for each in own})
+        )
     )
     for row in rows:
-        found[row.patient].append(row.photo)
-    return found
+        shown.setdefault(row.patient, []).append(row.photo)
+    return {each: sorted({photo for record in own for photo in shown.get(record, ())}) for each, own in records.items()}
 
 
 def _patient(
@@ -181,20 +143,14 @@ def _patient(
     allowed: Mapping[int, tuple[str, ...]],
 ) -> Patient:
     resource = current(connection, "Patient", identity) or {}
-    firsts = [each.at for each in treatments if each.at is not None]
-    first = min(firsts) if firsts else None
     named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
-    visits = {
-        reference
-        for each in named
-        for reference in references.of(current(connection, *_pair(each)) or {}, "encounter")
-        + references.of(current(connection, *_pair(each)) or {}, "context")
-    }
-    links = {number: bool(loaded[number].links & (named | visits)) for number in numbers}
-    areas = {region.code for number in numbers if links[number] for region in loaded[number].regions}
-    areas |= {code for each in treatments for code in _codes(connection, each)}
+    reached = named | visits_of(connection, named)
+    links = {number: bool(loaded[number].links & reached) for number in numbers}
+    areas = _areas(connection, treatments, [loaded[number] for number in numbers])
+    if areas is not None:
+        areas |= {region.code for number in numbers if links[number] for region in loaded[number].regions}
     photos = [
-        _photo(number, identity, loaded[number], first, links[number], allowed.get(number, ()))
+        _photo(number, identity, loaded[number], treatments, links[number], allowed.get(number, ()))
         for number in numbers
         if links[number] or _same_area(loaded[number], areas)
     ]
@@ -204,28 +160,58 @@ def _patient(
         id=identity,
         name=_name(resource),
         birth=resource.get("birthDate"),
-        fit=min((each.fit for each in treatments), key=_BEST.__getitem__),
+        fit=min((each.fit for each in treatments), key=BEST.__getitem__),
         treatments=tuple(sorted(treatments, key=lambda each: (micros(each.at, far), each.reference))),
         photos=tuple(photos),
     )
 
 
 def _photo(
-    number: int, patient: str, facts: PhotoFacts, first: datetime | None, linked: bool, allowed: tuple[str, ...]
+    number: int,
+    patient: str,
+    facts: PhotoFacts,
+    treatments: Collection[Treatment],
+    linked: bool,
+    allowed: tuple[str, ...],
 ) -> Photo:
-    when = When.UNKNOWN
-    if first is not None and facts.taken is not None:
-        if facts.taken.end is not None and facts.taken.end <= first:
-            when = When.BEFORE
-        elif facts.taken.start is not None and facts.taken.start >= first:
-            when = When.AFTER
+    when = _when(facts, [each for each in treatments if each.void is None])
     taken = None if facts.taken is None else facts.taken.start
     return Photo(number, facts.photo, facts.document or "", patient, when, taken, linked, allowed)
 
 
-def _same_area(facts: PhotoFacts, areas: Collection[str]) -> bool:
+def _when(facts: PhotoFacts, treatments: Collection[Treatment]) -> When:
+    """Before them all, or after one of them: what the record's times leave open is not known."""
+    taken = facts.taken
+    if taken is None:
+        return When.UNKNOWN
+    ends = [each.until for each in treatments if each.until is not None]
+    if ends and taken.start is not None and taken.start >= min(ends):
+        return When.AFTER
+    starts = [each.at for each in treatments if each.at is not None]
+    if starts and len(starts) == len(treatments) and taken.end is not None and taken.end <= min(starts):
+        return When.BEFORE
+    return When.UNKNOWN
+
+
+def _areas(
+    connection: Connection, treatments: Collection[Treatment], photos: Collection[PhotoFacts]
+) -> set[str] | None:
+    """Codes of what was treated, by the treatments or else by the photos linked to them; None: not known of each."""
+    areas: set[str] = set()
+    for treatment in treatments:
+        codes = site_codes(connection, treatment)
+        if codes is not None and not codes:
+            own = {treatment.reference, *treatment.through}
+            codes = {region.code for photo in photos if photo.links & own for region in photo.regions}
+        if not codes:
+            return None
+        areas |= codes
+    return areas
+
+
+def _same_area(facts: PhotoFacts, areas: Collection[str] | None) -> bool:
     """Whether a photo may show what was treated; unknown on either side counts as yes."""
-    if not areas or not facts.regions:
+    if areas is None or not facts.regions:
         return True
     tree = regions()
     return any(region.code == area or tree.overlap(region.code, area) for region in facts.regions for area in areas)
@@ -254,57 +240,6 @@ def _allowed(connection: Connection, site: Site, numbers: Collection[int]) -> di
     return {number: tuple(names) for number, names in found.items()}
 
 
-def _codes(connection: Connection, treatment: Treatment) -> set[str]:
-    """Codes of the body sites treated that the region tree knows."""
-    concepts: list[Any] = []
-    for reference in (treatment.reference, *treatment.through):
-        resource = current(connection, *_pair(reference)) or {}
-        concepts += _listed(resource.get("bodySite")) + _listed((resource.get("dosage") or {}).get("site"))
-    codes = {
-        f"{coding.get('system', '')}|{coding.get('code', '')}"
-        for concept in concepts
-        for coding in concept.get("coding") or ()
-    }
-    return {code for code in codes if regions().by_code(code) is not None}
-
-
-def _doses(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    dose = (resource.get("dosage") or {}).get("dose") if resource.get("resourceType") != "Procedure" else None
-    if not isinstance(dose, Mapping) or "value" not in dose:
-        return ()
-    unit = dose.get("unit") or dose.get("code") or ""
-    return (f"{dose['value']} {unit}".strip(),)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    """Concepts as people read them."""
-    made = []
-    for concept in _listed(value):
-        displays = [str(each.get("display") or each.get("code")) for each in concept.get("coding") or ()]
-        made += [str(concept["text"])] if concept.get("text") else displays[:1]
-    return tuple(made)
-
-
-def _time(resource: Mapping[str, Any], site: Site) -> datetime | None:
-    for member in ("performedDateTime", "effectiveDateTime", "effectiveInstant", "whenHandedOver", "recordedOn"):
-        if isinstance(resource.get(member), str):
-            return dates.span(resource[member], site.zone).start
-    for member in ("performedPeriod", "effectivePeriod", "timingPeriod"):
-        if isinstance(resource.get(member), Mapping):
-            return dates.period(resource[member], site.zone).start
-    return None
-
-
-def _patient_of(resource: Mapping[str, Any]) -> str | None:
-    found = [
-        references.id_of(each)
-        for member in ("subject", "patient")
-        for each in references.of(resource, member)
-        if references.target_type(each) == "Patient"
-    ]
-    return found[0] if found else None
-
-
 def _name(resource: Mapping[str, Any]) -> str:
     for name in resource.get("name") or ():
         if name.get("text"):
@@ -314,14 +249,3 @@ def _name(resource: Mapping[str, Any]) -> str:
         if joined:
             return joined
     return ""
-
-
-def _pair(reference: str) -> tuple[str, str]:
-    kind, _, identity = reference.partition("/")
-    return kind, identity
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -10,8 +10,8 @@ from consent.store.engine import reading
 from consent.types import Request
 from fhir_mapping.advisory.batch import Advisory, Fit, When
 from fhir_mapping.advisory.question import ask
-from fhir_mapping.errors import Forbidden
-from tests.fhir.clinic import HAND, SITE, Clinic, consent_of, context, region, requesters
+from fhir_mapping.errors import Forbidden, Invalid
+from tests.fhir.clinic import BASE, FACE, HAND, SITE, Clinic, consent_of, context, region, requesters
 
 pytestmark = pytest.mark.fast
 
@@ -165,6 +165,135 @@ def test_the_lot_in_a_udi_counts(clinic: Clinic) -> None:
         }
     )
     assert [each.reference for each in _ask(clinic, "UDI77").products] == ["Device/implant"]
+
+
+def _lot(clinic: Clinic, lot: str, **more: Any) -> dict[str, Any]:
+    """A Medication of a lot, and the reference that an administration names it by."""
+    name = lot.lower()
+    clinic.put({"resourceType": "Medication", "id": name, "batch": {"lotNumber": lot}} | more)
+    return {"medicationReference": {"reference": f"Medication/{name}"}}
+
+
+def test_an_implant_is_its_own_use(clinic: Clinic) -> None:
+    clinic.put({"resourceType": "Device", "id": "i", "lotNumber": "IMP-1", "patient": {"reference": "Patient/ben"}})
+    (ben,) = _ask(clinic, "IMP-1").patients
+    assert [(each.reference, each.patient) for each in ben.treatments] == [("Device/i", "ben")]
+
+
+def test_a_drug_mixed_from_the_lot_is_followed(clinic: Clinic) -> None:
+    mixed = [{"itemReference": {"reference": "Medication/lot7"}}, {"itemReference": {"reference": "#salt"}}]
+    salt = {"resourceType": "Medication", "id": "salt", "batch": {"lotNumber": "SALT-9"}}
+    clinic.put({"resourceType": "Medication", "id": "mix", "ingredient": mixed, "contained": [salt]})
+    _give(clinic, "ma4", "ben", medicationReference={"reference": "Medication/mix"})
+    assert [each.id for each in _ask(clinic, "LOT-0071").patients] == ["anna", "ben"]
+    found = _ask(clinic, "SALT-9")
+    assert ([each.id for each in found.patients], found.unplaced) == (["ben"], ())
+
+
+@pytest.mark.parametrize("named", ["Patient/ben/_history/1", f"{BASE}/Patient/ben"])
+def test_a_patient_is_found_however_the_reference_is_written(clinic: Clinic, named: str) -> None:
+    _give(clinic, "ma5", "ben", subject={"reference": named}, context={"reference": f"{BASE}/Encounter/v2"},
+          **_lot(clinic, "RR-9"))  # fmt: skip
+    (ben,) = _ask(clinic, "RR-9").patients
+    assert (ben.id, [(each.document, each.linked) for each in ben.photos]) == ("ben", [("DocumentReference/b1", True)])
+
+
+def test_a_patient_of_another_server_is_nobody_here(clinic: Clinic) -> None:
+    elsewhere = {"reference": "https://elsewhere.example/fhir/Patient/anna"}
+    _give(clinic, "ma6", "ben", subject=elsewhere, **_lot(clinic, "RR-9"))
+    found = _ask(clinic, "RR-9")
+    assert (found.patients, found.unplaced) == ((), ("MedicationAdministration/ma6",))
+
+
+@pytest.mark.parametrize(
+    ("given", "when"),
+    [
+        (["2026-05-04"], When.UNKNOWN),
+        (["2026-05-03"], When.AFTER),
+        (["2026-05-05"], When.BEFORE),
+        (["2026-05"], When.UNKNOWN),
+        (["2026-06-01", None], When.UNKNOWN),
+        (["2026-05-01", None], When.AFTER),
+        (["2026-06-01", "2026-05-03"], When.AFTER),
+    ],
+)
+def test_before_and_after_are_said_only_where_the_times_tell(
+    clinic: Clinic, given: list[str | None], when: When
+) -> None:
+    product = _lot(clinic, "TT-9")
+    for number, at in enumerate(given):
+        more: dict[str, Any] = {"effectivePeriod": {"start": at}}
+        if at is None:
+            more = {"effectivePeriod": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]}}
+        clinic.put(
+            {"resourceType": "MedicationAdministration", "id": f"t{number}", "status": "completed",
+             "subject": {"reference": "Patient/ben"}} | product | more
+        )  # fmt: skip
+    (ben,) = _ask(clinic, "TT-9").patients
+    assert [each.when for each in ben.photos] == [when]
+
+
+def test_what_did_not_take_place_is_named_and_parts_no_photos(clinic: Clinic) -> None:
+    product = _lot(clinic, "VV-9")
+    _give(clinic, "ma7", "ben", effectiveDateTime="2026-06-04", **product)
+    _give(clinic, "ma8", "ben", effectiveDateTime="2020-01-01", status="entered-in-error", **product)
+    (ben,) = _ask(clinic, "VV-9").patients
+    assert [(each.reference, each.void) for each in ben.treatments] == [
+        ("MedicationAdministration/ma8", "entered-in-error"),
+        ("MedicationAdministration/ma7", None),
+    ]
+    assert [each.when for each in ben.photos] == [When.BEFORE]
+
+
+def test_of_several_uses_in_one_treatment_the_first_counts(clinic: Clinic) -> None:
+    clinic.put({"resourceType": "Procedure", "id": "p5", "status": "completed", "subject": {"reference": "Patient/ben"},
+                "performedPeriod": {"start": "2026-01-01"}})  # fmt: skip
+    product = _lot(clinic, "WW-9") | {"partOf": [{"reference": "Procedure/p5"}]}
+    _give(clinic, "ma9", "ben", effectiveDateTime="2026-05-10", status="not-done", **product)
+    _give(clinic, "mb1", "ben", effectiveDateTime="2026-05-20", **product)
+    _give(clinic, "mb2", "ben", effectiveDateTime="2026-06-20", **product)
+    (ben,) = _ask(clinic, "WW-9").patients
+    (treatment,) = ben.treatments
+    assert treatment.at is not None
+    assert (treatment.at.isoformat(), treatment.void) == ("2026-05-19T21:00:00+00:00", None)
+    assert [each.when for each in ben.photos] == [When.BEFORE]
+
+
+@pytest.mark.parametrize(
+    ("second", "shown"),
+    [({}, True), ({"site": {"text": "palm"}}, True), ({"site": {"coding": [FACE]}}, False)],
+)
+def test_a_treatment_whose_area_is_not_known_may_be_on_any_photo(
+    clinic: Clinic, second: dict[str, Any], shown: bool
+) -> None:
+    visit = {"resourceType": "Encounter", "id": "v3", "status": "finished", "class": {"code": "AMB"}}
+    clinic.put(visit | {"subject": {"reference": "Patient/ben"}})
+    clinic.photo("h1", "ben", "v3", extension=[region(HAND)], context=context("v3", "2026-05-20"))
+    product = _lot(clinic, "AA-9")
+    _give(clinic, "mc1", "ben", dosage={"site": {"coding": [FACE]}}, **product)
+    _give(
+        clinic, "mc2", "ben", context={"reference": "Encounter/v2"}, **product, **({"dosage": second} if second else {})
+    )
+    (ben,) = _ask(clinic, "AA-9").patients
+    assert ("DocumentReference/h1" in [each.document for each in ben.photos]) is shown
+
+
+def test_photos_of_a_merged_record_are_named(clinic: Clinic) -> None:
+    _give(clinic, "md1", "ben", **_lot(clinic, "MM-9"))
+    link = [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]
+    clinic.put({"resourceType": "Patient", "id": "ben", "active": False, "link": link})
+    (ben,) = _ask(clinic, "MM-9").patients
+    assert [each.document.rpartition("/")[2] for each in ben.photos] == ["f1", "f2", "b1"]
+
+
+@pytest.mark.parametrize(
+    ("lot", "expiry"),
+    [(" ", None), ("--", None), ("LOT-0071", "01/2027"), ("LOT-0071", "2027-02-30"), ("LOT-0071", "")],
+)
+def test_a_question_that_nothing_could_answer_is_refused(clinic: Clinic, lot: str, expiry: str | None) -> None:
+    with pytest.raises(Invalid):
+        _ask(clinic, lot, expiry)
+    assert clinic.records() == []
 
 
 def test_it_is_asked_for_patient_safety_alone_and_recorded(clinic: Clinic) -> None:

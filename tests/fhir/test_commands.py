@@ -57,6 +57,21 @@ def test_the_advisory_names_patient_and_treatment(settings: Path) -> None:
     assert (status, "No product on record" in output) == (0, True)
 
 
+def test_the_advisory_says_what_did_not_take_place(settings: Path) -> None:
+    with open_node(load(settings)) as node, transaction(node.engine) as connection:
+        given = next(each for each in RESOURCES if each["id"] == "ma1") | {"status": "entered-in-error"}
+        RecordStore(node.site).update(connection, "MedicationAdministration", "ma1", given, source="test")
+    _, output = _run(settings, "advisory", "LOT-0071", "--as", "compliance")
+    (treatment,) = [line for line in output.splitlines() if "Procedure/p1" in line]
+    assert "entered-in-error: not counted as a treatment" in treatment
+
+
+@pytest.mark.parametrize("words", [[""], ["--", "-"], ["LOT-0071", "--expiry", "01/2027"]])
+def test_the_advisory_refuses_what_nothing_could_answer(settings: Path, words: list[str]) -> None:
+    result = CliRunner().invoke(build(), ["advisory", "--as", "compliance", "--settings", str(settings), *words])
+    assert (result.exit_code, result.output.startswith(("A batch question names", "The expiry is a date"))) == (1, True)
+
+
 @pytest.mark.parametrize("account", [["--as", "clinician"], ["--as", "nobody"], []])
 def test_the_advisory_is_refused_without_the_purpose(
     settings: Path, account: list[str], monkeypatch: pytest.MonkeyPatch

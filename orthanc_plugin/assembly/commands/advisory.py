@@ -109,7 +109,8 @@ def _patient(patient: Patient, fit: Fit, zone: ZoneInfo) -> Iterator[str]:
     yield f"\n  {typer.style(patient.name, bold=True)}{born}  Patient/{patient.id}"
     for each in patient.treatments:
         if each.fit is fit:
-            what = (each.reference, ", ".join(each.sites), ", ".join(each.doses), *each.through)
+            void = f"{each.void}: not counted as a treatment" if each.void else ""
+            what = (each.reference, void, ", ".join(each.sites), ", ".join(each.doses), *each.through)
             yield _row("treatment", each.at, zone, what)
     for when in When:
         for photo in patient.photos:
