@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.plan import Plan
 from fhir_mapping import references
-from fhir_mapping.search.index import lot_of
+from fhir_mapping.search.index import lots_of
 from fhir_mapping.store.prepared import Entry, placed
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.store.record import RecordStore
@@ -84,7 +84,7 @@ def _require_lots(entry: Entry) -> None:
     at = f"--record: {placed(None, entry.element)}"
     contained = ((f"{at}.contained", each) for each in resource.get("contained") or ())
     for place, product in ((at, resource), *contained):
-        if product.get("resourceType") == "Medication" and not (lot_of(product)[0] or "").strip():
+        if product.get("resourceType") == "Medication" and not (lots_of(product)[0][0] or "").strip():
             raise RecordRefused(
                 f"{place}.batch.lotNumber: say which lot it was of, or 'unknown' where nobody can read it"
             )

@@ -21,7 +21,7 @@ class Fit(StrEnum):
     """The lot with another expiry, or none: a free-text error, or a counterfeit."""
 
     UNREADABLE = "unreadable"
-    """A lot that reads alike, is partly legible, or is missing where a batch is on record."""
+    """A lot that reads alike, is partly legible, or is missing: where a batch is on record, or of the same product."""
 
 
 #: The better fit first.

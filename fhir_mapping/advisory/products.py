@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from fhir_mapping.advisory.batch import Fit, Product
+from fhir_mapping.advisory.batch import BEST, Fit, Product
 from fhir_mapping.projections.read import current
-from fhir_mapping.search.index import ILLEGIBLE, lot_of
+from fhir_mapping.search.index import ILLEGIBLE, lots_of
 from fhir_mapping.search.values import folded, indexed, lot_key
 from fhir_mapping.tables import fhir_token
 
@@ -33,24 +33,31 @@ def products(connection: Connection, lot: str, expiry: str | None) -> list[Produ
     """
     lot = lot.strip()
     found: dict[str, Product] = {}
+    bare: set[str] = set()
     for kind, identity in _candidates(connection, lot):
-        resource = current(connection, kind, identity)
-        if resource is None:
-            continue
-        for reference, product in _bearers(f"{kind}/{identity}", resource):
-            fit = _fit(product, lot, expiry)
-            if fit is not None:
-                batch_lot, batch_expiry = lot_of(product)
-                found[reference] = Product(reference, fit, name_of(product), batch_lot, batch_expiry)
+        for reference, product in _bearers(f"{kind}/{identity}", current(connection, kind, identity) or {}):
+            fits = [(fit, *each) for each in lots_of(product) if (fit := _fit(*each, lot, expiry)) is not None]
+            if fits:
+                fit, stated, until = min(fits, key=lambda each: BEST[each[0]])
+                found[reference] = Product(reference, fit, name_of(product), stated, until)
+                if not isinstance(product.get("batch"), Mapping):
+                    bare.add(reference)
     exact = {folded(each.name) for each in found.values() if each.fit is not Fit.UNREADABLE}
-    # Without a lot only the name tells products apart; one that has no name, or shares it with none that fits for
-    # certain, may be any of them.
-    apart = exact if "" not in exact else set()
-    return [
-        each
-        for _, each in sorted(found.items())
-        if each.lot is not None or not apart or folded(each.name) in apart | {""}
-    ]
+    return [each for _, each in sorted(found.items()) if _concerned(each, exact, each.reference in bare)]
+
+
+def _concerned(product: Product, exact: Collection[str], bare: bool) -> bool:
+    """Whether a product without a lot may be of the batch: only names tell such products apart.
+
+    One that has a batch on record is left out if it is called otherwise than those that fit for certain. One that has
+    none, as most machines, counts if it is called the same.
+    """
+    if product.lot is not None:
+        return True
+    name = folded(product.name)
+    if bare:
+        return name != "" and name in exact
+    return not exact or "" in exact or name == "" or name in exact
 
 
 def name_of(product: Mapping[str, Any]) -> str:
@@ -80,17 +87,16 @@ def _candidates(connection: Connection, lot: str) -> list[tuple[str, str]]:
 
 
 def _bearers(reference: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if resource["resourceType"] in ("Medication", "Device"):
+    if resource.get("resourceType") in ("Medication", "Device"):
         yield reference, resource
     for contained in resource.get("contained") or ():
         if contained.get("resourceType") in ("Medication", "Device"):
             yield f"{reference}#{contained.get('id')}", contained
 
 
-def _fit(product: Mapping[str, Any], lot: str, expiry: str | None) -> Fit | None:
-    stated, stated_expiry = lot_of(product)
+def _fit(stated: str | None, stated_expiry: str | None, lot: str, expiry: str | None) -> Fit | None:
     if stated is None:
-        return Fit.UNREADABLE if _has_batch(product) else None
+        return Fit.UNREADABLE
     if stated.strip() == lot:
         same = expiry is None or (stated_expiry is not None and _same_date(stated_expiry, expiry))
         return Fit.EXACT if same else Fit.OTHER_EXPIRY
@@ -104,10 +110,6 @@ def _keys(stated: str) -> set[str]:
     words = _WORD.findall(folded(stated))[:_MAX_WORDS]
     runs = {"".join(words[first:last]) for first in range(len(words)) for last in range(first + 1, len(words) + 1)}
     return {lot_key(stated)} | {lot_key(run) for run in runs}
-
-
-def _has_batch(product: Mapping[str, Any]) -> bool:
-    return isinstance(product.get("batch"), Mapping)
 
 
 def _matches_wild(stated: str, lot: str) -> bool:

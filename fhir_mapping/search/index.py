@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, delete, insert
 
 from consent.directive import Span
 from fhir_mapping import dates, references
+from fhir_mapping.search.udi import lot_in
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros
 from fhir_mapping.tables import fhir_date, fhir_reference, fhir_string, fhir_token
 
@@ -30,8 +30,6 @@ DATES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 
 #: What people write where a lot cannot be read.
 ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
-
-_GS1_LOT = re.compile(r"\(10\)([^()\s]{1,20})")
 
 
 @dataclass(slots=True)
@@ -136,28 +134,32 @@ def _tokens(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, 
                 yield "instance", "", str(instance.get("uid", ""))
 
 
-def lot_of(product: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Lot and expiry of a Medication or Device as received; of a Device also from its UDI (GS1, HRF: ``(10)``)."""
+def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
+    """Lots of a Medication or Device as received, each with its expiry; of a Device also those in its UDIs.
+
+    One at least: without a lot, None, with the expiry that is stated all the same.
+    """
     holder = product.get("batch") if product.get("resourceType") == "Medication" else product
-    if not isinstance(holder, Mapping):
-        return None, None
-    lot, expiry = holder.get("lotNumber"), holder.get("expirationDate")
-    if lot is None:
-        for carrier in _listed(product.get("udiCarrier")):
-            match = _GS1_LOT.search(str(carrier.get("carrierHRF", "")))
-            lot = match.group(1) if match else lot
-    return (lot if isinstance(lot, str) else None), (expiry if isinstance(expiry, str) else None)
+    lot, expiry = (
+        (holder.get("lotNumber"), holder.get("expirationDate")) if isinstance(holder, Mapping) else (None,) * 2
+    )
+    expiry = expiry if isinstance(expiry, str) else None
+    found: list[tuple[str | None, str | None]] = [(lot, expiry)] if isinstance(lot, str) else []
+    carriers = _listed(product.get("udiCarrier")) if product.get("resourceType") == "Device" else []
+    for told in filter(None, (lot_in(carrier) for carrier in carriers)):
+        if told[0] not in [each for each, _ in found]:
+            found.append((told[0], told[1] or expiry))
+    return found or [(None, expiry)]
 
 
 def _lots(product: Mapping[str, Any], name: str) -> Iterator[tuple[str, str, str]]:
-    """A lot as it stands, and folded for the advisory; what is no legible lot is marked as unclear."""
-    lot, _ = lot_of(product)
-    if lot is not None:
-        yield name, "", lot.strip()
-        yield f"{name}-key", "", lot_key(lot)
-    has_batch = product.get("resourceType") == "Medication" and "batch" in product
-    if (lot is None and has_batch) or (lot is not None and unclear_lot(lot)):
-        yield f"{name}-unclear", "", "true"
+    """Lots as they stand, and folded for the advisory; what is no legible lot, or none, is marked as unclear."""
+    for lot, _ in lots_of(product):
+        if lot is not None:
+            yield name, "", lot.strip()
+            yield f"{name}-key", "", lot_key(lot)
+        if lot is None or unclear_lot(lot):
+            yield f"{name}-unclear", "", "true"
 
 
 def unclear_lot(lot: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -155,16 +156,49 @@ def test_contained_products_and_devices_are_found_and_procedures_followed_both_w
     assert [each.reference for each in anna.treatments] == ["Procedure/p4"]
 
 
-def test_the_lot_in_a_udi_counts(clinic: Clinic) -> None:
-    clinic.put(
-        {
-            "resourceType": "Device",
-            "id": "implant",
-            "udiCarrier": [{"carrierHRF": "(01)09504000059118(17)270131(10)UDI77(21)1"}],
-            "patient": {"reference": "Patient/ben"},
-        }
-    )
-    assert [each.reference for each in _ask(clinic, "UDI77").products] == ["Device/implant"]
+@pytest.mark.parametrize(
+    ("carrier", "expiry"),
+    [
+        ({"carrierHRF": "(01)09504000059118(17)270131(10)UDI77(21)1"}, "2027-01-31"),
+        ({"carrierHRF": "*+(01) 09504000059118 (17) 270200 (10) UDI77 (21) 1"}, "2027-02-28"),
+        ({"carrierHRF": "01095040000591181727013110UDI77"}, "2027-01-31"),
+        ({"carrierAIDC": b64encode(b"]d201095040000591181727123110UDI77\x1d211").decode()}, "2027-12-31"),
+        ({"carrierAIDC": b64encode(b"010950400005911810UDI77\x1d17999999").decode()}, None),
+    ],
+)
+def test_the_lot_in_a_udi_counts(clinic: Clinic, carrier: dict[str, str], expiry: str | None) -> None:
+    carriers = [{"carrierHRF": "(01)09504000059118(10)UDI76"}, carrier]
+    clinic.put({"resourceType": "Device", "id": "implant", "lotNumber": "UDI75", "udiCarrier": carriers})
+    (found,) = _ask(clinic, "UDI77").products
+    assert (found.reference, found.fit, found.lot, found.expiry) == ("Device/implant", Fit.EXACT, "UDI77", expiry)
+    for lot in ("UDI75", "UDI76"):
+        assert [each.lot for each in _ask(clinic, lot).products] == [lot]
+
+
+@pytest.mark.parametrize(
+    "carrier", ["(01)09504000059118(21)1", "0109504", "01ABCDEFGHIJKLMN10UDI77", "+A123BJ/$$1", "10"]
+)
+def test_a_udi_that_tells_no_lot_is_no_match(clinic: Clinic, carrier: str) -> None:
+    both = {"carrierHRF": carrier, "carrierAIDC": b64encode(b"\xff10UDI77").decode()}
+    clinic.put({"resourceType": "Device", "id": "implant", "udiCarrier": [both]})
+    assert _ask(clinic, "UDI77").products == ()
+
+
+def test_the_same_product_without_a_lot_may_be_of_the_batch(clinic: Clinic) -> None:
+    clinic.put({"resourceType": "Medication", "id": "plain", "code": {"text": "Toxin A"}})
+    clinic.put({"resourceType": "Medication", "id": "other", "code": {"text": "Filler B"}})
+    clinic.put({"resourceType": "Medication", "id": "nameless"})
+    _give(clinic, "ma2", "ben", medicationReference={"reference": "Medication/plain"})
+    held = {"resourceType": "Medication", "id": "m", "code": {"text": "Toxin A"}}
+    _give(clinic, "ma3", "ben", contained=[held], medicationReference={"reference": "#m"})
+    found = _ask(clinic, "LOT-0071")
+    assert {each.reference: each.fit for each in found.products} == {
+        "Medication/lot7": Fit.EXACT,
+        "Medication/plain": Fit.UNREADABLE,
+        "MedicationAdministration/ma3#m": Fit.UNREADABLE,
+    }
+    assert [(each.id, each.fit) for each in found.patients] == [("anna", Fit.EXACT), ("ben", Fit.UNREADABLE)]
+    assert _ask(clinic, "NONE-SUCH").products == ()
 
 
 def _lot(clinic: Clinic, lot: str, **more: Any) -> dict[str, Any]:
