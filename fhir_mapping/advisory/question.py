@@ -57,12 +57,16 @@ def ask(
     Raises
     ------
     Forbidden
-        The request is for another purpose, or the account does not hold it.
+        The request is for another purpose, or the account does not hold it, or is confined to a patient.
     Invalid
         The lot has no letter and no digit, or the expiry is no FHIR date.
     """
     if request.purpose != PATSFTY or PATSFTY not in request.requester.purposes:
         raise Forbidden(Issue("forbidden", "A batch question is asked for PATSFTY, by an account that holds it."))
+    if request.requester.confined_to is not None:
+        raise Forbidden(
+            Issue("forbidden", "A batch question is about everybody; the account is confined to a patient.")
+        )
     _check(lot, expiry)
     bearing = products(connection, lot, expiry)
     treatments, unplaced = treatments_with(connection, site, bearing)
@@ -79,20 +83,31 @@ def ask(
                 request,
                 subject="advisory",
                 os_user=os_user,
-                details={"lot": lot[:200], "patients": sorted(by_patient), "treatments": len(treatments)},
+                details={
+                    "lot": lot[:200],
+                    **({} if expiry is None else {"expiry": expiry}),
+                    "patients": sorted(by_patient),
+                    "treatments": len(treatments),
+                },
             )
         ]
     )
-    everything = [number for each in numbers.values() for number in each]
-    released = point.photos(request, everything, route="advisory", fulfils=frozenset())
-    allowed = _allowed(connection, site, released.numbers)
+    everything = {number for each in numbers.values() for number in each}
     loaded = {
         each.number: each.facts.photo
-        for each in Loader(connection, request.requester).photos(released.numbers)
+        for each in Loader(connection, request.requester).photos(everything)
         if each.number is not None and each.facts.photo is not None
     }
+    links: dict[str, dict[int, bool]] = {}
+    for identity, mine in by_patient.items():
+        own = {number: loaded[number] for number in numbers[identity] if number in loaded}
+        links[identity] = _concerned(connection, mine, own)
+    # What is not known to show another area is asked for, and no more: the record says what was named.
+    asked = {number for each in links.values() for number in each} | (everything - set(loaded))
+    released = point.photos(request, sorted(asked), route="advisory", fulfils=frozenset())
+    allowed = _allowed(connection, site, released.numbers)
     patients = [
-        _patient(connection, identity, mine, [n for n in numbers[identity] if n in loaded], loaded, allowed)
+        _patient(connection, identity, mine, links[identity], loaded, allowed)
         for identity, mine in sorted(by_patient.items())
     ]
     patients.sort(key=lambda each: (BEST[each.fit], each.id))
@@ -134,25 +149,33 @@ def _photos_of(connection: Connection, patients: Collection[str]) -> dict[str, l
     return {each: sorted({photo for record in own for photo in shown.get(record, ())}) for each, own in records.items()}
 
 
+def _concerned(
+    connection: Connection, treatments: Collection[Treatment], photos: Mapping[int, PhotoFacts]
+) -> dict[int, bool]:
+    """Those of a patient's photos that may show what was treated, and whether each is linked to a treatment."""
+    named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
+    reached = named | visits_of(connection, named)
+    links = {number: bool(facts.links & reached) for number, facts in photos.items()}
+    areas = _areas(connection, treatments, photos.values())
+    if areas is not None:
+        areas |= {region.code for number, facts in photos.items() if links[number] for region in facts.regions}
+    return {number: linked for number, linked in links.items() if linked or _same_area(photos[number], areas)}
+
+
 def _patient(
     connection: Connection,
     identity: str,
     treatments: list[Treatment],
-    numbers: list[int],
+    links: Mapping[int, bool],
     loaded: Mapping[int, PhotoFacts],
     allowed: Mapping[int, tuple[str, ...]],
 ) -> Patient:
+    """The answer about a patient: of the photos those that were released, which :func:`_allowed` tells of."""
     resource = current(connection, "Patient", identity) or {}
-    named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
-    reached = named | visits_of(connection, named)
-    links = {number: bool(loaded[number].links & reached) for number in numbers}
-    areas = _areas(connection, treatments, [loaded[number] for number in numbers])
-    if areas is not None:
-        areas |= {region.code for number in numbers if links[number] for region in loaded[number].regions}
     photos = [
-        _photo(number, identity, loaded[number], treatments, links[number], allowed.get(number, ()))
-        for number in numbers
-        if links[number] or _same_area(loaded[number], areas)
+        _photo(number, identity, loaded[number], treatments, linked, allowed[number])
+        for number, linked in links.items()
+        if number in allowed
     ]
     far = micros(None, 1 << 62)
     photos.sort(key=lambda each: (far if each.taken is None else micros(each.taken, far), each.number))

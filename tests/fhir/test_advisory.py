@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consent.store.engine import reading
-from consent.types import Request
+from consent.types import Request, Requester
 from fhir_mapping.advisory.batch import Advisory, Fit, When
 from fhir_mapping.advisory.question import ask
 from fhir_mapping.errors import Forbidden, Invalid
@@ -77,6 +77,7 @@ def test_photos_of_another_area_are_left_out(clinic: Clinic) -> None:
     clinic.photo("h1", "anna", "v3", extension=[region(HAND)], context=context("v3", "2026-05-20"))
     (anna,) = _ask(clinic, "LOT-0071").patients
     assert "DocumentReference/h1" not in [each.document for each in anna.photos]
+    assert [each["released"] for each in clinic.records() if each["kind"] == "set"] == [len(anna.photos)]
 
 
 def test_the_same_lot_with_another_expiry_is_a_set_of_its_own(clinic: Clinic) -> None:
@@ -334,8 +335,11 @@ def test_it_is_asked_for_patient_safety_alone_and_recorded(clinic: Clinic) -> No
     for account in ("clinician", "marketing", "anna", "admin"):
         with pytest.raises(Forbidden):
             _ask(clinic, "LOT-0071", account=account)
+    confined = Requester("one", ("PATSFTY",), confined_to=frozenset({"anna"}))
+    with reading(clinic.engine) as connection, pytest.raises(Forbidden):
+        ask(clinic.node.decisions, connection, clinic.chain, Request(confined, "PATSFTY"), SITE, "LOT-0071")
     assert clinic.records() == []
-    _ask(clinic, "LOT-0071")
+    _ask(clinic, "LOT-0071", "2027-01")
     read, released = clinic.records()
-    assert read["details"] == {"lot": "LOT-0071", "patients": ["anna"], "treatments": 1}
+    assert read["details"] == {"lot": "LOT-0071", "expiry": "2027-01", "patients": ["anna"], "treatments": 1}
     assert (released["kind"], released["released"], released["purpose"]) == ("set", 2, "PATSFTY")
