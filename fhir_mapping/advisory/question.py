@@ -27,7 +27,7 @@ from consent.types import Request, Requester
 from fhir_mapping import dates
 from fhir_mapping.advisory.batch import BEST, Advisory, Patient, Photo, Treatment, When
 from fhir_mapping.advisory.products import products
-from fhir_mapping.advisory.treatments import site_codes, treatments_with, visits_of
+from fhir_mapping.advisory.treatments import documents_of, site_codes, treatments_with, visits_of
 from fhir_mapping.errors import Forbidden, Invalid, Issue
 from fhir_mapping.projections.read import current
 from fhir_mapping.search.values import micros
@@ -155,7 +155,8 @@ def _concerned(
     """Those of a patient's photos that may show what was treated, and whether each is linked to a treatment."""
     named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
     reached = named | visits_of(connection, named)
-    links = {number: bool(facts.links & reached) for number, facts in photos.items()}
+    documents = documents_of(connection, named)
+    links = {number: bool(facts.links & reached) or facts.document in documents for number, facts in photos.items()}
     areas = _areas(connection, treatments, photos.values())
     if areas is not None:
         areas |= {region.code for number, facts in photos.items() if links[number] for region in facts.regions}

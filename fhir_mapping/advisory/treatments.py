@@ -62,6 +62,14 @@ def visits_of(connection: Connection, named: Collection[str]) -> set[str]:
     return found
 
 
+def documents_of(connection: Connection, named: Collection[str]) -> set[str]:
+    """The photos' documents that name one of the treatments themselves, an administration as well as a Procedure."""
+    query = select(fhir_reference.c.id).where(
+        among(connection, fhir_reference.c.target, named), fhir_reference.c.type == "DocumentReference"
+    )
+    return {f"DocumentReference/{each}" for each in connection.execute(query).scalars()}
+
+
 def site_codes(connection: Connection, treatment: Treatment) -> set[str] | None:
     """Codes of the body sites treated; None where one is stated that the region tree does not know."""
     concepts: list[Any] = []

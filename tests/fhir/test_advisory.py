@@ -313,6 +313,19 @@ def test_a_treatment_whose_area_is_not_known_may_be_on_any_photo(
     assert ("DocumentReference/h1" in [each.document for each in ben.photos]) is shown
 
 
+def test_a_photo_that_names_the_administration_is_linked(clinic: Clinic) -> None:
+    visit = {"resourceType": "Encounter", "id": "v3", "status": "finished", "class": {"code": "AMB"}}
+    clinic.put(visit | {"subject": {"reference": "Patient/ben"}})
+    _give(clinic, "me1", "ben", dosage={"site": {"coding": [FACE]}}, **_lot(clinic, "NN-9"))
+    related = context("v3", "2026-05-20", "MedicationAdministration/me1")
+    clinic.photo("h1", "ben", "v3", extension=[region(HAND)], context=related)
+    (ben,) = _ask(clinic, "NN-9").patients
+    assert {each.document: each.linked for each in ben.photos} == {
+        "DocumentReference/b1": False,
+        "DocumentReference/h1": True,
+    }
+
+
 def test_photos_of_a_merged_record_are_named(clinic: Clinic) -> None:
     _give(clinic, "md1", "ben", **_lot(clinic, "MM-9"))
     link = [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]
