@@ -21,7 +21,10 @@ class Fit(StrEnum):
     """The lot with another expiry, or none: a free-text error, or a counterfeit."""
 
     UNREADABLE = "unreadable"
-    """A lot that reads alike, is partly legible, or is missing: where a batch is on record, or of the same product."""
+    """A lot that reads alike, is partly legible, or is missing: where a batch is on record, or of the same product.
+
+    So does a lot that an earlier version of the record bears: who was treated before may have had it.
+    """
 
 
 #: The better fit first.
@@ -48,6 +51,9 @@ class Product:
     lot: str | None
     expiry: str | None
     """FHIR date as received."""
+
+    former: bool = False
+    """Whether only an earlier version says so: it was corrected, or one record is used again for each new lot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from fhir_mapping import text
 from fhir_mapping.advisory.batch import BEST, Fit, Product
 from fhir_mapping.projections.read import current
 from fhir_mapping.search.index import ILLEGIBLE, lots_of
 from fhir_mapping.search.values import folded, indexed, lot_key
-from fhir_mapping.tables import fhir_token
+from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
 
 _NAMES = ("lot-number", "contained-lot")
 
@@ -42,6 +43,11 @@ def products(connection: Connection, lot: str, expiry: str | None) -> list[Produ
                 found[reference] = Product(reference, fit, name_of(product), stated, until)
                 if not isinstance(product.get("batch"), Mapping):
                     bare.add(reference)
+    for reference, product in _former(connection):
+        if reference not in found or found[reference].lot is None:
+            for stated, until in lots_of(product):
+                if stated is not None and stated.strip() == lot:
+                    found[reference] = Product(reference, Fit.UNREADABLE, name_of(product), stated, until, former=True)
     exact = {folded(each.name) for each in found.values() if each.fit is not Fit.UNREADABLE}
     return [each for _, each in sorted(found.items()) if _concerned(each, exact, each.reference in bare)]
 
@@ -84,6 +90,18 @@ def _candidates(connection: Connection, lot: str) -> list[tuple[str, str]]:
     for query in (alike, same, unclear):
         found |= {(row.type, row.id) for row in connection.execute(query)}
     return sorted(found)
+
+
+def _former(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Earlier versions of products; a clinic has few, and the index holds the current ones alone."""
+    query = (
+        select(fhir_version.c.type, fhir_version.c.id, fhir_version.c.body)
+        .join(fhir_resource, (fhir_resource.c.type == fhir_version.c.type) & (fhir_resource.c.id == fhir_version.c.id))
+        .where(fhir_version.c.type.in_(("Medication", "Device")), fhir_version.c.version != fhir_resource.c.version)
+        .order_by(fhir_version.c.type, fhir_version.c.id, fhir_version.c.version)
+    )
+    for row in connection.execute(query):
+        yield f"{row.type}/{row.id}", text.kept(bytes(row.body))
 
 
 def _bearers(reference: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

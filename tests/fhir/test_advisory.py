@@ -119,6 +119,17 @@ def test_a_product_without_lot_and_name_may_be_any(clinic: Clinic) -> None:
     assert found == ["Medication/bare", "Medication/nameless", "Medication/other", "Medication/small"]
 
 
+def test_a_lot_that_an_earlier_version_bears_is_not_passed_over(clinic: Clinic) -> None:
+    for lot in ("NEW-1", "NEW-2"):
+        batch = {"lotNumber": lot, "expirationDate": "2028-01"}
+        clinic.put({"resourceType": "Medication", "id": "lot7", "code": {"text": "Toxin A"}, "batch": batch})
+    for lot, former in (("LOT-0071", True), ("NEW-1", True), ("NEW-2", False)):
+        fit = Fit.UNREADABLE if former else Fit.EXACT
+        found = _ask(clinic, lot)
+        assert [(each.lot, each.fit, each.former) for each in found.products] == [(lot, fit, former)]
+        assert [(each.id, each.fit) for each in found.patients] == [("anna", fit)]
+
+
 def test_another_lot_is_no_match(clinic: Clinic) -> None:
     clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "LOT-0072"}})
     clinic.put({"resourceType": "Medication", "id": "other2", "batch": {"lotNumber": "ZZ?1"}})

@@ -31,7 +31,7 @@ from orthanc_plugin.assembly.settings import load
 _TITLES = {
     Fit.EXACT: "Exactly this batch",
     Fit.OTHER_EXPIRY: "The same lot with another expiry",
-    Fit.UNREADABLE: "Lots written otherwise, or that cannot be read: look at each",
+    Fit.UNREADABLE: "Lots written otherwise or corrected, or that cannot be read: look at each",
 }
 _PHOTOS = {When.BEFORE: "photo before", When.AFTER: "photo after", When.UNKNOWN: "photo"}
 
@@ -86,7 +86,8 @@ def _lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
         yield typer.style(_TITLES[fit], bold=True)
         for product in products:
             batch = f"lot {product.lot or '(none)'}, expiry {product.expiry or '(none)'}"
-            yield f"  {product.name}, {batch}  {product.reference}"
+            former = ", as an earlier version says" if product.former else ""
+            yield f"  {product.name or '(no name)'}, {batch}{former}  {product.reference}"
         patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
         if not patients:
             yield "  Given to nobody on record."
