@@ -152,6 +152,14 @@ def test_either_photo_is_changed_from_its_strip_and_the_place_is_kept(visit: Vis
     expect(visit.page.locator("#right-legend time")).to_have_text("12 May 2026")
 
 
+def test_the_keys_go_on_after_a_click_on_what_is_written_below(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    _open_pair(visit)
+    visit.page.locator("#left-legend time").click()
+    visit.page.keyboard.press("+")
+    assert [place[2] for place in _places(visit)] == pytest.approx([1.25, 1.25], abs=0.02)
+
+
 def test_swapping_changes_sides(visit: Visit) -> None:
     visit.sign_in("clinician")
     _open_pair(visit)

@@ -242,8 +242,9 @@ function swap() {
   if (link instanceof HTMLAnchorElement) link.click();
 }
 
-// Single letters act only while the focus is in the comparison, so that they never surprise elsewhere.
-document.getElementById("compare")?.addEventListener("keydown", (event) => {
+// Single letters act only while the focus is in the comparison, so that they never surprise elsewhere. A click beside
+// the photos, on a date or a setting, leaves it with the page's main part.
+document.getElementById("main")?.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS[event.key];
   if (!act) return;
