@@ -160,6 +160,17 @@ def test_the_keys_go_on_after_a_click_on_what_is_written_below(visit: Visit) -> 
     assert [place[2] for place in _places(visit)] == pytest.approx([1.25, 1.25], abs=0.02)
 
 
+def test_steps_that_are_faster_than_the_server_are_all_taken(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    _open_pair(visit)
+    for key in ("]", "]", "{", "s", "]"):
+        visit.page.keyboard.press(key)
+    visit.page.wait_for_url("**/chart/compare?left=maria-p9&right=maria-p5")
+    expect(visit.page.locator("#left-legend time")).to_have_text("12 May 2026")
+    expect(visit.page.locator("#right-legend time")).to_have_text("25 Nov 2025")
+    assert visit.page.locator("#left").get_attribute("data-address") == "/chart/photo/maria-p9"
+
+
 def test_swapping_changes_sides(visit: Visit) -> None:
     visit.sign_in("clinician")
     _open_pair(visit)

@@ -17,6 +17,7 @@ const panes = /** @type {HTMLElement} */ (document.getElementById("panes"));
 /** @type {Record<string, any>} */
 const views = {};
 let linked = true;
+let turns = Promise.resolve(); // changes of the pair that were asked for
 let leading = ""; // the side that is being moved; the other one follows
 /** @type {{x: number, y: number, zoom: number}} */
 let apart = { x: 0, y: 0, zoom: 1 }; // the right photo's place in the left one's, where they were unlinked and moved
@@ -154,10 +155,17 @@ function move(x, y) {
 
 /** @param {string} side @param {number} by */
 function step(side, by) {
-  const links = [...document.querySelectorAll(`#${side}-strip a`)];
-  const at = links.findIndex((link) => link.hasAttribute("aria-current"));
-  const next = links[at + by];
-  if (next instanceof HTMLAnchorElement) go(next.href, true);
+  turn(async () => {
+    const links = [...document.querySelectorAll(`#${side}-strip a`)];
+    const at = links.findIndex((link) => link.hasAttribute("aria-current"));
+    const next = links[at + by];
+    if (next instanceof HTMLAnchorElement) await go(next.href, true);
+  });
+}
+
+/** One change after the other, each from what the one before it left. @param {() => Promise<void>} change */
+function turn(change) {
+  turns = turns.then(change, change);
 }
 
 /** Show another pair without losing the place. @param {string} address @param {boolean} remember */
@@ -220,15 +228,14 @@ document.addEventListener("click", (event) => {
   const link = target?.closest(".strip a, [data-go]");
   if (link instanceof HTMLAnchorElement && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
-    if (link.matches("[data-go=swap]")) apart = { x: -apart.x, y: -apart.y, zoom: 1 / apart.zoom };
-    go(link.href, true);
+    turn(link.matches("[data-go=swap]") ? swap : () => go(link.href, true));
   }
 });
 
 const KEYS = /** @type {Record<string, () => void>} */ ({
   "+": acts.in, "=": acts.in, "-": acts.out, "_": acts.out, "0": acts.fit, "?": acts.keys,
   l: acts.link, L: acts.link,
-  s: swap, S: swap,
+  s: () => turn(swap), S: () => turn(swap),
   "[": () => step("left", -1), "]": () => step("left", 1), "{": () => step("right", -1), "}": () => step("right", 1),
   ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0), ArrowUp: () => move(0, -1), ArrowDown: () => move(0, 1),
   Escape: () => {
@@ -237,9 +244,11 @@ const KEYS = /** @type {Record<string, () => void>} */ ({
   },
 });
 
-function swap() {
+async function swap() {
   const link = document.querySelector("[data-go=swap]");
-  if (link instanceof HTMLAnchorElement) link.click();
+  if (!(link instanceof HTMLAnchorElement)) return;
+  apart = { x: -apart.x, y: -apart.y, zoom: 1 / apart.zoom };
+  await go(link.href, true);
 }
 
 // Single letters act only while the focus is in the comparison, so that they never surprise elsewhere. A click beside
@@ -251,7 +260,7 @@ document.getElementById("main")?.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
-window.addEventListener("popstate", () => go(location.href, false));
+window.addEventListener("popstate", () => turn(() => go(location.href, false)));
 
 await Promise.all([open("left"), open("right")]);
 panes.focus({ preventScroll: true });
