@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit, assets
@@ -169,6 +169,53 @@ def test_steps_that_are_faster_than_the_server_are_all_taken(visit: Visit) -> No
     expect(visit.page.locator("#left-legend time")).to_have_text("12 May 2026")
     expect(visit.page.locator("#right-legend time")).to_have_text("25 Nov 2025")
     assert visit.page.locator("#left").get_attribute("data-address") == "/chart/photo/maria-p9"
+
+
+def test_a_photo_that_does_not_come_is_told(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    visit.page.route("**/photo/maria-p9*", lambda route: route.fulfill(status=404))
+    visit.go(_PAIR)
+    expect(visit.page.locator("#right .missing")).to_be_visible()
+    expect(visit.page.locator("#left .missing")).to_be_hidden()
+    visit.page.keyboard.press("{")
+    expect(visit.page.locator("#right-legend time")).to_have_text("6 Jan 2026")
+    expect(visit.page.locator("#right .missing")).to_be_hidden()
+
+
+def test_a_photo_that_is_withdrawn_while_its_page_is_open_leaves_it(
+    visit: Visit, workspace: tuple[Running, Clinic]
+) -> None:
+    clinic = workspace[1]
+    visit.sign_in("clinician")
+
+    def withdraw(route: Route) -> None:
+        clinic.refused = {9}
+        route.continue_()
+
+    visit.page.route("**/photo/maria-p9*", withdraw)
+    try:
+        visit.page.goto(visit.address + _PAIR)
+        expect(visit.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    finally:
+        clinic.refused = set()
+
+
+def test_a_session_that_ends_while_photos_are_looked_at_leads_to_the_door_and_back(visit: Visit) -> None:
+    visit.sign_in("clinician")
+
+    def expire(route: Route) -> None:
+        visit.page.context.clear_cookies()
+        route.fulfill(status=404)
+
+    visit.page.route("**/photo/maria-p9*", expire)
+    visit.page.goto(visit.address + _PAIR)
+    visit.page.wait_for_url("**/login?next=*")
+    visit.page.unroute_all()
+    visit.page.get_by_label("Name").fill("clinician")
+    visit.page.get_by_label("Password").fill("clinician-demo")
+    visit.page.get_by_role("button", name="Sign in").click()
+    visit.page.wait_for_url(f"**{_PAIR}")
+    expect(visit.page.locator(".pane.live")).to_have_count(2)
 
 
 def test_swapping_changes_sides(visit: Visit) -> None:

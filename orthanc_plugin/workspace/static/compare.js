@@ -35,7 +35,7 @@ async function levels(pane) {
   if (!width || !height) {
     const image = new Image();
     image.src = sized(address, 0);
-    await image.decode();
+    await image.decode().catch(() => missing(pane));
     [width, height] = [image.naturalWidth, image.naturalHeight];
   }
   const sizes = [...STEPS.filter((step) => step < width), 0];
@@ -47,6 +47,16 @@ async function levels(pane) {
       height: step ? Math.round((height * step) / width) : height,
     })),
   };
+}
+
+/** A picture did not come: say so. Where the page is no longer to be had either, because the session has ended or a
+ * photo may not be seen any more, it goes too, and the door leads back to it. @param {HTMLElement} pane */
+async function missing(pane) {
+  const word = pane.querySelector(".missing");
+  if (!word?.hasAttribute("hidden")) return;
+  word.removeAttribute("hidden");
+  const page = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+  if (page && (page.type === "opaqueredirect" || page.status === 404)) location.reload();
 }
 
 /** @param {string} side */
@@ -74,6 +84,7 @@ async function open(side) {
   views[side] = view;
   view.canvas.removeAttribute("tabindex"); // the pair is one stop for the keyboard
   view.addHandler("open", () => pane.classList.add("live"));
+  view.addHandler("tile-load-failed", () => missing(pane));
   for (const gesture of ["canvas-press", "canvas-scroll", "canvas-pinch", "canvas-double-click"]) {
     view.addHandler(gesture, () => (leading = side));
   }
@@ -192,6 +203,7 @@ async function go(address, remember) {
     const [pane, fresh] = [document.getElementById(side), page.getElementById(side)];
     if (!pane || !fresh || pane.dataset.address === fresh.dataset.address) return;
     Object.assign(pane.dataset, { ...fresh.dataset });
+    pane.querySelector(".missing")?.toggleAttribute("hidden", true);
     const still = pane.querySelector(".still");
     if (still) still.setAttribute("alt", fresh.dataset.alt ?? "");
     const view = views[side];
