@@ -271,6 +271,33 @@ def test_a_name_without_end_and_no_photo_leave_the_page_whole(
         clinic.people[2] = aiko
 
 
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (640, 400), (820, 1180), (1100, 700), (1280, 800)])
+def test_the_comparison_has_room_for_its_parts_at_every_size(
+    visit: Visit, workspace: tuple[Running, Clinic], width: int, height: int
+) -> None:
+    clinic = workspace[1]
+    maria = clinic.people[0]
+    clinic.people[0] = replace(maria, name="Maria-Alexandra " + "Papadaki" * 5)
+    try:
+        visit.sign_in("clinician")
+        visit.page.set_viewport_size({"width": width, "height": height})
+        _open_pair(visit)
+        boxes = [visit.page.locator(f".over {part}").bounding_box() for part in (".crumb", ".chips", ".tools")]
+        for index, one in enumerate(boxes):
+            for other in boxes[index + 1 :]:
+                assert one is not None
+                assert other is not None
+                beside = min(one["x"] + one["width"], other["x"] + other["width"]) <= max(one["x"], other["x"])
+                below = min(one["y"] + one["height"], other["y"] + other["height"]) <= max(one["y"], other["y"])
+                assert beside or below
+        pane = visit.page.locator("#left").bounding_box()
+        assert pane is not None
+        assert pane["height"] >= 240
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+    finally:
+        clinic.people[0] = maria
+
+
 def _axe(visit: Visit, script: Path) -> list[dict[str, Any]]:
     visit.page.context.new_cdp_session(visit.page).send("Page.setBypassCSP", {"enabled": True})
     visit.page.reload()
