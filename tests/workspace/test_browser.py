@@ -79,6 +79,21 @@ def test_two_photos_are_chosen_and_compared_by_mouse(visit: Visit) -> None:
     assert re.search(r"left=maria-p\d+&right=maria-p\d+", visit.page.url)
 
 
+def test_the_back_button_comes_back_to_the_photos_that_were_chosen(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    visit.go("/chart/patient/maria")
+    tiles = visit.page.locator(".tile label")
+    tiles.nth(1).click()
+    tiles.nth(4).click()
+    visit.page.get_by_role("button", name="Compare").click()
+    expect(visit.page.locator(".pane.live")).to_have_count(2)
+    visit.page.go_back()
+    expect(visit.page.locator("#slots .slot img")).to_have_count(2)
+    expect(visit.page.get_by_role("button", name="Compare")).to_be_enabled()
+    tiles.nth(2).click()
+    expect(visit.page.locator("input[name=photo]:checked")).to_have_count(2)
+
+
 def test_a_pair_is_found_chosen_and_compared_by_keyboard_alone(visit: Visit) -> None:
     visit.sign_in("clinician")
     page = visit.page

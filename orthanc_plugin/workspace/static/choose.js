@@ -73,8 +73,13 @@ clear.addEventListener("click", () => {
   last?.focus();
 });
 
-// The back button may bring boxes back checked.
-chosen = [...form.querySelectorAll("input[name=photo]")].filter(
-  (box) => /** @type {HTMLInputElement} */ (box).checked,
-).slice(0, 2).map((box) => /** @type {HTMLInputElement} */ (box));
-draw();
+function again() {
+  chosen = [...form.querySelectorAll("input[name=photo]")].filter(
+    (box) => /** @type {HTMLInputElement} */ (box).checked,
+  ).slice(0, 2).map((box) => /** @type {HTMLInputElement} */ (box));
+  draw();
+}
+
+// The back button brings boxes back checked, some browsers after this script has run.
+window.addEventListener("pageshow", again);
+again();
