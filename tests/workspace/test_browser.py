@@ -233,6 +233,18 @@ def test_a_session_that_ends_while_photos_are_looked_at_leads_to_the_door_and_ba
     expect(visit.page.locator(".pane.live")).to_have_count(2)
 
 
+def test_a_strip_longer_than_the_screen_shows_its_own_photo(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    _open_pair(visit)
+    expect(visit.page.locator("#right-strip [aria-current]")).to_be_in_viewport(ratio=0.99)
+    for number in (4, 5, 6, 9):
+        visit.page.keyboard.press("]")
+        expect(visit.page.locator(f"#left-strip [aria-current][href*='left=maria-p{number}&']")).to_be_in_viewport(
+            ratio=0.99
+        )
+
+
 def test_swapping_changes_sides(visit: Visit) -> None:
     visit.sign_in("clinician")
     _open_pair(visit)

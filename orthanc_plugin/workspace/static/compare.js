@@ -199,6 +199,7 @@ async function go(address, remember) {
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
   restoreFocus(focused);
+  reveal();
   await Promise.all(["left", "right"].map(async (side) => {
     const [pane, fresh] = [document.getElementById(side), page.getElementById(side)];
     if (!pane || !fresh || pane.dataset.address === fresh.dataset.address) return;
@@ -218,6 +219,18 @@ async function go(address, remember) {
     view.viewport.zoomTo(kept.zoom * now.home, null, true);
     view.viewport.panTo(new OpenSeadragon.Point(kept.x, kept.y * now.ratio), true);
   }));
+}
+
+/** A long film strip shows its own photo, with half of each neighbour. */
+function reveal() {
+  for (const strip of document.querySelectorAll(".strip")) {
+    const link = strip.querySelector("[aria-current]");
+    if (!link) continue;
+    const [frame, own] = [strip.getBoundingClientRect(), link.getBoundingClientRect()];
+    const margin = own.width / 2;
+    if (own.left - margin < frame.left) strip.scrollLeft += own.left - margin - frame.left;
+    if (own.right + margin > frame.right) strip.scrollLeft += own.right + margin - frame.right;
+  }
 }
 
 function focusPlace() {
@@ -274,5 +287,6 @@ document.getElementById("main")?.addEventListener("keydown", (event) => {
 });
 window.addEventListener("popstate", () => turn(() => go(location.href, false)));
 
+reveal();
 await Promise.all([open("left"), open("right")]);
 panes.focus({ preventScroll: true });
