@@ -245,6 +245,19 @@ def test_a_strip_longer_than_the_screen_shows_its_own_photo(visit: Visit) -> Non
         )
 
 
+@pytest.mark.parametrize("path", ["/chart/patient/maria?group=area", _PAIR])
+def test_what_is_chosen_is_seen_in_the_colours_of_the_system(visit: Visit, path: str) -> None:
+    visit.sign_in("clinician")
+    visit.page.emulate_media(forced_colors="active")
+    visit.go(path)
+    widths = visit.page.evaluate(
+        "[...document.querySelectorAll('.chips a')].map(e => [e.hasAttribute('aria-current'),"
+        " getComputedStyle(e).borderTopWidth])"
+    )
+    assert {current for current, width in widths if width == "2px"} == {True}
+    assert {current for current, width in widths if width == "1px"} == {False}
+
+
 def test_swapping_changes_sides(visit: Visit) -> None:
     visit.sign_in("clinician")
     _open_pair(visit)
