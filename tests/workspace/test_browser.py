@@ -152,6 +152,38 @@ def test_linked_photos_move_together_and_unlinked_ones_do_not(visit: Visit) -> N
     assert later_right[0] - later_left[0] == pytest.approx(moved[0] - still[0], abs=0.02)
 
 
+def test_unlinked_photos_are_set_against_each_other_by_keyboard_alone(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    _open_pair(visit)
+    page = visit.page
+    page.keyboard.press("l")
+    page.keyboard.press("+")
+    left, right = _places(visit)
+    assert (left[2], right[2]) == pytest.approx((1.25, 1.0), abs=0.02)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "right"
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    still, moved = _places(visit)
+    assert still == pytest.approx(left, abs=0.01)
+    assert moved[2] == pytest.approx(1.25, abs=0.02)
+    assert moved[0] > right[0] + 0.02
+    # Another photo in its place changes nothing of that.
+    page.keyboard.press("{")
+    expect(page.locator("#right-legend time")).to_have_text("6 Jan 2026")
+    page.keyboard.press("ArrowRight")
+    still, moved = _places(visit)
+    assert still == pytest.approx(left, abs=0.01)
+    page.locator("#left").click()
+    assert page.evaluate("document.activeElement.id") == "left"
+    page.keyboard.press("l")
+    assert page.evaluate("document.activeElement.id") == "panes"
+    page.keyboard.press("ArrowLeft")
+    later_left, later_right = _places(visit)
+    assert later_right[0] - later_left[0] == pytest.approx(moved[0] - still[0], abs=0.02)
+    assert later_right[0] < moved[0] - 0.02
+
+
 def test_either_photo_is_changed_from_its_strip_and_the_place_is_kept(visit: Visit) -> None:
     visit.sign_in("clinician")
     _open_pair(visit)

@@ -85,6 +85,8 @@ async function open(side) {
   view.canvas.removeAttribute("tabindex"); // the pair is one stop for the keyboard
   view.addHandler("open", () => pane.classList.add("live"));
   view.addHandler("tile-load-failed", () => missing(pane));
+  pane.addEventListener("focus", () => (leading = side));
+  view.addHandler("canvas-press", () => !linked && pane.focus({ preventScroll: true }));
   for (const gesture of ["canvas-press", "canvas-scroll", "canvas-pinch", "canvas-double-click"]) {
     view.addHandler(gesture, () => (leading = side));
   }
@@ -122,16 +124,17 @@ function scale() {
   output.textContent = `${Math.round((view.viewport.getZoom(true) / view.viewport.getHomeZoom()) * 100)} %`;
 }
 
-function each(/** @type {(view: any) => void} */ act) {
-  leading = leading || "left";
-  if (linked) act(views[leading] ?? views.left);
-  else Object.values(views).forEach(act);
+/** Let the photo lead that was last touched or has the focus; a linked one follows.
+ * @param {(view: any) => void} act */
+function lead(act) {
+  leading = leading || (document.activeElement?.id === "right" ? "right" : "left");
+  act(views[leading] ?? views.left);
 }
 
 /** @type {Record<string, () => void>} */
 const acts = {
-  in: () => each((view) => view.viewport.zoomBy(ZOOM)),
-  out: () => each((view) => view.viewport.zoomBy(1 / ZOOM)),
+  in: () => lead((view) => view.viewport.zoomBy(ZOOM)),
+  out: () => lead((view) => view.viewport.zoomBy(1 / ZOOM)),
   fit: () => {
     apart = { x: 0, y: 0, zoom: 1 };
     const led = leading;
@@ -143,6 +146,7 @@ const acts = {
     linked = !linked;
     const button = document.querySelector("[data-do=link]");
     button?.setAttribute("aria-pressed", String(linked));
+    stops();
     if (linked && views.left && views.right) {
       const [left, right] = [place(views.left), place(views.right)];
       apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
@@ -156,9 +160,22 @@ const acts = {
   },
 };
 
+/** Linked, the pair is one stop for the keyboard; unlinked, each photo is one, and the keys move that with the focus. */
+function stops() {
+  const held = panes.contains(document.activeElement);
+  const each = !linked && views.left && views.right;
+  panes.tabIndex = each ? -1 : 0;
+  for (const side of Object.keys(views)) {
+    const pane = document.getElementById(side);
+    if (each) pane?.setAttribute("tabindex", "0");
+    else pane?.removeAttribute("tabindex");
+  }
+  if (held) (each ? document.getElementById(leading || "left") : panes)?.focus({ preventScroll: true });
+}
+
 /** @param {number} x @param {number} y */
 function move(x, y) {
-  each((view) => {
+  lead((view) => {
     const seen = view.viewport.getBounds();
     view.viewport.panBy(new OpenSeadragon.Point(x * seen.width * MOVE, y * seen.height * MOVE));
   });
