@@ -165,6 +165,16 @@ def test_a_name_without_end_and_no_photo_leave_the_page_whole(
         clinic.people[2] = aiko
 
 
+def test_a_printed_course_holds_what_is_recorded_and_no_controls(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    visit.go("/chart/patient/maria")
+    visit.page.emulate_media(media="print")
+    for control in (".bar", "#tray", ".filters", ".tile .open"):
+        expect(visit.page.locator(control).first).to_be_hidden()
+    expect(visit.page.locator(".tile img").first).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Maria Papadaki")).to_be_visible()
+
+
 def _axe(visit: Visit, script: Path) -> list[dict[str, Any]]:
     visit.page.context.new_cdp_session(visit.page).send("Page.setBypassCSP", {"enabled": True})
     visit.page.reload()
