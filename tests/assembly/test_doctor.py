@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import URL, create_engine, text
 from typer.testing import CliRunner
 
+from consent.store.home import LOOK_SECONDS
 from orthanc_plugin.assembly import processes, upgrade
 from orthanc_plugin.assembly.archive_process import NAME, ArchiveProcess, WallDown
 from orthanc_plugin.assembly.cli import build
@@ -201,6 +202,7 @@ def test_a_backup_was_put_back_while_orthanc_ran(node: Node) -> None:
         for each in node.folder.glob("photospine.sqlite3*"):
             each.unlink()
         (node.folder / "backup").rename(file)
+        time.sleep(2 * LOOK_SECONDS)
         node.blames("wall", "the database file was moved, removed or replaced", "start them anew")
     with node.running():
         assert node.doctor()[0] == 0
@@ -216,6 +218,7 @@ def test_a_chain_is_gone_or_damaged(node: Node, damage: bool) -> None:
             each.unlink()
         if damage:
             chain.write_bytes(b"no database at all " * 100)
+        time.sleep(2 * LOOK_SECONDS)
         node.blames("audit", "wall", "put it back from the backup")
     chain.unlink(missing_ok=True)
     chain.with_suffix(".lock").unlink()
