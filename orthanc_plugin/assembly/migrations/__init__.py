@@ -1,7 +1,7 @@
 """Migrations of the database, run by ``photospine db upgrade`` alone.
 
-The initial revision is generated: ``python -m orthanc_plugin.assembly.migrations.initial`` writes it from the tables
-of all packages. Once a version was released, a change of a table is a new revision beside it.
+A change of a table is a new revision beside the others: ``python -m orthanc_plugin.assembly.migrations.revise NAME``
+writes it from the tables of all packages.
 """
 
 from __future__ import annotations

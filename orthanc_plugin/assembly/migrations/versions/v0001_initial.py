@@ -1,4 +1,4 @@
-"""The first schema. Generated from the tables; see orthanc_plugin/assembly/migrations/initial.py."""
+"""The first schema. Generated from the tables."""
 
 from __future__ import annotations
 
