@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from consent.store.home import Home
 from consent.store.schema import WrongSchema
+from consent.store.watch import Watch
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another one on SQLite."""
@@ -50,6 +51,25 @@ def require_home(engine: Engine) -> None:
 def _require(home: Home) -> None:
     if home.left():
         raise sqlite3.OperationalError("the database file was moved, removed or replaced since it was opened")
+
+
+_WATCHES: WeakKeyDictionary[Engine, Watch] = WeakKeyDictionary()
+
+
+def watch(engine: Engine) -> None:
+    """Have the queries that every request asks answered from memory as long as nothing is committed (SQLite).
+
+    For a process that opens one database and keeps it open until it ends (:mod:`consent.store.watch`). Where it cannot
+    be watched, every query is put as ever.
+    """
+    if engine.dialect.name == "sqlite":
+        with suppress(sqlite3.Error, OSError):
+            _WATCHES[engine] = Watch(Path(str(engine.url.database)))
+
+
+def watch_of(engine: Engine) -> Watch | None:
+    """The engine's watch, where it has one."""
+    return _WATCHES.get(engine)
 
 
 def open_engine(url: str, *, pool: int = 20, make: bool = False) -> Engine:

@@ -15,16 +15,23 @@ from urllib.parse import quote
 from sqlalchemy import Engine, Select, event
 from sqlalchemy.exc import OperationalError
 
-from consent.store.engine import BUSY_SECONDS, glancing, require_home
+from consent.store.engine import BUSY_SECONDS, glancing, require_home, watch_of
+
+_MOST = 50_000
+"""Values whose rows one query remembers at a time."""
 
 
 class Quick:
     """One query of one parameter. Each call sees the newest commits; safe for any number of threads.
 
+    Where the engine is watched, rows are given from memory until anything is committed.
+
     Rows have the query's columns as attributes, as the driver gives them: a Boolean is 0 or 1.
     """
 
     def __init__(self, engine: Engine, statement: Select[Any], parameter: str) -> None:
+        self._watch = watch_of(engine)
+        self._known: tuple[bytes, dict[str, Sequence[Any]]] = (b"", {})
         self._engine, self._statement, self._parameter = engine, statement, parameter
         self.direct = engine.dialect.name == "sqlite"
         """Whether it is put to the driver, in this process, and waits for no other connection."""
@@ -48,12 +55,25 @@ class Quick:
                 return connection.execute(self._statement, {self._parameter: value}).all()
         try:
             require_home(self._engine)
+            stamp = None if self._watch is None else self._watch.stamp()  # before it is asked, so never too new
+            known = self._known
+            if stamp == known[0] and (rows := known[1].get(value)) is not None:
+                return rows
             cursor = self._cursor()
             found = cursor.execute(self._sql, (value,)).fetchall()
         except sqlite3.Error as error:
             raise OperationalError(self._sql, None, error) from error
         self._idle.append(cursor)
-        return [self._make(each) for each in found]
+        rows = [self._make(each) for each in found]
+        if stamp is not None:
+            self._remember(stamp, value, rows)
+        return rows
+
+    def _remember(self, stamp: bytes, value: str, rows: Sequence[Any]) -> None:
+        known = self._known
+        if known[0] != stamp or len(known[1]) >= _MOST:
+            known = self._known = (stamp, {})
+        known[1][value] = rows
 
     def close(self) -> None:
         """Close what is idle; later calls open anew."""

@@ -20,7 +20,7 @@ from consent.identity.accounts import Authenticator
 from consent.identity.keys import load
 from consent.identity.tickets import TicketBox, TicketKeys
 from consent.service import DecisionPoint
-from consent.store.engine import open_engine, reading
+from consent.store.engine import open_engine, reading, watch
 from consent.store.schema import require_schema
 from orthanc_plugin.wall.errors import NotReady
 from orthanc_plugin.wall.host import Host
@@ -127,6 +127,7 @@ class Foundation:
         engine = open_engine(self.section.database)
         with reading(engine) as connection:
             require_schema(connection)
+        watch(engine)
         chain = open_chain(
             url=self.section.database,
             folder=self.section.audit_folder,
