@@ -32,7 +32,9 @@ _SERVICE_WORKER = re.compile(
 )
 
 #: Answers from this origin alone, and only what the wall lets the session see.
-_CONFIG = """window.config = {
+_CONFIG = """// A package within asks for it where its script was not begun by a tag, and else ends the viewer.
+window.__filename = '/ohif/';
+window.config = {
   routerBasename: '/ohif',
   extensions: [],
   modes: [],

@@ -1,0 +1,103 @@
+"""OHIF in a real Chromium opens partly permitted studies: it shows the rest, asks for nothing else, meets no error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+from playwright.sync_api import Browser, Response, expect
+
+from orthanc_plugin.assembly.serve import build
+from tests import counts
+from tests.archive import Archive
+from tests.ports import free_port
+from tests.viewers.patterns import PATTERNS, Study, populate
+from tests.workspace.conftest import Running, assets, browser, watched
+
+__all__ = ["browser"]
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.browser, pytest.mark.xdist_group("viewers")]
+
+_NAME = "partly permitted studies opened in OHIF"
+_SHOWN = [each for each in PATTERNS if "p" in each]
+_COLOURFUL = """() => [...document.querySelectorAll('canvas')].some(canvas => {
+  const small = document.createElement('canvas');
+  small.width = small.height = 64;
+  const drawing = small.getContext('2d');
+  try { drawing.drawImage(canvas, 0, 0, 64, 64); } catch { return false; }
+  const data = drawing.getImageData(0, 0, 64, 64).data;
+  const seen = new Set();
+  for (let i = 0; i < data.length; i += 4) seen.add(data[i] + ',' + data[i + 1] + ',' + data[i + 2]);
+  return seen.size > 100;
+})"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Viewer:
+    address: str
+    studies: tuple[Study, ...]
+
+
+@pytest.fixture(scope="module")
+def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Viewer]:
+    with Archive(tmp_path_factory.mktemp("ohif"), free_port()) as archive:
+        studies = populate(archive)
+        port = free_port()
+        address = f"http://127.0.0.1:{port}"
+        settings = replace(
+            archive.settings,
+            assets=assets(),
+            ohif=assets() / "ohif",
+            orthanc=f"http://127.0.0.1:{archive.port}",
+            public_url=address,
+        )
+        served = build(settings)
+        try:
+            with Running(served.app, port):
+                yield _Viewer(address, studies)
+        finally:
+            served.close()
+
+
+def test_a_viewer_shows_what_is_permitted_and_meets_no_error(viewer: _Viewer, browser: Browser) -> None:
+    asked = counts.count(_NAME, small=2, full=len(_SHOWN))
+    started = time.monotonic()
+    chosen = [each for each in viewer.studies if each.pattern in _SHOWN][:: len(_SHOWN) // asked][:asked]
+    faults = {study.pattern: wrong for study in chosen if (wrong := _opened(viewer, browser, study))}
+    counts.report(_NAME, asked=asked, run=len(chosen), failures=len(faults), started=started)
+    assert faults == {}
+
+
+def _opened(viewer: _Viewer, browser: Browser, study: Study) -> list[str]:
+    """What was wrong when a clinician opened the study."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(60_000)
+    visit = watched(context, viewer.address)
+    answers: list[Response] = []
+    visit.page.on("response", lambda answer: answers.append(answer))
+    visit.sign_in("clinician")
+    visit.page.goto(f"{viewer.address}/ohif/viewer?StudyInstanceUIDs={study.uid}")
+    visit.page.wait_for_function(_COLOURFUL, timeout=60_000)
+    shown = visit.page.locator('[data-cy="study-browser-thumbnail"]')
+    expect(shown).to_have_count(len({photo.series for photo in study.permitted}), timeout=20_000)
+    urls = [answer.url for answer in answers if "/dicom-web/" in answer.url]
+    wrong = [f"{answer.status} {answer.url}" for answer in answers if answer.status >= 400]
+    wrong += [url for url in urls if any(photo.sop in url for photo in study.refused)]
+    wrong += visit.complaints
+    if not any(study.permitted[0].sop in url for url in urls):
+        wrong.append("the first photo was not asked for")
+    context.close()
+    return wrong
+
+
+def test_the_list_of_studies_holds_what_is_permitted(viewer: _Viewer, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    context.set_default_timeout(60_000)
+    visit = watched(context, viewer.address)
+    visit.sign_in("clinician")
+    visit.page.goto(f"{viewer.address}/ohif/")
+    expect(visit.page.locator('[data-cy="num-studies"]')).to_have_text(str(len(_SHOWN)), timeout=60_000)
+    assert visit.complaints == []
+    context.close()
