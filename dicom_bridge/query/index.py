@@ -13,6 +13,7 @@ from consent.store.write import among
 from dicom_bridge.query.dictionary import tag
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.values import fold_name
 
 #: Column of the index -> keyword of the attribute that fills it.
 COLUMNS = {
@@ -113,8 +114,3 @@ def text_of(attributes: Mapping[str, Any], name: str) -> str:
         elif value is not None:
             texts.append(str(value))
     return "\\".join(texts).strip(" \0")
-
-
-def fold_name(name: str) -> str:
-    """A person name as it is compared: case folded, empty components at the end of each group left out."""
-    return "=".join(group.rstrip("^ ").casefold() for group in name.split("="))

@@ -14,14 +14,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from consent.store.tables import photo
-from dicom_bridge.query.dictionary import Level
-from dicom_bridge.query.matching import condition
+from dicom_bridge.query.dictionary import Level, look_up
+from dicom_bridge.query.matching import Keys, condition, conditions
 from dicom_bridge.query.tables import dicom_instance
 
 Permitted = Callable[[ColumnElement[int]], ColumnElement[bool]]
 """Given the column of photo numbers, the condition that holds for permitted photos."""
 
 _CHUNK = 500
+_OF_STUDY = ("ModalitiesInStudy", "SOPClassesInStudy")
 _GROUPS: dict[Level, ColumnElement[Any]] = {
     Level.PATIENT: dicom_instance.c.orthanc_patient,
     Level.STUDY: dicom_instance.c.orthanc_study,
@@ -36,12 +37,16 @@ class Question:
 
     level: Level
     keys: tuple[tuple[str, str], ...] = ()
-    """Keyword and value; all must match. Each keyword is one of :data:`dicom_bridge.query.matching.MATCHED`."""
+    """Attribute and value; all must match. Each attribute is a keyword, a tag or a path of them into sequences, for
+    which :func:`dicom_bridge.query.matching.supported` holds."""
 
     limit: int | None = None
     offset: int = 0
     orthanc: tuple[Level, str] | None = None
     """Only what belongs to this Orthanc id of that level."""
+
+    empties: bool = False
+    """Whether ``""`` asks for what is empty (PS3.4 C.2.2.2.7); else it is a text like any other."""
 
 
 @dataclass(slots=True)
@@ -104,8 +109,9 @@ def find(connection: Connection, question: Question, permitted: Permitted, *, de
         A key's value cannot be of its kind.
     """
     group = _GROUPS[question.level]
-    dialect = connection.dialect.name
-    matching = [condition(keyword, value, dialect) for keyword, value in question.keys]
+    keys, of_study = _parted(question)
+    matching = conditions(connection, keys, empties=question.empties)
+    matching += [_in_study(connection, *each, permitted, empties=question.empties) for each in of_study]
     if question.orthanc is not None:
         matching.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
     allowed = and_(permitted(dicom_instance.c.photo), _visible())
@@ -152,6 +158,26 @@ def instances(connection: Connection, study_uid: str, series_uid: str | None = N
 
     Whoever asks puts each to the decision before anything of it is shown.
     """
+    keys = [dicom_instance.c.study_uid == study_uid]
+    if series_uid is not None:
+        keys.append(dicom_instance.c.series_uid == series_uid)
+    return _instances(connection, keys)
+
+
+def matching_instances(connection: Connection, question: Question) -> tuple[Instance, ...]:
+    """Every linked photo that matches, permitted or not, in the order of the index: what C-MOVE and C-GET ask for.
+
+    Whoever asks puts each to the decision before anything of it is shown. Level, limit and offset do not matter.
+
+    Raises
+    ------
+    dicom_bridge.query.matching.BadValue
+        A key's value cannot be of its kind.
+    """
+    return _instances(connection, conditions(connection, question.keys, empties=question.empties))
+
+
+def _instances(connection: Connection, keys: Sequence[ColumnElement[bool]]) -> tuple[Instance, ...]:
     statement = select(
         dicom_instance.c.photo,
         dicom_instance.c.sop_uid,
@@ -159,10 +185,9 @@ def instances(connection: Connection, study_uid: str, series_uid: str | None = N
         dicom_instance.c.study_uid,
         photo.c.orthanc_id,
     ).join(photo, photo.c.photo == dicom_instance.c.photo)
-    statement = statement.where(dicom_instance.c.study_uid == study_uid, photo.c.state == "linked")
-    if series_uid is not None:
-        statement = statement.where(dicom_instance.c.series_uid == series_uid)
-    rows = connection.execute(statement.order_by(dicom_instance.c.series_uid, dicom_instance.c.photo)).all()
+    statement = statement.where(photo.c.state == "linked", *keys)
+    order = (dicom_instance.c.study_uid, dicom_instance.c.series_uid, dicom_instance.c.photo)
+    rows = connection.execute(statement.order_by(*order)).all()
     return tuple(Instance(row.photo, row.sop_uid, row.series_uid, row.study_uid, row.orthanc_id) for row in rows)
 
 
@@ -180,6 +205,27 @@ def attributes_of(connection: Connection, numbers: Iterable[int]) -> dict[int, d
 def _visible() -> ColumnElement[bool]:
     """Only linked photos are ever visible, whatever the condition of the caller says."""
     return dicom_instance.c.photo.in_(select(photo.c.photo).where(photo.c.state == "linked"))
+
+
+def _parted(question: Question) -> tuple[Keys, Keys]:
+    """The keys, and apart those that ask for what other photos of the study are."""
+    keys: list[tuple[str, str]] = []
+    of_study: list[tuple[str, str]] = []
+    for name, value in question.keys:
+        found = look_up(name)
+        wide = question.level > Level.STUDY and found is not None and found.keyword in _OF_STUDY
+        (of_study if wide and found is not None else keys).append((found.keyword if wide and found else name, value))
+    return keys, of_study
+
+
+def _in_study(
+    connection: Connection, keyword: str, value: str, permitted: Permitted, *, empties: bool
+) -> ColumnElement[bool]:
+    """That a permitted photo of the same study matches."""
+    other = dicom_instance.alias()
+    same = condition(keyword, value, connection.dialect.name, empties=empties, table=other)
+    linked = other.c.photo.in_(select(photo.c.photo).where(photo.c.state == "linked"))
+    return dicom_instance.c.study_uid.in_(select(other.c.study_uid).where(same, permitted(other.c.photo), linked))
 
 
 def _count(connection: Connection, statement: Select[int]) -> int:
