@@ -16,9 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Select,
     Text,
     and_,
     cast,
+    exists,
     false,
     func,
     literal_column,
@@ -29,10 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from consent.store.tables import photo
-from consent.store.write import among
 from dicom_bridge.query.dictionary import Attribute, path
 from dicom_bridge.query.index import COLUMNS
-from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.tables import dicom_attributes, dicom_instance
 from dicom_bridge.query.values import (
     EMPTY,
     BadValue,
@@ -49,7 +50,7 @@ from dicom_bridge.query.values import (
     universal,
 )
 
-__all__ = ["MATCHED", "BadValue", "check", "condition", "conditions", "supported"]
+__all__ = ["MATCHED", "BadValue", "check", "condition", "match", "supported", "visible"]
 
 #: Keyword -> column, for every attribute that has one.
 MATCHED = {keyword: column for column, keyword in COLUMNS.items()} | {
@@ -98,8 +99,35 @@ def check(name: str, value: str, *, empties: bool = False) -> None:
         matcher(name, found[-1].vr, value)
 
 
-def conditions(connection: Connection, keys: Keys, *, empties: bool = False) -> list[ColumnElement[bool]]:
-    """What rows must fulfil to match all keys.
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What photos must fulfil: conditions for the database, and a test of what it takes out of the kept JSON."""
+
+    where: tuple[ColumnElement[bool], ...] = ()
+    entries: tuple[ColumnElement[Any], ...] = ()
+    """JSON texts of :data:`dicom_attributes`, to be selected and given to :meth:`accepts`."""
+
+    asked: tuple[_Asked, ...] = ()
+    """What is asked of each but the last, which tells the object's offset from UTC."""
+
+    def select(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Columns of the index, and behind them the entries, of the rows that fulfil the conditions."""
+        if not self.entries:
+            return select(*columns).select_from(dicom_instance).where(*self.where)
+        both = dicom_instance.join(dicom_attributes, dicom_attributes.c.photo == dicom_instance.c.photo)
+        return select(*columns, *self.entries).select_from(both).where(*self.where)
+
+    def accepts(self, texts: Sequence[str | None]) -> bool:
+        """Whether a row's entries match."""
+        if not self.asked:
+            return True
+        read = [None if text is None else json.loads(text) for text in texts]
+        zone = _zone_of(read[-1])
+        return all(asked.matches(entry, zone) for asked, entry in zip(self.asked, read, strict=False))
+
+
+def match(connection: Connection, keys: Keys, *, empties: bool = False) -> Match:
+    """What photos must fulfil to match all keys.
 
     Keys into the same sequence must be matched by the same item of it (PS3.4 C.2.2.2.6).
 
@@ -114,8 +142,8 @@ def conditions(connection: Connection, keys: Keys, *, empties: bool = False) -> 
         For a value that cannot be of the attribute's kind, and for an attribute that cannot be matched.
     """
     dialect = connection.dialect.name
-    found: list[ColumnElement[bool]] = []
-    others: list[tuple[tuple[Attribute, ...], str]] = []
+    where: list[ColumnElement[bool]] = []
+    asked: dict[str, _Asked] = {}
     for name, value in keys:
         attributes = path(name)
         if attributes is None or not supported(name):
@@ -123,12 +151,17 @@ def conditions(connection: Connection, keys: Keys, *, empties: bool = False) -> 
         if universal(value):
             continue
         if len(attributes) == 1 and attributes[0].keyword in MATCHED:
-            found.append(condition(attributes[0].keyword, value, dialect, empties=empties))
-        else:
-            others.append((attributes, value))
-    if others:
-        found.append(_by_json(connection, others, found, empties=empties))
-    return found
+            where.append(condition(attributes[0].keyword, value, dialect, empties=empties))
+            continue
+        place = asked.setdefault(attributes[0].tag, _Asked())
+        for attribute in attributes[1:]:
+            place = place.below.setdefault(attribute.tag, _Asked())
+        place.tests.append(_test(attributes[-1], value, empties=empties))
+    if not asked:
+        return Match(tuple(where))
+    entries = {tag: _entry(dialect, tag) for tag in (*asked, _ZONE)}
+    where += [entries[tag].is_not(None) for tag, each in asked.items() if not each.matches(None, "")]
+    return Match(tuple(where), tuple(entries.values()), tuple(asked.values()))
 
 
 def condition(
@@ -187,6 +220,13 @@ def _text(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement
     return matched if value.strip("*") else and_(matched, column != "")
 
 
+def visible(table: FromClause = dicom_instance) -> ColumnElement[bool]:
+    """Only linked photos are ever visible, whatever else a condition says."""
+    of = photo.alias()  # the enclosing query may read the table too
+    # Exists, and not in: SQLite would list all photos that are linked, anew for each query.
+    return exists().where(of.c.photo == table.c.photo, of.c.state == "linked")
+
+
 # --- attributes without a column -----------------------------------------------------------------------------------
 
 
@@ -229,40 +269,10 @@ def _test(attribute: Attribute, value: str, *, empties: bool) -> Callable[[Entry
     return test
 
 
-def _by_json(
-    connection: Connection,
-    keys: Sequence[tuple[tuple[Attribute, ...], str]],
-    narrowed: Sequence[ColumnElement[bool]],
-    *,
-    empties: bool,
-) -> ColumnElement[bool]:
-    """The photos that match by attributes without a column, among those that match by columns."""
-    asked: dict[str, _Asked] = {}
-    for attributes, value in keys:
-        place = asked.setdefault(attributes[0].tag, _Asked())
-        for attribute in attributes[1:]:
-            place = place.below.setdefault(attribute.tag, _Asked())
-        place.tests.append(_test(attributes[-1], value, empties=empties))
-    tags = list(asked)
-    entries = [_entry(connection, tag) for tag in (*tags, _ZONE)]
-    rows = connection.execute(
-        select(dicom_instance.c.photo, *entries)
-        .join(photo, photo.c.photo == dicom_instance.c.photo)
-        .where(photo.c.state == "linked", *narrowed)
-    )
-    found = []
-    for each, *texts in rows:
-        read = [None if text is None else json.loads(text) for text in texts]
-        zone = _zone_of(read[-1])
-        if all(asked[tag].matches(entry, zone) for tag, entry in zip(tags, read, strict=False)):
-            found.append(each)
-    return among(connection, dicom_instance.c.photo, found)
-
-
-def _entry(connection: Connection, tag: str) -> ColumnElement[Any]:
+def _entry(dialect: str, tag: str) -> ColumnElement[Any]:
     """The JSON text of one attribute, or null. The tag is of the dictionary or eight hexadecimal digits."""
-    column = dicom_instance.c.attributes
-    if connection.dialect.name == "sqlite":
+    column = dicom_attributes.c.attributes
+    if dialect == "sqlite":
         return func.json_extract(column, literal_column(f"'$.\"{tag}\"'"))
     return cast(cast(column, JSON).op("->")(literal_column(f"'{tag}'")), Text)
 

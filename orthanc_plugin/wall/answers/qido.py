@@ -40,7 +40,7 @@ def query(foundation: Foundation, asked: Asked) -> Answer:
     rooms = foundation.rooms()
     with reading(rooms.engine) as connection:
         permitted = rooms.point.permitted(connection, asked.request, fulfils=row.fulfils)
-        found = find(connection, parsed.question, permitted.clause)
+        found = find(connection, parsed.question, permitted.clause, refused=permitted.refused)
     rooms.point.record_set(asked.request, row.name, found.photos, found.refused)
     warnings = list(parsed.warnings)
     if found.more:
