@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, false, func, not_, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, exists, false, func, not_, or_, select
 
 from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled
 from consent.decision import decide
@@ -67,6 +67,19 @@ class Permitted:
             return usual
         return or_(and_(usual, not_(among(self.connection, number, self.live))), granted)
 
+    def refused(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
+        """The condition that a linked photo is not permitted: what :meth:`clause` leaves out."""
+        if self.stored is not Effect.PERMIT or self.care_of is not None:
+            return and_(self._linked(number), not_(self.clause(number)))
+        rows = select(decided.c.photo).where(
+            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
+        )
+        if not self.live:
+            return and_(number.in_(rows), self._linked(number))
+        live = among(self.connection, number, self.live)
+        without = among(self.connection, number, set(self.live) - set(self.granted))
+        return and_(or_(and_(number.in_(rows), not_(live)), without), self._linked(number))
+
     def counts(self, group_by: Column[Any], *where: ColumnElement[bool]) -> dict[Any, int]:
         """How many permitted photos there are for each value of a column of ``photo``.
 
@@ -118,7 +131,9 @@ class Permitted:
         table = getattr(number, "table", None)
         if isinstance(table, Table) and table is photo:
             return and_(photo.c.state == LINKED, photo.c.patient.is_not(None))
-        return number.in_(select(photo.c.photo).where(photo.c.state == LINKED, photo.c.patient.is_not(None)))
+        # Exists, and not in: SQLite would list all linked photos, anew for each query.
+        of = photo.alias()  # the enclosing query may read the table too
+        return exists().where(of.c.photo == number, of.c.state == LINKED, of.c.patient.is_not(None))
 
     def _not_cared_for(self) -> Any:
         assert self.care_of is not None

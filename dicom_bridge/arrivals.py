@@ -29,7 +29,7 @@ from dicom_bridge.ledger import State
 from dicom_bridge.linking import Linker
 from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
 from dicom_bridge.query.known import data_set_digest
-from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.tables import dicom_attributes
 from dicom_bridge.settling import FAULTS, Settling, Step, examination
 from dicom_bridge.tables import archive_cursor
 from dicom_bridge.tables import ledger as ledger_table
@@ -114,8 +114,8 @@ class Arrivals:
         for _ in range(_PAGES):
             query = (
                 select(photo.c.photo, photo.c.sop_uid, photo.c.series_uid, photo.c.study_uid, photo.c.orthanc_id)
-                .add_columns(dicom_instance.c.attributes)
-                .join(dicom_instance, dicom_instance.c.photo == photo.c.photo)
+                .add_columns(dicom_attributes.c.attributes)
+                .join(dicom_attributes, dicom_attributes.c.photo == photo.c.photo)
                 .outerjoin(ledger_table, ledger_table.c.sop_uid == photo.c.sop_uid)  # a person decides about those
                 .where(photo.c.state == PhotoState.EXAMINED.value, ledger_table.c.sop_uid.is_(None))
                 .where(photo.c.photo > self._after)

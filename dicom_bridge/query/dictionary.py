@@ -92,6 +92,57 @@ PhotometricInterpretation 00280004 CS INSTANCE
 PatientOrientation 00200020 CS INSTANCE
 AnatomicRegionSequence 00082218 SQ INSTANCE
 ViewCodeSequence 00540220 SQ INSTANCE
+PatientBirthTime 00100032 TM PATIENT
+OtherPatientNames 00101001 PN PATIENT
+IssuerOfAccessionNumberSequence 00080051 SQ STUDY
+ConsultingPhysicianName 0008009C PN STUDY
+ProcedureCodeSequence 00081032 SQ STUDY
+PhysiciansOfRecord 00081048 PN STUDY
+NameOfPhysiciansReadingStudy 00081060 PN STUDY
+AdmittingDiagnosesDescription 00081080 LO STUDY
+ReasonForVisit 00321066 UT STUDY
+ServiceEpisodeID 00380060 LO STUDY
+InstitutionAddress 00080081 ST SERIES
+InstitutionalDepartmentName 00081040 LO SERIES
+PerformingPhysicianName 00081050 PN SERIES
+ReferencedPerformedProcedureStepSequence 00081111 SQ SERIES
+SoftwareVersions 00181020 LO SERIES
+DeviceSerialNumber 00181000 LO SERIES
+PerformedProcedureStepEndDate 00400250 DA SERIES
+PerformedProcedureStepEndTime 00400251 TM SERIES
+PerformedProcedureStepID 00400253 SH SERIES
+PerformedProtocolCodeSequence 00400260 SQ SERIES
+AcquisitionDate 00080022 DA INSTANCE
+AcquisitionTime 00080032 TM INSTANCE
+DerivationDescription 00082111 ST INSTANCE
+AnatomicRegionModifierSequence 00082220 SQ INSTANCE
+PrimaryAnatomicStructureSequence 00082228 SQ INSTANCE
+ViewModifierCodeSequence 00540222 SQ INSTANCE
+AcquisitionContextSequence 00400555 SQ INSTANCE
+ConceptNameCodeSequence 0040A043 SQ INSTANCE
+ConceptCodeSequence 0040A168 SQ INSTANCE
+ValueType 0040A040 CS INSTANCE
+BurnedInAnnotation 00280301 CS INSTANCE
+LossyImageCompression 00282110 CS INSTANCE
+SamplesPerPixel 00280002 US INSTANCE
+CodeValue 00080100 SH INSTANCE
+CodingSchemeDesignator 00080102 SH INSTANCE
+CodingSchemeVersion 00080103 SH INSTANCE
+CodeMeaning 00080104 LO INSTANCE
+LongCodeValue 00080119 UC INSTANCE
+URNCodeValue 00080120 UR INSTANCE
+ScheduledProcedureStepDescription 00400007 LO INSTANCE
+ScheduledProtocolCodeSequence 00400008 SQ INSTANCE
+ScheduledProcedureStepID 00400009 SH INSTANCE
+RequestedProcedureID 00401001 SH INSTANCE
+RequestedProcedureCodeSequence 00321064 SQ INSTANCE
+LocalNamespaceEntityID 00400031 UT INSTANCE
+UniversalEntityID 00400032 UT INSTANCE
+UniversalEntityIDType 00400033 CS INSTANCE
+ReferencedSOPClassUID 00081150 UI INSTANCE
+ReferencedSOPInstanceUID 00081155 UI INSTANCE
+QueryRetrieveLevel 00080052 CS INSTANCE
+RetrieveAETitle 00080054 AE INSTANCE
 ModalitiesInStudy 00080061 CS STUDY
 SOPClassesInStudy 00080062 UI STUDY
 InstanceAvailability 00080056 CS INSTANCE
@@ -122,6 +173,24 @@ def look_up(name: str) -> Attribute | None:
     if _TAG.fullmatch(name):
         return BY_TAG.get(name.upper())
     return BY_KEYWORD.get(name)
+
+
+def path(name: str) -> tuple[Attribute, ...] | None:
+    """The attributes of a path into sequences, ``RequestAttributesSequence.RequestedProcedureID`` (PS3.18 8.3.4.1).
+
+    A tag that the dictionary does not have is taken for an instance's own attribute; its VR is ``UN`` here, and known
+    from each object that holds it. None for a keyword that the dictionary does not have, for a private tag, and where
+    anything but a sequence stands before a point.
+    """
+    found: list[Attribute] = []
+    for part in name.split("."):
+        attribute = look_up(part)
+        if attribute is None and _TAG.fullmatch(part) and int(part[:4], 16) % 2 == 0:
+            attribute = Attribute(part.upper(), part.upper(), "UN", Level.INSTANCE)
+        if attribute is None or (found and found[-1].vr not in ("SQ", "UN")):
+            return None
+        found.append(attribute)
+    return tuple(found)
 
 
 def tag(keyword: str) -> str:

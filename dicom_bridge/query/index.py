@@ -12,12 +12,14 @@ from consent.store.clock import micros, now
 from consent.store.write import among
 from dicom_bridge.query.dictionary import tag
 from dicom_bridge.query.orthanc_ids import orthanc_ids
-from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.tables import dicom_attributes, dicom_instance
+from dicom_bridge.query.values import fold_name
 
 #: Column of the index -> keyword of the attribute that fills it.
 COLUMNS = {
     "patient_id": "PatientID",
     "patient_name": "PatientName",
+    "issuer": "IssuerOfPatientID",
     "patient_birth": "PatientBirthDate",
     "patient_sex": "PatientSex",
     "study_date": "StudyDate",
@@ -33,10 +35,12 @@ COLUMNS = {
     "protocol": "ProtocolName",
     "body_part": "BodyPartExamined",
     "laterality": "Laterality",
+    "image_laterality": "ImageLaterality",
     "performed_date": "PerformedProcedureStepStartDate",
     "performed_time": "PerformedProcedureStepStartTime",
     "sop_class": "SOPClassUID",
     "instance_number": "InstanceNumber",
+    "content_date": "ContentDate",
     "study_uid": "StudyInstanceUID",
     "series_uid": "SeriesInstanceUID",
 }
@@ -65,8 +69,11 @@ def save_instances(connection: Connection, photos: Sequence[tuple[int, str, Mapp
     moment = micros(now(connection))
     rows = [{"photo": number, "stored": moment} | _row(sop_uid, attributes) for number, sop_uid, attributes in photos]
     numbers = [number for number, _, _ in photos]
-    connection.execute(delete(dicom_instance).where(among(connection, dicom_instance.c.photo, numbers)))
+    bodies = [{"photo": row["photo"], "attributes": row.pop("attributes")} for row in rows]
+    for table in (dicom_attributes, dicom_instance):
+        connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
     connection.execute(insert(dicom_instance), rows)
+    connection.execute(insert(dicom_attributes), bodies)
 
 
 def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,8 +120,3 @@ def text_of(attributes: Mapping[str, Any], name: str) -> str:
         elif value is not None:
             texts.append(str(value))
     return "\\".join(texts).strip(" \0")
-
-
-def fold_name(name: str) -> str:
-    """A person name as it is compared: case folded, empty components at the end of each group left out."""
-    return "=".join(group.rstrip("^ ").casefold() for group in name.split("="))

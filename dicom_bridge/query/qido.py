@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dicom_bridge.query.dictionary import BY_TAG, Level, look_up, tag
-from dicom_bridge.query.matching import MATCHED
+from dicom_bridge.query.computed import COMPUTED, computed, put
+from dicom_bridge.query.dictionary import BY_TAG, Level, look_up, path, tag
+from dicom_bridge.query.matching import BadValue, check, supported
 from dicom_bridge.query.search import Entity, Found, Question
+from dicom_bridge.query.values import universal
 
 LIMIT = 1000
 """Most entities in one answer; more are announced by a Warning (PS3.18 8.3.4.4)."""
@@ -32,7 +34,9 @@ _DEFAULTS: dict[Level, list[str]] = {
     ],
 }
 # fmt: on
-_FLAG = {"true": True, "false": False}
+_FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+"""Parameters that are ``true`` or ``false`` (PS3.18 8.3.4)."""
+
 _ATTRIBUTE = re.compile(r"[0-9A-Fa-f]{8}(?:\.[0-9A-Fa-f]{8})*|[A-Z][A-Za-z0-9]+(?:\.[A-Z][A-Za-z0-9]+)*")
 """A tag or keyword, or a path of them into sequences (PS3.18 8.3.4.1)."""
 
@@ -66,8 +70,10 @@ def parse(
     Raises
     ------
     BadQuery
-        For a parameter or field that is not of DICOM, and for a malformed limit, offset or flag.
+        For a parameter or field that is not of DICOM, a value that is not of its attribute's kind, and a malformed
+        limit, offset or flag.
     """
+    flags = {name: _flag(name, parameters.get(name, "false")) for name in _FLAGS}
     keys: list[tuple[str, str]] = []
     warnings: list[str] = []
     include: set[str] = set()
@@ -81,40 +87,51 @@ def parse(
                 limit = min(_whole(name, value), LIMIT)
             case "offset":
                 offset = _whole(name, value)
-            case "fuzzymatching":
-                if value not in _FLAG:
-                    raise BadQuery(name)
-                if _FLAG[value]:
-                    warnings.append(
-                        "The fuzzymatching parameter is not supported. Only literal matching has been performed."
-                    )
             case "includefield":
                 fields, everything = _fields(value)
                 include |= fields
-            case "accept" | "charset":
+            case "accept" | "charset" | "fuzzymatching" | "emptyvaluematching" | "multiplevaluematching":
                 continue
             case _:
-                _key(name, value, keys, include, warnings)
+                several = flags["multiplevaluematching"] and "Name" not in name  # a comma may stand in a name
+                _key(name, value.replace(",", "\\") if several else value, keys, include, warnings, flags)
+    if flags["fuzzymatching"]:
+        warnings.append("The fuzzymatching parameter is not supported. Only literal matching has been performed.")
     for keyword, uid in (("StudyInstanceUID", study_uid), ("SeriesInstanceUID", series_uid)):
         if uid is not None:
             keys.append((keyword, uid))
-    question = Question(level, tuple(keys), limit, offset)
+    question = Question(level, tuple(keys), limit, offset, empties=flags["emptyvaluematching"])
     return Query(question, frozenset(include), everything, study_uid is not None, tuple(warnings))
 
 
-def _key(name: str, value: str, keys: list[tuple[str, str]], include: set[str], warnings: list[str]) -> None:
+def _key(
+    name: str,
+    value: str,
+    keys: list[tuple[str, str]],
+    include: set[str],
+    warnings: list[str],
+    flags: Mapping[str, bool],
+) -> None:
     """A matching key. It is also returned (PS3.18 8.3.4.1: attributes matched are in the answer)."""
-    attribute = look_up(name)
-    if attribute is None:
-        if not _ATTRIBUTE.fullmatch(name):
-            raise BadQuery(name)
-        warnings.append("The following attributes are not supported for matching and were not used: " + name)
-        return
-    include.add(attribute.tag)
-    if attribute.keyword in MATCHED:
-        keys.append((attribute.keyword, value))
-    elif value not in ("", "*"):
+    if not _ATTRIBUTE.fullmatch(name):
+        raise BadQuery(name)
+    attributes = path(name)
+    if attributes is not None:
+        include.add(attributes[0].tag)
+    if attributes is not None and supported(name):
+        try:
+            check(name, value, empties=flags["emptyvaluematching"])
+        except BadValue:
+            raise BadQuery(name) from None
+        keys.append((name, value))
+    elif not universal(value):
         warnings.append(f"The following attributes are not supported for matching and were not used: {name}")
+
+
+def _flag(name: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise BadQuery(name)
+    return value == "true"
 
 
 def _whole(name: str, value: str) -> int:
@@ -161,12 +178,14 @@ def _entity(entity: Entity, query: Query, base: str) -> dict[str, Any]:
     shown = {
         name: entry
         for name, entry in entity.attributes.items()
-        if name in wanted or (query.everything and _level(name) <= level)
+        if (query.everything or name in wanted) and _level(name) <= level
     }
     for name in wanted:  # an attribute of the level that the object lacks is returned empty (PS3.18 10.6.3.3)
         if name not in shown and (attribute := BY_TAG.get(name)) is not None and attribute.level <= level:
             shown[name] = {"vr": attribute.vr}
-    _computed(shown, entity, base)
+    for name in COMPUTED:
+        shown.pop(name, None)
+    _add_computed(shown, entity, base)
     return dict(sorted(shown.items()))
 
 
@@ -176,7 +195,7 @@ def _level(name: str) -> Level:
     return Level.INSTANCE if attribute is None else attribute.level
 
 
-def _computed(shown: dict[str, Any], entity: Entity, base: str) -> None:
+def _add_computed(shown: dict[str, Any], entity: Entity, base: str) -> None:
     """What no object holds: counts, modalities, availability and addresses, of permitted photos alone."""
     study, series, sop = entity.uids
     address = f"{base}/studies/{study}"
@@ -184,30 +203,5 @@ def _computed(shown: dict[str, Any], entity: Entity, base: str) -> None:
         address += f"/series/{series}"
     if entity.level >= Level.INSTANCE:
         address += f"/instances/{sop}"
-    _put(shown, "RetrieveURL", [address])
-    _put(shown, "InstanceAvailability", ["ONLINE"])
-    for keyword in ("ModalitiesInStudy", "SOPClassesInStudy", *_COUNTS):
-        shown.pop(tag(keyword), None)
-    if entity.level is Level.STUDY:
-        _put(shown, "ModalitiesInStudy", sorted(entity.modalities))
-        _put(shown, "SOPClassesInStudy", sorted(entity.sop_classes))
-        _put(shown, "NumberOfStudyRelatedSeries", [len(entity.series)])
-        _put(shown, "NumberOfStudyRelatedInstances", [len(entity.photos)])
-    if entity.level is Level.SERIES:
-        _put(shown, "NumberOfSeriesRelatedInstances", [len(entity.photos)])
-
-
-_COUNTS = (
-    "NumberOfPatientRelatedStudies",
-    "NumberOfPatientRelatedSeries",
-    "NumberOfPatientRelatedInstances",
-    "NumberOfStudyRelatedSeries",
-    "NumberOfStudyRelatedInstances",
-    "NumberOfSeriesRelatedInstances",
-)
-
-
-def _put(shown: dict[str, Any], keyword: str, values: Sequence[Any]) -> None:
-    attribute = look_up(keyword)
-    assert attribute is not None
-    shown[attribute.tag] = {"vr": attribute.vr, "Value": list(values)} if values else {"vr": attribute.vr}
+    put(shown, "RetrieveURL", [address])
+    shown.update(computed(entity))

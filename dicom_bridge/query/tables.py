@@ -1,4 +1,4 @@
-"""The table of the index: one row for each photo, with what can be asked for and all attributes as DICOM JSON.
+"""The tables of the index: for each photo a narrow row with what is asked for, and apart all attributes as DICOM JSON.
 
 Texts that are absent in the object are empty here, never null, so that universal matching (PS3.4 C.2.2.2.3) meets
 them. Names are folded, because person names match without regard to case.
@@ -30,6 +30,7 @@ dicom_instance = Table(
     _text("orthanc_instance", 44, index=True),
     _text("patient_id", 64, index=True),
     _text("patient_name", 324, index=True),  # folded
+    _text("issuer", 64),
     _text("patient_birth", 18),
     _text("patient_sex", 16),
     _text("study_date", 18, index=True),
@@ -45,11 +46,20 @@ dicom_instance = Table(
     _text("protocol", 64),
     _text("body_part", 16),
     _text("laterality", 16),
+    _text("image_laterality", 16),
     _text("performed_date", 18),
     _text("performed_time", 28),
     _text("sop_class", 64),
     _text("instance_number", 12),
+    _text("content_date", 18),
     Column("stored", BigInteger, nullable=False),  # microseconds since 1970: when the row was written
-    Column("attributes", Text, nullable=False),  # DICOM JSON without pixel data
     Index("ix_dicom_instance_study_series", "study_uid", "series_uid"),
+)
+
+#: Apart, so that matching, counting and paging need not read past it.
+dicom_attributes = Table(
+    "dicom_attributes",
+    METADATA,
+    Column("photo", _Number, ForeignKey("dicom_instance.photo"), primary_key=True, autoincrement=False),
+    Column("attributes", Text, nullable=False),  # DICOM JSON without pixel data
 )

@@ -20,7 +20,7 @@ from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Laterality, Obligation, Request
 from dicom_bridge.depiction import expression_of, view_of
-from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
@@ -44,7 +44,7 @@ _COLUMNS = (
     photo.c.procedure,
     photo.c.study_uid,
     photo_facts.c.body,
-    dicom_instance.c.attributes,
+    dicom_attributes.c.attributes,
 )
 
 
@@ -197,7 +197,7 @@ class StoredRecord:
         return connection.execute(
             select(*_COLUMNS)
             .select_from(photo.join(photo_facts, photo_facts.c.photo == photo.c.photo))
-            .outerjoin(dicom_instance, dicom_instance.c.photo == photo.c.photo)
+            .outerjoin(dicom_attributes, dicom_attributes.c.photo == photo.c.photo)
             .where(may.clause(photo.c.photo), *where)
             .order_by(photo.c.taken, photo.c.photo)
         ).all()

@@ -79,7 +79,7 @@ def _find(foundation: Foundation, asked: Asked, question: Question, *, details: 
     assert request is not None
     with reading(rooms.engine) as connection:
         permitted = rooms.point.permitted(connection, request, fulfils=row.fulfils)
-        found = find(connection, question, permitted.clause, details=details)
+        found = find(connection, question, permitted.clause, details=details, refused=permitted.refused)
     rooms.point.record_set(request, row.name, found.photos, found.refused)
     return found.entities
 

@@ -7,7 +7,6 @@ import re
 from consent.store.engine import reading
 from dicom_bridge.query import qido
 from dicom_bridge.query.dictionary import Level
-from dicom_bridge.query.matching import BadValue
 from dicom_bridge.query.search import find
 from orthanc_plugin.wall.answer import DICOM_JSON, JSON, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
@@ -41,10 +40,7 @@ def query(foundation: Foundation, asked: Asked) -> Answer:
     rooms = foundation.rooms()
     with reading(rooms.engine) as connection:
         permitted = rooms.point.permitted(connection, asked.request, fulfils=row.fulfils)
-        try:
-            found = find(connection, parsed.question, permitted.clause)
-        except BadValue:
-            return Answer(status=400)
+        found = find(connection, parsed.question, permitted.clause, refused=permitted.refused)
     rooms.point.record_set(asked.request, row.name, found.photos, found.refused)
     warnings = list(parsed.warnings)
     if found.more:

@@ -308,6 +308,7 @@ def upgrade() -> None:
         sa.Column("orthanc_instance", sa.String(length=44), nullable=False),
         sa.Column("patient_id", sa.String(length=64), nullable=False),
         sa.Column("patient_name", sa.String(length=324), nullable=False),
+        sa.Column("issuer", sa.String(length=64), nullable=False),
         sa.Column("patient_birth", sa.String(length=18), nullable=False),
         sa.Column("patient_sex", sa.String(length=16), nullable=False),
         sa.Column("study_date", sa.String(length=18), nullable=False),
@@ -323,12 +324,13 @@ def upgrade() -> None:
         sa.Column("protocol", sa.String(length=64), nullable=False),
         sa.Column("body_part", sa.String(length=16), nullable=False),
         sa.Column("laterality", sa.String(length=16), nullable=False),
+        sa.Column("image_laterality", sa.String(length=16), nullable=False),
         sa.Column("performed_date", sa.String(length=18), nullable=False),
         sa.Column("performed_time", sa.String(length=28), nullable=False),
         sa.Column("sop_class", sa.String(length=64), nullable=False),
         sa.Column("instance_number", sa.String(length=12), nullable=False),
+        sa.Column("content_date", sa.String(length=18), nullable=False),
         sa.Column("stored", sa.BigInteger(), nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["photo"], ["photo.photo"], name=op.f("fk_dicom_instance_photo")),
         sa.PrimaryKeyConstraint("photo", name=op.f("pk_dicom_instance")),
         sa.UniqueConstraint("sop_uid", name=op.f("uq_dicom_instance_sop_uid")),
@@ -375,3 +377,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("photo", "source_uid", name=op.f("pk_photo_source")),
     )
     op.create_index(op.f("ix_photo_source_source_uid"), "photo_source", ["source_uid"], unique=False)
+    op.create_table(
+        "dicom_attributes",
+        sa.Column("photo", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["photo"], ["dicom_instance.photo"], name=op.f("fk_dicom_attributes_photo")),
+        sa.PrimaryKeyConstraint("photo", name=op.f("pk_dicom_attributes")),
+    )
