@@ -36,6 +36,16 @@ class Output(Protocol):
         """One part; raises when the client has gone."""
 
 
+class StreamingOutput(Output, Protocol):
+    """As newer Orthancs have it; the older one of bookworm has not."""
+
+    def StartStreamAnswer(self, content_type: str) -> None:
+        """The head of an answer whose length is not told."""
+
+    def SendStreamChunk(self, body: bytes) -> None:
+        """The next bytes; raises when the client has gone."""
+
+
 Filter = Callable[..., bool]
 """``(uri, method=, ip=, headers=, get=)``: True lets the request pass."""
 
