@@ -50,3 +50,12 @@ def members(connection: Connection, ids: Sequence[str], level: Level | None = No
         )
     ).all()
     return tuple(Instance(row.photo, row.sop_uid, row.series_uid, row.study_uid, row.orthanc_id) for row in rows)
+
+
+def levels(connection: Connection, ids: Sequence[str]) -> dict[str, Level]:
+    """What each of the ids names; those that name nothing are left out."""
+    found: dict[str, Level] = {}
+    for level, column in COLUMNS.items():
+        statement = select(column).distinct().where(among(connection, column, ids))
+        found |= dict.fromkeys(connection.execute(statement).scalars(), level)
+    return found

@@ -11,8 +11,8 @@ from typing import Any
 
 from consent.identity.tickets import As, Task, is_ticket
 from orthanc_plugin.wall import canary
-from orthanc_plugin.wall.answer import REFUSED, Answer
-from orthanc_plugin.wall.answers import archive, core_lists, native, qido, wado, work
+from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
+from orthanc_plugin.wall.answers import archive, core_lists, native, qido, tools, wado, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
 from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
@@ -24,7 +24,9 @@ from orthanc_plugin.wall.pool import Pool
 from orthanc_plugin.wall.routes import Match, Row, Table
 from orthanc_plugin.wall.section import Section
 
-ROWS: tuple[Row, ...] = canary.ROWS + native.ROWS + qido.ROWS + wado.ROWS + core_lists.ROWS + archive.ROWS + work.ROWS
+ROWS: tuple[Row, ...] = (
+    canary.ROWS + native.ROWS + qido.ROWS + wado.ROWS + core_lists.ROWS + archive.ROWS + tools.ROWS + work.ROWS
+)
 
 
 SWITCH_SECONDS = 0.0005
@@ -78,6 +80,9 @@ class Answers:
         match = self._foundation.table.match(Method[request["method"]], uri)  # here by name, in the filter by number
         if match is None or match.row.answer is None:
             return REFUSED
+        if match.row.locates and (self._expected.is_native() or self._foundation.pool.mine()):
+            located = self._foundation.host.post(uri, request.get("body") or b"")
+            return Answer(body=located, content_type=JSON)
         if match.row.inner:
             body: bytes = request.get("body") or b""
             if not self._expected.awaits(body):

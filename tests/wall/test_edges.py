@@ -86,8 +86,9 @@ def test_what_is_not_in_the_table_is_refused(archive: Archive, photo: Photo, pat
     ("method", "path"),
     [
         ("POST", "/instances"),
-        ("POST", "/tools/find"),
-        ("POST", "/tools/lookup"),
+        ("POST", "/tools/bulk-anonymize"),
+        ("POST", "/tools/create-dicom"),
+        ("PUT", "/tools/find"),
         ("POST", "/tools/bulk-delete"),
         ("POST", "/tools/bulk-modify"),
         ("POST", "/modalities/x/store"),
