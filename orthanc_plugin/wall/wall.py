@@ -12,7 +12,7 @@ from typing import Any
 from consent.identity.tickets import As, Task, is_ticket
 from orthanc_plugin.wall import canary
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
-from orthanc_plugin.wall.answers import archive, core_lists, native, qido, tools, wado, work
+from orthanc_plugin.wall.answers import archive, core_lists, native, qido, rendered, tools, wado, wado_uri, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
 from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
@@ -25,7 +25,16 @@ from orthanc_plugin.wall.routes import Match, Row, Table
 from orthanc_plugin.wall.section import Section
 
 ROWS: tuple[Row, ...] = (
-    canary.ROWS + native.ROWS + qido.ROWS + wado.ROWS + core_lists.ROWS + archive.ROWS + tools.ROWS + work.ROWS
+    canary.ROWS
+    + native.ROWS
+    + rendered.ROWS
+    + wado_uri.ROWS
+    + qido.ROWS
+    + wado.ROWS
+    + core_lists.ROWS
+    + archive.ROWS
+    + tools.ROWS
+    + work.ROWS
 )
 
 

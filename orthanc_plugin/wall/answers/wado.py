@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from consent.store.engine import reading
 from dicom_bridge.query.search import Instance, attributes_of, instances
+from orthanc_plugin.wall.accept import transfer_syntaxes
 from orthanc_plugin.wall.answer import ABSENT, Answer, json_answer
+from orthanc_plugin.wall.answers import syntaxes
 from orthanc_plugin.wall.answers.qido import base_url, json_media
 from orthanc_plugin.wall.answers.released import released, still
 from orthanc_plugin.wall.asking import Asked
@@ -20,16 +22,22 @@ from orthanc_plugin.wall.stream import Part, Stream
 _STUDY = "/dicom-web/studies/{study}"
 _SERIES = "/dicom-web/studies/{study}/series/{series}"
 _ACCEPT = frozenset({"accept"})
+_PATIENCE = 10.0
+"""Seconds for deciding a set of thousands of photos."""
 
 
 def retrieve(foundation: Foundation, asked: Asked) -> Answer:
-    """``multipart/related`` of DICOM files in the transfer syntax in which they are stored (PS3.18 10.4.1)."""
-    if not _wants_dicom(asked):
+    """``multipart/related`` of DICOM files (PS3.18 10.4.1), as they are stored unless another syntax is asked for."""
+    wanted = transfer_syntaxes(asked.query.get("accept") or asked.headers.get("accept") or "*/*")
+    if not wanted:
         return Answer(status=406)
     photos = released(foundation, asked, _known(foundation, asked))
     if not photos:
         return ABSENT
-    return Answer(stream=Stream(_files(foundation, asked, photos)))
+    decoded = syntaxes.plan(foundation, photos, wanted)
+    if decoded is None:
+        return Answer(status=406)
+    return Answer(stream=Stream(_files(foundation, asked, zip(photos, decoded, strict=True))))
 
 
 def metadata(foundation: Foundation, asked: Asked) -> Answer:
@@ -57,24 +65,14 @@ def _known(foundation: Foundation, asked: Asked) -> tuple[Instance, ...]:
         return instances(connection, values["study"], values.get("series"))
 
 
-def _files(foundation: Foundation, asked: Asked, photos: list[Instance]) -> Iterator[Part]:
-    for one in photos:
-        yield Part(partial(_file, foundation, one), partial(still, foundation, asked, one))
-
-
-def _file(foundation: Foundation, one: Instance) -> tuple[bytes, ...]:
-    return (foundation.host.dicom(one.orthanc_id),)
-
-
-def _wants_dicom(asked: Asked) -> bool:
-    """Whether the client takes DICOM files; in whatever transfer syntax, for they leave as they are stored."""
-    accept = (asked.query.get("accept") or asked.headers.get("accept") or "*/*").lower()
-    return "application/dicom" in accept.replace("application/dicom+", "") or "*/*" in accept
+def _files(foundation: Foundation, asked: Asked, photos: Iterable[tuple[Instance, bool]]) -> Iterator[Part]:
+    for one, decode in photos:
+        yield Part(syntaxes.reader(foundation, one, decode), partial(still, foundation, asked, one))
 
 
 ROWS = (
-    Row(Method.GET, _STUDY, Touches.SET, retrieve, _ACCEPT),
-    Row(Method.GET, _SERIES, Touches.SET, retrieve, _ACCEPT),
+    Row(Method.GET, _STUDY, Touches.SET, retrieve, _ACCEPT, patience=_PATIENCE),
+    Row(Method.GET, _SERIES, Touches.SET, retrieve, _ACCEPT, patience=_PATIENCE),
     Row(Method.GET, f"{_STUDY}/metadata", Touches.SET, metadata, _ACCEPT),
     Row(Method.GET, f"{_SERIES}/metadata", Touches.SET, metadata, _ACCEPT),
 )
