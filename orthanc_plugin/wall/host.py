@@ -32,7 +32,7 @@ class Output(Protocol):
     def StartMultipartAnswer(self, sub_type: str, content_type: str) -> None:
         """The head of ``multipart/<sub_type>``."""
 
-    def SendMultipartItem(self, body: bytes) -> None:
+    def SendMultipartItem(self, body: bytes | memoryview) -> None:
         """One part; raises when the client has gone."""
 
 
@@ -42,7 +42,7 @@ class StreamingOutput(Output, Protocol):
     def StartStreamAnswer(self, content_type: str) -> None:
         """The head of an answer whose length is not told."""
 
-    def SendStreamChunk(self, body: bytes) -> None:
+    def SendStreamChunk(self, body: bytes | memoryview) -> None:
         """The next bytes; raises when the client has gone."""
 
 

@@ -26,7 +26,7 @@ MOST_BUFFERED = 256 << 20
 
 _BUFFER = Lock()
 
-Pieces = tuple[bytes, ...]
+Pieces = tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,18 @@ class Part:
     leaves: Callable[[], bool]
     """Whether it may leave now."""
 
+    at_hand: Callable[[], bool | None] = lambda: None
+    """As ``leaves``, in Orthanc's own thread, where all that it needs is remembered; else None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """An answer of several parts."""
 
     parts: Iterator[Part]
+    give: Callable[[object], None]
+    """Takes back the memory of a piece that was sent."""
+
     media: str | None = None
     """The type of the whole; None: ``multipart/related; type="application/dicom"``, each part of one piece."""
 
@@ -117,9 +123,11 @@ class Stream:
             part, reading = coming
             pieces = reading.wait(PATIENCE)
             coming = self._begin(pool)
-            if not pool.run(part.leaves):
+            if not (pool.here(part.at_hand) or pool.run(part.leaves)):
                 raise Withdrawn("a photo was withdrawn while it waited for its turn")
             yield pieces
+            for piece in pieces:
+                self.give(piece)
 
     def _begin(self, pool: Pool) -> tuple[Part, Call[Pieces]] | None:
         part = next(self.parts, None)

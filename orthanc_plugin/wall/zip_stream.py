@@ -23,7 +23,7 @@ class ZipStream:
         self._central: list[bytes] = []
         self._offset = 0
 
-    def member(self, name: str, body: bytes) -> bytes:
+    def member(self, name: str, body: bytes | memoryview) -> bytes:
         """The head of a member; ``body`` follows it.
 
         Raises

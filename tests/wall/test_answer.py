@@ -43,13 +43,17 @@ class _Streaming(_Output):
         return self._note(name)
 
 
+def _keep(_piece: object) -> None:
+    """Memory that is not used again."""
+
+
 def _part(body: bytes, leaves: bool = True) -> Part:
     return Part(lambda: (body,), lambda: leaves)
 
 
 def test_parts_are_written_one_by_one() -> None:
     pool, output = Pool(2), _Output()
-    Answer(stream=Stream(iter([_part(b"a"), _part(b"b")]))).write(output, pool)
+    Answer(stream=Stream(iter([_part(b"a"), _part(b"b")]), _keep)).write(output, pool)
     assert [each[-1] for each in output.written] == ["application/dicom", b"a", b"b"]
     pool.close()
 
@@ -58,14 +62,14 @@ def test_parts_are_written_one_by_one() -> None:
 @pytest.mark.parametrize("made", [_Output, _Streaming])
 def test_what_was_withdrawn_before_the_first_byte_is_absent(media: str | None, made: type[_Output]) -> None:
     pool, output = Pool(2), made()
-    Answer(stream=Stream(iter([_part(b"a", leaves=False), _part(b"b")]), media)).write(output, pool)
+    Answer(stream=Stream(iter([_part(b"a", leaves=False), _part(b"b")]), _keep, media)).write(output, pool)
     assert output.written == [("SendHttpStatusCode", 404)]
     pool.close()
 
 
 def test_multipart_ends_at_the_first_that_was_withdrawn() -> None:
     pool, output = Pool(2), _Output()
-    Answer(stream=Stream(iter([_part(b"a"), _part(b"b", leaves=False), _part(b"c")]))).write(output, pool)
+    Answer(stream=Stream(iter([_part(b"a"), _part(b"b", leaves=False), _part(b"c")]), _keep)).write(output, pool)
     assert output.sent == b"a"
     pool.close()
 
@@ -75,7 +79,7 @@ def test_an_archive_that_is_cut_short_fails_aloud_or_is_never_sent() -> None:
     for output, sent in ((_Streaming(), b"a"), (_Output(), b"")):
         parts = iter([_part(b"a"), _part(b"b", leaves=False), _part(b"the end")])
         with pytest.raises(Withdrawn):
-            Answer(stream=Stream(parts, "application/zip")).write(output, pool)
+            Answer(stream=Stream(parts, _keep, "application/zip")).write(output, pool)
         assert output.sent == sent
         assert not any(name == "AnswerBuffer" for name, *_ in output.written)
     pool.close()
@@ -84,10 +88,10 @@ def test_an_archive_that_is_cut_short_fails_aloud_or_is_never_sent() -> None:
 def test_what_cannot_be_streamed_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MOST_BUFFERED", 3)
     pool, output = Pool(2), _Output()
-    Answer(stream=Stream(iter([_part(b"a"), _part(b"bc")]), "application/zip")).write(output, pool)
+    Answer(stream=Stream(iter([_part(b"a"), _part(b"bc")]), _keep, "application/zip")).write(output, pool)
     assert output.written == [("AnswerBuffer", b"abc", "application/zip")]
     with pytest.raises(TooLarge):
-        Answer(stream=Stream(iter([_part(b"ab"), _part(b"cd")]), "application/zip")).write(output, pool)
+        Answer(stream=Stream(iter([_part(b"ab"), _part(b"cd")]), _keep, "application/zip")).write(output, pool)
     pool.close()
 
 
@@ -103,7 +107,7 @@ def test_a_decision_that_comes_too_late_ends_a_stream(monkeypatch: pytest.Monkey
     parts = [_part(b"photo"), _part(b"photo"), _part(b"photo")]
     parts[decided] = Part(parts[decided].read, late)
     with pytest.raises(Late):
-        Answer(stream=Stream(iter(parts))).write(output, pool)
+        Answer(stream=Stream(iter(parts), _keep)).write(output, pool)
     assert output.written.count(("SendMultipartItem", b"photo")) == decided
     assert bool(output.written) is bool(decided)
     go.set()
@@ -118,7 +122,7 @@ def test_no_more_than_two_parts_are_read_before_they_are_sent() -> None:
         most[0] = max(most[0], read[0] - sum(name == "SendMultipartItem" for name, *_ in output.written))
         return (b"photo",)
 
-    Answer(stream=Stream(Part(body, lambda: True) for _ in range(20))).write(output, pool)
+    Answer(stream=Stream((Part(body, lambda: True) for _ in range(20)), _keep)).write(output, pool)
     assert (read[0], output.sent) == (20, b"photo" * 20)
     assert most[0] <= 3
     pool.close()

@@ -18,7 +18,7 @@ from dicom_bridge.query.part10 import transfer_syntax
 from dicom_bridge.query.search import Instance, attributes_of
 from orthanc_plugin.wall.answer import ABSENT, Answer
 from orthanc_plugin.wall.answers.body import BadBody, ids, read_json
-from orthanc_plugin.wall.answers.released import released, still
+from orthanc_plugin.wall.answers.released import at_hand, released, still
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.host import Method
@@ -29,6 +29,9 @@ from orthanc_plugin.wall.zip_stream import ZipStream
 _MEDIA = "application/zip"
 _HEADERS = {"Content-Disposition": 'attachment; filename="archive.zip"'}
 _LEVELS = {"patients": Level.PATIENT, "studies": Level.STUDY, "series": Level.SERIES}
+_HEAD = 4096
+"""Bytes of a file among which its meta information tells the transfer syntax."""
+
 _PATIENCE = 10.0
 """Seconds for deciding a set of thousands of photos."""
 
@@ -39,7 +42,7 @@ class _Archive:
     def __init__(self) -> None:
         self._zip, self._folders = ZipStream(), Folders()
 
-    def photo(self, dicom: bytes, attributes: Mapping[str, Any]) -> Pieces:
+    def photo(self, dicom: memoryview, attributes: Mapping[str, Any]) -> Pieces:
         """What is sent of a photo."""
         return self._zip.member(self._folders.place(attributes), dicom), dicom
 
@@ -55,10 +58,10 @@ class _Medium:
         self._zip = ZipStream()
         self._files: list[File] = []
 
-    def photo(self, dicom: bytes, attributes: Mapping[str, Any]) -> Pieces:
+    def photo(self, dicom: memoryview, attributes: Mapping[str, Any]) -> Pieces:
         """What is sent of a photo."""
         path = ("IMAGES", f"IM{len(self._files)}")
-        self._files.append(File.of(path, transfer_syntax(dicom), attributes))
+        self._files.append(File.of(path, transfer_syntax(bytes(dicom[:_HEAD])), attributes))
         return self._zip.member("/".join(path), dicom), dicom
 
     def end(self) -> Pieces:
@@ -109,17 +112,23 @@ def _answer(made: _Made, foundation: Foundation, asked: Asked, resources: Sequen
     photos = released(foundation, asked, known)
     if not photos:
         return ABSENT
-    return Answer(headers=_HEADERS, stream=Stream(_parts(foundation, asked, photos, made()), _MEDIA))
+    return Answer(
+        headers=_HEADERS, stream=Stream(_parts(foundation, asked, photos, made()), foundation.files.give, _MEDIA)
+    )
 
 
 def _parts(foundation: Foundation, asked: Asked, photos: list[Instance], archive: _Archive | _Medium) -> Iterator[Part]:
     for one in photos:
-        yield Part(partial(_photo, foundation, archive, one), partial(still, foundation, asked, one))
-    yield Part(archive.end, lambda: True)
+        yield Part(
+            partial(_photo, foundation, archive, one),
+            partial(still, foundation, asked, one),
+            partial(at_hand, foundation, asked, one),
+        )
+    yield Part(archive.end, lambda: True, lambda: True)
 
 
 def _photo(foundation: Foundation, archive: _Archive | _Medium, one: Instance) -> Pieces:
-    dicom = foundation.host.dicom(one.orthanc_id)
+    dicom = foundation.files.read(one.orthanc_id)
     with reading(foundation.rooms().engine) as connection:
         attributes = attributes_of(connection, [one.number])[one.number]
     return archive.photo(dicom, attributes)

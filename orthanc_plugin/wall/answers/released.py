@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent.service import for_one_patient
 from consent.store.engine import reading
@@ -29,6 +30,16 @@ def still(foundation: Foundation, asked: Asked, one: Instance) -> bool:
     row = asked.match.row
     assert asked.request is not None
     return foundation.rooms().point.still(asked.request, one.sop_uid, route=row.name, fulfils=row.fulfils)
+
+
+def at_hand(foundation: Foundation, asked: Asked, one: Instance) -> bool | None:
+    """As :func:`still`, where everything is remembered and the photo may leave; else None."""
+    row = asked.match.row
+    assert asked.request is not None
+    try:
+        return foundation.rooms().point.still_at_hand(asked.request, one.sop_uid, fulfils=row.fulfils)
+    except SQLAlchemyError:  # asked once more where there is time to wait
+        return None
 
 
 def first(foundation: Foundation, asked: Asked, known: Sequence[Instance]) -> Instance | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from consent.store.engine import reading
 from dicom_bridge.query.index import text_of
@@ -65,11 +64,7 @@ def _bounded(foundation: Foundation, photos: Sequence[Instance]) -> bool:
 
 
 def file(foundation: Foundation, one: Instance, decode: bool) -> Pieces:
-    """The photo's file."""
-    dicom = foundation.host.dicom(one.orthanc_id)
-    return (foundation.host.transcoded(dicom, EXPLICIT_LITTLE_ENDIAN) if decode else dicom,)
-
-
-def reader(foundation: Foundation, one: Instance, decode: bool) -> partial[Pieces]:
-    """Reads :func:`file` later."""
-    return partial(file, foundation, one, decode)
+    """The photo's file, in one piece."""
+    if decode:
+        return (foundation.host.transcoded(foundation.host.dicom(one.orthanc_id), EXPLICIT_LITTLE_ENDIAN),)
+    return (foundation.files.read(one.orthanc_id),)

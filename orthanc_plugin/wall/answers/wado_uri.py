@@ -72,7 +72,8 @@ def _file(foundation: Foundation, asked: Asked) -> Answer:
     decode = syntaxes.plan(foundation, [one], [wanted])
     if decode is None:
         return Answer(status=406)
-    return Answer(body=syntaxes.file(foundation, one, decode[0])[0], content_type=_DICOM)
+    (whole,) = syntaxes.file(foundation, one, decode[0])
+    return Answer(body=bytes(whole), content_type=_DICOM)
 
 
 ROWS = (Row(Method.GET, "/wado", Touches.SET, retrieve, _KNOWN, PIXELS, patience=PATIENCE),)
