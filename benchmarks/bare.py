@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def bare(home: Path, port: int, more: Mapping[str, object] | None = None) -> Iterator[None]:
+def bare(home: Path, port: int, more: Mapping[str, object] | None = None, program: str = "Orthanc") -> Iterator[None]:
     """Orthanc without any plugin, or with what ``more`` configures, otherwise configured alike."""
     home.mkdir(parents=True, exist_ok=True)
     configuration = {
@@ -33,7 +33,7 @@ def bare(home: Path, port: int, more: Mapping[str, object] | None = None) -> Ite
     (home / "orthanc.json").write_text(json.dumps(configuration))
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
-            ["Orthanc", str(home / "orthanc.json")], stdout=log, stderr=log, start_new_session=True
+            [program, str(home / "orthanc.json")], stdout=log, stderr=log, start_new_session=True
         )
     try:
         until = time.monotonic() + 20

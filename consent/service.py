@@ -204,6 +204,16 @@ class DecisionPoint:
             self._chain.append([self._record(request, sop_uid, route, loaded, decision)])
         return decision.permitted
 
+    def still_at_hand(self, request: Request, sop_uid: str, *, fulfils: frozenset[Obligation]) -> bool | None:
+        """As :meth:`still`, where every fact is remembered in its present version and it may leave; else None.
+
+        A refusal is left to :meth:`still`, which records it.
+        """
+        loaded = self._cache.at_hand(sop_uid, request.requester)
+        if loaded is None:
+            return None
+        return _with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted or None
+
     def permitted(self, connection: Connection, request: Request, *, fulfils: frozenset[Obligation]) -> Permitted:
         """What the request may see, as a condition for the caller's own query on this connection.
 

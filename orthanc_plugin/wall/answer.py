@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orthanc_plugin.wall.host import Output
 from orthanc_plugin.wall.pool import Pool
-
-STREAM_PATIENCE = 30.0
-"""Seconds that the callback waits for the bytes of one part of a stream; for its decision, no longer than ever."""
-
-Part = Callable[[], bytes]
-"""Reads one part that was permitted."""
+from orthanc_plugin.wall.stream import Stream
 
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
@@ -22,40 +17,26 @@ DICOM_JSON = "application/dicom+json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, or a stream of DICOM parts."""
+    """A whole answer, or a stream of photos."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-    parts: Iterator[Part] | None = None
-    """``multipart/related; type="application/dicom"``: DICOM files; the first is made before any byte leaves."""
+    stream: Stream | None = None
+    """Sent instead of ``body``; its first photo is decided and read before any byte leaves."""
 
     def write(self, output: Output, pool: Pool) -> None:
         """Write it. An exception before the first byte is the caller's; a stream ends early, with what was sent."""
-        body = None
-        if self.parts is not None:
-            body = _next(self.parts, pool)
-            if body is None:
-                output.SendHttpStatusCode(404)
-                return
+        if self.stream is not None:
+            self.stream.write(output, pool, self.headers)
+            return
         for name, value in self.headers.items():
             output.SetHttpHeader(name, value)
-        if self.parts is not None:
-            output.StartMultipartAnswer("related", "application/dicom")
-            while body is not None:
-                output.SendMultipartItem(body)
-                body = _next(self.parts, pool)
-        elif self.status == 200:
+        if self.status == 200:
             output.AnswerBuffer(self.body, self.content_type)
         else:
             output.SendHttpStatusCode(self.status)
-
-
-def _next(parts: Iterator[Part], pool: Pool) -> bytes | None:
-    """The next part: decided, then read; None after the last."""
-    part = pool.run(lambda: next(parts, None))
-    return None if part is None else pool.run(part, STREAM_PATIENCE)
 
 
 def json_answer(value: Any, content_type: str = JSON, headers: Mapping[str, str] | None = None) -> Answer:

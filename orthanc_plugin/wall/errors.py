@@ -5,6 +5,8 @@
   - Overloaded
   - Late
   - NotReady
+  - Withdrawn
+  - TooLarge
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class Late(WallError):
 
 class NotReady(WallError):
     """The database cannot be used, or has another schema. Everything but the canary is refused until it can."""
+
+
+class Withdrawn(WallError):
+    """A photo of an archive that is being sent may no longer leave: the archive ends there, incomplete."""
+
+
+class TooLarge(WallError):
+    """An archive exceeds what this Orthanc, which cannot stream it, may hold in memory. Asking for less is right."""

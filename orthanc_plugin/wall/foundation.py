@@ -23,6 +23,7 @@ from consent.service import DecisionPoint
 from consent.store.engine import open_engine, reading, watch
 from consent.store.schema import require_schema
 from orthanc_plugin.wall.errors import NotReady
+from orthanc_plugin.wall.files import Files
 from orthanc_plugin.wall.host import Host
 from orthanc_plugin.wall.places import Places
 from orthanc_plugin.wall.pool import PATIENCE, Pool
@@ -68,6 +69,7 @@ class Foundation:
         self.host, self.section, self.table, self.pool, self.clock = host, section, table, pool, clock
         self.canary_key = keys.tickets[0]
         self.spelling = Spelling()
+        self.files = Files(host, host.configuration())
         self.tickets = TicketBox(TicketKeys(keys.tickets), section.node, clock())
         self._rooms: Rooms | None = None
         self._failed = float("-inf")

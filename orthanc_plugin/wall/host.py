@@ -32,8 +32,18 @@ class Output(Protocol):
     def StartMultipartAnswer(self, sub_type: str, content_type: str) -> None:
         """The head of ``multipart/<sub_type>``."""
 
-    def SendMultipartItem(self, body: bytes) -> None:
+    def SendMultipartItem(self, body: bytes | memoryview) -> None:
         """One part; raises when the client has gone."""
+
+
+class StreamingOutput(Output, Protocol):
+    """As newer Orthancs have it; the older one of bookworm has not."""
+
+    def StartStreamAnswer(self, content_type: str) -> None:
+        """The head of an answer whose length is not told."""
+
+    def SendStreamChunk(self, body: bytes | memoryview) -> None:
+        """The next bytes; raises when the client has gone."""
 
 
 Filter = Callable[..., bool]
@@ -64,6 +74,9 @@ class Host(Protocol):
     def get(self, path: str) -> bytes:
         """Orthanc's own answer to a GET, past all callbacks and the filter."""
 
+    def get_after_plugins(self, path: str) -> bytes:
+        """The answer to a GET past the filter, by whichever plugin answers it: Orthanc's DICOMweb."""
+
     def post(self, path: str, body: bytes) -> bytes:
         """Orthanc's own answer to a POST. Only where it lets go of Python's lock (see :mod:`.expected`)."""
 
@@ -72,6 +85,12 @@ class Host(Protocol):
 
     def dicom(self, orthanc_id: str) -> bytes:
         """The stored object, as it was stored."""
+
+    def syntax(self, orthanc_id: str) -> str:
+        """The Transfer Syntax UID in which it is stored."""
+
+    def transcoded(self, dicom: bytes, syntax: str) -> bytes:
+        """The object in another transfer syntax."""
 
     def tags(self, dicom: bytes) -> Mapping[str, Any]:
         """Short tags of a DICOM file: ``"0010,0020" -> text``, nothing else of it."""

@@ -67,6 +67,8 @@ class HttpFilter:
         if match is None or (match.row.query is not None and not query.keys() <= match.row.query):
             return False
         row = match.row
+        if row.answer is None:  # where it is refused below, Orthanc never comes to ask anything
+            self._expected.natively(row)
         if row.public:
             return True
         if row.inner:

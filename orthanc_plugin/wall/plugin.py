@@ -40,6 +40,9 @@ class Orthanc:
     def get(self, path: str) -> bytes:
         return bytes(orthanc.RestApiGet(path))
 
+    def get_after_plugins(self, path: str) -> bytes:
+        return bytes(orthanc.RestApiGetAfterPlugins(path))
+
     def post(self, path: str, body: bytes) -> bytes:
         return bytes(orthanc.RestApiPost(path, body))
 
@@ -48,6 +51,12 @@ class Orthanc:
 
     def dicom(self, orthanc_id: str) -> bytes:
         return bytes(orthanc.GetDicomForInstance(orthanc_id))
+
+    def syntax(self, orthanc_id: str) -> str:
+        return str(orthanc.RestApiGet(f"/instances/{orthanc_id}/metadata/TransferSyntax"), "ascii")
+
+    def transcoded(self, dicom: bytes, syntax: str) -> bytes:
+        return bytes(orthanc.TranscodeDicomInstance(dicom, syntax).GetInstanceData())
 
     def tags(self, dicom: bytes) -> Mapping[str, Any]:
         short = orthanc.DicomToJsonFormat.SHORT

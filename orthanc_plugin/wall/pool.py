@@ -25,7 +25,7 @@ PATIENCE = 2.0
 T = TypeVar("T")
 
 
-class _Call(Generic[T]):
+class Call(Generic[T]):
     """One piece of work. The lock is held until it has ended: cheaper than a condition, and one object less."""
 
     __slots__ = ("ended", "failure", "result", "work")
@@ -37,12 +37,26 @@ class _Call(Generic[T]):
         self.result: T | None = None
         self.failure: BaseException | None = None
 
+    def wait(self, patience: float) -> T:
+        """The result, once.
+
+        Raises
+        ------
+        Late
+            It did not end within ``patience`` seconds; its result is thrown away.
+        """
+        if not self.ended.acquire(timeout=patience):
+            raise Late(f"no answer within {patience:g} s")
+        if self.failure is not None:
+            raise self.failure
+        return self.result  # type: ignore[return-value]
+
 
 class Pool:
     """A fixed number of threads, made at once, so that no later thread has the small stack."""
 
     def __init__(self, threads: int = THREADS, waiting: int = WAITING) -> None:
-        self._queue: SimpleQueue[_Call[object] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Call[object] | None] = SimpleQueue()
         self._places = threading.Semaphore(waiting)
         self._here = threading.Semaphore(threads)
         self._mine: set[int] = set()
@@ -68,17 +82,27 @@ class Pool:
         Late
             It did not end within ``patience`` seconds; its result is thrown away.
         """
-        if threading.get_ident() in self._mine:  # a callback inside our own work: the stack is large already
+        if self.mine():  # a callback inside our own work: the stack is large already
             return work()
+        return self.begin(work).wait(patience)
+
+    def begin(self, work: Callable[[], T]) -> Call[T]:
+        """Have a thread do the work, and go on.
+
+        Raises
+        ------
+        Overloaded
+            There is no place for it.
+        """
         if not self._places.acquire(blocking=False):
             raise Overloaded("every thread is taken")
-        call: _Call[T] = _Call(work)
+        call: Call[T] = Call(work)
         self._queue.put(call)  # type: ignore[arg-type]
-        if not call.ended.acquire(timeout=patience):
-            raise Late(f"no answer within {patience:g} s")
-        if call.failure is not None:
-            raise call.failure
-        return call.result  # type: ignore[return-value]
+        return call
+
+    def mine(self) -> bool:
+        """Whether this is a thread of the pool: then Orthanc asks within our own work."""
+        return threading.get_ident() in self._mine
 
     def here(self, work: Callable[[], T | None]) -> T | None:
         """Do work that hardly waits in the caller's own thread, which saves two changes of thread; None: by a thread.

@@ -87,6 +87,9 @@ class Row:
     inner: bool = False
     """No request opens it: Orthanc's DICOMweb asks it within a request that the filter let pass."""
 
+    locates: bool = False
+    """DICOMweb asks it too, within a request that the filter let pass, to find the object that the request names."""
+
     public: bool = False
     """The canary: open to everybody, for it says nothing of photos."""
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from consent.identity.tickets import As, Task, is_ticket
 from orthanc_plugin.wall import canary
-from orthanc_plugin.wall.answer import REFUSED, Answer
-from orthanc_plugin.wall.answers import core_lists, native, qido, wado, work
+from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
+from orthanc_plugin.wall.answers import archive, core_lists, native, qido, rendered, tools, wado, wado_uri, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
-from orthanc_plugin.wall.errors import WallError
+from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.hooks import Hooks
@@ -24,7 +24,18 @@ from orthanc_plugin.wall.pool import Pool
 from orthanc_plugin.wall.routes import Match, Row, Table
 from orthanc_plugin.wall.section import Section
 
-ROWS: tuple[Row, ...] = canary.ROWS + native.ROWS + qido.ROWS + wado.ROWS + core_lists.ROWS + work.ROWS
+ROWS: tuple[Row, ...] = (
+    canary.ROWS
+    + native.ROWS
+    + rendered.ROWS
+    + wado_uri.ROWS
+    + qido.ROWS
+    + wado.ROWS
+    + core_lists.ROWS
+    + archive.ROWS
+    + tools.ROWS
+    + work.ROWS
+)
 
 
 SWITCH_SECONDS = 0.0005
@@ -69,7 +80,7 @@ class Answers:
             self._answer(uri, request).write(output, self._foundation.pool)
         except WallError as error:
             self._foundation.host.log(f"not answered: {error}")
-            _say(output, 503)
+            _say(output, 413 if isinstance(error, TooLarge) else 503)
         except Exception as error:  # noqa: BLE001  # an outermost edge: whatever it is, it is a refusal
             self._foundation.host.log(f"not answered: fault {uuid.uuid4().hex[:12]} {type(error).__name__}")
             _say(output, 503)
@@ -78,6 +89,9 @@ class Answers:
         match = self._foundation.table.match(Method[request["method"]], uri)  # here by name, in the filter by number
         if match is None or match.row.answer is None:
             return REFUSED
+        if match.row.locates and (self._expected.is_native() or self._foundation.pool.mine()):
+            located = self._foundation.host.post(uri, request.get("body") or b"")
+            return Answer(body=located, content_type=JSON)
         if match.row.inner:
             body: bytes = request.get("body") or b""
             if not self._expected.awaits(body):

@@ -48,14 +48,14 @@ def listed(foundation: Foundation, asked: Asked) -> Answer:
     bound = None if limit in (None, "0") else int(limit or 0)  # Orthanc reads 0 as no limit
     expand = "expand" in asked.query
     found = _find(foundation, asked, Question(level, limit=bound, offset=int(since)), details=expand)
-    return json_answer([_resource(each) for each in found] if expand else [each.orthanc_id for each in found])
+    return json_answer([resource_json(each) for each in found] if expand else [each.orthanc_id for each in found])
 
 
 def resource(foundation: Foundation, asked: Asked) -> Answer:
     """One patient, study or series."""
     level = _PLURALS[asked.match.row.path.split("/")[1]]
     found = _find(foundation, asked, Question(level, orthanc=(level, asked.match.values["id"])))
-    return json_answer(_resource(found[0])) if found else ABSENT
+    return json_answer(resource_json(found[0])) if found else ABSENT
 
 
 def children(foundation: Foundation, asked: Asked) -> Answer:
@@ -63,7 +63,7 @@ def children(foundation: Foundation, asked: Asked) -> Answer:
     _, above, _, below = asked.match.row.path.split("/")
     question = Question(_PLURALS[below], orthanc=(_PLURALS[above], asked.match.values["id"]))
     found = _find(foundation, asked, question)
-    return json_answer([_resource(each) for each in found]) if found else ABSENT
+    return json_answer([resource_json(each) for each in found]) if found else ABSENT
 
 
 def parent(foundation: Foundation, asked: Asked) -> Answer:
@@ -71,7 +71,7 @@ def parent(foundation: Foundation, asked: Asked) -> Answer:
     _, below, _, above = asked.match.row.path.split("/")
     question = Question(_SINGULARS[above], orthanc=(_PLURALS[below], asked.match.values["id"]))
     found = _find(foundation, asked, question)
-    return json_answer(_resource(found[0])) if found else ABSENT
+    return json_answer(resource_json(found[0])) if found else ABSENT
 
 
 def _find(foundation: Foundation, asked: Asked, question: Question, *, details: bool = True) -> tuple[Entity, ...]:
@@ -92,7 +92,7 @@ def _all_instances(foundation: Foundation, asked: Asked) -> Answer:
     return Answer(body=foundation.host.get(f"/instances?since={since}&limit={limit}"), content_type=JSON)
 
 
-def _resource(entity: Entity) -> dict[str, Any]:
+def resource_json(entity: Entity) -> dict[str, Any]:
     """A resource in Orthanc's shape."""
     found: dict[str, Any] = {
         "ID": entity.orthanc_id,

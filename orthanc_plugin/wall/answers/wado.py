@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from consent.store.engine import reading
 from dicom_bridge.query.search import Instance, attributes_of, instances
-from orthanc_plugin.wall.answer import ABSENT, Answer, Part, json_answer
+from orthanc_plugin.wall.accept import transfer_syntaxes
+from orthanc_plugin.wall.answer import ABSENT, Answer, json_answer
+from orthanc_plugin.wall.answers import syntaxes
 from orthanc_plugin.wall.answers.qido import base_url, json_media
+from orthanc_plugin.wall.answers.released import at_hand, released, still
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.host import Method
 from orthanc_plugin.wall.routes import Row, Touches
+from orthanc_plugin.wall.stream import Part, Stream
 
 _STUDY = "/dicom-web/studies/{study}"
 _SERIES = "/dicom-web/studies/{study}/series/{series}"
 _ACCEPT = frozenset({"accept"})
+_PATIENCE = 10.0
+"""Seconds for deciding a set of thousands of photos."""
 
 
 def retrieve(foundation: Foundation, asked: Asked) -> Answer:
-    """``multipart/related`` of DICOM files in the transfer syntax in which they are stored (PS3.18 10.4.1)."""
-    if not _wants_dicom(asked):
+    """``multipart/related`` of DICOM files (PS3.18 10.4.1), as they are stored unless another syntax is asked for."""
+    wanted = transfer_syntaxes(asked.query.get("accept") or asked.headers.get("accept") or "*/*")
+    if not wanted:
         return Answer(status=406)
-    released = _released(foundation, asked)
-    if not released:
+    photos = released(foundation, asked, _known(foundation, asked))
+    if not photos:
         return ABSENT
-    return Answer(parts=_files(foundation, asked, released))
+    decoded = syntaxes.plan(foundation, photos, wanted)
+    if decoded is None:
+        return Answer(status=406)
+    return Answer(stream=Stream(_files(foundation, asked, zip(photos, decoded, strict=True)), foundation.files.give))
 
 
 def metadata(foundation: Foundation, asked: Asked) -> Answer:
@@ -35,13 +45,13 @@ def metadata(foundation: Foundation, asked: Asked) -> Answer:
     media = json_media(asked)
     if media is None:
         return Answer(status=406)
-    released = _released(foundation, asked)
-    if not released:
+    photos = released(foundation, asked, _known(foundation, asked))
+    if not photos:
         return ABSENT
     with reading(foundation.rooms().engine) as connection:
-        found = attributes_of(connection, (one.number for one in released))
+        found = attributes_of(connection, (one.number for one in photos))
     base = base_url(foundation, asked)
-    return json_answer([_with_pixels(found[one.number], one, base) for one in released if one.number in found], media)
+    return json_answer([_with_pixels(found[one.number], one, base) for one in photos if one.number in found], media)
 
 
 def _with_pixels(attributes: dict[str, Any], one: Instance, base: str) -> dict[str, Any]:
@@ -49,37 +59,24 @@ def _with_pixels(attributes: dict[str, Any], one: Instance, base: str) -> dict[s
     return attributes | {"7FE00010": {"vr": "OW", "BulkDataURI": f"{address}/frames/1"}}
 
 
-def _released(foundation: Foundation, asked: Asked) -> list[Instance]:
-    """The permitted photos of the study or series, decided one by one and recorded as one set."""
-    rooms, values, row = foundation.rooms(), asked.match.values, asked.match.row
-    assert asked.request is not None
-    with reading(rooms.engine) as connection:
-        known = instances(connection, values["study"], values.get("series"))
-    released = rooms.point.photos(asked.request, [one.number for one in known], route=row.name, fulfils=row.fulfils)
-    numbers = set(released.numbers)
-    return [one for one in known if one.number in numbers]
+def _known(foundation: Foundation, asked: Asked) -> tuple[Instance, ...]:
+    values = asked.match.values
+    with reading(foundation.rooms().engine) as connection:
+        return instances(connection, values["study"], values.get("series"))
 
 
-def _files(foundation: Foundation, asked: Asked, released: list[Instance]) -> Iterator[Part]:
-    """Each file, decided once more when its turn comes: a stream stops at the first photo that was withdrawn."""
-    rooms = foundation.rooms()
-    assert asked.request is not None
-    for one in released:
-        row = asked.match.row
-        if not rooms.point.still(asked.request, one.sop_uid, route=row.name, fulfils=row.fulfils):
-            return
-        yield partial(foundation.host.dicom, one.orthanc_id)
-
-
-def _wants_dicom(asked: Asked) -> bool:
-    """Whether the client takes DICOM files; in whatever transfer syntax, for they leave as they are stored."""
-    accept = (asked.query.get("accept") or asked.headers.get("accept") or "*/*").lower()
-    return "application/dicom" in accept.replace("application/dicom+", "") or "*/*" in accept
+def _files(foundation: Foundation, asked: Asked, photos: Iterable[tuple[Instance, bool]]) -> Iterator[Part]:
+    for one, decode in photos:
+        yield Part(
+            partial(syntaxes.file, foundation, one, decode),
+            partial(still, foundation, asked, one),
+            partial(at_hand, foundation, asked, one),
+        )
 
 
 ROWS = (
-    Row(Method.GET, _STUDY, Touches.SET, retrieve, _ACCEPT),
-    Row(Method.GET, _SERIES, Touches.SET, retrieve, _ACCEPT),
+    Row(Method.GET, _STUDY, Touches.SET, retrieve, _ACCEPT, patience=_PATIENCE),
+    Row(Method.GET, _SERIES, Touches.SET, retrieve, _ACCEPT, patience=_PATIENCE),
     Row(Method.GET, f"{_STUDY}/metadata", Touches.SET, metadata, _ACCEPT),
     Row(Method.GET, f"{_SERIES}/metadata", Touches.SET, metadata, _ACCEPT),
 )

@@ -1,0 +1,58 @@
+"""Sets of photos that leave as files: decided together, recorded once, and each decided again when its turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent.service import for_one_patient
+from consent.store.engine import reading
+from consent.store.tables import photo
+from consent.store.write import among
+from dicom_bridge.query.search import Instance
+from orthanc_plugin.wall.asking import Asked
+from orthanc_plugin.wall.foundation import Foundation
+
+
+def released(foundation: Foundation, asked: Asked, known: Sequence[Instance]) -> list[Instance]:
+    """Those of the photos that may leave, in their order, recorded as one set."""
+    rooms, row = foundation.rooms(), asked.match.row
+    assert asked.request is not None
+    found = rooms.point.photos(asked.request, [one.number for one in known], route=row.name, fulfils=row.fulfils)
+    numbers = set(found.numbers)
+    return [one for one in known if one.number in numbers]
+
+
+def still(foundation: Foundation, asked: Asked, one: Instance) -> bool:
+    """Whether the photo may leave now that its turn has come."""
+    row = asked.match.row
+    assert asked.request is not None
+    return foundation.rooms().point.still(asked.request, one.sop_uid, route=row.name, fulfils=row.fulfils)
+
+
+def at_hand(foundation: Foundation, asked: Asked, one: Instance) -> bool | None:
+    """As :func:`still`, where everything is remembered and the photo may leave; else None."""
+    row = asked.match.row
+    assert asked.request is not None
+    try:
+        return foundation.rooms().point.still_at_hand(asked.request, one.sop_uid, fulfils=row.fulfils)
+    except SQLAlchemyError:  # asked once more where there is time to wait
+        return None
+
+
+def first(foundation: Foundation, asked: Asked, known: Sequence[Instance]) -> Instance | None:
+    """The first of the photos that may leave, recorded as the one that does; None: none of them, which is recorded."""
+    rooms, row, request = foundation.rooms(), asked.match.row, asked.request
+    assert request is not None
+    with reading(rooms.engine) as connection:
+        these = among(connection, photo.c.photo, [one.number for one in known])
+        question = for_one_patient(connection, request, these)
+        may = rooms.point.permitted(connection, question, fulfils=row.fulfils)
+        numbers = set(connection.execute(select(photo.c.photo).where(these, may.clause(photo.c.photo))).scalars())
+    found = next((one for one in known if one.number in numbers), None)
+    if found is None:
+        rooms.point.record_set(request, row.name, (), len(known))
+        return None
+    return found if rooms.point.photo(request, found.sop_uid, route=row.name, fulfils=row.fulfils).permitted else None
