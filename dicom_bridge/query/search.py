@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
+from consent.store.load import SHOWN
 from consent.store.tables import photo
 from dicom_bridge.query.dictionary import Level
 from dicom_bridge.query.matching import condition
@@ -148,7 +149,7 @@ class Instance:
 
 
 def instances(connection: Connection, study_uid: str, series_uid: str | None = None) -> tuple[Instance, ...]:
-    """Every linked photo of a study or series, permitted or not, in the order of the index.
+    """Every linked photo of a study or series, and what is none, permitted or not, in the order of the index.
 
     Whoever asks puts each to the decision before anything of it is shown.
     """
@@ -159,7 +160,7 @@ def instances(connection: Connection, study_uid: str, series_uid: str | None = N
         dicom_instance.c.study_uid,
         photo.c.orthanc_id,
     ).join(photo, photo.c.photo == dicom_instance.c.photo)
-    statement = statement.where(dicom_instance.c.study_uid == study_uid, photo.c.state == "linked")
+    statement = statement.where(dicom_instance.c.study_uid == study_uid, photo.c.state.in_(SHOWN))
     if series_uid is not None:
         statement = statement.where(dicom_instance.c.series_uid == series_uid)
     rows = connection.execute(statement.order_by(dicom_instance.c.series_uid, dicom_instance.c.photo)).all()
@@ -178,8 +179,8 @@ def attributes_of(connection: Connection, numbers: Iterable[int]) -> dict[int, d
 
 
 def _visible() -> ColumnElement[bool]:
-    """Only linked photos are ever visible, whatever the condition of the caller says."""
-    return dicom_instance.c.photo.in_(select(photo.c.photo).where(photo.c.state == "linked"))
+    """Only linked photos, and what is none, are ever visible, whatever the condition of the caller says."""
+    return dicom_instance.c.photo.in_(select(photo.c.photo).where(photo.c.state.in_(SHOWN)))
 
 
 def _count(connection: Connection, statement: Select[int]) -> int:
