@@ -18,6 +18,9 @@ from dicom_bridge.query.nesting import refuse_deep
 _TIMEOUT = 90.0
 """Seconds: an original may have hundreds of megabytes."""
 
+_PAGE = 1000
+"""Objects that are listed at once."""
+
 _ORIGINAL = "original"
 _STORE = "/dicom-web/studies"
 
@@ -199,10 +202,18 @@ class OrthancArchive:
 
     def instances(self, job: str) -> frozenset[str]:
         self._tickets.job = job
-        answer = self._ask(lambda: self._client.get_instances())
-        if answer.status_code != httpx.codes.OK:
-            raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
-        return frozenset(str(each) for each in answer.json())
+        found: set[str] = set()
+        since = 0
+        while True:
+            params = {"since": str(since), "limit": str(_PAGE)}
+            answer = self._ask(lambda params=params: self._client.get_instances(params=params))  # type: ignore[misc]
+            if answer.status_code != httpx.codes.OK:
+                raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
+            page = answer.json()
+            found.update(map(str, page))
+            if len(page) < _PAGE:
+                return frozenset(found)
+            since += len(page)
 
     def _ask(self, call: Callable[[], object]) -> httpx.Response:
         try:

@@ -245,6 +245,8 @@ class Arrivals:
         with glancing(self._engine) as connection:
             known = {row.orthanc_id: row for row in connection.execute(query)}
         present = self._archive.instances(job)
+        if not known.keys() <= present:  # a page moves up where something before it is removed meanwhile
+            present |= self._archive.instances(job)
         missing = sorted(
             row.sop_uid
             for orthanc_id, row in known.items()

@@ -17,7 +17,7 @@ from consent.audit.read import Archive as AuditArchive
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
 from consent.store.tables import job
-from dicom_bridge import arrivals, ledger
+from dicom_bridge import archive, arrivals, ledger
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.objects.read import read_object
@@ -174,6 +174,18 @@ def test_an_object_that_cannot_be_read_is_told_to_a_person_once(world: World) ->
         assert worker.arrivals.look(everything=True).examined == 0
     assert not is_seen(world, made)
     assert world.count("Task") == tasks + 1
+
+
+def test_a_comparison_reads_the_list_of_objects_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [send(world, 425 + number) for number in range(5)]
+    with _worker(world) as worker:
+        worker.look()
+        tasks = world.count("Task")
+        monkeypatch.setattr(archive, "_PAGE", 2)
+        with world.node("worker") as node, open_archive(node) as orthanc:
+            assert {each.orthanc_id for each in made} <= orthanc.instances("test")
+        assert worker.arrivals.look(everything=True).examined == 0
+    assert world.count("Task") == tasks
 
 
 def test_a_fault_of_one_object_does_not_keep_the_next_one_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
