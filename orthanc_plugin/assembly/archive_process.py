@@ -23,6 +23,7 @@ from consent.store.engine import open_engine, transaction
 from consent.store.jobs import EVERYTHING
 from orthanc_plugin.assembly import processes, wall_folder
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.orthanc_configuration import ConfigurationUnfit, needs
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall import spelling
 from orthanc_plugin.wall.canary import CORE, OVERRIDE, proof
@@ -30,9 +31,6 @@ from orthanc_plugin.wall.wall import ROWS
 
 NAME = "orthanc"
 START_SECONDS = 20.0
-PLUGINS = ("libOrthancPython.so*", "libOrthancDicomWeb.so*")
-"""In this order: the first that claims a route answers it."""
-
 _REFUSED_UNASKED = (
     "/system",
     "/instances",
@@ -47,8 +45,6 @@ _REMEDIES = {
     OVERRIDE: "another plugin answers before the wall: name libOrthancPython.so first in 'Plugins', each by its own "
     "path and no folder, and start Orthanc anew",
 }
-ORIGINAL_ATTACHMENT = 1024
-"""Orthanc's number for our attachment ``original``; it must never change."""
 
 
 class WallDown(AssemblyError):
@@ -107,56 +103,29 @@ class ArchiveProcess:
         return processes.pid_of(NAME, self.folder) is not None
 
     def configuration(self) -> dict[str, Any]:
-        """Orthanc's configuration: every door that the wall does not guard is off."""
-        settings = self._settings
-        return {
+        """Orthanc's configuration: what the wall needs, and what serves photos well."""
+        own = {
             "Name": "Photospine",
             "StorageDirectory": str(self.folder / "storage"),
             "IndexDirectory": str(self.folder / "storage"),
             "HttpPort": self._port,
-            "RemoteAccessAllowed": False,
-            "AuthenticationEnabled": False,  # with it, Bearer is refused before the filter
-            "DicomServerEnabled": False,
             "DicomModalities": {},
             "OrthancPeers": {},
-            "DicomAlwaysAllowEcho": False,
-            "DicomAlwaysAllowStore": False,
-            "DicomAlwaysAllowFind": False,
-            "DicomAlwaysAllowGet": False,
-            "DicomAlwaysAllowMove": False,
-            "WebDavEnabled": False,
-            "WebDavDeleteAllowed": False,
-            "WebDavUploadAllowed": False,
-            "OrthancExplorerEnabled": False,
-            "ExecuteLuaEnabled": False,
-            "RestApiWriteToFileSystemEnabled": False,
-            "LuaScripts": [],
-            "HttpDescribeErrors": False,
             "HttpCompressionEnabled": False,  # photos are compressed already
             "KeepAlive": True,
             "TcpNoDelay": True,
             "HttpThreadsCount": 50,
             "HttpRequestTimeout": 60,
-            "OverwriteInstances": False,
             "StorageCompression": False,
-            "StoreDicom": True,
             "SaveJobs": False,
             "JobsHistorySize": 0,
             "LimitFindResults": 1000,
             "LimitFindInstances": 1000,
-            "UserContentType": {"original": ORIGINAL_ATTACHMENT},
-            "Plugins": [self._plugin(pattern) for pattern in PLUGINS],
-            "PythonScript": str(self._packages / "orthanc_plugin" / "wall" / "plugin.py"),
-            "PythonVerbose": False,
-            "Python": {"AllowThreads": True},
-            "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False, "Servers": {}},
-            "Photospine": {
-                "Database": settings.database,
-                "AuditFolder": str(settings.audit_folder),
-                "Keys": str(settings.keys),
-                "Node": settings.node,
-            },
         }
+        try:
+            return own | needs(self._settings, self._plugins, self._packages / "orthanc_plugin" / "wall" / "plugin.py")
+        except ConfigurationUnfit as error:
+            raise WallDown(str(error)) from error
 
     def start(self) -> Standing:
         """Start it, prove the wall, and tell its address in the file ``address``; one that runs is proved again.
@@ -222,12 +191,6 @@ class ArchiveProcess:
     @property
     def _packages(self) -> Path:
         return self.folder / "packages"
-
-    def _plugin(self, pattern: str) -> str:
-        found = sorted(str(path) for path in self._plugins.glob(pattern))
-        if not found:
-            raise WallDown(f"{self._plugins}/{pattern} is missing: install orthanc-python and orthanc-dicomweb")
-        return found[-1]
 
     def _last_words(self) -> str:
         try:
