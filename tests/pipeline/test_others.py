@@ -122,6 +122,24 @@ def test_the_site_closes_and_opens_them_at_once(clinical: World) -> None:
     assert _seen(clinical, made, "pacs", "TREAT") == ALL
 
 
+def test_a_record_about_one_makes_no_photo_of_it(clinical: World) -> None:
+    made = _send(clinical, 705, CT, "CT")
+    _look(clinical)
+    clinical.put(
+        {
+            "resourceType": "DocumentReference",
+            "id": "about-a-ct",
+            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{made.sop}"}],
+            "status": "current",
+            "subject": {"reference": "Patient/anna"},
+            "context": {"encounter": [{"reference": f"Encounter/{clinical.visit().encounter}"}]},
+            "content": [{"attachment": {"contentType": "application/dicom"}}],
+        }
+    )
+    assert _seen(clinical, made, "clinician", "TREAT") == 0
+    assert _seen(clinical, made, "pacs", "TREAT") == ALL
+
+
 def test_one_that_its_archive_removed_is_forgotten(clinical: World) -> None:
     made = _send(clinical, 704, CT, "CT")
     _look(clinical)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from pydicom import dcmread
 
 from consent.audit.read import Archive as AuditArchive
+from consent.store.engine import transaction
 from consent.types import Right
 from dicom_bridge.deposit import Failure
 from dicom_bridge.query.nesting import MAX_DEPTH
@@ -125,6 +126,19 @@ def test_a_deep_object_does_not_reach_orthanc(door: Door, levels: int) -> None:
     answer = door.stow([_deep(made.dicom, levels)])
     assert (answer.status_code, _failures(answer)) == (409, [Failure.CANNOT_UNDERSTAND])
     assert not door.holds(made.orthanc_id)
+
+
+def test_one_as_deep_as_may_be_is_read_at_every_door(door: Door) -> None:
+    """Orthanc goes down into it for each of them, on its small stack."""
+    made = door.archive.describe("anna", 906)
+    made = replace(made, dicom=_deep(made.dicom, MAX_DEPTH - 1))
+    assert door.stow([made.dicom]).status_code == 200
+    with transaction(door.archive.engine) as connection:
+        door.archive.know(connection, made)
+    for path in ("", "/file", "/tags", "/simplified-tags", "/header", "/frames"):
+        assert door.archive.ask(made.rest + path, "clinician", "TREAT").status == 200
+    for path in ("", "/metadata", "/frames/1"):
+        assert door.archive.ask(made.wado + path, "clinician", "TREAT", headers={"Accept": "*/*"}).status == 200, path
 
 
 def test_an_object_that_is_no_photo_is_refused_at_both_doors(door: Door) -> None:
