@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
 """The script that an Orthanc ran before its wall came: loaded after it, with what is left of Orthanc's SDK.
 
 Orthanc runs one script and takes one callback of each kind, so the wall's come first and stay. A script is still told
