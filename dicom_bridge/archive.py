@@ -13,9 +13,13 @@ from pyorthanc import Orthanc  # type: ignore[import-untyped]
 
 from consent.identity.tickets import TicketMint
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.query.nesting import refuse_deep
 
 _TIMEOUT = 90.0
 """Seconds: an original may have hundreds of megabytes."""
+
+_PAGE = 1000
+"""Objects that are listed at once."""
 
 _ORIGINAL = "original"
 _STORE = "/dicom-web/studies"
@@ -51,6 +55,8 @@ class Archive(Protocol):
 
         Raises
         ------
+        dicom_bridge.query.nesting.Unfit
+            It would end Orthanc.
         ObjectDiscarded
             It is not there afterwards under the Orthanc id that its UIDs give.
         """
@@ -144,6 +150,7 @@ class OrthancArchive:
         self._client.close()
 
     def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+        refuse_deep(dicom)
         self._tickets.job, self._tickets.stores = job, dicom
         content_type, body = stow(dicom)
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
@@ -195,10 +202,18 @@ class OrthancArchive:
 
     def instances(self, job: str) -> frozenset[str]:
         self._tickets.job = job
-        answer = self._ask(lambda: self._client.get_instances())
-        if answer.status_code != httpx.codes.OK:
-            raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
-        return frozenset(str(each) for each in answer.json())
+        found: set[str] = set()
+        since = 0
+        while True:
+            params = {"since": str(since), "limit": str(_PAGE)}
+            answer = self._ask(lambda params=params: self._client.get_instances(params=params))  # type: ignore[misc]
+            if answer.status_code != httpx.codes.OK:
+                raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
+            page = answer.json()
+            found.update(map(str, page))
+            if len(page) < _PAGE:
+                return frozenset(found)
+            since += len(page)
 
     def _ask(self, call: Callable[[], object]) -> httpx.Response:
         try:

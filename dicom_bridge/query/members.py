@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, or_, select
 
+from consent.store.load import SHOWN
 from consent.store.tables import photo
 from consent.store.write import among
 from dicom_bridge.query.dictionary import Level
@@ -41,7 +42,7 @@ def members(connection: Connection, ids: Sequence[str], level: Level | None = No
             photo.c.orthanc_id,
         )
         .join(photo, photo.c.photo == dicom_instance.c.photo)
-        .where(or_(*(among(connection, column, ids) for column in columns)), photo.c.state == "linked")
+        .where(or_(*(among(connection, column, ids) for column in columns)), photo.c.state.in_(SHOWN))
         .order_by(
             dicom_instance.c.orthanc_patient,
             dicom_instance.c.study_uid,

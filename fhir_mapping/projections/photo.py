@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from consent.directive import Label, Region, Span
 from consent.facts import PhotoFacts
 from consent.regions import regions as regions_tree
 from consent.store import photos
+from consent.store.load import OTHER
 from consent.store.tables import photo as photo_table
 from consent.store.tables import photo_facts as facts_table
 from consent.store.write import among
@@ -65,6 +67,8 @@ def refresh(connection: Connection, setting: Setting, documents: Iterable[str]) 
         row = rows.get(facts.photo)
         if row is None:
             continue
+        if row.state == OTHER:  # what it is its SOP Class tells, whatever the record says about it
+            facts = replace(facts, other=True)
         area, procedure = area_of(facts), procedure_of(facts)
         if row.area == area and row.procedure == procedure and photo_from_json(row.body) == facts:
             continue

@@ -8,49 +8,66 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import orthanc
 
+from orthanc_plugin.wall import script
 from orthanc_plugin.wall.host import Callback, Filter
-from orthanc_plugin.wall.wall import stand
+from orthanc_plugin.wall.wall import ROWS, stand
+
+sdk: Any = SimpleNamespace(**vars(orthanc))
+"""The SDK as the wall has it; of the module itself a script of the site's own gets what :mod:`.script` leaves in it."""
 
 
 class Orthanc:
     """Orthanc's Python SDK as a :class:`orthanc_plugin.wall.host.Host`."""
 
+    def __init__(self) -> None:
+        self._also: list[Callable[[Any, str], None]] = []
+
     def configuration(self) -> Mapping[str, Any]:
         """See the Protocol, as for all methods here."""
-        found: Mapping[str, Any] = json.loads(orthanc.GetConfiguration())
+        found: Mapping[str, Any] = json.loads(sdk.GetConfiguration())
         return found
 
     def on_request(self, decide: Filter) -> None:
-        orthanc.RegisterIncomingHttpRequestFilter(decide)
+        sdk.RegisterIncomingHttpRequestFilter(decide)
 
     def on_route(self, pattern: str, answer: Callback) -> None:
-        orthanc.RegisterRestCallback(pattern, answer)
+        sdk.RegisterRestCallback(pattern, answer)
 
     def on_received(self, accept: Callable[[bytes], bool]) -> None:
-        keep, discard = orthanc.ReceivedInstanceAction.KEEP_AS_IS, orthanc.ReceivedInstanceAction.DISCARD
-        orthanc.RegisterReceivedInstanceCallback(lambda dicom, _origin: (keep if accept(dicom) else discard, None))
+        keep, discard = sdk.ReceivedInstanceAction.KEEP_AS_IS, sdk.ReceivedInstanceAction.DISCARD
+        sdk.RegisterReceivedInstanceCallback(lambda dicom, _origin: (keep if accept(dicom) else discard, None))
 
     def on_stored(self, tell: Callable[[str], None]) -> None:
-        orthanc.RegisterOnStoredInstanceCallback(lambda _instance, orthanc_id: tell(orthanc_id))
+        def stored(instance: Any, orthanc_id: str) -> None:
+            tell(orthanc_id)
+            for each in self._also:
+                each(instance, orthanc_id)
+
+        sdk.RegisterOnStoredInstanceCallback(stored)
+
+    def also_on_stored(self, tell: Callable[[Any, str], None]) -> None:
+        """Have the site's own script told of stored objects too: Orthanc takes one callback."""
+        self._also.append(tell)
 
     def get(self, path: str) -> bytes:
-        return bytes(orthanc.RestApiGet(path))
+        return bytes(sdk.RestApiGet(path))
 
     def get_after_plugins(self, path: str) -> bytes:
         return bytes(orthanc.RestApiGetAfterPlugins(path))
 
     def post(self, path: str, body: bytes) -> bytes:
-        return bytes(orthanc.RestApiPost(path, body))
+        return bytes(sdk.RestApiPost(path, body))
 
     def put(self, path: str, body: bytes) -> bytes:
-        return bytes(orthanc.RestApiPut(path, body))
+        return bytes(sdk.RestApiPut(path, body))
 
     def dicom(self, orthanc_id: str) -> bytes:
-        return bytes(orthanc.GetDicomForInstance(orthanc_id))
+        return bytes(sdk.GetDicomForInstance(orthanc_id))
 
     def syntax(self, orthanc_id: str) -> str:
         return str(orthanc.RestApiGet(f"/instances/{orthanc_id}/metadata/TransferSyntax"), "ascii")
@@ -59,13 +76,14 @@ class Orthanc:
         return bytes(orthanc.TranscodeDicomInstance(dicom, syntax).GetInstanceData())
 
     def tags(self, dicom: bytes) -> Mapping[str, Any]:
-        short = orthanc.DicomToJsonFormat.SHORT
-        text = orthanc.DicomBufferToJson(dicom, short, orthanc.DicomToJsonFlags.NONE, 256)
+        short = sdk.DicomToJsonFormat.SHORT
+        text = sdk.DicomBufferToJson(dicom, short, sdk.DicomToJsonFlags.NONE, 256)
         found: Mapping[str, Any] = json.loads(text)
         return found
 
     def log(self, text: str) -> None:
-        orthanc.LogWarning(text)
+        sdk.LogWarning(text)
 
 
-stand(Orthanc())
+host = Orthanc()
+script.load(stand(host), orthanc, host.also_on_stored, ROWS)

@@ -48,6 +48,7 @@ _PLACES = {
     "frame": r"\d{1,6}",
     "frames": r"\d{1,6}(?:,\d{1,6}){0,99}",
     "tag": r"[0-9a-f]{8}",
+    "any": r"[^/]{1,128}",
 }
 _PLACE = re.compile(r"\{(\w+)\}")
 

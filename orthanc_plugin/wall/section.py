@@ -34,6 +34,18 @@ class Section:
     public_url: str | None = None
     """How clients reach Orthanc, for addresses in answers; None: as the request's Host header says."""
 
+    script: Path | None = None
+    """The site's own script, loaded after the wall (:mod:`orthanc_plugin.wall.script`)."""
+
+    script_account: str | None = None
+    """The account that is asked for what the script sends elsewhere."""
+
+    script_routes: tuple[str, ...] = ()
+    """``METHOD /path``: what the script answers, to accounts with the right ``admin``."""
+
+    script_calls: tuple[str, ...] = ()
+    """``METHOD /path``: what the script may have Orthanc do, beside reading."""
+
     @staticmethod
     def read(configuration: Mapping[str, Any]) -> Section:
         """Raises :class:`ConfigurationError`, which makes Orthanc refuse to start."""
@@ -56,7 +68,18 @@ class Section:
                 audit_folder=Path(found["AuditFolder"]),
                 keys=Path(found["Keys"]),
                 node=str(found["Node"]),
+                script=None if found.get("Script") is None else Path(str(found["Script"])),
+                script_account=None if found.get("ScriptAccount") is None else str(found["ScriptAccount"]),
+                script_routes=_texts(found, "ScriptRoutes"),
+                script_calls=_texts(found, "ScriptCalls"),
                 public_url=None if found.get("PublicUrl") is None else str(found["PublicUrl"]).rstrip("/"),
             )
         except KeyError as error:
             raise ConfigurationError(f"section {NAME} has no {error.args[0]}") from None
+
+
+def _texts(section: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    found = section.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ConfigurationError(f"{name} in section {NAME} is no list of texts")
+    return tuple(found)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consent.identity.tickets import As, Task, is_ticket
-from orthanc_plugin.wall import canary
+from orthanc_plugin.wall import canary, script
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
 from orthanc_plugin.wall.answers import archive, core_lists, native, qido, rendered, tools, wado, wado_uri, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
@@ -47,7 +47,7 @@ def stand(host: Host) -> Foundation:
     section = Section.read(host.configuration())
     sys.setswitchinterval(SWITCH_SECONDS)
     pool = Pool()  # before anything else makes a thread
-    table = Table(ROWS)
+    table = Table(ROWS + script.rows(section))
     foundation = Foundation(host, section, table, pool)
     claims, expected = Claims(), Expected()
     host.on_request(HttpFilter(foundation, claims, expected))

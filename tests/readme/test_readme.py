@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,15 @@ from typer.main import get_command
 
 from consent.reasons import Reason
 from consent.site import Site
+from orthanc_plugin.assembly.archive_process import ArchiveProcess
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.demo import __main__ as demo
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall.wall import ROWS
 from tests import photos
+from tests.archive import Archive
+from tests.pipeline.bare import bare, send
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -68,6 +72,61 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
         assert word in done.stdout, f"the audit shows no {word}"
     assert "sound" in done.stdout
     assert "2 patients" in done.stdout, "two patients were given this lot"
+
+
+EXISTING = """{
+  // as Debian's package ships it, in short
+  "Name" : "the hospital's",
+  "StorageDirectory" : "%(folder)s/storage", "IndexDirectory" : "%(folder)s/storage",
+  "HttpPort" : %(port)d, "RemoteAccessAllowed" : true, "AuthenticationEnabled" : false,
+  "DicomServerEnabled" : true, "DicomPort" : %(dicom)d,
+  /* a folder, in no promised order */
+  "Plugins" : ["/usr/share/orthanc/plugins"],
+  "PythonScript" : "%(folder)s/routing.py"
+}
+"""
+ROUTING = """
+import orthanc
+
+def changed(kind, level, resource):
+    if kind == orthanc.ChangeType.NEW_INSTANCE:
+        orthanc.LogWarning("routing: " + resource)
+
+orthanc.RegisterOnChangeCallback(changed)
+"""
+
+
+@pytest.mark.orthanc
+@pytest.mark.xdist_group("readme")
+def test_an_orthanc_that_exists_already_is_taken_behind_the_wall(tmp_path: Path) -> None:
+    found = re.search(r"<!-- existing -->\n```sh\n(.*?)```\n<!-- existing -->", README, re.DOTALL)
+    assert found is not None
+    port, etc = free_port(), tmp_path / "etc"
+    etc.mkdir()
+    (etc / "orthanc.json").write_text(EXISTING % {"folder": tmp_path, "port": port, "dicom": free_port()}, "utf-8")
+    (tmp_path / "routing.py").write_text(ROUTING, "utf-8")
+    (tmp_path / "photospine.toml").write_text(
+        f'database = "sqlite:///{tmp_path}/photospine.sqlite3"\northanc = "http://127.0.0.1:{port}"\n', "utf-8"
+    )
+    archive = Archive(tmp_path / "before", port)
+    process = ArchiveProcess(replace(archive.settings, folder=tmp_path), tmp_path, port)
+    with bare(process, port):
+        send(port, [archive.describe("anna", number).dicom for number in (1, 2)])
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"trap 'kill %1; wait' EXIT\n{found[1].replace('/etc/orthanc', str(etc))}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")}
+        | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok    wall: stands" in done.stdout
+    for changed in ("DicomServerEnabled", "RemoteAccessAllowed", "Plugins", "routing.py is loaded after the wall"):
+        assert changed in done.stdout
+    assert "2 objects were not known: 0 are linked" in done.stdout
 
 
 @pytest.mark.fast

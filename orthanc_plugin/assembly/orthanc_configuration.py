@@ -1,0 +1,157 @@
+"""Orthanc's configuration: what the wall needs in it, and an existing one as it must be behind the wall."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.settings import Settings
+from orthanc_plugin.wall.section import NAME
+
+PLUGINS = ("libOrthancPython.so*", "libOrthancDicomWeb.so*")
+"""In this order: the first that claims a route answers it."""
+
+ORIGINAL_ATTACHMENT = 1024
+"""Orthanc's number for our attachment ``original``; it must never change."""
+
+_COMMENTS = re.compile(r'("(?:[^"\\]|\\.)*")|/\*.*?\*/|//[^\n]*', re.DOTALL)
+
+
+class ConfigurationUnfit(AssemblyError):
+    """An existing configuration cannot be read, or contradicts the node's settings. The text names what and where."""
+
+
+def needs(settings: Settings, plugins: Path, script: Path) -> dict[str, Any]:
+    """What the wall needs: every door that it does not guard is off.
+
+    Parameters
+    ----------
+    plugins
+        The folder of Orthanc's plugins.
+    script
+        The wall's own script (``orthanc_plugin/wall/plugin.py``), or one that loads it.
+
+    Raises
+    ------
+    ConfigurationUnfit
+        A plugin is missing.
+    """
+    return {
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,  # with it, Bearer is refused before the filter
+        "DicomServerEnabled": False,
+        "DicomAlwaysAllowEcho": False,
+        "DicomAlwaysAllowStore": False,
+        "DicomAlwaysAllowFind": False,
+        "DicomAlwaysAllowGet": False,
+        "DicomAlwaysAllowMove": False,
+        "WebDavEnabled": False,
+        "WebDavDeleteAllowed": False,
+        "WebDavUploadAllowed": False,
+        "OrthancExplorerEnabled": False,
+        "ExecuteLuaEnabled": False,
+        "RestApiWriteToFileSystemEnabled": False,
+        "LuaScripts": [],
+        "HttpDescribeErrors": False,
+        "OverwriteInstances": False,
+        "StoreDicom": True,
+        "UserContentType": {"original": ORIGINAL_ATTACHMENT},
+        "Plugins": [_plugin(plugins, pattern) for pattern in PLUGINS],
+        "PythonScript": str(script),
+        "PythonVerbose": False,
+        "Python": {"AllowThreads": True},
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False, "Servers": {}},
+        NAME: {
+            "Database": settings.database,
+            "AuditFolder": str(settings.audit_folder),
+            "Keys": str(settings.keys),
+            "Node": settings.node,
+        },
+    }
+
+
+def _plugin(folder: Path, pattern: str) -> str:
+    found = sorted(str(path) for path in folder.glob(pattern))
+    if not found:
+        raise ConfigurationUnfit(f"{folder}/{pattern} is missing: install orthanc-python and orthanc-dicomweb")
+    return found[-1]
+
+
+def loader(wall: Path, packages: Path) -> str:
+    """A script for an Orthanc that somebody else starts: it needs no variable of the environment."""
+    folders = [str(wall.absolute()), str(packages.absolute())]
+    return f"import sys\n\nsys.path[:0] = {folders!r}\n\nimport orthanc_plugin.wall.plugin  # the wall stands up\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Walled:
+    """An existing configuration, with the wall."""
+
+    configuration: Mapping[str, Any]
+    changed: tuple[str, ...]
+    """What it said otherwise, in words."""
+
+
+def read(place: Path) -> dict[str, Any]:
+    """A configuration as Orthanc reads it: one file, or all of a folder, with comments.
+
+    Raises
+    ------
+    ConfigurationUnfit
+        It is none.
+    """
+    files = sorted(place.glob("*.json")) if place.is_dir() else [place]
+    found: dict[str, Any] = {}
+    for file in files:
+        try:
+            value = json.loads(_COMMENTS.sub(lambda match: match[1] or " ", file.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            raise ConfigurationUnfit(f"{file} cannot be read as Orthanc's configuration: {error}") from None
+        if not isinstance(value, dict):
+            raise ConfigurationUnfit(f"{file} is no configuration of Orthanc's")
+        twice = sorted(found.keys() & value.keys())
+        if twice:
+            raise ConfigurationUnfit(f"{file} says once more what another file says: {', '.join(twice)}")
+        found |= value
+    if not files:
+        raise ConfigurationUnfit(f"{place} holds no configuration")
+    return found
+
+
+def behind_the_wall(former: Mapping[str, Any], needed: Mapping[str, Any], settings: Settings) -> Walled:
+    """An existing configuration as it must be behind the wall. Its own script goes on, after the wall's.
+
+    Raises
+    ------
+    ConfigurationUnfit
+        Its port is not the one of the setting ``orthanc``.
+    """
+    port, wanted = int(former.get("HttpPort", 8042)), urlsplit(settings.orthanc).port or 80
+    if port != wanted:
+        raise ConfigurationUnfit(f"Orthanc's HttpPort is {port}, and the setting 'orthanc' says {wanted}")
+    found, changed = dict(former), []
+    for name, value in needed.items():
+        merged = _merged(former.get(name), value) if name != NAME else dict(former.get(name) or {}) | value
+        if name in former and former[name] != merged:
+            changed.append(f"{name}: {_said(former[name])} -> {_said(merged)}")
+        found[name] = merged
+    script = former.get("PythonScript")
+    if script and script != needed["PythonScript"]:
+        found[NAME].setdefault("Script", script)
+        changed.append(f"{NAME}.Script: {script} is loaded after the wall")
+    return Walled(found, tuple(changed))
+
+
+def _merged(former: Any, value: Any) -> Any:
+    return former | value if isinstance(former, dict) and isinstance(value, dict) else value
+
+
+def _said(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
