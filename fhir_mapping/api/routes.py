@@ -15,7 +15,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from consent.audit.shelf import AuditUnavailable
-from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
@@ -24,6 +23,7 @@ from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import MEDIA_TYPE, Reply
+from fhir_mapping.api.scopes import require_scope
 from fhir_mapping.errors import (
     Forbidden,
     Issue,
@@ -170,11 +170,12 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
     name = f"{http.method} {path}"
     if public:
         return Asked(Request(Requester(""), NO_PURPOSE), name)
-    pair = credentials(http.headers.get("authorization"))
-    requester = None if pair is None else node.authenticate(*pair)
-    if requester is None:
-        raise Unauthenticated(Issue("login", "Name and password of an account are needed (HTTP Basic)."))
-    request = choose(requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
+    caller = node.identify(http.headers.get("authorization"), http.client.host if http.client else "")
+    if caller is None:
+        raise Unauthenticated(Issue("login", "An account is needed: HTTP Basic, or an access token (Bearer)."))
+    if caller.scopes is not None:
+        require_scope(caller.scopes, http.method, path, [name for name, _ in _pairs(http.url.query)])
+    request = choose(caller.requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
     if request is None:
         raise Forbidden(Issue("forbidden", "The account does not hold this purpose of use, or it cannot be read."))
     preferences = _preferences(http)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from starlette.routing import BaseRoute
 from consent.audit.record import AuditRecord
 from consent.errors import ConsentError
 from consent.identity.accounts import Authenticator
+from consent.identity.callers import Callers
 from consent.purposes import Catalog
 from consent.site import Site
 from consent.store.clock import now
@@ -39,7 +39,6 @@ from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.stored import StoredRecord
-from orthanc_plugin.workspace.throttle import Throttle
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
 
@@ -81,11 +80,12 @@ def build(settings: Settings) -> Served:
 
 
 def _app(node: Node, files: Files) -> Starlette:
-    settings, point, authenticator = node.settings, node.point, Authenticator(node.engine)
-    fhir = fhir_node(node, point, authenticator.authenticate)
+    settings, point = node.settings, node.point
+    callers = Callers.of(node.engine, record=lambda entry: node.chain.append([entry]), door=ROLE)
+    fhir = fhir_node(node, point, callers.identify)
     mint, session = node.mint, _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
-    door = _door(node, authenticator)
+    door = _door(node, callers.authenticator)
     parts = Parts(
         record=StoredRecord(node.engine, point, fhir.record),
         pictures=DecidedPictures(
@@ -99,7 +99,7 @@ def _app(node: Node, files: Files) -> Starlette:
         viewer=settings.ohif is not None,
     )
     others: list[BaseRoute] = Passthrough(
-        Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, authenticator.authenticate, session
+        Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, callers.identify, session
     ).routes()
     others += fhir_routes(fhir)
     if settings.ohif is not None:
@@ -107,7 +107,7 @@ def _app(node: Node, files: Files) -> Starlette:
     return create_app(
         parts,
         door.accounts,
-        throttle=Throttle(time.monotonic),
+        throttle=callers.throttle,
         healthy=lambda: _healthy(node.engine),
         others=others,
     )

@@ -19,8 +19,7 @@ from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.signin import SignIn, random_token
-from orthanc_plugin.workspace.throttle import Throttle
-from orthanc_plugin.workspace.visitor import Accounts
+from orthanc_plugin.workspace.visitor import Accounts, Throttle
 
 _LOG = logging.getLogger(__name__)
 

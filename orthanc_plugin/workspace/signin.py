@@ -11,8 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from orthanc_plugin.workspace.pages import Pages
-from orthanc_plugin.workspace.throttle import Throttle
-from orthanc_plugin.workspace.visitor import Accounts, local_path, read_form, same_origin, same_token
+from orthanc_plugin.workspace.visitor import Accounts, Throttle, local_path, read_form, same_origin, same_token
 
 _WRONG = "That name and password do not match. Please try again."
 _EXPIRED = "This page had been open for a long time. Please sign in once more."

@@ -51,6 +51,18 @@ class Accounts(Protocol):
         ...
 
 
+class Throttle(Protocol):
+    """Makes guessing wait (:class:`consent.identity.throttle.Throttle`)."""
+
+    def attempt(self, name: str | None, address: str) -> int:
+        """Begin an attempt: seconds until one is looked at again, or 0."""
+        ...
+
+    def succeeded(self, name: str, address: str) -> None:
+        """The right password was given."""
+        ...
+
+
 class Door:
     """Reads the session cookie and checks what a form must prove."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from orthanc_plugin.workspace.throttle import Throttle
+from consent.identity.throttle import Throttle
 from orthanc_plugin.workspace.visitor import local_path
+from tests.database import fresh
 from tests.workspace.client import Client
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
@@ -71,8 +73,8 @@ def test_signing_out_needs_the_session_s_token_and_ends_the_session() -> None:
     assert client.get("/chart").status_code == 303
 
 
-def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
-    client = _client()
+def test_guessing_has_to_wait_and_the_page_says_how_long(tmp_path: Path) -> None:
+    client = Client(application(Clinic(), Sessions(), throttle=_throttle(tmp_path)))
     answers = [client.post("/login", data=_form(client, password="wrong")) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [401] * 6 + [429]
     assert "Please wait" in answers[-1].text
@@ -80,20 +82,13 @@ def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
     assert client.post("/login", data=_form(client)).status_code == 429
 
 
-def test_the_wait_doubles_and_passes() -> None:
-    moment = 100.0
-    throttle = Throttle(lambda: moment)
-    assert [throttle.attempt("doctor", "a") for _ in range(8)] == [0] * 6 + [16, 16]
-    assert throttle.attempt("doctor", "b") == 0
-    moment = 116.0
-    assert [throttle.attempt("doctor", "a") for _ in range(2)] == [0, 31]
-    throttle.succeeded("doctor", "a")
-    assert throttle.attempt("doctor", "a") == 0
+def _throttle(folder: Path) -> Throttle:
+    return Throttle(fresh(f"sqlite:///{folder}/photospine.sqlite3"), record=lambda _: None, door="serve")
 
 
-def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row() -> None:
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row(tmp_path: Path) -> None:
     sessions = _Slow()
-    app = application(Clinic(), sessions)
+    app = application(Clinic(), sessions, throttle=_throttle(tmp_path))
     form, cookies = _form(client := Client(app), password="wrong"), client.cookies
 
     def guess(_: int) -> int:
