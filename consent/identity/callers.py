@@ -1,4 +1,4 @@
-"""Who calls, from an ``Authorization`` header: HTTP Basic or a bearer token. Every HTTP door asks here, none elsewhere."""
+"""Who calls, from an ``Authorization`` header: HTTP Basic or a bearer token. Every HTTP door asks here alone."""
 
 from __future__ import annotations
 

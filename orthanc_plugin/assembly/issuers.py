@@ -12,7 +12,6 @@ from typing import Any
 
 import requests
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from consent.identity import issuer_keys, policy
 from consent.identity.policy import Issuer, is_safe
@@ -143,7 +142,7 @@ class Refresher:
         while not stopped.wait(LOOK_SECONDS):
             try:
                 self.step()
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001  # an outermost edge: the thread goes on when the database is back
                 _LOG.warning("issuers cannot be looked at now: %s", type(error).__name__)
 
     def aside(self) -> Callable[[], None]:

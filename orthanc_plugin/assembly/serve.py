@@ -29,7 +29,9 @@ from dicom_bridge.compare.renditions import Shelf
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.providers import Providers, read_secrets
 from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
@@ -73,13 +75,16 @@ def build(settings: Settings) -> Served:
     with ExitStack() as closing:
         try:
             node = closing.enter_context(open_node(settings, ROLE))
+            web = Web(settings.ca_file)
         except (AssemblyError, ConsentError, SQLAlchemyError) as error:
             raise AssemblyError(f"serve cannot start: {error}") from error
         files = Files(settings.assets)
-        return Served(_app(node, files), tuple(files.missing()), closing.pop_all())
+        app = _app(node, files, web)
+        closing.callback(Refresher(node.engine, web.get).aside())
+        return Served(app, tuple(files.missing()), closing.pop_all())
 
 
-def _app(node: Node, files: Files) -> Starlette:
+def _app(node: Node, files: Files, web: Web) -> Starlette:
     settings, point = node.settings, node.point
     callers = Callers.of(node.engine, record=lambda entry: node.chain.append([entry]), door=ROLE)
     fhir = fhir_node(node, point, callers.identify)
@@ -110,6 +115,7 @@ def _app(node: Node, files: Files) -> Starlette:
         throttle=callers.throttle,
         healthy=lambda: _healthy(node.engine),
         others=others,
+        providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )
 
 

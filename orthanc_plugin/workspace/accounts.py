@@ -48,17 +48,24 @@ class StoredAccounts:
     def sign_in(self, name: str, password: str) -> str | None:
         """A new session's cookie value, or None."""
         requester = self._authenticator.authenticate(name, password)
+        return self._begin(None if requester is None else requester.account, "/login")
+
+    def sign_in_as(self, account: str) -> str | None:
+        """The same for an account that an OpenID provider has proved."""
+        return self._begin(account, "/login/return")
+
+    def _begin(self, account: str | None, route: str) -> str | None:
         cookie = None
-        if requester is not None:
+        if account is not None:
             with transaction(self._engine) as connection:
-                cookie = sessions.begin(connection, requester.account)
+                cookie = sessions.begin(connection, account)
         # A name that is no account of ours may be a password typed into the wrong field: it is not written down.
         self._record(
             AuditRecord(
                 kind=Kind.SIGN_IN,
                 door="serve",
-                route="/login",
-                account=requester.account if requester else None,
+                route=route,
+                account=account,
                 effect="permit" if cookie else "deny",
             )
         )

@@ -42,6 +42,10 @@ class Accounts(Protocol):
         """A new session's cookie value, or None where name and password do not fit."""
         ...
 
+    def sign_in_as(self, account: str) -> str | None:
+        """A new session's cookie value for an account that another has proved; None where it is disabled."""
+        ...
+
     def visitor(self, cookie: str) -> Visitor | None:
         """Whose session it is; None where it has ended or never was."""
         ...
@@ -56,6 +60,10 @@ class Throttle(Protocol):
 
     def attempt(self, name: str | None, address: str) -> int:
         """Begin an attempt: seconds until one is looked at again, or 0."""
+        ...
+
+    def waits(self, address: str) -> int:
+        """Seconds until somebody from this address is looked at again, or 0; nothing is counted."""
         ...
 
     def succeeded(self, name: str, address: str) -> None:

@@ -27,6 +27,9 @@ class Patient:
     def attempt(self, name: str | None, address: str) -> int:
         return 0
 
+    def waits(self, address: str) -> int:
+        return 0
+
     def succeeded(self, name: str, address: str) -> None:
         """Nothing was counted."""
 
