@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -30,9 +31,7 @@ class TestIssuer:
 
     def __init__(self, **settings: Any) -> None:
         self.settings = Issuer(**({"issuer": NAME, "audiences": frozenset({AUDIENCE})} | settings))
-        self.rsa = rsa.generate_private_key(65537, 2048)
-        self.ec = ec.generate_private_key(ec.SECP256R1())
-        self.stranger = rsa.generate_private_key(65537, 2048)
+        self.rsa, self.ec, self.stranger = _keys()
 
     @property
     def jwks(self) -> list[dict[str, Any]]:
@@ -154,6 +153,16 @@ class TestIssuer:
             "empty": "",
             "padded": f"{head}=.{body}.{signature}",
         }
+
+
+@lru_cache
+def _keys() -> tuple[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey]:
+    """Made once: it takes a while."""
+    return (
+        rsa.generate_private_key(65537, 2048),
+        ec.generate_private_key(ec.SECP256R1()),
+        rsa.generate_private_key(65537, 2048),
+    )
 
 
 def _raw(header: Mapping[str, Any], claims: Mapping[str, Any], issuer: TestIssuer) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from consent.audit.record import AuditRecord, Kind
 from consent.identity.policy import LockOut, load
@@ -118,6 +120,10 @@ class Throttle:
 
     def succeeded(self, name: str, address: str) -> None:
         """The right password was given: forget the failures of this name from this address, and take back the rest."""
+        with suppress(OperationalError):  # somebody else writes: one failure too many stays, and nobody is kept out
+            self._take_back(name, address)
+
+    def _take_back(self, name: str, address: str) -> None:
         with transaction(self._engine, wait=_WAIT_SECONDS) as connection:
             _alone(connection)
             moment = micros(now(connection))
