@@ -234,11 +234,10 @@ def test_bad_tokens_count_by_address_and_good_ones_write_nothing(
     assert one.identify(f"Bearer {issuer.token('sub-d', jti='third')}", "127.0.0.1") is not None
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer ", "bearer x", "Digest x", "", "Basic", "Basic x", "Basic " + "x" * 9000]
-)
-def test_a_malformed_header_is_nobody(callers: Callable[[], Callers], header: str) -> None:
-    assert callers().identify(header, HERE) is None
+def test_a_malformed_header_is_nobody(callers: Callable[[], Callers]) -> None:
+    one = callers()
+    for header in ("Bearer", "Bearer ", "bearer x", "Digest x", "", "Basic", "Basic x", "Basic " + "x" * 9000, "é"):
+        assert one.identify(header, HERE) is None
 
 
 @pytest.mark.parametrize(
