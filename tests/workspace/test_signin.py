@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
 from consent.identity.throttle import Throttle
 from orthanc_plugin.workspace.visitor import local_path
@@ -45,6 +46,13 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike() -> None:
     assert wrong.text.replace('value="doctor"', "") == unknown.text.replace('value="nobody"', "")
 
 
+def test_these_are_all_forms_that_a_cookie_answers_for() -> None:
+    """Each proves its token and its origin, below; a further one has to, too."""
+    routes = [route for route in application(Clinic(), Sessions()).routes if isinstance(route, Route)]
+    assert {route.path for route in routes if route.methods and "POST" in route.methods} == {"/login", "/logout"}
+    assert {method for route in routes for method in route.methods or ()} == {"GET", "HEAD", "POST"}
+
+
 @pytest.mark.parametrize("token", ["", "guessed"])
 def test_a_form_without_its_token_signs_nobody_in(token: str) -> None:
     client = _client()
@@ -59,6 +67,11 @@ def test_a_form_without_its_token_signs_nobody_in(token: str) -> None:
 def test_a_form_from_another_site_signs_nobody_in(headers: dict[str, str]) -> None:
     client = _client()
     assert client.post("/login", data=_form(client), headers=headers).status_code == 400
+    client.post("/login", data=_form(client))
+    page = client.get("/chart").text
+    token = re.findall(r'action="/logout">\s*<input type="hidden" name="csrf" value="([^"]+)"', page)[0]
+    assert client.post("/logout", data={"csrf": token}, headers=headers).status_code == 404
+    assert client.get("/chart").status_code == 200
 
 
 def test_signing_out_needs_the_session_s_token_and_ends_the_session() -> None:
