@@ -24,6 +24,7 @@ from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import MEDIA_TYPE, Reply
 from fhir_mapping.api.scopes import require_scope
+from fhir_mapping.api.smart import smart_configuration
 from fhir_mapping.errors import (
     Forbidden,
     Issue,
@@ -53,6 +54,7 @@ def routes(node: Node) -> list[BaseRoute]:
     under = urlsplit(node.base).path
     made: list[BaseRoute] = [
         _route(node, f"{under}/metadata", {"GET": _statement(node)}, public=True),
+        _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
         _route(node, under, {"POST": _transaction(node)}, bundle=True),
         _route(node, f"{under}/", {"POST": _transaction(node)}, bundle=True),
     ]
@@ -109,6 +111,10 @@ def _statement(node: Node) -> Callable[[HttpRequest], Work]:
     return lambda _http: lambda _asked, _body: statement
 
 
+def _smart(node: Node) -> Callable[[HttpRequest], Work]:
+    return lambda _http: lambda _asked, _body: smart_configuration(node.engine)
+
+
 def _transaction(node: Node) -> Callable[[HttpRequest], Work]:
     return lambda _http: lambda asked, body: writes.transaction(node, asked, body)
 
@@ -141,7 +147,7 @@ def _route(
         if answer.status == 405:
             headers["Allow"] = ", ".join(sorted(methods))
         if answer.body:
-            headers["Content-Type"] = f"{MEDIA_TYPE}; charset=utf-8"
+            headers.setdefault("Content-Type", f"{MEDIA_TYPE}; charset=utf-8")
         return Response(answer.body, answer.status, headers)
 
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

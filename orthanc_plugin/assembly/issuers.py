@@ -26,7 +26,21 @@ _TIMEOUT = (3.0, 5.0)  # seconds to connect, and between two pieces
 _LONGEST = 10.0  # seconds for all of an answer
 _CHUNK = 16 * 1024
 _DISCOVERY = "/.well-known/openid-configuration"
-_SIGN_IN = ("authorization_endpoint", "token_endpoint", "end_session_endpoint")
+_ADDRESSES = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "end_session_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "jwks_uri",
+)
+_LISTS = (
+    "grant_types_supported",
+    "response_types_supported",
+    "scopes_supported",
+    "token_endpoint_auth_methods_supported",
+)
+_MOST_WORDS = 200
 _LOG = logging.getLogger(__name__)
 
 Fetch = Callable[[str], Any]
@@ -128,8 +142,7 @@ class Refresher:
             found = self._fetch(issuer.issuer.rstrip("/") + _DISCOVERY)
             if not isinstance(found, Mapping) or found.get("issuer") != issuer.issuer:
                 raise IssuerUnreachable("its discovery document names another issuer")
-            metadata = {name: found[name] for name in _SIGN_IN if isinstance(found.get(name), str)}
-            metadata = {name: value for name, value in metadata.items() if is_safe(value)}
+            metadata = _kept(found)
             metadata["names_itself"] = found.get("authorization_response_iss_parameter_supported") is True
             address = address or str(found.get("jwks_uri"))
         keys = self._fetch(address)
@@ -156,3 +169,17 @@ class Refresher:
             thread.join(1.0)
 
         return stop
+
+
+def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What sign-in and apps need of a discovery document (OpenID Connect Discovery 3), where it is as it should be."""
+    kept: dict[str, Any] = {}
+    for name in _ADDRESSES:
+        value = document.get(name)
+        if isinstance(value, str) and is_safe(value):
+            kept[name] = value
+    for name in _LISTS:
+        value = document.get(name)
+        if isinstance(value, list) and len(value) <= _MOST_WORDS and all(isinstance(each, str) for each in value):
+            kept[name] = value
+    return kept

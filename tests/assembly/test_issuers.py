@@ -113,7 +113,11 @@ def test_keys_come_by_discovery_once_for_all_processes(engine: Engine, server: S
     assert _has_key(engine, issuer)
     with reading(engine) as connection:
         known = issuer_keys.metadata(connection, issuer.issuer)
-    assert known == {"authorization_endpoint": f"{server.address}/auth", "names_itself": True}, "and no unsafe address"
+    assert known == {
+        "authorization_endpoint": f"{server.address}/auth",
+        "jwks_uri": f"{server.address}/keys",
+        "names_itself": True,
+    }, "and no unsafe address"
 
 
 def test_keys_come_from_their_own_address_where_it_is_set(engine: Engine, server: Server) -> None:

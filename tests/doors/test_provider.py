@@ -113,6 +113,17 @@ def test_a_smart_app_sees_the_patient_of_its_context_alone(world: World) -> None
     assert _ask(world.archive.process.url + world.ben.rest + "/tags", token).status_code == 403
 
 
+def test_an_app_finds_where_its_tokens_come_from(world: World) -> None:
+    found = requests.get(f"{world.address}/fhir/.well-known/smart-configuration", timeout=10)
+    assert found.headers["content-type"] == "application/json"
+    told = found.json()
+    assert told["issuer"] == world.provider.issuer
+    assert told["token_endpoint"] == f"{world.provider.issuer}/token"
+    assert told["code_challenge_methods_supported"] == ["S256"]
+    assert "client_credentials" in told["grant_types_supported"]
+    assert {"capabilities", "authorization_endpoint", "jwks_uri"} <= told.keys()
+
+
 # --- the workspace ----------------------------------------------------------------------------------------------------
 
 

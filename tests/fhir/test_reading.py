@@ -277,3 +277,7 @@ def test_every_reading_is_recorded_and_no_name_stands_in_a_record(clinic: Clinic
     assert records[2]["released"] == 2
     assert "nderson" not in str(records).lower()
     assert all(each["account"] == "clinician" for each in records)
+
+
+def test_no_app_is_told_of_an_issuer_where_there_is_none(clinic: Clinic) -> None:
+    assert clinic.get("clinician", "/.well-known/smart-configuration").status_code == 404
