@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from consent.identity.policy import Issuer
 from consent.identity.signatures import public_part
-from consent.store.clock import micros, now
+from consent.store.clock import instant, micros, now
 from consent.store.tables import issuer_key, issuer_state
 from consent.store.write import insert_missing, upsert
 
@@ -125,6 +125,20 @@ def replace(connection: Connection, issuer: Issuer, keys: Iterable[Any], metadat
         .values(fetched=moment, metadata=json.dumps(dict(metadata), sort_keys=True))
     )
     return len(found) - len(twice)
+
+
+def fault(connection: Connection, issuer: Issuer) -> str | None:
+    """What keeps all tokens of an issuer from being proved, for whoever runs the node; None: nothing."""
+    fetched = connection.execute(
+        select(issuer_state.c.fetched).where(issuer_state.c.issuer == issuer.issuer)
+    ).scalar_one_or_none()
+    if fetched is None:
+        return "its keys were never fetched"
+    moment = now(connection)
+    if fetched + _seconds(issuer.stale_seconds) <= micros(moment):
+        return f"its keys could not be fetched since {instant(fetched):%Y-%m-%d %H:%M} UTC, and count no longer"
+    found = select(issuer_key.c.kid).where(issuer_key.c.issuer == issuer.issuer).limit(1)
+    return None if connection.execute(found).one_or_none() is not None else "it publishes no key of use"
 
 
 def metadata(connection: Connection, issuer: str) -> dict[str, Any]:

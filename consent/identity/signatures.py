@@ -49,6 +49,15 @@ def fitting(jwk: Mapping[str, str]) -> frozenset[str]:
     return found & {jwk["alg"]} if "alg" in jwk else found
 
 
+def available() -> bool:
+    """Whether signatures can be proved in this process."""
+    try:
+        from jwt.algorithms import has_crypto
+    except ImportError:
+        return False
+    return bool(has_crypto)
+
+
 def proves(jwk: Mapping[str, str], token: Unproved) -> bool:
     """Whether the key made the token's signature, with the algorithm that it names."""
     if token.algorithm not in fitting(jwk):

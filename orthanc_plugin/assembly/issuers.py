@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,13 @@ class Refresher:
             thread.join(1.0)
 
         return stop
+
+
+def ailing(engine: Engine) -> Iterator[tuple[str, str | None]]:
+    """Each issuer, and what keeps its tokens from being proved; None: nothing."""
+    with glancing(engine) as connection:
+        for issuer in policy.load(connection).issuers:
+            yield issuer.issuer, issuer_keys.fault(connection, issuer)
 
 
 def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
