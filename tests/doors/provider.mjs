@@ -1,5 +1,5 @@
 // A real OpenID provider (npm oidc-provider) for tests: people sign in by themselves, everything else is the protocol.
-//   node provider.mjs PORT REDIRECT AUDIENCE KEY     in the folder that holds node_modules
+//   node provider.mjs ISSUER REDIRECT AUDIENCE KEY     in the folder that holds node_modules
 // Clients: photospine (secret photospine-secret, REDIRECT), viewer (public, PKCE, http://127.0.0.1:9/return),
 // backend (secret backend-secret, client credentials). Access tokens are JWT (at+jwt) for AUDIENCE; the viewer's have
 // the SMART launch context patient "anna". KEY names the key; another name is another key.
@@ -9,8 +9,7 @@ import { createRequire } from 'module';
 import { pathToFileURL } from 'url';
 
 const { default: Provider } = await import(pathToFileURL(createRequire(process.cwd() + '/').resolve('oidc-provider')));
-const [port, redirect, audience, kid] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
+const [issuer, redirect, audience, kid] = process.argv.slice(2);
 const key = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 const scope = 'patient/*.rs user/*.rs user/ImagingStudy.rs system/*.rs';
 const provider = new Provider(issuer, {
@@ -74,4 +73,4 @@ http
       response.end(String(error));
     });
   })
-  .listen(Number(port), '127.0.0.1', () => console.log('ready'));
+  .listen(Number(new URL(issuer).port), '127.0.0.1', () => console.log('ready'));

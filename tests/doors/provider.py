@@ -20,11 +20,11 @@ BACK = "http://127.0.0.1:9/return"
 
 
 class Provider:
-    """Use as a context manager."""
+    """Use as a context manager. By the host ``localhost`` it is another site to a browser than 127.0.0.1 is."""
 
-    def __init__(self, port: int, redirect: str, *, key: str = "k1") -> None:
-        self.issuer = f"http://127.0.0.1:{port}"
-        self._words = [str(port), redirect, AUDIENCE, key]
+    def __init__(self, port: int, redirect: str, *, key: str = "k1", host: str = "127.0.0.1") -> None:
+        self.issuer = f"http://{host}:{port}"
+        self._words = [self.issuer, redirect, AUDIENCE, key]
 
     def __enter__(self) -> Provider:
         node = shutil.which("node")
