@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Engine, bindparam, select
 
 from consent.identity import issuer_keys, links, policy, scopes, tokens
 from consent.identity.accounts import of_row
@@ -26,7 +26,7 @@ from consent.identity.signatures import proves
 from consent.identity.tokens import Unproved
 from consent.purposes import BTG
 from consent.store.clock import now
-from consent.store.engine import glancing, transaction
+from consent.store.engine import reading, transaction
 from consent.store.quick import Quick
 from consent.store.tables import account, identity_policy
 from consent.types import Requester, narrowed
@@ -119,38 +119,34 @@ class BearerTokens:
             known = self._remembered.get(mark)
         if known is None:
             return None
-        row = self._row(known.caller.requester.account)
-        if (
-            row is not None
-            and row.active
-            and (row.version, row.policy_version) == (known.account_version, known.policy_version)
-            and known.until > self._clock()
-        ):
-            return known.caller
+        for row in self._accounts.rows(known.caller.requester.account):
+            same = (row.version, row.policy_version) == (known.account_version, known.policy_version)
+            if row.active and same and known.until > self._clock():
+                return known.caller
         with self._lock:
             self._remembered.pop(mark, None)
         return None
-
-    def _row(self, name: str) -> Any | None:
-        rows = self._accounts.rows(name)
-        return rows[0] if rows else None
 
     def _prove(self, mark: bytes, text: str) -> Caller | None:
         token = tokens.parse(text)
         if token is None:
             return None
-        with glancing(self._engine) as connection:
+        # One snapshot, so that what is remembered has the versions of what was read.
+        with reading(self._engine) as connection:
             issuer = policy.load(connection).issuer(token.issuer)
             if issuer is None or token.algorithm not in issuer.algorithms:
                 return None
             moment = now(connection)
             if not tokens.is_access_token(token, issuer, moment):
                 return None
-            if not self._is_signed(connection, token, issuer):
-                return None
+            jwk = issuer_keys.find(connection, issuer, token.kid)
+            wanted = jwk is None and issuer_keys.is_wanted(connection, issuer)
             name = links.account_of(connection, issuer.issuer, _subject(token, issuer))
-        row = None if name is None else self._row(name)
-        if row is None or not row.active:
+            row = None if name is None else connection.execute(_ONE, {"name": name}).one_or_none()
+        if wanted:
+            with transaction(self._engine, wait=_WRITE_SECONDS) as connection:
+                issuer_keys.want(connection, issuer)
+        if jwk is None or not proves(jwk, token) or row is None or not row.active:
             return None
         caller = _caller(of_row(row).requester, token, issuer)
         if caller is None:
@@ -162,15 +158,6 @@ class BearerTokens:
             while len(self._remembered) > _REMEMBER_MOST:
                 self._remembered.popitem(last=False)
         return caller
-
-    def _is_signed(self, connection: Connection, token: Unproved, issuer: Issuer) -> bool:
-        jwk = issuer_keys.find(connection, issuer, token.kid)
-        if jwk is not None:
-            return proves(jwk, token)
-        if issuer_keys.is_wanted(connection, issuer):
-            with transaction(self._engine, wait=_WRITE_SECONDS) as writing:
-                issuer_keys.want(writing, issuer)
-        return False
 
 
 def _subject(token: Unproved, issuer: Issuer) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from consent.identity import accounts, issuer_keys, policy, scopes, signatures, tokens
+from consent.identity import accounts, bearer, issuer_keys, links, policy, scopes, signatures, tokens
 from consent.identity.bearer import BearerTokens
 from consent.identity.policy import Issuer, Policy, PolicyRefused, issuer_of, lock_out_of
 from consent.store.engine import transaction
@@ -139,6 +139,31 @@ def test_a_remembered_token_ends_with_its_time_its_account_and_the_policy(engine
     with transaction(engine) as connection:
         policy.save(connection, Policy())
     assert door.verify(long) is None, "the issuer is believed no more"
+
+
+@pytest.mark.parametrize("change", ["unlinked", "policy", "purposes"])
+def test_what_changes_while_a_token_is_proved_counts_at_the_next_request(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    door = _make(engine)
+    token = ISSUER.token("sub-d")
+
+    def meanwhile(jwk: dict[str, str], unproved: tokens.Unproved) -> bool:
+        with transaction(engine) as connection:
+            if change == "unlinked":
+                links.unlink(connection, "d", NAME, "sub-d")
+            elif change == "policy":
+                policy.save(connection, Policy())
+            else:
+                accounts.change(connection, "d", purposes=["WEB"])
+        return signatures.proves(jwk, unproved)
+
+    with monkeypatch.context() as once:
+        once.setattr(bearer, "proves", meanwhile)
+        assert door.verify(token) is not None
+    assert door.remembered(token) is None
+    found = door.verify(token)
+    assert (None if found is None else found.requester.purposes) == (("WEB",) if change == "purposes" else None)
 
 
 def test_keys_count_as_long_as_their_issuer_says(engine: Engine) -> None:
