@@ -16,12 +16,20 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
-from consent.identity import issuer_keys, links, tokens
+from consent.identity import accounts, issuer_keys, links, tokens
 from consent.identity.policy import Issuer
 from consent.identity.signatures import proves
 from consent.store.clock import now
 
 _LONGEST_CODE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """An account whose person has proved herself, in the version that was read with her link."""
+
+    account: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,8 +103,10 @@ def form(issuer: Issuer, flow: Flow, code: str, redirect: str) -> dict[str, str]
     }
 
 
-def account_of(connection: Connection, issuer: Issuer, flow: Flow, answer: Any) -> str | None:
-    """The account that the provider's answer proves; None where it proves none. The account may be disabled.
+def account_of(connection: Connection, issuer: Issuer, flow: Flow, answer: Any) -> Proved | None:
+    """The account that the provider's answer proves; None where it proves none.
+
+    The connection must see one snapshot (:func:`consent.store.engine.reading`).
 
     Parameters
     ----------
@@ -112,7 +122,9 @@ def account_of(connection: Connection, issuer: Issuer, flow: Flow, answer: Any) 
     jwk = issuer_keys.find(connection, issuer, token.kid)
     if jwk is None or not proves(jwk, token):
         return None
-    return links.account_of(connection, issuer.issuer, token.subject)
+    name = links.account_of(connection, issuer.issuer, token.subject)
+    found = None if name is None else accounts.find(connection, name)
+    return Proved(found.name, found.version) if found is not None and found.active else None
 
 
 def farewell(endpoint: str, issuer: Issuer, back: str) -> str:

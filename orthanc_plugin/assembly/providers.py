@@ -12,9 +12,9 @@ from urllib.parse import quote
 from sqlalchemy import Engine
 
 from consent.identity import code_flow, issuer_keys, policy
-from consent.identity.code_flow import Flow
+from consent.identity.code_flow import Flow, Proved
 from consent.identity.policy import Issuer
-from consent.store.engine import glancing, transaction
+from consent.store.engine import glancing, reading, transaction
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.issuers import IssuerUnreachable, Web
 from orthanc_plugin.workspace.single_sign_on import RETURN, Offer
@@ -53,7 +53,7 @@ class Providers:
             return None
         return code_flow.address(str(known["authorization_endpoint"]), issuer, flow, self._home + RETURN)
 
-    def finish(self, key: str, flow: Flow, code: str, named: str | None) -> str | None:
+    def finish(self, key: str, flow: Flow, code: str, named: str | None) -> Proved | None:
         """The account whose person came back with this code; None where nothing is proved, whatever the cause.
 
         Parameters
@@ -76,13 +76,13 @@ class Providers:
         except IssuerUnreachable as error:
             _LOG.warning("signing in through %s did not work: %s", issuer.issuer, error)
             return None
-        with glancing(self._engine) as connection:
-            account = code_flow.account_of(connection, issuer, flow, answer)
-            wanted = account is None and issuer_keys.is_wanted(connection, issuer)
+        with reading(self._engine) as connection:
+            proved = code_flow.account_of(connection, issuer, flow, answer)
+            wanted = proved is None and issuer_keys.is_wanted(connection, issuer)
         if wanted:  # its keys may have changed
             with transaction(self._engine) as connection:
                 issuer_keys.want(connection, issuer)
-        return account
+        return proved
 
     def _issuer(self, key: str) -> tuple[Issuer | None, dict[str, object]]:
         with glancing(self._engine) as connection:

@@ -127,7 +127,7 @@ class SignIn:
         if self._throttle.waits(address):
             return self._sso.forget(self._show(http, "/", error=_NOT_RETURNED, status=429))
         returned = self._sso.come_back(http)
-        cookie = None if returned.account is None else self._accounts.sign_in_as(returned.account)
+        cookie = None if returned.proved is None else self._accounts.sign_in_as(returned.proved)
         if cookie is None:
             self._throttle.attempt(None, address)
             return self._sso.forget(self._show(http, returned.target, error=_NOT_RETURNED, status=401))

@@ -11,7 +11,7 @@ from typing import Protocol
 from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 
-from consent.identity.code_flow import Flow
+from consent.identity.code_flow import Flow, Proved
 from orthanc_plugin.workspace.visitor import Door, local_path, same_token
 
 RETURN = "/login/return"
@@ -42,7 +42,7 @@ class Providers(Protocol):
         """Where to send the browser."""
         ...
 
-    def finish(self, key: str, flow: Flow, code: str, named: str | None) -> str | None:
+    def finish(self, key: str, flow: Flow, code: str, named: str | None) -> Proved | None:
         """The account that is proved."""
         ...
 
@@ -51,8 +51,8 @@ class Providers(Protocol):
 class Returned:
     """Who came back."""
 
-    account: str | None
-    """None: nothing is proved."""
+    proved: Proved | None
+    """None: nothing is."""
 
     target: str
     """The page that was asked for at first."""

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request as HttpRequest
 
+from consent.identity.code_flow import Proved
 from consent.types import Request, Requester
 
 _LARGEST_FORM = 16 * 1024  # bytes: a name, a password and two tokens
@@ -42,8 +43,8 @@ class Accounts(Protocol):
         """A new session's cookie value, or None where name and password do not fit."""
         ...
 
-    def sign_in_as(self, account: str) -> str | None:
-        """A new session's cookie value for an account that another has proved; None where it is disabled."""
+    def sign_in_as(self, proved: Proved) -> str | None:
+        """A new session's cookie value for an account that a provider has proved; None where it changed since."""
         ...
 
     def visitor(self, cookie: str) -> Visitor | None:

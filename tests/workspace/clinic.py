@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from consent.identity.code_flow import Proved
 from consent.types import Request, Requester
 from orthanc_plugin.assembly.demo import pictures
 from orthanc_plugin.workspace.record import (
@@ -206,9 +207,12 @@ class Sessions:
     open: dict[str, Visitor] = field(default_factory=dict)
 
     def sign_in(self, name: str, password: str) -> str | None:
-        return self.sign_in_as(name) if password == f"{name}-demo" else None
+        return self._begin(name) if password == f"{name}-demo" else None
 
-    def sign_in_as(self, account: str) -> str | None:
+    def sign_in_as(self, proved: Proved) -> str | None:
+        return self._begin(proved.account)
+
+    def _begin(self, account: str) -> str | None:
         requester = self.requesters.get(account)
         if requester is None:
             return None
