@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -67,6 +68,30 @@ class Requester:
 
     own_patient: str | None = None
     """The patient record of the requester's own, where staff are patients too."""
+
+
+def narrowed(
+    requester: Requester,
+    *,
+    purposes: Container[str] | None = None,
+    rights: frozenset[Right] | None = None,
+    confined_to: frozenset[str] | None = None,
+) -> Requester:
+    """The requester with no more than this; None leaves a part as it is, and nothing is ever added.
+
+    Who is confined to other patients already is confined to none then: every photo is of another patient.
+    """
+    confinement = requester.confined_to
+    if confined_to is not None:
+        confinement = confined_to if confinement is None else confinement & confined_to
+    return replace(
+        requester,
+        purposes=requester.purposes
+        if purposes is None
+        else tuple(purpose for purpose in requester.purposes if purpose in purposes),
+        rights=requester.rights if rights is None else requester.rights & rights,
+        confined_to=confinement,
+    )
 
 
 @dataclass(frozen=True, slots=True)

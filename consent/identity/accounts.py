@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, updat
 
 from consent.errors import ConsentError
 from consent.identity import scrypt
+from consent.identity.throttle import Throttle
 from consent.store.quick import Quick
 from consent.store.tables import account
 from consent.types import Requester, Right
@@ -145,12 +146,12 @@ def _values(
 def find(connection: Connection, name: str) -> Account | None:
     """The account with this name, also a disabled one."""
     row = connection.execute(_ONE, {"name": name}).one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else of_row(row)
 
 
 def everyone(connection: Connection) -> list[Account]:
     """All accounts, by name."""
-    return [_account(row) for row in connection.execute(select(account).order_by(account.c.name))]
+    return [of_row(row) for row in connection.execute(select(account).order_by(account.c.name))]
 
 
 def requester(connection: Connection, name: str) -> Requester | None:
@@ -159,7 +160,8 @@ def requester(connection: Connection, name: str) -> Requester | None:
     return found.requester if found is not None and found.active else None
 
 
-def _account(row: Row[Any]) -> Account:
+def of_row(row: Row[Any]) -> Account:
+    """An account from its row."""
     return Account(
         name=row.name,
         version=row.version,
@@ -193,10 +195,11 @@ class Authenticator:
         self,
         engine: Engine,
         *,
+        throttle: Throttle | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._accounts, self._clock = Quick(engine, _ONE, "name"), clock
+        self._accounts, self._throttle, self._clock = Quick(engine, _ONE, "name"), throttle, clock
         self._key = random(32)
         self._remembered: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
         self._people: dict[str, Account] = {}
@@ -204,8 +207,14 @@ class Authenticator:
         self._turns = BoundedSemaphore(_AT_ONCE)
         self._checking: dict[bytes, Event] = {}
 
-    def authenticate(self, name: str, password: str) -> Requester | None:
-        """Who has this name and password; None where nobody has, or where too many are waiting to be checked."""
+    def authenticate(self, name: str, password: str, address: str | None = None) -> Requester | None:
+        """Who has this name and password; None where nobody has, or where too many are waiting to be checked.
+
+        Parameters
+        ----------
+        address
+            Where it comes from: after too many failures nothing is looked at for a while. None: the caller counts.
+        """
         if len(password) > _LONGEST_PASSWORD:
             return None
         row, known = self._row(name)
@@ -222,9 +231,13 @@ class Authenticator:
             other.wait(_QUEUE_SECONDS)
             return self._requester(row) if known and row is not None and self._remembers(mark, row.version) else None
         try:
-            matched = self._matches(password, row.password if known and row is not None else None)
+            counted = self._throttle if address is not None else None
+            locked = counted is not None and counted.attempt(name, address or "") > 0
+            matched = not locked and self._matches(password, row.password if known and row is not None else None)
             if matched and row is not None:
                 self._remember(mark, row.version)
+                if counted is not None:
+                    counted.succeeded(name, address or "")
         finally:
             with self._lock:
                 del self._checking[mark]
@@ -232,8 +245,12 @@ class Authenticator:
         return self._requester(row) if matched and row is not None else None
 
     def at_hand(self, name: str, password: str) -> Requester | None:
+        """As :meth:`remembered`, where that waits for nobody; else None."""
+        return self.remembered(name, password) if self._accounts.direct else None
+
+    def remembered(self, name: str, password: str) -> Requester | None:
         """As :meth:`authenticate`, where the password is remembered; None where it must be checked first."""
-        if not self._accounts.direct or len(password) > _LONGEST_PASSWORD:
+        if len(password) > _LONGEST_PASSWORD:
             return None
         row, known = self._row(name)
         remembered = known and row is not None and self._remembers(self._mark(name, password), row.version)
@@ -277,5 +294,5 @@ class Authenticator:
         """The requester, made once for each version of the account."""
         found = self._people.get(row.name)
         if found is None or found.version != row.version:
-            found = self._people[row.name] = _account(row)
+            found = self._people[row.name] = of_row(row)
         return found.requester

@@ -37,11 +37,21 @@ class Session:
 
 
 def begin(
-    connection: Connection, account: str, *, token: Callable[[], str] = lambda: secrets.token_urlsafe(32)
+    connection: Connection,
+    account: str,
+    *,
+    version: int | None = None,
+    token: Callable[[], str] = lambda: secrets.token_urlsafe(32),
 ) -> str | None:
-    """Begin a session of an account that has proved itself, and give the cookie's value; None: no active account."""
+    """Begin a session of an account that has proved itself, and give the cookie's value; None: no active account.
+
+    Parameters
+    ----------
+    version
+        The version in which it proved itself, where that is known: another by now is no proof any more.
+    """
     found = find_account(connection, account)
-    if found is None or not found.active:
+    if found is None or not found.active or version not in (None, found.version):
         return None
     value, moment = token(), micros(now(connection))
     connection.execute(

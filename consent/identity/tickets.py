@@ -21,14 +21,14 @@ import json
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
 from consent.store.clock import micros
-from consent.types import Request, Requester
+from consent.types import Request, Requester, Right, narrowed
 
 SCHEME = "Ticket"
 LIFETIME_SECONDS = 8
@@ -57,6 +57,11 @@ class As:
     session: str | None = None
     emergency_reason: str | None = None
     emergency_patient: str | None = None
+    confined_to: Sequence[str] | None = None
+    """Patients that the caller's token is confined to, beside what confines the account."""
+
+    rights: Sequence[str] | None = None
+    """Rights that the caller's token left of the account's."""
 
     @staticmethod
     def of(request: Request) -> As:
@@ -69,12 +74,18 @@ class As:
             session=request.session,
             emergency_reason=request.emergency_reason,
             emergency_patient=request.emergency_patient,
+            confined_to=None if request.requester.confined_to is None else sorted(request.requester.confined_to),
+            rights=sorted(right.value for right in request.requester.rights),
         )
 
     def request(self, requester: Requester) -> Request:
-        """The request, by the account as the database knows it now."""
+        """The request, by the account as the database knows it now, with no more than the caller had."""
         return Request(
-            requester=requester,
+            requester=narrowed(
+                requester,
+                confined_to=None if self.confined_to is None else frozenset(self.confined_to),
+                rights=None if self.rights is None else frozenset(Right(right) for right in self.rights),
+            ),
             purpose=self.purpose,
             channel=self.channel,
             project=self.project,

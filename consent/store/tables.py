@@ -211,6 +211,55 @@ emergency_grant = Table(
     Column("until", BigInteger, nullable=False),
 )
 
+# --- who vouches for whom, and who guesses ----------------------------------------------------------------------------
+
+identity_policy = Table(
+    "identity_policy",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("version", BigInteger, nullable=False),  # compared by whoever remembers a token
+    Column("body", Text, nullable=False),  # consent.identity.policy.Policy as JSON
+)
+
+account_identity = Table(
+    "account_identity",
+    METADATA,
+    Column("issuer", String(255), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("account", String(64), nullable=False, index=True),
+)
+
+issuer_state = Table(
+    "issuer_state",
+    METADATA,
+    Column("issuer", String(255), primary_key=True),
+    Column("fetched", BigInteger),  # when its keys were last received; null: never
+    Column("tried", BigInteger),
+    Column("wanted", BigInteger),  # since when a key is asked for that is not known
+    Column("metadata", Text, nullable=False),  # of its discovery document: the addresses that sign-in needs
+)
+
+issuer_key = Table(
+    "issuer_key",
+    METADATA,
+    Column("issuer", String(255), primary_key=True),
+    Column("kid", String(255), primary_key=True),
+    Column("jwk", Text, nullable=False),  # the public key alone
+    Column("seen", BigInteger, nullable=False),  # when the issuer last published it
+)
+
+sign_in_attempt = Table(
+    "sign_in_attempt",
+    METADATA,
+    Column("key", LargeBinary(32), primary_key=True),  # SHA-256 of what is counted
+    Column("name_hash", LargeBinary(32), index=True),  # SHA-256 of the account's name, where one was given
+    Column("failures", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),  # nothing is looked at before
+    Column("last", BigInteger, nullable=False),
+    Column("known", BigInteger),  # the right password was last given from this address
+    Column("expires", BigInteger, nullable=False, index=True),
+)
+
 # --- work that nobody waits for -------------------------------------------------------------------------------------
 
 job = Table(

@@ -40,13 +40,14 @@ def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
                             "coding": [
                                 {
                                     "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                                    "code": "Basic",
+                                    "code": code,
                                 }
                             ]
                         }
+                        for code in ("Basic", "SMART-on-FHIR")
                     ],
-                    "description": "X-Purpose-Of-Use chooses among the purposes that the account holds; without it the "
-                    "account's first purpose counts.",
+                    "description": "X-Purpose-Of-Use chooses among the purposes that the account holds and the token "
+                    "leaves; without it the first of them counts.",
                 },
                 "resource": [_resource(row) for row in TABLE],
                 "interaction": [{"code": "transaction"}],

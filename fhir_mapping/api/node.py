@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from consent.audit.chain import Chain
+from consent.identity.bearer import Caller
 from consent.service import DecisionPoint
-from consent.types import Request, Requester
+from consent.types import Request
 from fhir_mapping.store.record import RecordStore
 
 
@@ -22,8 +23,8 @@ class Node:
     record: RecordStore
     decisions: DecisionPoint
     chain: Chain
-    authenticate: Callable[[str, str], Requester | None]
-    """Name and password -> who that is (:meth:`consent.identity.accounts.Authenticator.authenticate`)."""
+    identify: Callable[[str | None, str], Caller | None]
+    """``Authorization`` and the client's address -> who calls (:meth:`consent.identity.callers.Callers.identify`)."""
 
     base: str
     """Public address of ``/fhir`` without a final slash."""

@@ -35,7 +35,7 @@ def refused(error: Refused) -> Reply:
     """The OperationOutcome of a refusal."""
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Basic realm="photospine", charset="UTF-8"'
+        headers["WWW-Authenticate"] = 'Basic realm="photospine", charset="UTF-8", Bearer realm="photospine"'
     return Reply(error.status, text.dump(outcome(error.issues)), headers)
 
 

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from consent.audit.shelf import AuditUnavailable
-from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
@@ -24,6 +23,8 @@ from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import MEDIA_TYPE, Reply
+from fhir_mapping.api.scopes import require_scope
+from fhir_mapping.api.smart import smart_configuration
 from fhir_mapping.errors import (
     Forbidden,
     Issue,
@@ -53,6 +54,7 @@ def routes(node: Node) -> list[BaseRoute]:
     under = urlsplit(node.base).path
     made: list[BaseRoute] = [
         _route(node, f"{under}/metadata", {"GET": _statement(node)}, public=True),
+        _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
         _route(node, under, {"POST": _transaction(node)}, bundle=True),
         _route(node, f"{under}/", {"POST": _transaction(node)}, bundle=True),
     ]
@@ -109,6 +111,10 @@ def _statement(node: Node) -> Callable[[HttpRequest], Work]:
     return lambda _http: lambda _asked, _body: statement
 
 
+def _smart(node: Node) -> Callable[[HttpRequest], Work]:
+    return lambda _http: lambda _asked, _body: smart_configuration(node.engine)
+
+
 def _transaction(node: Node) -> Callable[[HttpRequest], Work]:
     return lambda _http: lambda asked, body: writes.transaction(node, asked, body)
 
@@ -141,7 +147,7 @@ def _route(
         if answer.status == 405:
             headers["Allow"] = ", ".join(sorted(methods))
         if answer.body:
-            headers["Content-Type"] = f"{MEDIA_TYPE}; charset=utf-8"
+            headers.setdefault("Content-Type", f"{MEDIA_TYPE}; charset=utf-8")
         return Response(answer.body, answer.status, headers)
 
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -170,11 +176,12 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
     name = f"{http.method} {path}"
     if public:
         return Asked(Request(Requester(""), NO_PURPOSE), name)
-    pair = credentials(http.headers.get("authorization"))
-    requester = None if pair is None else node.authenticate(*pair)
-    if requester is None:
-        raise Unauthenticated(Issue("login", "Name and password of an account are needed (HTTP Basic)."))
-    request = choose(requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
+    caller = node.identify(http.headers.get("authorization"), http.client.host if http.client else "")
+    if caller is None:
+        raise Unauthenticated(Issue("login", "An account is needed: HTTP Basic, or an access token (Bearer)."))
+    if caller.scopes is not None:
+        require_scope(caller.scopes, http.method, path, [name for name, _ in _pairs(http.url.query)])
+    request = choose(caller.requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
     if request is None:
         raise Forbidden(Issue("forbidden", "The account does not hold this purpose of use, or it cannot be read."))
     preferences = _preferences(http)

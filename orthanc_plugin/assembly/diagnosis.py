@@ -31,6 +31,7 @@ from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
+from orthanc_plugin.assembly import issuers
 from orthanc_plugin.assembly.archive_process import WallDown, prove
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall.answers.work import STATE
@@ -64,6 +65,8 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Try everything; one finding for each thing tried."""
     parts = [_keys(settings), _database(settings), *_folders(settings)]
+    if parts[1].ok:
+        parts += _issuers(settings)
     wall = _wall(settings)
     if wall.ok and all(part.ok for part in parts):  # else the fault is named already
         wall = _working(settings) or wall
@@ -106,6 +109,9 @@ def _working(settings: Settings) -> Finding | None:
     if state["fault"] is not None:
         remedy = _STATE_REMEDIES.get(state["fault"], "look into Orthanc's log, then start Orthanc anew")
         return Finding("wall", False, f"stands, and refuses everybody: {state['says']}", remedy)
+    if not state.get("proves_tokens"):
+        remedy = "install python3-cryptography for the Python that Orthanc loads, then start Orthanc anew"
+        return Finding("wall", False, "stands, and refuses all bearer tokens: it can prove no signature", remedy)
     if stored in (403, 404):  # our own answer, or none: the plugin would find fault with the empty body
         remedy = "name libOrthancDicomWeb.so in 'Plugins', behind the Python plugin, with 'Root' /dicom-web/"
         return Finding("wall", False, "stands before an Orthanc without DICOMweb: no photo comes in", remedy)
@@ -215,6 +221,19 @@ def _database(settings: Settings) -> Finding:
     finally:
         engine.dispose()
     return Finding(what, True, "of this version, and open to writers")
+
+
+def _issuers(settings: Settings) -> Iterator[Finding]:
+    """Keys of OpenID providers: without them, whoever comes with a token is refused."""
+    engine = open_engine(settings.database)
+    try:
+        for issuer, fault in issuers.ailing(engine):
+            remedy = "see that 'serve' or 'worker' runs and reaches it, by 'ca_file' where its certificate is your own"
+            yield Finding(
+                "issuer", fault is None, f"{issuer}: {fault or 'its keys are there'}", remedy if fault else ""
+            )
+    finally:
+        engine.dispose()
 
 
 def _refused(error: SQLAlchemyError, name: str) -> Finding:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 
+from consent.identity.bearer import Caller
 from consent.service import DecisionPoint
 from consent.store.clock import now
 from consent.store.engine import glancing
-from consent.types import Requester
 from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.open import Node
@@ -19,13 +19,13 @@ def record_store(node: Node) -> RecordStore:
     return RecordStore(node.site, base=node.settings.fhir_base)
 
 
-def fhir_node(node: Node, point: DecisionPoint, authenticate: Callable[[str, str], Requester | None]) -> FhirNode:
+def fhir_node(node: Node, point: DecisionPoint, identify: Callable[[str | None, str], Caller | None]) -> FhirNode:
     """The record as it is served, or written to by commands.
 
     Parameters
     ----------
-    authenticate
-        Name and password -> who that is.
+    identify
+        ``Authorization`` and the client's address -> who calls.
     """
     with glancing(node.engine) as connection:
         started = now(connection)
@@ -34,7 +34,7 @@ def fhir_node(node: Node, point: DecisionPoint, authenticate: Callable[[str, str
         record=record_store(node),
         decisions=point,
         chain=node.chain,
-        authenticate=authenticate,
+        identify=identify,
         base=node.settings.fhir_base,
         version=metadata.version("photospine"),
         started=started,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from starlette.routing import BaseRoute
 from consent.audit.record import AuditRecord
 from consent.errors import ConsentError
 from consent.identity.accounts import Authenticator
+from consent.identity.callers import Callers
 from consent.purposes import Catalog
 from consent.site import OtherObjects, Site
 from consent.store.clock import now
@@ -31,7 +31,9 @@ from dicom_bridge.compare.renditions import Shelf
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.providers import Providers, read_secrets
 from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
@@ -42,7 +44,6 @@ from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.stored import StoredRecord
-from orthanc_plugin.workspace.throttle import Throttle
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
 
@@ -77,18 +78,22 @@ def build(settings: Settings) -> Served:
     with ExitStack() as closing:
         try:
             node = closing.enter_context(open_node(settings, ROLE))
+            web = Web(settings.ca_file)
         except (AssemblyError, ConsentError, SQLAlchemyError) as error:
             raise AssemblyError(f"serve cannot start: {error}") from error
         files = Files(settings.assets)
-        return Served(_app(node, files), tuple(files.missing()), closing.pop_all())
+        app = _app(node, files, web)
+        closing.callback(Refresher(node.engine, web.get).aside())
+        return Served(app, tuple(files.missing()), closing.pop_all())
 
 
-def _app(node: Node, files: Files) -> Starlette:
-    settings, point, authenticator = node.settings, node.point, Authenticator(node.engine)
-    fhir = fhir_node(node, point, authenticator.authenticate)
+def _app(node: Node, files: Files, web: Web) -> Starlette:
+    settings, point = node.settings, node.point
+    callers = Callers.of(node.engine, record=lambda entry: node.chain.append([entry]), door=ROLE)
+    fhir = fhir_node(node, point, callers.identify)
     mint, session = node.mint, _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
-    door = _door(node, authenticator)
+    door = _door(node, callers.authenticator)
     parts = Parts(
         record=StoredRecord(node.engine, point, fhir.record),
         pictures=DecidedPictures(
@@ -105,7 +110,7 @@ def _app(node: Node, files: Files) -> Starlette:
         Upstream(settings.orthanc, settings.public_url, most_bytes),
         door,
         mint,
-        authenticator.authenticate,
+        callers.identify,
         session,
         _deposits(node, most_bytes),
     ).routes()
@@ -115,9 +120,10 @@ def _app(node: Node, files: Files) -> Starlette:
     return create_app(
         parts,
         door.accounts,
-        throttle=Throttle(time.monotonic),
+        throttle=callers.throttle,
         healthy=lambda: _healthy(node.engine),
         others=others,
+        providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )
 
 

@@ -2,7 +2,8 @@
 
 Every field of :class:`Settings` is a key of the file's top level, and ``PHOTOSPINE_`` with the key in capitals sets it
 from the environment. The table ``[site]`` holds what binds decisions (:class:`consent.site.Site`); ``photospine db``
-writes it to the database, which is where every node reads it.
+writes it to the database, which is where every node reads it, and with it the tables ``[[issuers]]`` and ``[lock_out]``
+(:mod:`consent.identity.policy`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from consent.identity.policy import Issuer, LockOut, Policy, PolicyRefused, issuer_of, lock_out_of
 from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
 from orthanc_plugin.assembly.errors import SettingsError
 
 FILE_NAME = "photospine.toml"
 PREFIX = "PHOTOSPINE_"
+_TABLES = ("folder", "site", "issuers", "lock_out")
+"""What no variable of the environment sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,20 @@ class Settings:
     max_pixels: int = 150_000_000
     """Largest picture that intake decodes, in pixels."""
 
+    ca_file: Path | None = None
+    """Certificates, PEM, by which OpenID providers are recognised; none: those that every browser knows."""
+
+    client_secrets: Path | None = None
+    """JSON file of mode 0600: our secret at each issuer, by its name; none: we are public clients, with PKCE alone."""
+
+    issuers: tuple[Issuer, ...] = ()
+    lock_out: LockOut = field(default_factory=LockOut)
     site: Site = field(default_factory=Site)
+
+    @property
+    def policy(self) -> Policy:
+        """Whose tokens are believed, and when guessing has to wait."""
+        return Policy(self.issuers, self.lock_out)
 
     @property
     def fhir_base(self) -> str:
@@ -111,14 +128,21 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"{file}: not valid TOML: {error}") from None
     site = _site(values.pop("site", {}), file)
-    known = {f.name: f for f in fields(Settings) if f.name not in ("folder", "site")}
+    try:
+        policy = _policy(values.pop("issuers", []), values.pop("lock_out", {}))
+    except PolicyRefused as error:
+        raise SettingsError(f"{file}: {error}") from None
+    known = {f.name: f for f in fields(Settings) if f.name not in _TABLES}
     for key in known:
         text = environment.get(PREFIX + key.upper())
         if text is not None:
             values[key] = text
     for key in values:
         if key not in known:
-            raise SettingsError(f"{file}: unknown setting {key!r}; known are {', '.join(sorted(known))} and [site]")
+            raise SettingsError(
+                f"{file}: unknown setting {key!r}; known are {', '.join(sorted(known))}, [site], [[issuers]] "
+                "and [lock_out]"
+            )
     folder = file.resolve().parent
     made: dict[str, Any] = {}
     for key, value in values.items():
@@ -132,7 +156,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
             made[key] = Path(str(value))
         else:
             made[key] = str(value)
-    settings = Settings(folder=folder, site=site, **made)
+    settings = Settings(folder=folder, site=site, issuers=policy.issuers, lock_out=policy.lock_out, **made)
     return _absolute(settings)
 
 
@@ -148,6 +172,14 @@ def _absolute(settings: Settings) -> Settings:
         if isinstance(value, Path) and entry.name != "folder":
             changes[entry.name] = settings.folder / value
     return Settings(**{f.name: changes.get(f.name, getattr(settings, f.name)) for f in fields(Settings)})
+
+
+def _policy(issuers: Any, lock_out: Any) -> Policy:
+    if not isinstance(issuers, list) or not all(isinstance(each, Mapping) for each in issuers):
+        raise PolicyRefused("issuers are written as tables: [[issuers]]")
+    if not isinstance(lock_out, Mapping):
+        raise PolicyRefused("lock_out is written as a table: [lock_out]")
+    return Policy(tuple(issuer_of(each) for each in issuers), lock_out_of(lock_out))
 
 
 def _site(values: Mapping[str, Any], file: Path) -> Site:

@@ -12,7 +12,7 @@ from consent.audit.chain import open_chain
 from consent.audit.record import AuditRecord, Kind
 from consent.codec import site_to_json
 from consent.decided import EVERYBODY, stored_purposes
-from consent.identity import keys
+from consent.identity import issuer_keys, keys, policy
 from consent.site import Site
 from consent.store import jobs, schema
 from consent.store.engine import open_engine, reading, transaction
@@ -32,6 +32,7 @@ class Upgraded:
     after: str
     keys_made: bool
     site_changed: bool
+    policy_changed: bool = False
     rebuilt: int = 0
     """Resources that were read anew, because the settings that they are read by are others."""
 
@@ -88,7 +89,7 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
             "db upgrade",
             os_user=os_user,
             subject="site",
-            digest=hashlib.sha256(site_to_json(settings.site).encode()).hexdigest(),
+            digest=hashlib.sha256((site_to_json(settings.site) + policy.to_json(settings.policy)).encode()).hexdigest(),
             details={"schema_before": before or "", "schema_after": schema.REVISION},
         )
         rebuilt = 0
@@ -98,11 +99,13 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
                 rebuilt = rebuild_in_steps(engine, _setting(settings, settings.site))
             with transaction(engine) as connection:
                 changed = save_site(connection, settings.site, stored_purposes(settings.site))
+                believed = policy.save(connection, settings.policy)
+                issuer_keys.forget_others(connection, settings.issuers)
                 if changed:
                     jobs.put(connection, jobs.REDECIDE, EVERYBODY)
     finally:
         engine.dispose()
-    return Upgraded(before, schema.REVISION, keys_made, changed, rebuilt)
+    return Upgraded(before, schema.REVISION, keys_made, changed, believed, rebuilt)
 
 
 def rebuild(settings: Settings, *, os_user: str) -> int:

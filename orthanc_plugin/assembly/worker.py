@@ -21,6 +21,7 @@ from dicom_bridge.batch import RECOVER
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
 from orthanc_plugin.assembly.intake import open_archive, way
+from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.wall.hooks import COLLISION
 
@@ -33,6 +34,9 @@ CHANGES_SECONDS = 5.0
 
 WAITING_SECONDS = 60.0
 """How often it looks for the places of objects that wait."""
+
+ISSUERS_SECONDS = 1.0
+"""How often it looks whether keys of an issuer should be fetched."""
 
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
@@ -54,6 +58,7 @@ class Worker:
     node: Node
     recovery: Recovery
     arrivals: Arrivals
+    issuers: Refresher
     stopped: threading.Event = field(default_factory=threading.Event)
     _away: bool = False
     """Orthanc did not answer: when it does again, all of it is compared."""
@@ -62,7 +67,7 @@ class Worker:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
         self._away = True
-        changes = waiting = sweeping = 0.0
+        changes = waiting = sweeping = issuers = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -71,6 +76,9 @@ class Worker:
             if time.monotonic() >= waiting:
                 self.attempt("waiting", self.arrivals.relink)
                 waiting = time.monotonic() + WAITING_SECONDS
+            if time.monotonic() >= issuers:
+                self.attempt("issuers", self.issuers.step)
+                issuers = time.monotonic() + ISSUERS_SECONDS
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
@@ -150,4 +158,5 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
     """A worker, put together from its parts."""
     carried = way(node, archive, at)
     arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
-    return Worker(node, Recovery(carried), arrivals, stopped)
+    issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
+    return Worker(node, Recovery(carried), arrivals, issuers, stopped)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consent.identity.accounts import requester
-from consent.identity.basic import credentials
+from consent.identity.bearer import Caller
+from consent.identity.callers import client_address
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.identity.tickets import As, Pass, Task
 from consent.store.engine import glancing
-from consent.types import Request, Requester
+from consent.types import Request
 from orthanc_plugin.wall.foundation import Rooms
 from orthanc_plugin.wall.routes import Match
 
@@ -37,27 +38,31 @@ class Asked:
 
 
 def at_hand(rooms: Rooms, headers: Mapping[str, str]) -> Request | None:
-    """As :func:`who`, where the password is remembered; None where it must be checked, or is refused."""
-    basic = credentials(headers.get("authorization"))
-    account = None if basic is None else rooms.authenticator.at_hand(*basic)
-    return None if account is None else _question(account, headers)
+    """As :func:`who`, where the password or token is remembered; None where it must be proved first, or is refused."""
+    return _question(rooms.callers.at_hand(headers.get("authorization")), headers)
 
 
-def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None) -> Request | None:
-    """The account's question; None where the credentials or the purpose are refused."""
+def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None, peer: str) -> Request | None:
+    """The caller's question; None where the credentials or the purpose are refused.
+
+    Parameters
+    ----------
+    peer
+        IP address of whoever is connected.
+    """
     if ticket is not None:
         with glancing(rooms.engine) as connection:
             account = requester(connection, ticket.account)
         if account is None or (ticket.purpose != NO_PURPOSE and ticket.purpose not in account.purposes):
             return None
         return ticket.request(account)
-    basic = credentials(headers.get("authorization"))
-    account = None if basic is None else rooms.authenticator.authenticate(*basic)
-    return None if account is None else _question(account, headers)
+    return _question(rooms.callers.identify(headers.get("authorization"), client_address(peer, headers)), headers)
 
 
-def _question(account: Requester, headers: Mapping[str, str]) -> Request | None:
-    return choose(account, headers.get(_PURPOSE), headers.get(_EMERGENCY))
+def _question(caller: Caller | None, headers: Mapping[str, str]) -> Request | None:
+    if caller is None or not caller.sees_photos:
+        return None
+    return choose(caller.requester, headers.get(_PURPOSE), headers.get(_EMERGENCY))
 
 
 def may_enter(match: Match, request: Request) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consent.audit.chain import open_chain
 from consent.errors import ConsentError
-from consent.identity.accounts import Authenticator
+from consent.identity.callers import Callers
 from consent.identity.keys import load
 from consent.identity.tickets import TicketBox, TicketKeys
 from consent.service import DecisionPoint
@@ -43,7 +43,7 @@ class Rooms:
 
     engine: Engine
     point: DecisionPoint
-    authenticator: Authenticator
+    callers: Callers
     places: Places
 
 
@@ -137,4 +137,5 @@ class Foundation:
             role="wall",
             patience=PATIENCE,
         )
-        return Rooms(engine, DecisionPoint(engine, chain, DOOR), Authenticator(engine), Places(engine))
+        callers = Callers.of(engine, record=lambda entry: chain.append([entry]), door=DOOR)
+        return Rooms(engine, DecisionPoint(engine, chain, DOOR), callers, Places(engine))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
 
+LOOPBACK = "127.0.0.1"
+
 
 class Method(IntEnum):
     """HTTP methods as Orthanc numbers them. HEAD and OPTIONS arrive as GET."""

@@ -14,7 +14,7 @@ from orthanc_plugin.wall.asking import Ticket, at_hand, may_enter, who
 from orthanc_plugin.wall.errors import WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation, Rooms
-from orthanc_plugin.wall.host import Method
+from orthanc_plugin.wall.host import LOOPBACK, Method
 from orthanc_plugin.wall.routes import Match, Touches
 
 _MOST_CLAIMS = 1000
@@ -52,7 +52,11 @@ class HttpFilter:
         try:
             return (
                 self._passes(
-                    uri, request["method"], request["headers"], self._foundation.spelling.read(request.get("get"))
+                    uri,
+                    request["method"],
+                    request["headers"],
+                    self._foundation.spelling.read(request.get("get")),
+                    request.get("ip") or LOOPBACK,
                 )
                 is True
             )
@@ -62,7 +66,7 @@ class HttpFilter:
             self._foundation.host.log(f"refused: fault {uuid.uuid4().hex[:12]} {type(error).__name__}")
         return False
 
-    def _passes(self, uri: str, method: int, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+    def _passes(self, uri: str, method: int, headers: Mapping[str, str], query: Mapping[str, str], peer: str) -> bool:
         match = self._foundation.table.match(method, uri)
         if match is None or (match.row.query is not None and not query.keys() <= match.row.query):
             return False
@@ -98,7 +102,7 @@ class HttpFilter:
             known = self._foundation.pool.here(lambda: self._at_hand(match, headers))
             if known is not None:
                 return known
-        return self._foundation.pool.run(lambda: self._enters(match, headers, header, account))
+        return self._foundation.pool.run(lambda: self._enters(match, headers, header, account, peer))
 
     def _at_hand(self, match: Match, headers: Mapping[str, str]) -> bool | None:
         """The answer where all that it needs is remembered; None where something must be read or checked first."""
@@ -117,9 +121,9 @@ class HttpFilter:
             return None
         return None if answer is None else answer.permitted and answer.orthanc_id == orthanc_id
 
-    def _enters(self, match: Match, headers: Mapping[str, str], header: str, ticket: As | None) -> bool:
+    def _enters(self, match: Match, headers: Mapping[str, str], header: str, ticket: As | None, peer: str) -> bool:
         rooms = self._foundation.rooms()
-        request = who(rooms, headers, ticket)
+        request = who(rooms, headers, ticket, peer)
         if request is None or not may_enter(match, request):
             return False
         if match.row.touches is Touches.ONE:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from consent.audit.record import AuditRecord, Kind
 from consent.identity import sessions
 from consent.identity.accounts import Authenticator
+from consent.identity.code_flow import Proved
 from consent.store.engine import glancing, transaction
 from orthanc_plugin.workspace.visitor import Visitor
 
@@ -48,17 +49,24 @@ class StoredAccounts:
     def sign_in(self, name: str, password: str) -> str | None:
         """A new session's cookie value, or None."""
         requester = self._authenticator.authenticate(name, password)
+        return self._begin(None if requester is None else requester.account, "/login")
+
+    def sign_in_as(self, proved: Proved) -> str | None:
+        """The same for an account that an OpenID provider has proved."""
+        return self._begin(proved.account, "/login/return", proved.version)
+
+    def _begin(self, account: str | None, route: str, version: int | None = None) -> str | None:
         cookie = None
-        if requester is not None:
+        if account is not None:
             with transaction(self._engine) as connection:
-                cookie = sessions.begin(connection, requester.account)
+                cookie = sessions.begin(connection, account, version=version)
         # A name that is no account of ours may be a password typed into the wrong field: it is not written down.
         self._record(
             AuditRecord(
                 kind=Kind.SIGN_IN,
                 door="serve",
-                route="/login",
-                account=requester.account if requester else None,
+                route=route,
+                account=account,
                 effect="permit" if cookie else "deny",
             )
         )

@@ -19,8 +19,8 @@ from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.signin import SignIn, random_token
-from orthanc_plugin.workspace.throttle import Throttle
-from orthanc_plugin.workspace.visitor import Accounts
+from orthanc_plugin.workspace.single_sign_on import Providers
+from orthanc_plugin.workspace.visitor import Accounts, Throttle
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ def create_app(
     healthy: Callable[[], bool],
     others: Sequence[BaseRoute] = (),
     token: Callable[[], str] = random_token,
+    providers: Providers | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -42,6 +43,8 @@ def create_app(
         Whether the database answers and bears the right schema.
     others
         Routes of the other doors on this origin: FHIR, DICOMweb, the viewer.
+    providers
+        OpenID providers through which people may sign in.
     """
     pages = Pages(parts)
 
@@ -67,7 +70,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/healthz", health, methods=["GET"]),
-            *SignIn(pages, accounts, throttle, token).routes(),
+            *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),

@@ -1,8 +1,8 @@
 """``/dicom-web``: passed through to Orthanc, where the wall decides and records as if the account had called it.
 
-Browsers bring a session cookie and may read for treatment, nothing else; other clients bring Basic credentials and may
-do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rules are here. What is stored is looked at
-first (:mod:`orthanc_plugin.workspace.deposits`).
+Browsers bring a session cookie and may read for treatment, nothing else; other clients bring Basic credentials or a
+token, and may do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rules are here. What is
+stored is looked at first (:mod:`orthanc_plugin.workspace.deposits`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from consent.identity.basic import credentials
+from consent.identity.bearer import Caller
 from consent.identity.purpose import EMERGENCY_HEADER, PURPOSE_HEADER, choose
-from consent.types import Request, Requester
+from consent.types import Request
 from orthanc_plugin.workspace.deposits import PATH, Deposits, may_store
 from orthanc_plugin.workspace.visitor import Door
 
@@ -30,6 +30,7 @@ _METHODS = ("GET", "POST")
 _ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 _ASKED = ("accept", "accept-language", "content-type", "range", "if-none-match")
 _ANSWERED = ("content-type", "content-length", "content-encoding", "content-location", "warning", "etag")
+_CHALLENGE = 'Basic realm="photospine", Bearer realm="photospine"'
 _CHUNK = 256 * 1024
 _TIMEOUT = (3.0, 120.0)  # seconds to connect, and between two chunks
 _CORS = {
@@ -70,14 +71,14 @@ class Passthrough:
         upstream: Upstream,
         door: Door,
         mint: Mint,
-        authenticate: Callable[[str, str], Requester | None],
+        identify: Callable[[str | None, str], Caller | None],
         session: requests.Session,
         deposits: Deposits,
     ) -> None:
         self._upstream, self._deposits = upstream, deposits
         self._door = door
         self._mint = mint
-        self._authenticate = authenticate
+        self._identify = identify
         self._session = session
 
     def routes(self) -> list[BaseRoute]:
@@ -89,12 +90,12 @@ class Passthrough:
             return Response(status_code=204, headers=_PREFLIGHT)
         if http.method not in _METHODS:
             return Response(status_code=405, headers={"Allow": "GET, POST, OPTIONS"})
-        basic = credentials(http.headers.get("authorization"))
-        question = await run_in_threadpool(self._question, http, basic)
+        brings = "authorization" in http.headers
+        question = await run_in_threadpool(self._question, http)
         if question is None:
-            if basic is None and self._door.cookie not in http.cookies:
-                return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="photospine"', **_CORS})
-            return Response(status_code=401 if basic is not None else 404, headers=_CORS)
+            if not brings and self._door.cookie not in http.cookies:
+                return Response(status_code=401, headers={"WWW-Authenticate": _CHALLENGE, **_CORS})
+            return Response(status_code=401 if brings else 404, headers=_CORS)
         length = http.headers.get("content-length", "")
         if length and (not length.isdigit() or int(length) > self._upstream.most_bytes):
             return Response(status_code=413, headers=_CORS)
@@ -118,12 +119,14 @@ class Passthrough:
         answer.headers.update(_CORS)
         return answer
 
-    def _question(self, http: HttpRequest, basic: tuple[str, str] | None) -> Request | None:
+    def _question(self, http: HttpRequest) -> Request | None:
         header = http.headers.get(PURPOSE_HEADER)
-        if basic is not None:
-            requester = self._authenticate(*basic)
-            return choose(requester, header, http.headers.get(EMERGENCY_HEADER)) if requester else None
-        if "authorization" in http.headers or http.method != "GET":
+        if "authorization" in http.headers:
+            caller = self._identify(http.headers["authorization"], http.client.host if http.client else "")
+            if caller is None or not caller.sees_photos:
+                return None
+            return choose(caller.requester, header, http.headers.get(EMERGENCY_HEADER))
+        if http.method != "GET":
             return None
         # A page of another origin must not read with the visitor's cookie, not even blindly.
         if http.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):

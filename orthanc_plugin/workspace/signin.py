@@ -11,21 +11,31 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from orthanc_plugin.workspace.pages import Pages
-from orthanc_plugin.workspace.throttle import Throttle
-from orthanc_plugin.workspace.visitor import Accounts, local_path, read_form, same_origin, same_token
+from orthanc_plugin.workspace.single_sign_on import RETURN, Providers, SingleSignOn
+from orthanc_plugin.workspace.visitor import Accounts, Throttle, local_path, read_form, same_origin, same_token
 
 _WRONG = "That name and password do not match. Please try again."
 _EXPIRED = "This page had been open for a long time. Please sign in once more."
+
+_NOT_RETURNED = "That sign-in led to no account here. Please try again, or ask who looks after the accounts."
 
 
 class SignIn:
     """The pages before and after a session."""
 
-    def __init__(self, pages: Pages, accounts: Accounts, throttle: Throttle, token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        accounts: Accounts,
+        throttle: Throttle,
+        token: Callable[[], str],
+        providers: Providers | None,
+    ) -> None:
         self._pages = pages
         self._accounts = accounts
         self._throttle = throttle
         self._token = token
+        self._sso = SingleSignOn(pages.parts.door, providers)
 
     def routes(self) -> list[BaseRoute]:
         """Their routes."""
@@ -33,6 +43,8 @@ class SignIn:
             Route("/", self._start, methods=["GET"]),
             Route("/login", self._form, methods=["GET"]),
             Route("/login", self._sign_in, methods=["POST"]),
+            Route("/login/with/{offer}", self._leave_for, methods=["GET"]),
+            Route(RETURN, self._return, methods=["GET"]),
             Route("/logout", self._sign_out, methods=["POST"]),
         ]
 
@@ -59,7 +71,17 @@ class SignIn:
         door = self._pages.parts.door
         token = http.cookies.get(door.form_cookie) or self._token()
         response = self._pages.show(
-            http, "login.html", None, status=status, section="", token=token, next=target, error=error, name=name
+            http,
+            "login.html",
+            None,
+            status=status,
+            section="",
+            token=token,
+            next=target,
+            error=error,
+            name=name,
+            offers=self._sso.offers(),
+            left="left" in http.query_params,
         )
         response.set_cookie(door.form_cookie, token, httponly=True, secure=door.secure, samesite="strict", path="/")
         return response
@@ -87,11 +109,29 @@ class SignIn:
         if cookie is None:
             return self._show(http, target, error=_WRONG, name=name, status=401)
         self._throttle.succeeded(name, address)
+        return self._enter(cookie, target)
+
+    def _enter(self, cookie: str, target: str) -> Response:
+        door = self._pages.parts.door
         response = RedirectResponse(target, status_code=303)
         # Lax and not Strict, so that a link out of the hospital's own record opens the chart.
         response.set_cookie(door.cookie, cookie, httponly=True, secure=door.secure, samesite="lax", path="/")
         response.delete_cookie(door.form_cookie, path="/", secure=door.secure, httponly=True, samesite="strict")
         return response
+
+    def _leave_for(self, http: HttpRequest) -> Response:
+        return self._sso.leave(http) or self._pages.refuse(http, None)
+
+    def _return(self, http: HttpRequest) -> Response:
+        address = http.client.host if http.client else ""
+        if self._throttle.waits(address):
+            return self._sso.forget(self._show(http, "/", error=_NOT_RETURNED, status=429))
+        returned = self._sso.come_back(http)
+        cookie = None if returned.proved is None else self._accounts.sign_in_as(returned.proved)
+        if cookie is None:
+            self._throttle.attempt(None, address)
+            return self._sso.forget(self._show(http, returned.target, error=_NOT_RETURNED, status=401))
+        return self._sso.forget(self._enter(cookie, returned.target))
 
     async def _sign_out(self, http: HttpRequest) -> Response:
         form = await read_form(http)
@@ -105,7 +145,7 @@ class SignIn:
         if not same_origin(http) or not same_token(form.get("csrf"), visitor.csrf):
             return self._pages.refuse(http, visitor)
         self._accounts.sign_out(http.cookies[door.cookie])
-        response = RedirectResponse("/login", status_code=303)
+        response = RedirectResponse("/login?left", status_code=303)
         response.delete_cookie(door.cookie, path="/", secure=door.secure, httponly=True, samesite="lax")
         response.headers["Clear-Site-Data"] = '"cache"'
         return response

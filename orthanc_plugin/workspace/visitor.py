@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request as HttpRequest
 
+from consent.identity.code_flow import Proved
 from consent.types import Request, Requester
 
 _LARGEST_FORM = 16 * 1024  # bytes: a name, a password and two tokens
@@ -42,12 +43,32 @@ class Accounts(Protocol):
         """A new session's cookie value, or None where name and password do not fit."""
         ...
 
+    def sign_in_as(self, proved: Proved) -> str | None:
+        """A new session's cookie value for an account that a provider has proved; None where it changed since."""
+        ...
+
     def visitor(self, cookie: str) -> Visitor | None:
         """Whose session it is; None where it has ended or never was."""
         ...
 
     def sign_out(self, cookie: str) -> None:
         """End the session."""
+        ...
+
+
+class Throttle(Protocol):
+    """Makes guessing wait (:class:`consent.identity.throttle.Throttle`)."""
+
+    def attempt(self, name: str | None, address: str) -> int:
+        """Begin an attempt: seconds until one is looked at again, or 0."""
+        ...
+
+    def waits(self, address: str) -> int:
+        """Seconds until somebody from this address is looked at again, or 0; nothing is counted."""
+        ...
+
+    def succeeded(self, name: str, address: str) -> None:
+        """The right password was given."""
         ...
 
 

@@ -16,17 +16,22 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, create_engine, text, update
 from typer.testing import CliRunner
 
+from consent.identity import issuer_keys, policy
+from consent.identity.policy import Issuer
+from consent.store.engine import open_engine, transaction
 from consent.store.home import LOOK_SECONDS
-from orthanc_plugin.assembly import processes, upgrade
+from consent.store.tables import issuer_state
+from orthanc_plugin.assembly import processes, upgrade, wall_folder
 from orthanc_plugin.assembly.archive_process import NAME, ArchiveProcess, WallDown
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.diagnosis import own_addresses
 from orthanc_plugin.assembly.settings import load
 from tests import postgres
 from tests.archive import basic, chosen
+from tests.issuer import TestIssuer
 from tests.ports import free_port
 
 
@@ -224,6 +229,41 @@ def test_a_chain_is_gone_or_damaged(node: Node, damage: bool) -> None:
     chain.with_suffix(".lock").unlink()
     with node.running():
         assert node.doctor()[0] == 0, "somebody knows of the loss, and a new chain begins"
+
+
+@pytest.mark.orthanc
+def test_an_issuer_s_keys_are_missing_or_old(node: Node) -> None:
+    issuer = Issuer("https://login.hospital.example", audiences=frozenset({"x"}))
+    engine = open_engine(node.settings.database)
+    with transaction(engine) as connection:
+        policy.save(connection, policy.Policy((issuer,)))
+    with node.running():
+        node.blames("issuer", "never fetched", "'worker' runs")
+        with transaction(engine) as connection:
+            issuer_keys.claim(connection, issuer)
+            issuer_keys.replace(connection, issuer, TestIssuer().jwks, {})
+        assert node.doctor()[0] == 0
+        with transaction(engine) as connection:
+            connection.execute(update(issuer_state).values(fetched=issuer_state.c.fetched - 90_000_000_000))
+        node.blames("issuer", "count no longer", "'worker' runs")
+    engine.dispose()
+
+
+@pytest.mark.orthanc
+def test_the_wall_can_prove_no_signature(node: Node) -> None:
+    folder = node.folder / "wall"
+    folder.mkdir()
+    for each in wall_folder.DEFAULT.iterdir():
+        (folder / each.name).symlink_to(each)
+    (folder / "cryptography.py").write_text("raise ImportError('it is not installed')\n")
+    node.archive.wall = folder
+    with node.running():
+        assert node.doctor()[0] == 0, "nobody comes with a token"
+        issuer = TestIssuer()
+        engine = open_engine(node.settings.database)
+        issuer.register(engine)
+        engine.dispose()
+        node.blames("wall", "no signature", "python3-cryptography")
 
 
 # --- keys, database, folders ------------------------------------------------------------------------------------------

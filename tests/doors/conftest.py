@@ -1,3 +1,6 @@
-from tests.databases import engine, postgres_cluster, url
+from __future__ import annotations
 
-__all__ = ["engine", "postgres_cluster", "url"]
+from tests.databases import engine, postgres_cluster, url
+from tests.workspace.conftest import browser
+
+__all__ = ["browser", "engine", "postgres_cluster", "url"]

@@ -17,6 +17,8 @@ from starlette.applications import Starlette
 
 from consent.audit.chain import Chain, open_chain
 from consent.audit.read import Archive
+from consent.identity.basic import credentials
+from consent.identity.bearer import Caller
 from consent.service import DecisionPoint
 from consent.site import Site
 from consent.store.engine import open_engine, transaction
@@ -152,13 +154,19 @@ def open_clinic(folder: Path) -> Clinic:
         record=record,
         decisions=DecisionPoint(engine, chain, "serve"),
         chain=chain,
-        authenticate=lambda name, password: people.get(name) if password == f"{name}-pw" else None,
+        identify=lambda header, _address: _caller(people, header),
         base=BASE,
         version="0.1.0",
         started=datetime(2026, 6, 15, tzinfo=UTC),
     )
     app = Starlette(routes=routes(node))
     return Clinic(engine, record, chain, audit, node, app)
+
+
+def _caller(people: Mapping[str, Requester], header: str | None) -> Caller | None:
+    name, password = credentials(header) or ("", "")
+    found = people.get(name) if password == f"{name}-pw" else None
+    return None if found is None else Caller(found)
 
 
 def build(folder: Path) -> None:

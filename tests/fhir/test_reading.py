@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from consent.identity.accounts import Authenticator, create
+from consent.identity.accounts import create
+from consent.identity.callers import Callers
 from consent.store.engine import transaction
 from fhir_mapping.api.photos import permitted_study
 from fhir_mapping.api.routes import routes
@@ -105,7 +106,7 @@ def test_nobody_reads_without_the_right_password(clinic: Clinic, account: str) -
 def test_a_real_account_signs_in(clinic: Clinic) -> None:
     with transaction(clinic.engine) as connection:
         create(connection, "real", password="real-pw", purposes=["TREAT"])
-    node = replace(clinic.node, authenticate=Authenticator(clinic.engine).authenticate)
+    node = replace(clinic.node, identify=Callers.of(clinic.engine, record=lambda _: None, door="serve").identify)
     clinic.app = Starlette(routes=routes(node))
     assert clinic.get("real", "/Patient/anna").status_code == 200
     assert clinic.raw("GET", "/Patient/anna", auth=("real", "wrong")).status_code == 401
@@ -276,3 +277,7 @@ def test_every_reading_is_recorded_and_no_name_stands_in_a_record(clinic: Clinic
     assert records[2]["released"] == 2
     assert "nderson" not in str(records).lower()
     assert all(each["account"] == "clinician" for each in records)
+
+
+def test_no_app_is_told_of_an_issuer_where_there_is_none(clinic: Clinic) -> None:
+    assert clinic.get("clinician", "/.well-known/smart-configuration").status_code == 404

@@ -191,6 +191,9 @@ def test_a_session_ends_with_time_change_and_log_out(engine: Engine) -> None:
         with reading(engine) as connection:
             return sessions.find(connection, value, 60)
 
+    with transaction(engine) as connection:
+        assert sessions.begin(connection, "d", version=1) is not None
+        assert sessions.begin(connection, "d", version=2) is None, "proved in another version"
     value = begin()
     found = find(value)
     assert found is not None

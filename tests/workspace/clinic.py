@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from consent.identity.code_flow import Proved
 from consent.types import Request, Requester
 from orthanc_plugin.assembly.demo import pictures
 from orthanc_plugin.workspace.record import (
@@ -206,12 +207,18 @@ class Sessions:
     open: dict[str, Visitor] = field(default_factory=dict)
 
     def sign_in(self, name: str, password: str) -> str | None:
-        requester = self.requesters.get(name)
-        if requester is None or password != f"{name}-demo":
+        return self._begin(name) if password == f"{name}-demo" else None
+
+    def sign_in_as(self, proved: Proved) -> str | None:
+        return self._begin(proved.account)
+
+    def _begin(self, account: str) -> str | None:
+        requester = self.requesters.get(account)
+        if requester is None:
             return None
         cookie = secrets.token_urlsafe(24)
         self.open[cookie] = Visitor(
-            requester, name.capitalize(), secrets.token_urlsafe(16), secrets.token_hex(8), secrets.token_bytes(32)
+            requester, account.capitalize(), secrets.token_urlsafe(16), secrets.token_hex(8), secrets.token_bytes(32)
         )
         return cookie
 

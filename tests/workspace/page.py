@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -12,8 +11,7 @@ from consent.site import Site
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
-from orthanc_plugin.workspace.throttle import Throttle
-from orthanc_plugin.workspace.visitor import Door
+from orthanc_plugin.workspace.visitor import Door, Throttle
 from tests.workspace.clinic import NOW, Clinic, Sessions
 
 PUBLISHING = (
@@ -23,14 +21,32 @@ PUBLISHING = (
 )
 
 
+class Patient:
+    """Lets anybody guess."""
+
+    def attempt(self, name: str | None, address: str) -> int:
+        return 0
+
+    def waits(self, address: str) -> int:
+        return 0
+
+    def succeeded(self, name: str, address: str) -> None:
+        """Nothing was counted."""
+
+
 def application(
-    clinic: Clinic, sessions: Sessions, *, packages: Path = Path("absent"), secure: bool = False
+    clinic: Clinic,
+    sessions: Sessions,
+    *,
+    packages: Path = Path("absent"),
+    secure: bool = False,
+    throttle: Throttle | None = None,
 ) -> Starlette:
     """The workspace with everything outside replaced."""
     site = Site(time_zone="Europe/Athens", channels=frozenset({"instagram", "tiktok"}))
     door = Door(sessions, secure=secure)
     parts = Parts(clinic, clinic, door, site, Files(packages), lambda: NOW, PUBLISHING)
-    return create_app(parts, sessions, throttle=Throttle(time.monotonic), healthy=lambda: True)
+    return create_app(parts, sessions, throttle=throttle or Patient(), healthy=lambda: True)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
-from orthanc_plugin.workspace.throttle import Throttle
+from consent.identity.throttle import Throttle
 from orthanc_plugin.workspace.visitor import local_path
+from tests.database import fresh
 from tests.workspace.client import Client
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
@@ -43,6 +46,13 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike() -> None:
     assert wrong.text.replace('value="doctor"', "") == unknown.text.replace('value="nobody"', "")
 
 
+def test_these_are_all_forms_that_a_cookie_answers_for() -> None:
+    """Each proves its token and its origin, below; a further one has to, too."""
+    routes = [route for route in application(Clinic(), Sessions()).routes if isinstance(route, Route)]
+    assert {route.path for route in routes if route.methods and "POST" in route.methods} == {"/login", "/logout"}
+    assert {method for route in routes for method in route.methods or ()} == {"GET", "HEAD", "POST"}
+
+
 @pytest.mark.parametrize("token", ["", "guessed"])
 def test_a_form_without_its_token_signs_nobody_in(token: str) -> None:
     client = _client()
@@ -57,6 +67,11 @@ def test_a_form_without_its_token_signs_nobody_in(token: str) -> None:
 def test_a_form_from_another_site_signs_nobody_in(headers: dict[str, str]) -> None:
     client = _client()
     assert client.post("/login", data=_form(client), headers=headers).status_code == 400
+    client.post("/login", data=_form(client))
+    page = client.get("/chart").text
+    token = re.findall(r'action="/logout">\s*<input type="hidden" name="csrf" value="([^"]+)"', page)[0]
+    assert client.post("/logout", data={"csrf": token}, headers=headers).status_code == 404
+    assert client.get("/chart").status_code == 200
 
 
 def test_signing_out_needs_the_session_s_token_and_ends_the_session() -> None:
@@ -71,8 +86,8 @@ def test_signing_out_needs_the_session_s_token_and_ends_the_session() -> None:
     assert client.get("/chart").status_code == 303
 
 
-def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
-    client = _client()
+def test_guessing_has_to_wait_and_the_page_says_how_long(tmp_path: Path) -> None:
+    client = Client(application(Clinic(), Sessions(), throttle=_throttle(tmp_path)))
     answers = [client.post("/login", data=_form(client, password="wrong")) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [401] * 6 + [429]
     assert "Please wait" in answers[-1].text
@@ -80,20 +95,13 @@ def test_guessing_has_to_wait_and_the_page_says_how_long() -> None:
     assert client.post("/login", data=_form(client)).status_code == 429
 
 
-def test_the_wait_doubles_and_passes() -> None:
-    moment = 100.0
-    throttle = Throttle(lambda: moment)
-    assert [throttle.attempt("doctor", "a") for _ in range(8)] == [0] * 6 + [16, 16]
-    assert throttle.attempt("doctor", "b") == 0
-    moment = 116.0
-    assert [throttle.attempt("doctor", "a") for _ in range(2)] == [0, 31]
-    throttle.succeeded("doctor", "a")
-    assert throttle.attempt("doctor", "a") == 0
+def _throttle(folder: Path) -> Throttle:
+    return Throttle(fresh(f"sqlite:///{folder}/photospine.sqlite3"), record=lambda _: None, door="serve")
 
 
-def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row() -> None:
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row(tmp_path: Path) -> None:
     sessions = _Slow()
-    app = application(Clinic(), sessions)
+    app = application(Clinic(), sessions, throttle=_throttle(tmp_path))
     form, cookies = _form(client := Client(app), password="wrong"), client.cookies
 
     def guess(_: int) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from consent.audit.record import AuditRecord, Kind
-from consent.identity import accounts
+from consent.identity import accounts, links, throttle
 from consent.identity.accounts import Account, AccountRefused
 from consent.purposes import Catalog
 from consent.store.engine import reading, transaction
@@ -29,6 +29,8 @@ Reference = Annotated[str | None, typer.Option("--reference", help="Who it is in
 Confined = Annotated[str | None, typer.Option("--confined-to", help="Id of the one patient it is confined to.")]
 Own = Annotated[str | None, typer.Option("--own-patient", help="Id of its own record as a patient.")]
 Display = Annotated[str | None, typer.Option("--display", help="How the workspace greets it.")]
+IssuerName = Annotated[str, typer.Option("--issuer", help="The issuer, as [[issuers]] names it.")]
+Subject = Annotated[str, typer.Option("--subject", help="The claim 'sub' of the person's or program's tokens.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
@@ -39,6 +41,9 @@ def register(app: typer.Typer) -> None:
     group.command("list")(listing)
     group.command("set")(change)
     group.command("disable")(disable)
+    group.command("link-identity")(link_identity)
+    group.command("unlink-identity")(unlink_identity)
+    group.command("unlock")(unlock)
     app.add_typer(group, name="account")
 
 
@@ -117,10 +122,40 @@ def disable(name: Name, settings: SettingsOption = None) -> None:
     typer.echo(f"account {name} disabled")
 
 
+def link_identity(name: Name, issuer: IssuerName, subject: Subject, settings: SettingsOption = None) -> None:
+    """Let tokens of an issuer about this subject act as the account, and the person sign in through it."""
+    with failing(), open_node(load(settings)) as node:
+        intent = _intent("link-identity", name, {"issuer": issuer, "subject": subject})
+        with node.chain.written(intent), transaction(node.engine) as connection:
+            links.link(connection, name, issuer, subject)
+    typer.echo(f"account {name} linked")
+
+
+def unlink_identity(name: Name, issuer: IssuerName, subject: Subject, settings: SettingsOption = None) -> None:
+    """Let them do so no more; the account's sessions end with their next request."""
+    with failing(), open_node(load(settings)) as node:
+        intent = _intent("unlink-identity", name, {"issuer": issuer, "subject": subject})
+        with node.chain.written(intent), transaction(node.engine) as connection:
+            links.unlink(connection, name, issuer, subject)
+    typer.echo(f"account {name} unlinked")
+
+
+def unlock(name: Name, settings: SettingsOption = None) -> None:
+    """Forget the failed attempts of a name, so that nobody has to wait any longer."""
+    with failing(), open_node(load(settings)) as node:
+        intent = _intent("unlock", name, {})
+        with node.chain.written(intent), transaction(node.engine) as connection:
+            count = throttle.unlock(connection, name)
+    typer.echo(f"account {name}: {'unlocked' if count else 'nothing was counted'}")
+
+
 def listing(as_json: JsonOption = False, settings: SettingsOption = None) -> None:
     """List all accounts."""
     with failing(), open_node(load(settings)) as node, reading(node.engine) as connection:
-        found = [_shown(each) for each in accounts.everyone(connection)]
+        found = [
+            _shown(each) | {"identities": [list(link) for link in links.links_of(connection, each.name)]}
+            for each in accounts.everyone(connection)
+        ]
     lines = [
         f"{each['name']}  {'active' if each['active'] else 'disabled'}  {' '.join(each['purposes']) or '-'}  "
         f"{' '.join(each['rights']) or '-'}"

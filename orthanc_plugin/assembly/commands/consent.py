@@ -147,7 +147,7 @@ def withdrawing(
 
 
 def _fhir(node: Node) -> FhirNode:
-    return fhir_node(node, node.point, lambda _name, _password: None)
+    return fhir_node(node, node.point, lambda _header, _address: None)
 
 
 def _request(who: Requester) -> Request:

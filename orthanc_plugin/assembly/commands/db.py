@@ -28,6 +28,7 @@ def upgrade(settings: SettingsOption = None, as_json: JsonOption = False) -> Non
     text = f"schema {done.before or 'none'} -> {done.after}"
     text += ", keys made" if done.keys_made else ""
     text += ", settings written" if done.site_changed else ""
+    text += ", issuers and lock-out written" if done.policy_changed else ""
     text += f", {done.rebuilt} resources read anew" if done.rebuilt else ""
     show(asdict(done), as_json, text)
 

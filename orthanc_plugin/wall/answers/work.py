@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent.audit.shelf import AuditUnavailable
 from consent.errors import ConsentError
+from consent.identity import policy, signatures
+from consent.store.engine import glancing
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.errors import NotReady, WallError
@@ -51,7 +53,9 @@ def state(foundation: Foundation, _asked: Asked) -> Answer:
     except (WallError, ConsentError, SQLAlchemyError) as error:
         fault = error.__cause__ if isinstance(error, NotReady) and error.__cause__ is not None else error
     if fault is None:
-        return json_answer({"fault": None})
+        with glancing(foundation.rooms().engine) as connection:
+            proves = not policy.load(connection).issuers or signatures.available()
+        return json_answer({"fault": None, "proves_tokens": proves})
     about = "audit" if isinstance(fault, AuditUnavailable) else "database"
     says = str(fault) if isinstance(fault, ConsentError | WallError) else _words(fault)
     return json_answer({"fault": about, "says": says})

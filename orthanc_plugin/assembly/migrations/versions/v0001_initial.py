@@ -26,6 +26,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_account")),
     )
     op.create_table(
+        "account_identity",
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("pk_account_identity")),
+    )
+    op.create_index(op.f("ix_account_identity_account"), "account_identity", ["account"], unique=False)
+    op.create_table(
         "archive_cursor",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
@@ -150,6 +158,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("consent", name=op.f("pk_held")),
     )
     op.create_index(op.f("ix_held_patient"), "held", ["patient"], unique=False)
+    op.create_table(
+        "identity_policy",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_policy")),
+    )
+    op.create_table(
+        "issuer_key",
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("kid", sa.String(length=255), nullable=False),
+        sa.Column("jwk", sa.Text(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "kid", name=op.f("pk_issuer_key")),
+    )
+    op.create_table(
+        "issuer_state",
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("fetched", sa.BigInteger(), nullable=True),
+        sa.Column("tried", sa.BigInteger(), nullable=True),
+        sa.Column("wanted", sa.BigInteger(), nullable=True),
+        sa.Column("metadata", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", name=op.f("pk_issuer_state")),
+    )
     op.create_table(
         "job",
         sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -287,6 +319,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person", name=op.f("pk_representation")),
     )
     op.create_index(op.f("ix_representation_patient"), "representation", ["patient"], unique=False)
+    op.create_table(
+        "sign_in_attempt",
+        sa.Column("key", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("name_hash", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("known", sa.BigInteger(), nullable=True),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_attempt")),
+    )
+    op.create_index(op.f("ix_sign_in_attempt_expires"), "sign_in_attempt", ["expires"], unique=False)
+    op.create_index(op.f("ix_sign_in_attempt_name_hash"), "sign_in_attempt", ["name_hash"], unique=False)
     op.create_table(
         "site_state",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
