@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 from dicom_bridge.errors import ObjectRefused
+from dicom_bridge.query.nesting import BIG_ENDIAN, DEFLATED, IMPLICIT, MAX_DEPTH
 
-MAX_DEPTH = 16
 MAX_ELEMENTS = 20_000
 MAX_TEXT = 2**20
 """Bytes of all values that are neither pixels nor other binary data."""
@@ -22,7 +22,6 @@ MAX_TEXT = 2**20
 MAX_INFLATED = 64 * 2**20
 """Bytes of a deflated data set that are looked at."""
 
-_IMPLICIT, _BIG_ENDIAN, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _SYNTAX, _PIXELS = 0x00020010, frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -58,9 +57,9 @@ def measure(data: bytes) -> Measured:
     try:
         syntax, start = _syntax(data)
         body = data[start:]
-        if syntax == _DEFLATED:
+        if syntax == DEFLATED:
             body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, MAX_INFLATED)
-        implicit, little = syntax == _IMPLICIT, syntax != _BIG_ENDIAN
+        implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
         end = _Walk(body).data_set(0, len(body), _Coding(implicit, little), 1)
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise ObjectRefused("the object is damaged") from error

@@ -27,7 +27,8 @@ from pydicom.uid import (
 
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.objects.read import ReadObject, read_object
-from dicom_bridge.objects.structure import MAX_DEPTH, MAX_ELEMENTS, MAX_TEXT
+from dicom_bridge.objects.structure import MAX_ELEMENTS, MAX_TEXT
+from dicom_bridge.query.nesting import MAX_DEPTH
 from tests import photos
 from tests.counts import count
 

@@ -21,8 +21,8 @@ from dicom_bridge import arrivals, ledger
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.objects.read import read_object
-from dicom_bridge.objects.structure import MAX_DEPTH
 from dicom_bridge.objects.uids import fhir_id
+from dicom_bridge.query.nesting import MAX_DEPTH
 from dicom_bridge.way import Arrow
 from fhir_mapping.resources.task import OBJECT_WAITS
 from orthanc_plugin.assembly.intake import open_archive
