@@ -13,6 +13,7 @@ from pyorthanc import Orthanc  # type: ignore[import-untyped]
 
 from consent.identity.tickets import TicketMint
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.query.nesting import refuse_deep
 
 _TIMEOUT = 90.0
 """Seconds: an original may have hundreds of megabytes."""
@@ -51,6 +52,8 @@ class Archive(Protocol):
 
         Raises
         ------
+        dicom_bridge.query.nesting.Unfit
+            It would end Orthanc.
         ObjectDiscarded
             It is not there afterwards under the Orthanc id that its UIDs give.
         """
@@ -144,6 +147,7 @@ class OrthancArchive:
         self._client.close()
 
     def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+        refuse_deep(dicom)
         self._tickets.job, self._tickets.stores = job, dicom
         content_type, body = stow(dicom)
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}

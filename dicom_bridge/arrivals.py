@@ -27,7 +27,8 @@ from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.held import Held, keep_aside
 from dicom_bridge.ledger import State
 from dicom_bridge.linking import Linker
-from dicom_bridge.objects.read import PHOTO_CLASSES, ReadObject, read_object
+from dicom_bridge.objects.read import ReadObject, read_object
+from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_attributes
 from dicom_bridge.settling import FAULTS, Settling, Step, examination

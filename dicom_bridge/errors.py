@@ -10,6 +10,7 @@
   - AnnouncedAlready   ledger: another process announced one of the photos
   - LedgerRefused      ledger: a row would go back, is missing, or was given up
   - SpoolRefused       spool: an original is gone or damaged
+  - BodyRefused        multipart: a body of several objects cannot be taken apart
   - ArchiveUnavailable archive: Orthanc does not answer, or not as it should
   - OriginalDiffers    archive: another file is attached to the object than it was made from
   - ObjectDiscarded    archive: Orthanc did not keep the object

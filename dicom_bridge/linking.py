@@ -19,11 +19,11 @@ from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects import fitting
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
-from dicom_bridge.objects.read import ENCAPSULATED_PDF
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
+from dicom_bridge.query.classes import ENCAPSULATED_PDF
 from dicom_bridge.query.index import save_instances, text_of
 from dicom_bridge.treatment import Link
 from fhir_mapping import references

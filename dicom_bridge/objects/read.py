@@ -17,17 +17,6 @@ from dicom_bridge.objects.structure import measure
 
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 
-ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
-PHOTO_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.77.1.4",  # VL Photographic Image
-        "1.2.840.10008.5.1.4.1.1.77.1.7",  # Dermoscopic Photography Image
-        "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image
-        ENCAPSULATED_PDF,
-    }
-)
-"""SOP Classes that are photos or accompany them; everything else is none of ours."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReadObject:

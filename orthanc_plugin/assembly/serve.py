@@ -21,10 +21,12 @@ from consent.audit.record import AuditRecord
 from consent.errors import ConsentError
 from consent.identity.accounts import Authenticator
 from consent.purposes import Catalog
-from consent.site import Site
+from consent.site import OtherObjects, Site
 from consent.store.clock import now
 from consent.store.engine import glancing, reading
 from consent.store.schema import require_schema
+from consent.store.sites import load_site
+from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.compare.renditions import Shelf
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
@@ -34,6 +36,7 @@ from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
 from orthanc_plugin.workspace.app import create_app
+from orthanc_plugin.workspace.deposits import Deposits
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
@@ -99,7 +102,12 @@ def _app(node: Node, files: Files) -> Starlette:
         viewer=settings.ohif is not None,
     )
     others: list[BaseRoute] = Passthrough(
-        Upstream(settings.orthanc, settings.public_url, most_bytes), door, mint, authenticator.authenticate, session
+        Upstream(settings.orthanc, settings.public_url, most_bytes),
+        door,
+        mint,
+        authenticator.authenticate,
+        session,
+        _deposits(node, most_bytes),
     ).routes()
     others += fhir_routes(fhir)
     if settings.ohif is not None:
@@ -161,6 +169,23 @@ def _door(node: Node, authenticator: Authenticator) -> Door:
         node.engine, authenticator, minutes=node.settings.session_minutes, record=record, secret=node.keys.uid
     )
     return Door(accounts, secure=node.settings.public_url.startswith("https://"))
+
+
+def _deposits(node: Node, most_bytes: int) -> Deposits:
+    settings = node.settings
+
+    def others() -> bool:
+        with glancing(node.engine) as connection:
+            return load_site(connection).other_objects is not OtherObjects.REFUSE
+
+    return Deposits(
+        lambda: OrthancArchive(settings.orthanc, node.mint),
+        node.chain,
+        others,
+        door=ROLE,
+        public_url=settings.public_url,
+        most_bytes=most_bytes,
+    )
 
 
 def _viewer(folder: Path) -> Viewer:

@@ -7,8 +7,11 @@ import json
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.errors import ConsentError
+from consent.site import OtherObjects
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
+from consent.store.sites import load_site
+from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.known import data_set_digest, known
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from orthanc_plugin.wall.errors import WallError
@@ -37,7 +40,8 @@ class Hooks:
         photo's place in every search by UID, and so is discarded; a job tells a person. One that is known under this
         id Orthanc does not store again; a job compares the two, since Orthanc cannot be asked from here (its answer
         may wait for a thread that waits for this one). Where a UID cannot be looked up, nothing is stored; nor is an
-        object that comes with a ticket made for another.
+        object that comes with a ticket made for another, nor one that is no photo, where the site takes in nothing
+        else (``other_objects``).
         """
         try:
             return self._expected.allows(dicom) and self._foundation.pool.run(lambda: self._fits(dicom))
@@ -51,7 +55,10 @@ class Hooks:
         ids = orthanc_ids(*parts)
         engine = self._foundation.rooms().engine
         sop_uid = parts[3].strip(" \0")
+        sop_class = str(tags.get("0008,0016") or "").strip(" \0")
         with glancing(engine) as connection:
+            if sop_class not in PHOTO_CLASSES and load_site(connection).other_objects is OtherObjects.REFUSE:
+                return False
             found = known(connection, sop_uid)
         if found is None or (found.orthanc_id == ids.instance and not found.stored):
             return True

@@ -1,7 +1,8 @@
 """``/dicom-web``: passed through to Orthanc, where the wall decides and records as if the account had called it.
 
 Browsers bring a session cookie and may read for treatment, nothing else; other clients bring Basic credentials and may
-do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rules are here. Bodies stream both ways.
+do what the wall lets them. Orthanc answers no OPTIONS, so the cross-origin rules are here. What is stored is looked at
+first (:mod:`orthanc_plugin.workspace.deposits`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from consent.identity.basic import credentials
 from consent.identity.purpose import EMERGENCY_HEADER, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
+from orthanc_plugin.workspace.deposits import PATH, Deposits, may_store
 from orthanc_plugin.workspace.visitor import Door
 
 _METHODS = ("GET", "POST")
@@ -70,8 +72,9 @@ class Passthrough:
         mint: Mint,
         authenticate: Callable[[str, str], Requester | None],
         session: requests.Session,
+        deposits: Deposits,
     ) -> None:
-        self._upstream = upstream
+        self._upstream, self._deposits = upstream, deposits
         self._door = door
         self._mint = mint
         self._authenticate = authenticate
@@ -95,7 +98,25 @@ class Passthrough:
         length = http.headers.get("content-length", "")
         if length and (not length.isdigit() or int(length) > self._upstream.most_bytes):
             return Response(status_code=413, headers=_CORS)
+        if http.method == "POST":
+            return await run_in_threadpool(self._store, http, question)
         return await run_in_threadpool(self._pass, http, question)
+
+    def _store(self, http: HttpRequest, question: Request) -> Response:
+        """STOW-RS, the one thing that is posted to DICOMweb."""
+        place = PATH.fullmatch("/dicom-web/" + http.path_params["path"])
+        if place is None or not may_store(question.requester):
+            return Response(status_code=404, headers=_CORS)
+        body = _limited(http.stream(), self._upstream.most_bytes)
+        headers = http.headers
+        try:
+            answer = self._deposits.take(
+                question, headers.get("content-type", ""), headers.get("accept", "*/*"), place[1], body
+            )
+        except _TooLarge:
+            return Response(status_code=413, headers=_CORS)
+        answer.headers.update(_CORS)
+        return answer
 
     def _question(self, http: HttpRequest, basic: tuple[str, str] | None) -> Request | None:
         header = http.headers.get(PURPOSE_HEADER)
@@ -121,20 +142,16 @@ class Passthrough:
         headers = {name: http.headers[name] for name in _ASKED if name in http.headers}
         headers["Authorization"] = self._mint.mint_as(http.method, path, query, request=question)
         headers["Forwarded"] = _forwarded(self._upstream.public_url)
-        body = _limited(http.stream(), self._upstream.most_bytes) if http.method == "POST" else None
         try:
             answer = self._session.request(
                 http.method,
                 self._upstream.orthanc.rstrip("/") + quote(path, safe="/:,;=@+!$&'()*~"),
                 params=query,
                 headers=headers,
-                data=body,
                 stream=True,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
             )
-        except _TooLarge:
-            return Response(status_code=413, headers=_CORS)
         except requests.RequestException:
             return Response(status_code=502, headers=_CORS)
         kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
@@ -169,11 +186,11 @@ def _query(text: str) -> dict[str, str]:
 
 
 class _TooLarge(Exception):
-    """The body that is being passed on exceeds the limit."""
+    """The body exceeds the limit."""
 
 
 def _limited(chunks: AsyncIterator[bytes], most: int) -> Iterator[bytes]:
-    """The body as it arrives, from the thread that passes it on."""
+    """The body as it arrives, from the thread that reads it."""
     count = 0
     while True:
         chunk = anyio.from_thread.run(_next, chunks)
