@@ -217,6 +217,7 @@ def _photo_out(photo: PhotoFacts) -> dict[str, Any]:
             "labels": _labels_out(photo.labels),
             "sources": [_photo_out(source) for source in photo.sources],
             "own_description": photo.own_description,
+            "other": photo.other,
         }
     )
 
@@ -242,4 +243,5 @@ def _photo_in(value: Mapping[str, Any]) -> PhotoFacts:
         labels=_labels_in(value.get("labels", [])),
         sources=tuple(_photo_in(source) for source in value.get("sources", ())),
         own_description=value.get("own_description", False),
+        other=value.get("other", False),
     )

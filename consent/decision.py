@@ -18,10 +18,10 @@ from consent.purposes import BTG, PATRQT, SOCIAL, TREAT, Catalog, Decider
 from consent.reasons import Reason
 from consent.regions import regions
 from consent.rules.site import SiteRuleId
-from consent.site import CareTeamScope
+from consent.site import CareTeamScope, OtherObjects, Site
 from consent.sources import Source, patients_of, sources_of
 from consent.standing import answers, has_spoken_about_treatment, names_purpose
-from consent.types import Decision, DirectiveRef, Effect, Obligation, Request, Requester
+from consent.types import Decision, DirectiveRef, Effect, Obligation, Request, Requester, Right
 
 _PROXY = "RelatedPerson/"
 
@@ -66,6 +66,8 @@ def decisions_of(request: Request, facts: Facts, now: datetime) -> list[Decision
         return [_deny(Reason.PURPOSE_NOT_HELD, 1)]
     if photo is None:
         return [_deny(Reason.NOT_LINKED, 2)]
+    if photo.other:
+        return [_other_object(request, catalog, facts.site)]
     for source, patients, _ in sources:
         if not patients or (source.encounter is None and not source.treatment):
             return [_deny(Reason.NOT_LINKED, 2)]
@@ -77,6 +79,17 @@ def decisions_of(request: Request, facts: Facts, now: datetime) -> list[Decision
         for patient in patients:
             found.append(_decide_for(request, catalog, source, facts.patients[patient], facts, now, emergency, copies))
     return found
+
+
+def _other_object(request: Request, catalog: Catalog, site: Site) -> Decision:
+    """Steps 2 and 3 for what is no photo: the same answer for every such object."""
+    requester = request.requester
+    opened = site.other_objects is OtherObjects.CLINICAL and Right.ARCHIVE in requester.rights
+    if not opened or request.purpose != TREAT:
+        return _deny(Reason.OTHER_DENY, 2)
+    if requester.confined_to is not None or (requester.reference or "").startswith(_PROXY):
+        return _deny(Reason.OTHER_PATIENT, 3)
+    return Decision(_PERMIT, Reason.OTHER_PERMIT, obligations=catalog.obligations(TREAT), step=2)
 
 
 def speaking(decisions: list[Decision]) -> Decision:

@@ -20,6 +20,9 @@ class PhotoFacts:
     patients: tuple[str, ...] = ()
     """Every patient shown; the first is the one whose record it is in. Empty: not linked."""
 
+    other: bool = False
+    """It is no photo, as its SOP Class tells (CT, MR, SR, …): it is never linked, and nobody's Consents bind it."""
+
     known_since: Mapping[str, datetime] = field(default_factory=dict)
     """For each patient, from when she could have known of it: the link here, or the end of the manifest's day."""
 

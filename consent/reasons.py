@@ -11,6 +11,8 @@ class Reason(StrEnum):
     FACTS_UNAVAILABLE = "facts-unavailable"
     PURPOSE_NOT_HELD = "purpose-not-held"
     NOT_LINKED = "not-linked"
+    OTHER_PERMIT = "other-permit"
+    OTHER_DENY = "other-deny"
     OTHER_PATIENT = "other-patient"
     SITE_RULE = "site-rule"
     ROLE_PERMIT = "role-permit"
@@ -32,6 +34,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.FACTS_UNAVAILABLE: "Facts were missing, or older than the database's version of them.",
     Reason.PURPOSE_NOT_HELD: "The requester does not hold the purpose, or left out what the purpose asks for.",
     Reason.NOT_LINKED: "The photo is unknown, or not linked to a patient and to a visit or a treatment.",
+    Reason.OTHER_PERMIT: "It is no photo, and the site opens such objects for treatment to accounts that may archive.",
+    Reason.OTHER_DENY: "It is no photo; such are opened for treatment alone, to accounts that may archive, if at all.",
     Reason.OTHER_PATIENT: "The requester is confined to a patient whom the photo does not show.",
     Reason.SITE_RULE: "A rule of the site or the jurisdiction forbids it.",
     Reason.ROLE_PERMIT: "The purpose is a duty of the requester's role and rests on law, not on consent.",

@@ -14,16 +14,18 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, exists, f
 
 from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled
 from consent.decision import decide
+from consent.facts import Facts, PhotoFacts
 from consent.purposes import BTG, SOCIAL, TREAT, Catalog
 from consent.site import CareTeamScope, Site
 from consent.store.cache import FactsCache
-from consent.store.load import LINKED, Loader
+from consent.store.load import LINKED, OTHER, Loader
 from consent.store.tables import care_member, decided, patient, photo, photo_patient, representation
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Effect, Obligation, Request
 
 _CHUNK = 2000
+_OTHER = PhotoFacts(photo="", other=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,15 @@ class Permitted:
     """TREAT by the record: the patients whose care team names the requester; None: does not matter."""
 
     obligations: frozenset[Obligation] = frozenset()
+    others: bool = False
+    """Whether objects that are no photos are permitted, all alike."""
 
     def clause(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
-        """The condition that a photo, by the column of its number, is permitted (and linked)."""
+        """The condition that a photo, by the column of its number, is permitted (and linked, or none at all)."""
+        photos = self._photos(number)
+        return or_(photos, self._in_state(number, OTHER)) if self.others else photos
+
+    def _photos(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         granted = among(self.connection, number, self.granted)
         if self.stored is None:
             return granted if self.granted else false()
@@ -108,7 +116,9 @@ class Permitted:
             if self.granted:
                 _add(found, self._grouped(group_by, among(self.connection, number, self.granted), *where), 1)
         else:
-            _add(found, self._grouped(group_by, self.clause(number), *where), 1)
+            _add(found, self._grouped(group_by, self._photos(number), *where), 1)
+        if self.others:
+            _add(found, self._grouped(group_by, photo.c.state == OTHER, *where), 1)
         return {value: total for value, total in found.items() if total}
 
     def _grouped(self, group_by: Column[Any], *where: ColumnElement[bool]) -> list[tuple[Any, int]]:
@@ -134,6 +144,13 @@ class Permitted:
         # Exists, and not in: SQLite would list all linked photos, anew for each query.
         of = photo.alias()  # the enclosing query may read the table too
         return exists().where(of.c.photo == number, of.c.state == LINKED, of.c.patient.is_not(None))
+
+    @staticmethod
+    def _in_state(number: Column[int] | ColumnElement[int], state: str) -> ColumnElement[bool]:
+        table = getattr(number, "table", None)
+        if isinstance(table, Table) and table is photo:
+            return photo.c.state == state
+        return number.in_(select(photo.c.photo).where(photo.c.state == state))
 
     def _not_cared_for(self) -> Any:
         assert self.care_of is not None
@@ -188,7 +205,14 @@ def permitted(
         granted=_decide(loader, request, numbers, fulfils),
         care_of=care_of,
         obligations=obligations,
+        others=_opens_others(loader, request),
     )
+
+
+def _opens_others(loader: Loader, request: Request) -> bool:
+    """Whether an object that is no photo is permitted: the answer is the same for all, so one is decided."""
+    facts = Facts(loader.site.site, _OTHER, {}, loader.belongs[0], loader.site.parents)
+    return decide(request, facts, loader.now).permitted
 
 
 def _is_emergency(request: Request) -> bool:

@@ -29,9 +29,13 @@ class CareTeamScope(StrEnum):
 
 
 class OtherObjects(StrEnum):
-    """What happens to objects in Orthanc that are no photos. No door opens to them, so nothing else can be chosen."""
+    """What happens to objects in Orthanc that are no photos, as their SOP Class tells."""
 
     REFUSE = "refuse"
+    """Nobody sees them, and no more of them are taken in: an Orthanc for photos alone."""
+
+    CLINICAL = "clinical"
+    """For treatment, by accounts with the right ``archive``; they need no link."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ from consent.audit.chain import Chain
 from consent.store import clock, photos
 from consent.store.clock import micros
 from consent.store.engine import glancing, transaction
+from consent.store.load import OTHER
 from consent.store.photos import PhotoState
 from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive
 from dicom_bridge.errors import ObjectRefused
-from dicom_bridge.held import Held, keep_aside
+from dicom_bridge.held import Held, forget_others, keep_other
 from dicom_bridge.ledger import State
 from dicom_bridge.linking import Linker
-from dicom_bridge.objects.read import ReadObject, read_object
+from dicom_bridge.objects.read import read_object
 from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_attributes
@@ -56,7 +57,10 @@ class Examined:
     """Those of them whose place was found."""
 
     refused: int
-    """Objects that are no photos, or cannot be read; nobody sees them."""
+    """Objects that cannot be read or kept; nobody sees them."""
+
+    others: int = 0
+    """Objects that are no photos, as their SOP Class tells."""
 
 
 class Arrivals:
@@ -173,12 +177,10 @@ class Arrivals:
         try:
             read = read_object(data)
         except ObjectRefused as error:
-            return self._set_aside(orthanc_id, f"It cannot be read: {error}.", None)
+            return self._set_aside(orthanc_id, f"It cannot be read: {error}.")
         except Exception as error:  # noqa: BLE001  # an object by a stranger must not keep all later ones out
             _LOG.warning("an object could not be read: %s", type(error).__name__)
-            return self._set_aside(orthanc_id, "It cannot be read.", None)
-        if read.sop_class_uid not in PHOTO_CLASSES:
-            return self._set_aside(orthanc_id, f"Its SOP Class {read.sop_class_uid} is none of photos.", read)
+            return self._set_aside(orthanc_id, "It cannot be read.")
         held = Held(
             read.sop_instance_uid, read.series_instance_uid, read.study_instance_uid, orthanc_id, read.attributes
         )
@@ -186,17 +188,19 @@ class Arrivals:
             known = photos.by_sop(connection, held.sop_uid)
         if known is not None and known.orthanc_id != orthanc_id:
             # The hook refuses those; this one came before there was a hook, or while it could not ask.
-            return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.", None)
+            return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.")
         try:
+            if read.sop_class_uid not in PHOTO_CLASSES:
+                with transaction(self._engine) as connection:
+                    keep_other(connection, held)
+                return Examined(1, 0, 0, others=1)
             return Examined(1, int(self._settling.settle(job, held, data)), 0)
         except FAULTS as error:
             _LOG.warning("an object could not be kept: %s", type(error).__name__)
-            return self._set_aside(orthanc_id, "It cannot be kept: a value of it is none.", None)
+            return self._set_aside(orthanc_id, "It cannot be kept: a value of it is none.")
 
-    def _set_aside(self, orthanc_id: str, why: str, read: ReadObject | None) -> Examined:
+    def _set_aside(self, orthanc_id: str, why: str) -> Examined:
         with transaction(self._engine) as connection:
-            if read is not None:
-                keep_aside(connection, orthanc_id, read)
             self._tasks.refused(connection, orthanc_id, why)
         return Examined(1, 0, 1)
 
@@ -219,19 +223,23 @@ class Arrivals:
 
     def _compare(self, job: str, *, anew: bool) -> Examined:
         """Hold all objects against what is known, in both directions; ``anew`` reads those set aside once more."""
-        query = select(photo.c.orthanc_id, photo.c.sop_uid, photo.c.state)
+        query = select(photo.c.photo, photo.c.orthanc_id, photo.c.sop_uid, photo.c.state)
         with glancing(self._engine) as connection:
             known = {row.orthanc_id: row for row in connection.execute(query)}
         present = self._archive.instances(job)
         missing = sorted(
             row.sop_uid
             for orthanc_id, row in known.items()
-            if orthanc_id not in present and row.state != PhotoState.ARRIVED.value
+            if orthanc_id not in present and row.state not in (PhotoState.ARRIVED.value, OTHER)
         )
         if missing:
             _LOG.error("%d photos of the record are missing in Orthanc", len(missing))
             with transaction(self._engine) as connection:
                 self._tasks.missing(connection, missing)
+        gone = [row.photo for row in known.values() if row.state == OTHER and row.orthanc_id not in present]
+        if gone:
+            with transaction(self._engine) as connection:
+                forget_others(connection, gone)
         strange = sorted(present - known.keys())
         if anew:
             strange += sorted(each for each in present & known.keys() if known[each].state == PhotoState.ARRIVED.value)
@@ -255,4 +263,9 @@ class Arrivals:
 
 
 def _plus(one: Examined, other: Examined) -> Examined:
-    return Examined(one.examined + other.examined, one.linked + other.linked, one.refused + other.refused)
+    return Examined(
+        one.examined + other.examined,
+        one.linked + other.linked,
+        one.refused + other.refused,
+        one.others + other.others,
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from consent.facts import PhotoFacts
 from consent.store import photos
 from consent.store.photos import PhotoState
-from dicom_bridge.objects.read import ReadObject
+from consent.store.tables import photo, photo_facts
+from consent.store.write import among
 from dicom_bridge.query.index import save_instance
+from dicom_bridge.query.tables import dicom_instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,24 @@ def keep_unseen(connection: Connection, held: Held) -> int:
     return number
 
 
-def keep_aside(connection: Connection, orthanc_id: str, read: ReadObject) -> None:
-    """Remember an object that is no photo by its UID, where that is free."""
-    if photos.by_sop(connection, read.sop_instance_uid) is None:
-        photos.save_photo(
-            connection,
-            PhotoFacts(photo=read.sop_instance_uid),
-            series_uid=read.series_instance_uid,
-            study_uid=read.study_instance_uid,
-            orthanc_id=orthanc_id,
-            state=PhotoState.ARRIVED,
-            area=None,
-            view=None,
-            procedure=None,
-        )
+def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
+    """Objects that are no photos and that Orthanc holds no more: their archive removed them, as it may."""
+    for table in (dicom_instance, photo_facts, photo):
+        connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
+
+
+def keep_other(connection: Connection, held: Held) -> int:
+    """Keep an object that is no photo; whether anybody sees it is the site's to say (``other_objects``)."""
+    number = photos.save_photo(
+        connection,
+        PhotoFacts(photo=held.sop_uid, other=True),
+        series_uid=held.series_uid,
+        study_uid=held.study_uid,
+        orthanc_id=held.orthanc_id,
+        state=PhotoState.OTHER,
+        area=None,
+        view=None,
+        procedure=None,
+    )
+    save_instance(connection, number, held.sop_uid, held.attributes)
+    return number

@@ -18,7 +18,7 @@ from consent.codec import photo_from_json
 from consent.facts import Facts, PatientFacts, PhotoFacts, RequesterFacts
 from consent.store import clock
 from consent.store.engine import glancing, reading
-from consent.store.load import LINKED, Clock, Loaded, Loader, SiteFacts
+from consent.store.load import LINKED, SHOWN, Clock, Loaded, Loader, SiteFacts
 from consent.store.quick import Quick
 from consent.store.tables import patient, photo, photo_facts, photo_patient, site_state
 from consent.types import Requester
@@ -166,7 +166,7 @@ class FactsCache:
         belongs = self._requester(requester, site, now)
         if belongs is None:
             return None
-        if first.photo is None or first.state != LINKED:
+        if first.photo is None or first.state not in SHOWN:
             facts = Facts(site.site, None, {}, belongs, site.parents)
             return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version})
         shown = self._photos.get(sop_uid, first.photo_version) or read(sop_uid, first.photo_version)

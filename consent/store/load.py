@@ -33,6 +33,11 @@ from consent.store.write import among
 from consent.types import Requester
 
 LINKED = "linked"
+OTHER = "other"
+"""The state of an object that is no photo."""
+
+SHOWN = (LINKED, OTHER)
+"""The states in which ``decide`` hears of a photo; in any other it is as if it were not there."""
 
 Clock = Callable[[Connection], datetime]
 
@@ -133,7 +138,7 @@ class Loader:
         for row in rows:
             mine = {identity: people[identity] for identity in bound.get(row.photo, ()) if identity in people}
             current = len(mine) == len(bound.get(row.photo, ()))
-            shown = self._photo(row) if row.state == LINKED else None
+            shown = self._photo(row) if row.state in SHOWN else None
             versions = {"site": self.site.version, "photo": row.version}
             versions |= {"Patient/" + identity: each.version for identity, each in mine.items()}
             facts = Facts(self.site.site, shown, mine, self.belongs[0], self.site.parents, current)

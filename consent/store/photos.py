@@ -20,9 +20,12 @@ from consent.store.write import among
 
 
 class PhotoState(StrEnum):
-    """How far a photo has come. It only rises; only ``linked`` is ever visible."""
+    """How far an object has come. It only rises; of photos only ``linked`` is ever visible."""
 
     ARRIVED = "arrived"
+    OTHER = "other"
+    """It is no photo; a site may open such objects (``other_objects``)."""
+
     EXAMINED = "examined"
     LINKED = "linked"
 

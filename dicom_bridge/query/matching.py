@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
+from consent.store.load import SHOWN
 from consent.store.tables import photo
 from dicom_bridge.query.dictionary import Attribute, path
 from dicom_bridge.query.index import COLUMNS
@@ -221,10 +222,10 @@ def _text(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement
 
 
 def visible(table: FromClause = dicom_instance) -> ColumnElement[bool]:
-    """Only linked photos are ever visible, whatever else a condition says."""
+    """Only linked photos, and what is none, are ever visible, whatever else a condition says."""
     of = photo.alias()  # the enclosing query may read the table too
     # Exists, and not in: SQLite would list all photos that are linked, anew for each query.
-    return exists().where(of.c.photo == table.c.photo, of.c.state == "linked")
+    return exists().where(of.c.photo == table.c.photo, of.c.state.in_(SHOWN))
 
 
 # --- attributes without a column -----------------------------------------------------------------------------------

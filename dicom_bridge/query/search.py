@@ -187,7 +187,7 @@ class Instance:
 
 
 def instances(connection: Connection, study_uid: str, series_uid: str | None = None) -> tuple[Instance, ...]:
-    """Every linked photo of a study or series, permitted or not, in the order of the index.
+    """Every linked photo of a study or series, and what is none, permitted or not, in the order of the index.
 
     Whoever asks puts each to the decision before anything of it is shown.
     """

@@ -12,8 +12,8 @@ from consent.decision import decide
 from consent.directive import Directive, Span
 from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation, RequesterFacts
 from consent.purposes import OWN_PURPOSES
-from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
-from consent.types import Decision, Request, Requester
+from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
+from consent.types import Decision, Request, Requester, Right
 from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
 from tests.consent.words import consent_json, moment, read_labels, read_regions, span
 
@@ -49,6 +49,8 @@ ACCOUNTS = {
     "stranger": Requester("stranger", ("PATRQT",), reference="RelatedPerson/stranger", confined_to=frozenset({"P"})),
     "nameless": Requester("nameless", ("TREAT", "WEB")),
     "marketer": Requester("marketer", ("HMARKT", "TRAIN", "SOMETHING")),
+    "A": Requester("A", ("TREAT", "BTG", "HCOMPL"), frozenset({Right.ARCHIVE}), reference="Practitioner/a"),
+    "portal": Requester("portal", ("TREAT",), frozenset({Right.ARCHIVE}), confined_to=frozenset({"P"})),
     "admin": Requester("admin"),
 }
 
@@ -198,6 +200,8 @@ def _site(stated: Mapping[str, Any]) -> Site:
                 read[name] = PortalDefault(value)
             case "care_team":
                 read[name] = CareTeamScope(value)
+            case "other_objects":
+                read[name] = OtherObjects(value)
             case "rules_on" | "deniable_duties" | "watermark":
                 read[name] = frozenset(value)
             case _:

@@ -18,6 +18,8 @@ from tests.judges import vocabulary as words
 SITE = (Path(__file__).parent / "policies" / "site.cedar").read_text("utf-8")
 STEPS = {
     "purpose-not-held": 1,
+    "other-permit": 2,
+    "other-deny": 2,
     "not-linked": 2,
     "other-patient": 3,
     "site-rule": 4,
@@ -48,8 +50,7 @@ class CedarJudge:
         """Effect and reason."""
         purpose = "BTG" if request["purpose"] == "ETREAT" else request["purpose"]
         photo = self.world["photos"][request["photo"]]
-        patient = f"Patient/{photo['patients'][0]}"
-        signed = self.signed.get(patient, [])
+        signed = self.signed.get(_patient(photo), [])
         policies = [SITE, *(text for provision in signed for text in self._policies(provision))]
         spoke = any(one["type"] == "permit" and self._names(one, "TREAT", empty=True) for one in signed)
         emergencies = any(self._names(one, "BTG", empty=False) for one in signed)
@@ -69,6 +70,7 @@ class CedarJudge:
                     and purpose not in self.site["deniable_duties"],
                     "patient_spoke_of_treatment": spoke,
                     "patient_named_emergencies": emergencies,
+                    "other_objects_are_clinical": self.site["other_objects"] == "clinical",
                 },
             },
             "\n".join(policies),
@@ -142,6 +144,7 @@ class CedarJudge:
         attributes: dict[str, Any] = {
             "purposes": [_entity("Action", purpose) for purpose in account["purposes"]],
             "known": name is not None,
+            "archives": "archive" in account["rights"],
         }
         if account["confined_to"] is not None:
             attributes["confined"] = [f"Patient/{one}" for one in account["confined_to"]]
@@ -162,11 +165,17 @@ class CedarJudge:
             "uid": _uid("Photo", name),
             "attrs": {
                 **{key: value for key, value in makers.items() if value is not None},
-                "patient": f"Patient/{photo['patients'][0]}",
-                "placed": photo["encounter"] is not None or treated,
+                "patient": _patient(photo),
+                "placed": photo["other"] or photo["encounter"] is not None or treated,
+                "is_no_photo": photo["other"],
             },
             "parents": [_uid("Data", one) for one in named if one is not None],
         }
+
+
+def _patient(photo: Mapping[str, Any]) -> str:
+    """Whom it shows; nobody's Consents bind what is no photo."""
+    return "nobody" if photo["other"] else f"Patient/{photo['patients'][0]}"
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:

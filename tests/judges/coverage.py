@@ -118,6 +118,7 @@ LEAST: dict[str, int] = {
     **dict.fromkeys(("permit break-glass", "deny held", "deny site-rule", "deny purpose-not-held"), 30),
     **dict.fromkeys(("deny not-linked", "deny other-patient", "deny facts-unavailable"), 20),
     "deny not-covered": 10,
+    **dict.fromkeys(("permit other-permit", "deny other-deny"), 10),
     **{f"{kind} matches at {where}": 50 for kind in ("permit", "deny") for where in ("the root", "a nested provision")},
     **{f"{kind} matches by {name}": 4 for kind in ("permit", "deny") for name in STATED.values()},
     **{f"{kind} misses by {name} alone": 5 for kind in ("permit", "deny") for name in ELEMENTS},

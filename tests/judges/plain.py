@@ -12,9 +12,10 @@ The world::
      "part_of": {"Organization/ward": "Organization/clinic"},
      "consents": [{"body": {FHIR Consent}, "history": ["active", "inactive"], "synchronised": False}],
      "photos": {"f1": {"patients", "known_since", "document", "imaging_study", "encounter", "links", "author",
-                       "photographer", "custodian", "taken", "regions", "labels", "sources", "own_description"}},
+                       "photographer", "custodian", "taken", "regions", "labels", "sources",
+                       "own_description", "other"}},
      "requests": [{"photo", "purpose", "channel", "project", "reason", "emergency_patient", "stale",
-                   "account": {"purposes", "reference", "confined_to", "own_patient"}}]}
+                   "account": {"purposes", "rights", "reference", "confined_to", "own_patient"}}]}
 """
 
 from __future__ import annotations
@@ -126,8 +127,20 @@ class PlainJudge:
         purpose = "BTG" if request["purpose"] == "ETREAT" else request["purpose"]
         if photo is None:
             return deny(2, "not-linked") if self._may_ask(request, purpose, []) else deny(1, "purpose-not-held")
+        if photo["other"]:
+            return self._no_photo(request, purpose)
         early = [answer for aspect in aspects if (answer := self._before_patients(request, purpose, aspect))]
         return lowest(early or [self._for_patient(matter) for matter in self.matters(request)])
+
+    def _no_photo(self, request: Mapping[str, Any], purpose: str) -> Answer:
+        """Steps 1 to 3 for an object that is no photo: who asks and for what decides, and nothing about the object."""
+        account = request["account"]
+        if not self._may_ask(request, purpose, []):
+            return deny(1, "purpose-not-held")
+        clinical = self.site["other_objects"] == "clinical" and "archive" in account["rights"]
+        if purpose != "TREAT" or not clinical:
+            return deny(2, "other-deny")
+        return permit(2, "other-permit") if self._hers(account) is None else deny(3, "other-patient")
 
     def matters(self, request: Mapping[str, Any]) -> list[Matter]:
         """The parts of a request, each about one patient in the photo or in one source of it."""

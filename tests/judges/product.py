@@ -15,8 +15,8 @@ from consent.ages import majority
 from consent.decision import decide
 from consent.directive import Directive, Label, Region, Span
 from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation, RequesterFacts
-from consent.site import CareTeamScope, PortalDefault, Site, SitePurpose, TreatmentDefault
-from consent.types import Decision, Laterality, Request, Requester
+from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
+from consent.types import Decision, Laterality, Request, Requester, Right
 from consent.validity import next_change
 from fhir_mapping import dates, references
 from fhir_mapping.to_directive import EarlierConsent, Reading, to_directive
@@ -140,6 +140,7 @@ class Product:
             labels=tuple(Label(system, code) for system, code in stated["labels"]),
             sources=tuple(source for source in sources if source is not None),
             own_description=stated["own_description"],
+            other=stated["other"],
         )
 
     def _belongs_to(self, reference: str | None) -> frozenset[str]:
@@ -161,6 +162,7 @@ class Product:
         requester = Requester(
             account="account",
             purposes=tuple(stated["purposes"]),
+            rights=frozenset(map(Right, stated["rights"])),
             reference=stated["reference"],
             confined_to=None if confined is None else frozenset(confined),
             own_patient=stated["own_patient"],
@@ -200,6 +202,7 @@ def _site(stated: Mapping[str, Any]) -> Site:
         rules_on=frozenset(stated["rules_on"]),
         forbid_break_glass=stated["forbid_break_glass"],
         watermark=frozenset(stated["watermark"]),
+        other_objects=OtherObjects(stated["other_objects"]),
     )
 
 

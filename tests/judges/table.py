@@ -36,6 +36,8 @@ ACCOUNTS = {
     "stranger": build.account("PATRQT", reference="RelatedPerson/stranger", confined_to=["P"]),
     "nameless": build.account("TREAT", "WEB"),
     "marketer": build.account("HMARKT", "TRAIN", "SOMETHING"),
+    "A": build.account("TREAT", "BTG", "HCOMPL", reference="Practitioner/a", rights=["archive"]),
+    "portal": build.account("TREAT", confined_to=["P"], rights=["archive"]),
     "admin": build.account(),
 }
 

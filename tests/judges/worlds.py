@@ -31,6 +31,7 @@ def site(**changed: Any) -> dict[str, Any]:
         "rules_on": ["no-publishing-of-minors", "own-record-as-patient"],
         "forbid_break_glass": False,
         "watermark": [],
+        "other_objects": "refuse",
         **changed,
     }
 
@@ -58,6 +59,7 @@ def photo(name: str, **changed: Any) -> dict[str, Any]:
         "labels": [],
         "sources": [],
         "own_description": False,
+        "other": False,
         **changed,
     }
 
@@ -69,7 +71,14 @@ def shown(name: str, laterality: str | None = None) -> dict[str, Any]:
 
 def account(*purposes: str, reference: str | None = None, **changed: Any) -> dict[str, Any]:
     """Who asks."""
-    return {"purposes": list(purposes), "reference": reference, "confined_to": None, "own_patient": None, **changed}
+    return {
+        "purposes": list(purposes),
+        "rights": [],
+        "reference": reference,
+        "confined_to": None,
+        "own_patient": None,
+        **changed,
+    }
 
 
 def ask(by: dict[str, Any], name: str, purpose: str, **changed: Any) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from sqlalchemy import Engine, func, select, update
 from consent.audit.chain import open_chain
 from consent.decided import settle, stored_purposes, sweep, unsettled
 from consent.decision import decide
+from consent.facts import PhotoFacts
 from consent.service import DecisionPoint
 from consent.sets import permitted
-from consent.site import CareTeamScope
+from consent.site import CareTeamScope, OtherObjects
 from consent.store import clock
 from consent.store.cache import FactsCache
 from consent.store.engine import reading, transaction
@@ -22,7 +23,7 @@ from consent.store.load import Loader
 from consent.store.people import merge, save_care_members, save_directive
 from consent.store.sites import load_site, save_site
 from consent.store.tables import decided, patient_state, photo
-from consent.types import Obligation, Request, Requester
+from consent.types import Obligation, Request, Requester, Right
 from tests.counts import count, report
 from tests.store.world import (
     ANNA,
@@ -40,6 +41,9 @@ from tests.store.world import (
 ALL = frozenset(Obligation)
 _TOGETHER = 3
 TEACHER = Requester(account="t", purposes=("TEACH", "HRESCH"), reference="Practitioner/t")
+ARCHIVIST = Requester(
+    account="a", purposes=("TREAT", "BTG", "HCOMPL"), rights=frozenset({Right.ARCHIVE}), reference="Practitioner/d"
+)
 DUTY = Requester(account="l", purposes=("HLEGAL", "HCOMPL", "PATSFTY"))
 
 REQUESTS = (
@@ -47,6 +51,10 @@ REQUESTS = (
     Request(CLINICIAN, "BTG", emergency_reason="bleeding", emergency_patient="p1"),
     Request(replace(CLINICIAN, own_patient="p2"), "TREAT"),
     Request(replace(CLINICIAN, confined_to=frozenset({"p3"})), "TREAT"),
+    Request(ARCHIVIST, "TREAT"),
+    Request(ARCHIVIST, "BTG", emergency_reason="bleeding", emergency_patient="p1"),
+    Request(ARCHIVIST, "HCOMPL"),
+    Request(replace(ARCHIVIST, confined_to=frozenset({"p3"})), "TREAT"),
     Request(MARKETING, "PORTFOLIO"),
     Request(MARKETING, "SOCIAL", channel="instagram"),
     Request(MARKETING, "SOCIAL", channel="elsewhere"),
@@ -94,6 +102,9 @@ def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> Non
             if seed % _TOGETHER == 0:  # a few worlds lie on each other, as years do; not all of them
                 clear(connection)
             uids = random_world(connection, random)
+            opened = random.choice([OtherObjects.CLINICAL, OtherObjects.REFUSE])
+            site = replace(load_site(connection), other_objects=opened)
+            save_site(connection, site, stored_purposes(site))
         with transaction(engine) as connection:
             if random.random() < 0.5:
                 merge(connection, "p4", "p5")
@@ -113,6 +124,23 @@ def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> Non
         with transaction(engine) as connection:
             merge(connection, "p4", None)
     report(f"sets-{engine.dialect.name}", asked=worlds, run=worlds, failures=failures, started=started)
+
+
+def test_an_object_that_is_no_photo_is_opened_by_the_site_alone(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        one_patient(connection)
+        number = store(connection, PhotoFacts(photo="2.25.555", other=True), state="other")
+    asked = Request(ARCHIVIST, "TREAT")
+    for opened in (OtherObjects.REFUSE, OtherObjects.CLINICAL, OtherObjects.REFUSE):
+        with transaction(engine) as connection:
+            site = replace(load_site(connection), other_objects=opened)
+            save_site(connection, site, stored_purposes(site))
+        by_set, singly, _ = _both_ways(engine, asked)
+        assert by_set == singly
+        assert (number in by_set) is (opened is OtherObjects.CLINICAL)
+        by_set, singly, _ = _both_ways(engine, Request(CLINICIAN, "TREAT"))
+        assert by_set == singly
+        assert number not in by_set
 
 
 def test_care_team_by_the_record_is_added_for_each_requester(engine: Engine) -> None:

@@ -129,6 +129,8 @@ def random_world(connection: Connection, random: Random, *, patients: int = 6, p
                     value = replace(value, patients=(name, other), known_since={name: TAKEN, other: TAKEN})
             store(connection, value, state=random.choice(["linked", "linked", "linked", "examined"]))
             found.append(value.photo)
+    for _ in range(random.randrange(3)):
+        store(connection, PhotoFacts(photo=f"2.25.8{random.getrandbits(60)}", other=True), state="other")
     for number in range(patients * 2):
         save_directive(connection, random_consent(random, f"c{number}", random.choice(names), found))
     return found
