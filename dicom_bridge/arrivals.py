@@ -62,6 +62,11 @@ class Examined:
     others: int = 0
     """Objects that are no photos, as their SOP Class tells."""
 
+    @property
+    def waiting(self) -> int:
+        """Those that wait, unseen, until their visit is told or a person places them."""
+        return self.examined - self.linked - self.refused - self.others
+
 
 class Arrivals:
     """Looks at what arrived."""
@@ -83,9 +88,21 @@ class Arrivals:
         self._tasks = tasks
         self._settling = Settling(engine, chain, archive, linker, tasks, door=door, at=at)
         self._after = 0
+        self._told: Callable[[], None] = lambda: None
 
-    def look(self, *, everything: bool = False) -> Examined:
-        """Examine what arrived since the last look; with ``everything`` hold all objects against the ledger."""
+    def outstanding(self) -> int:
+        """How many objects of Orthanc nobody has looked at yet."""
+        with glancing(self._engine) as connection:
+            known = set(connection.execute(select(photo.c.orthanc_id)).scalars())
+        return len(self._archive.instances(str(uuid.uuid4())) - known)
+
+    def look(self, *, everything: bool = False, told: Callable[[], None] = lambda: None) -> Examined:
+        """Examine what arrived since the last look; with ``everything`` hold all objects against the ledger.
+
+        What was examined stays so when this is ended halfway, and is not examined again; ``told`` is called after each
+        object.
+        """
+        self._told = told
         job = str(uuid.uuid4())
         since, compared = self._cursor()
         total = Examined(0, 0, 0)
@@ -167,6 +184,7 @@ class Arrivals:
             self._at(Step.RECORDED)
             for orthanc_id in page:
                 total = _plus(total, self._examine(job, orthanc_id))
+                self._told()
         return total
 
     def _examine(self, job: str, orthanc_id: str) -> Examined:

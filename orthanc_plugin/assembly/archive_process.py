@@ -92,7 +92,7 @@ class ArchiveProcess:
         wall
             The packages that the wall needs (:mod:`orthanc_plugin.assembly.wall_folder`).
         """
-        self._settings, self._folder, self._port = settings, folder, port
+        self._settings, self.folder, self._port = settings, folder, port
         self.wall, self.program, self._plugins = wall, program, plugins
         self._environment = dict(os.environ if environment is None else environment)
 
@@ -104,15 +104,15 @@ class ArchiveProcess:
     @property
     def running(self) -> bool:
         """Whether the process is there."""
-        return processes.pid_of(NAME, self._folder) is not None
+        return processes.pid_of(NAME, self.folder) is not None
 
     def configuration(self) -> dict[str, Any]:
         """Orthanc's configuration: every door that the wall does not guard is off."""
         settings = self._settings
         return {
             "Name": "Photospine",
-            "StorageDirectory": str(self._folder / "storage"),
-            "IndexDirectory": str(self._folder / "storage"),
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "storage"),
             "HttpPort": self._port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,  # with it, Bearer is refused before the filter
@@ -167,14 +167,14 @@ class ArchiveProcess:
             Orthanc did not start, or the wall does not stand. The process has been ended.
         """
         wall_folder.build(self.wall)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "address").unlink(missing_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "address").unlink(missing_ok=True)
         # Orthanc lets everybody on the machine read what it stores: photos and originals, with nobody's consent.
-        storage = self._folder / "storage"
+        storage = self.folder / "storage"
         storage.mkdir(exist_ok=True)
         storage.chmod(0o700)
         wall_folder.link_ours(self._packages)
-        file = self._folder / "orthanc.json"
+        file = self.folder / "orthanc.json"
         file.touch(mode=0o600)
         file.write_text(json.dumps(self.configuration(), indent=1), "utf-8")
         paths = os.pathsep.join((str(self.wall), str(self._packages)))
@@ -182,7 +182,7 @@ class ArchiveProcess:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled files halve the time to start
         started = time.monotonic()
         running = self.running
-        processes.start(NAME, [self.program, str(file)], self._folder, environment)
+        processes.start(NAME, [self.program, str(file)], self.folder, environment)
         try:
             while True:
                 if not self.running:
@@ -197,15 +197,15 @@ class ArchiveProcess:
         except BaseException:
             self.stop()
             raise
-        (self._folder / "address").write_text(self.url + "\n", "ascii")
+        (self.folder / "address").write_text(self.url + "\n", "ascii")
         if not running:
             self._have_all_compared()
         return standing
 
     def stop(self, patience: float = processes.PATIENCE) -> bool:
         """End it, by force after so many seconds; False where it did not run."""
-        (self._folder / "address").unlink(missing_ok=True)
-        return processes.stop(NAME, self._folder, patience)
+        (self.folder / "address").unlink(missing_ok=True)
+        return processes.stop(NAME, self.folder, patience)
 
     def _have_all_compared(self) -> None:
         """Ask the worker to hold all objects against the ledger: an older copy of them may have been put back."""
@@ -221,7 +221,7 @@ class ArchiveProcess:
 
     @property
     def _packages(self) -> Path:
-        return self._folder / "packages"
+        return self.folder / "packages"
 
     def _plugin(self, pattern: str) -> str:
         found = sorted(str(path) for path in self._plugins.glob(pattern))
@@ -231,7 +231,7 @@ class ArchiveProcess:
 
     def _last_words(self) -> str:
         try:
-            lines = (self._folder / f"{NAME}.log").read_text("utf-8", errors="replace").splitlines()
+            lines = (self.folder / f"{NAME}.log").read_text("utf-8", errors="replace").splitlines()
         except OSError:
             return "no log"
         faults = [number for number, line in enumerate(lines) if line.startswith("<class ")]
