@@ -166,16 +166,21 @@ def of_row(row: Row[Any]) -> Account:
         name=row.name,
         version=row.version,
         active=row.active,
-        requester=Requester(
-            account=row.name,
-            purposes=tuple(json.loads(row.purposes)),
-            rights=frozenset(Right(right) for right in json.loads(row.rights)),
-            reference=row.reference,
-            confined_to=None if row.confined_to is None else frozenset({row.confined_to}),
-            own_patient=row.own_patient,
-        ),
+        requester=requester_of(row),
         display=row.display,
         has_password=row.password is not None,
+    )
+
+
+def requester_of(row: Row[Any]) -> Requester:
+    """Who an account is, from a row that holds its columns."""
+    return Requester(
+        account=row.name,
+        purposes=tuple(json.loads(row.purposes)),
+        rights=frozenset(Right(right) for right in json.loads(row.rights)),
+        reference=row.reference,
+        confined_to=None if row.confined_to is None else frozenset({row.confined_to}),
+        own_patient=row.own_patient,
     )
 
 

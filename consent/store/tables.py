@@ -201,6 +201,22 @@ login_session = Table(
     Column("expires", BigInteger, nullable=False),
 )
 
+#: DICOM application entities of other systems: who may call the gateway, and where it may send photos.
+dimse_peer = Table(
+    "dimse_peer",
+    METADATA,
+    Column("ae_title", String(16), primary_key=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("purpose", String(32), nullable=False),  # the one purpose of all that it does
+    Column("channel", String(64)),
+    Column("project", String(64)),
+    Column("networks", Text, nullable=False),  # JSON array of addresses and networks that it may call from
+    Column("fingerprint", String(64)),  # SHA-256 of the certificate that it must show, hexadecimal
+    Column("host", String(255)),  # null: nothing is sent to it
+    Column("port", Integer),
+    Column("tls", Boolean, nullable=False),
+)
+
 emergency_grant = Table(
     "emergency_grant",
     METADATA,

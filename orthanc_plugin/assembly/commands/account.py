@@ -15,6 +15,7 @@ from consent.identity.accounts import Account, AccountRefused
 from consent.purposes import Catalog
 from consent.store.engine import reading, transaction
 from consent.types import Right
+from orthanc_plugin.assembly.commands import _peers
 from orthanc_plugin.assembly.commands._common import JsonOption, SettingsOption, failing, os_user, show
 from orthanc_plugin.assembly.open import CLI, Node, open_node
 from orthanc_plugin.assembly.settings import load
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group.command("link-identity")(link_identity)
     group.command("unlink-identity")(unlink_identity)
     group.command("unlock")(unlock)
+    _peers.register(group)
     app.add_typer(group, name="account")
 
 
