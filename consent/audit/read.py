@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from consent.audit.shelf import SUFFIX, AuditUnavailable, Row, lost
 from consent.store.engine import glancing
@@ -23,6 +23,15 @@ SELECT sequence, CAST(recorded AS INTEGER), coalesce(CAST(body AS BLOB), x''), c
 FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?
 """
 
+#: Every chain by one look into the key's index each: a DISTINCT would read all records.
+_CHAINS = text("""
+WITH RECURSIVE each AS (
+    SELECT min(chain) AS chain FROM audit_record
+    UNION ALL
+    SELECT (SELECT min(chain) FROM audit_record WHERE chain > each.chain) FROM each WHERE each.chain IS NOT NULL
+) SELECT chain FROM each WHERE chain IS NOT NULL
+""")
+
 
 class Archive:
     """All chains that can be reached from here."""
@@ -36,15 +45,14 @@ class Archive:
         if self._files:  # by the files' names: what a file says of itself can be changed with the rest of it
             return tuple(sorted(path.stem.replace("+", "/") for path in self._folder.glob(f"*{SUFFIX}")))
         with glancing(self._engine) as connection:
-            return tuple(connection.execute(select(audit_record.c.chain).distinct().order_by("chain")).scalars())
+            return tuple(sorted(connection.execute(_CHAINS).scalars()))
 
     def lost(self) -> tuple[str, ...]:
         """The ids of chains that were made once and are not there any more (SQLite: a table loses none by itself)."""
         return lost(self._folder) if self._files else ()
 
-    def rows(self, chain: str) -> Iterator[Row]:
-        """The records of a chain, in order, read a page at a time."""
-        after = _BEFORE_ALL
+    def rows(self, chain: str, after: int = _BEFORE_ALL) -> Iterator[Row]:
+        """The records of a chain behind the one with the sequence ``after``, in order, read a page at a time."""
         while True:
             page = self._page(chain, after)
             yield from page
@@ -61,11 +69,16 @@ class Archive:
             last = select(audit_record.c.sequence).where(audit_record.c.chain == chain)
             return connection.execute(last.order_by(audit_record.c.sequence.desc()).limit(1)).scalar_one_or_none() or 0
 
-    def _page(self, chain: str, after: int) -> list[Row]:
+    def row(self, chain: str, sequence: int) -> Row | None:
+        """One record; None where there is none with this sequence."""
+        found = self._page(chain, sequence - 1, 1)
+        return found[0] if found and found[0].sequence == sequence else None
+
+    def _page(self, chain: str, after: int, most: int = _PAGE) -> list[Row]:
         if self._files:
             with closing(_read_only(self._path(chain))) as connection:
                 try:
-                    return [Row(*row) for row in connection.execute(_SELECT, (after, _PAGE))]
+                    return [Row(*row) for row in connection.execute(_SELECT, (after, most))]
                 except sqlite3.Error as error:
                     raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
         table = audit_record.c
@@ -74,7 +87,7 @@ class Archive:
                 select(table.sequence, table.recorded, table.body, table.hash)
                 .where(table.chain == chain, table.sequence > after)
                 .order_by(table.sequence)
-                .limit(_PAGE)
+                .limit(most)
             )
             return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
 

@@ -241,3 +241,13 @@ audit_record = Table(
     Column("body", LargeBinary, nullable=False),  # canonical JSON, UTF-8
     Column("hash", LargeBinary(32), nullable=False),  # SHA-256 of the former hash and the body
 )
+
+#: Signed heads of the chains; each is copied to a second place.
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    METADATA,
+    Column("chain", String(96), primary_key=True),
+    Column("size", BigInteger, primary_key=True),  # sequence of the last record that it covers
+    Column("note", Text, nullable=False),  # C2SP signed note
+    Column("copied", Boolean, nullable=False, index=True),
+)

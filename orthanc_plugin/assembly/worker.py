@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 from consent import decided
 from consent.store import clock, jobs
@@ -20,6 +21,7 @@ from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
+from dicom_bridge.tasks import Tasks
 from orthanc_plugin.assembly.intake import open_archive, way
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.wall.hooks import COLLISION
@@ -34,6 +36,9 @@ CHANGES_SECONDS = 5.0
 WAITING_SECONDS = 60.0
 """How often it looks for the places of objects that wait."""
 
+CHECKPOINT_SECONDS = 10.0
+"""How often it looks whether the audit chains have grown."""
+
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
@@ -46,6 +51,8 @@ _TOLD_AFTER = 6
 _LEFT_BEHIND = timedelta(seconds=30)
 _LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Worker:
@@ -54,6 +61,7 @@ class Worker:
     node: Node
     recovery: Recovery
     arrivals: Arrivals
+    tasks: Tasks
     stopped: threading.Event = field(default_factory=threading.Event)
     _away: bool = False
     """Orthanc did not answer: when it does again, all of it is compared."""
@@ -77,6 +85,18 @@ class Worker:
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
 
+    def sign(self) -> None:
+        """Sign the heads of the audit chains until stopped; a chain that must not be signed is a person's matter."""
+        notary = self.node.notary
+        while not self.stopped.is_set():
+            for chain, why in (self.attempt("checkpoints", notary.look) or {}).items():
+                self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
+            self.stopped.wait(CHECKPOINT_SECONDS)
+
+    def _tell(self, chain: str, why: str) -> None:
+        with transaction(self.node.engine) as connection:
+            self.tasks.chain_refused(connection, chain, why)
+
     def look(self, *, everything: bool = False) -> None:
         """Look at what arrived; at everything, where Orthanc was away meanwhile."""
         try:
@@ -86,7 +106,7 @@ class Worker:
             raise
         self._away = False
 
-    def attempt(self, what: str, work: Callable[[], object]) -> object:
+    def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Do a piece of work; what fails is logged by its kind and tried again later."""
         try:
             return work()
@@ -143,11 +163,18 @@ class Worker:
 def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda _: None) -> None:
     """Work until ``stopped`` is set."""
     with open_archive(node) as archive:
-        worker_of(node, archive, at, stopped).run()
+        worker = worker_of(node, archive, at, stopped)
+        signing = threading.Thread(target=worker.sign, name="checkpoints", daemon=True)  # a long job must not delay it
+        signing.start()
+        try:
+            worker.run()
+        finally:
+            stopped.set()
+            signing.join()
 
 
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
     """A worker, put together from its parts."""
     carried = way(node, archive, at)
     arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
-    return Worker(node, Recovery(carried), arrivals, stopped)
+    return Worker(node, Recovery(carried), arrivals, carried.tasks, stopped)

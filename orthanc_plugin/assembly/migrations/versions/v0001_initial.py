@@ -33,6 +33,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_cursor")),
     )
     op.create_table(
+        "audit_checkpoint",
+        sa.Column("chain", sa.String(length=96), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("copied", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("chain", "size", name=op.f("pk_audit_checkpoint")),
+    )
+    op.create_index(op.f("ix_audit_checkpoint_copied"), "audit_checkpoint", ["copied"], unique=False)
+    op.create_table(
         "audit_record",
         sa.Column("chain", sa.String(length=96), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
