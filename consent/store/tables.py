@@ -142,6 +142,19 @@ photo_source = Table(
     Column("source_uid", String(64), primary_key=True, index=True),  # SOP Instance UID of what it was made from
 )
 
+# --- what decisions read before --------------------------------------------------------------------------------------
+
+#: Facts as they were, written when they change and in the same transaction: so a recorded answer can be decided again.
+facts_then = Table(
+    "facts_then",
+    METADATA,
+    Column("kind", String(8), primary_key=True),  # patient, photo, site, members; consent
+    Column("key", String(128), primary_key=True),  # id, number, source; of a Consent read, the SHA-256 of its body
+    Column("version", BigInteger, primary_key=True, autoincrement=False),  # the last in which they held
+    Column("until", BigInteger, nullable=False),  # when they ceased to hold
+    Column("body", Text, nullable=False),  # JSON
+)
+
 # --- stored answers for sets ----------------------------------------------------------------------------------------
 
 decided = Table(

@@ -89,6 +89,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_emergency_grant_account"), "emergency_grant", ["account"], unique=False)
     op.create_table(
+        "facts_then",
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "key", "version", name=op.f("pk_facts_then")),
+    )
+    op.create_table(
         "fhir_date",
         sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
