@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, func, literal, or_, select, text
 
 from consent.audit.shelf import SUFFIX, AuditUnavailable, Row, lost
 from consent.store.engine import glancing
@@ -16,6 +16,8 @@ from consent.store.tables import audit_record
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 """The first record has the sequence 1; but whoever slips in others may choose any number."""
+
+_AFTER_ALL = (1 << 63) - 1
 
 #: Whoever changes a file may store values of other kinds in it; verification must see them, not stumble over them.
 _SELECT = """
@@ -59,6 +61,44 @@ class Archive:
             if len(page) < _PAGE:
                 return
             after = page[-1].sequence
+
+    def holding(self, chain: str, words: Sequence[bytes], since: int = 0, until: int = _AFTER_ALL) -> Iterator[Row]:
+        """The records of a chain whose text holds one of the words, found by the database, in order.
+
+        Parameters
+        ----------
+        since, until
+            Recorded within ``[since, until)``, microseconds since 1970.
+        """
+        after = _BEFORE_ALL
+        while True:
+            page = self._holding_page(chain, after, words, since, until)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].sequence
+
+    def _holding_page(self, chain: str, after: int, words: Sequence[bytes], since: int, until: int) -> list[Row]:
+        if self._files:
+            held = " OR ".join(["instr(body, ?) > 0"] * len(words))
+            statement = _SELECT.replace("ORDER BY", f"AND recorded >= ? AND recorded < ? AND ({held}) ORDER BY")
+            with closing(_read_only(self._path(chain))) as connection:
+                try:
+                    found = connection.execute(statement, (after, since, until, *words, _PAGE))
+                    return [Row(*row) for row in found]
+                except sqlite3.Error as error:
+                    raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
+        table = audit_record.c
+        with glancing(self._engine) as connection:
+            rows = connection.execute(
+                select(table.sequence, table.recorded, table.body, table.hash)
+                .where(table.chain == chain, table.sequence > after)
+                .where(table.recorded >= since, table.recorded < until)
+                .where(or_(*(func.position(literal(word).op("IN")(table.body)) > 0 for word in words)))
+                .order_by(table.sequence)
+                .limit(_PAGE)
+            )
+            return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
 
     def size(self, chain: str) -> int:
         """The sequence of the chain's last record."""

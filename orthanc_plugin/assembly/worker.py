@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from consent import decided
+from consent.audit.notary import Notary
 from consent.store import clock, jobs
 from consent.store.engine import glancing, transaction
 from consent.store.jobs import Job
@@ -63,8 +64,12 @@ class Worker:
     arrivals: Arrivals
     tasks: Tasks
     stopped: threading.Event = field(default_factory=threading.Event)
+    _notary: Notary = field(init=False)
     _away: bool = False
     """Orthanc did not answer: when it does again, all of it is compared."""
+
+    def __post_init__(self) -> None:
+        self._notary = self.node.notary
 
     def run(self) -> None:
         """Work until stopped."""
@@ -86,12 +91,15 @@ class Worker:
                 self.stopped.wait(LOOK_SECONDS)
 
     def sign(self) -> None:
-        """Sign the heads of the audit chains until stopped; a chain that must not be signed is a person's matter."""
-        notary = self.node.notary
+        """Sign the heads of the audit chains until stopped."""
         while not self.stopped.is_set():
-            for chain, why in (self.attempt("checkpoints", notary.look) or {}).items():
-                self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
+            self.sign_once()
             self.stopped.wait(CHECKPOINT_SECONDS)
+
+    def sign_once(self) -> None:
+        """Sign what is due; a chain that must not be signed is a person's matter."""
+        for chain, why in (self.attempt("checkpoints", self._notary.look) or {}).items():
+            self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
 
     def _tell(self, chain: str, why: str) -> None:
         with transaction(self.node.engine) as connection:

@@ -34,6 +34,7 @@ from orthanc_plugin.assembly.commands._common import (
     require,
     show,
 )
+from orthanc_plugin.assembly.commands._seen import disclosures, saw, who
 from orthanc_plugin.assembly.open import CLI, open_node
 from orthanc_plugin.assembly.settings import load
 
@@ -44,6 +45,9 @@ def register(app: typer.Typer) -> None:
     group.command("list")(listing)
     group.command("verify")(verify)
     group.command("key")(key)
+    group.command("who")(who)
+    group.command("saw")(saw)
+    group.command("disclosures")(disclosures)
     app.add_typer(group, name="audit")
 
 
