@@ -70,10 +70,10 @@ def explain(request: Request, facts: Facts, now: datetime) -> Explanation:
     return Explanation(speaking(decisions), tuple(_part(request, decision, facts) for decision in decisions))
 
 
-def for_patients(explanation: Explanation, patients: frozenset[str]) -> Explanation:
-    """The same for the patients alone: nobody learns of another's answer, nor so of the whole."""
+def for_patients(explanation: Explanation, patients: frozenset[str]) -> Explanation | None:
+    """The same for the patients alone: nobody learns of another's answer, nor of the whole; None: no part is hers."""
     parts = tuple(part for part in explanation.parts if part.decision.patient in (None, *patients))
-    return Explanation(speaking([part.decision for part in parts]), parts)
+    return Explanation(speaking([part.decision for part in parts]), parts) if parts else None
 
 
 def _part(request: Request, decision: Decision, facts: Facts) -> Part:
