@@ -20,7 +20,7 @@ from consent.audit.note import LONGEST
 from consent.errors import ConsentError
 from consent.store.engine import glancing, transaction
 from consent.store.tables import audit_checkpoint
-from consent.store.write import insert_missing
+from consent.store.write import each_value, insert_missing
 
 SUFFIX = ".note"
 _EACH = 100_000
@@ -61,7 +61,7 @@ class DatabasePlace:
     def chains(self) -> tuple[str, ...]:
         """The chains that it has checkpoints of, sorted."""
         with glancing(self._engine) as connection:
-            return tuple(sorted(connection.execute(select(audit_checkpoint.c.chain).distinct()).scalars()))
+            return tuple(sorted(connection.execute(each_value(audit_checkpoint.c.chain)).scalars()))
 
     def notes(self, chain: str) -> Iterator[tuple[int, str]]:
         """Size and note of each checkpoint, by size, read a page at a time."""

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, func, literal, or_, select, text
+from sqlalchemy import Engine, func, literal, or_, select
 
 from consent.audit.shelf import SUFFIX, AuditUnavailable, Row, lost
 from consent.store.engine import glancing
 from consent.store.tables import audit_record
+from consent.store.write import each_value
 
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
@@ -24,15 +25,6 @@ _SELECT = """
 SELECT sequence, CAST(recorded AS INTEGER), coalesce(CAST(body AS BLOB), x''), coalesce(CAST(hash AS BLOB), x'')
 FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?
 """
-
-#: Every chain by one look into the key's index each: a DISTINCT would read all records.
-_CHAINS = text("""
-WITH RECURSIVE each AS (
-    SELECT min(chain) AS chain FROM audit_record
-    UNION ALL
-    SELECT (SELECT min(chain) FROM audit_record WHERE chain > each.chain) FROM each WHERE each.chain IS NOT NULL
-) SELECT chain FROM each WHERE chain IS NOT NULL
-""")
 
 
 class Archive:
@@ -47,7 +39,7 @@ class Archive:
         if self._files:  # by the files' names: what a file says of itself can be changed with the rest of it
             return tuple(sorted(path.stem.replace("+", "/") for path in self._folder.glob(f"*{SUFFIX}")))
         with glancing(self._engine) as connection:
-            return tuple(sorted(connection.execute(_CHAINS).scalars()))
+            return tuple(sorted(connection.execute(each_value(audit_record.c.chain)).scalars()))
 
     def lost(self) -> tuple[str, ...]:
         """The ids of chains that were made once and are not there any more (SQLite: a table loses none by itself)."""

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, select
 from consent.audit.chain import open_chain
 from consent.audit.read import Archive
 from consent.decided import stored_purposes
-from consent.directive import Span
+from consent.directive import Actors, Span
 from consent.facts import PhotoFacts
 from consent.replay import NotReplayable, replay
 from consent.service import DecisionPoint
@@ -254,6 +254,28 @@ def test_an_answer_that_was_changed_is_not_the_same(anna: Anna) -> None:
     with reading(anna.engine) as connection:
         again = replay(connection, anna.last() | {"reason": "patient-permitted", "step": 9})
     assert again.differs == ("reason", "step")
+
+
+def test_whoever_belonged_then_belongs_in_the_replay(anna: Anna) -> None:
+    """The denial names an organisation; the account joins it, asks, and leaves it."""
+    with transaction(anna.engine) as connection:
+        save_members(connection, "PractitionerRole/other", [("Practitioner/d", "Organization/other", Span())])
+        actors = Actors(persons=frozenset({"Organization/group"}))
+        save_directive(connection, consent("c2", "deny", "TREAT", actors=actors))
+    records = []
+    for members, parent in (
+        ([("Practitioner/d", "Organization/clinic", Span())], "Organization/group"),
+        ([], "Organization/group"),
+        ([("Practitioner/d", "Organization/clinic", Span())], None),
+    ):
+        with transaction(anna.engine) as connection:
+            save_members(connection, "PractitionerRole/r", members)
+            save_organization_parent(connection, "Organization/clinic", parent)
+        anna.door.photo(Request(CLINICIAN, "TREAT"), "2.25.1", route="GET /x", fulfils=frozenset(Obligation))
+        records.append(anna.last())
+    assert [each["effect"] for each in records] == ["deny", "permit", "permit"]
+    with reading(anna.engine) as connection:
+        assert [replay(connection, each).same for each in records] == [True] * 3
 
 
 def test_an_answer_without_facts_is_not_given_again(anna: Anna) -> None:
