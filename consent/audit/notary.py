@@ -50,12 +50,18 @@ class Notary:
     """The last head of each chain that this signer signed or found signed: places can be emptied, this cannot."""
 
     def look(self) -> dict[str, str]:
-        """Sign what is due and copy it; gives each chain that was refused with the reason.
+        """Sign what is due, then copy it (:meth:`sign`, :meth:`copy`)."""
+        refused = self.sign()
+        self.copy()
+        return refused
+
+    def sign(self) -> dict[str, str]:
+        """Sign what is due; gives each chain that was refused with the reason.
 
         Raises
         ------
         ConsentError
-            The key or a place cannot be used; what was signed before that stays.
+            The key cannot be used.
         """
         key = self.key()
         refused: dict[str, str] = {}
@@ -68,7 +74,6 @@ class Notary:
             except (HeadRefused, AuditUnavailable) as error:
                 refused[chain] = str(error)
                 _LOG.error("the audit chain %s is not signed: %s", chain, error)
-        self._copy()
         return refused
 
     def _copied_chains(self) -> set[str]:
@@ -133,7 +138,14 @@ class Notary:
             self._signed[chain] = last
         return last
 
-    def _copy(self) -> None:
+    def copy(self) -> None:
+        """Copy what was signed to the second place.
+
+        Raises
+        ------
+        PlaceUnavailable
+            It cannot be written; what was copied before that stays, and the rest is copied when it can be.
+        """
         while page := self.database.not_copied():
             done: list[tuple[str, int]] = []
             try:

@@ -279,7 +279,10 @@ def _checkpoints(settings: Settings) -> Finding:
     try:
         key = signing.load(settings.checkpoint_key)
     except ConsentError as error:
-        remedy = "put it back from the backup, or have 'photospine db upgrade' make a new one; until then, unsigned"
+        remedy = (
+            "put it back from the backup; or have 'photospine db upgrade' make a new one, and trust the former public "
+            "key ('photospine audit key --trust'); until then, unsigned"
+        )
         return Finding(what, False, str(error), remedy)
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):

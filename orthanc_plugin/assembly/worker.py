@@ -98,8 +98,9 @@ class Worker:
 
     def sign_once(self) -> None:
         """Sign what is due; a chain that must not be signed is a person's matter."""
-        for chain, why in (self.attempt("checkpoints", self._notary.look) or {}).items():
+        for chain, why in (self.attempt("checkpoints", self._notary.sign) or {}).items():
             self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
+        self.attempt("copies of checkpoints", self._notary.copy)
 
     def _tell(self, chain: str, why: str) -> None:
         with transaction(self.node.engine) as connection:

@@ -275,8 +275,9 @@ def test_the_second_place_is_served_when_it_is_back(clinic: Clinic) -> None:
     away.rename(clinic.folder / "kept")
     away.write_text("no folder")
     clinic.now += EVERY
+    assert clinic.notary.sign() == {}
     with pytest.raises(PlaceUnavailable):
-        clinic.notary.look()
+        clinic.notary.copy()
     assert [size for size, _ in clinic.database.notes(CHAIN)] == [30, 40]
     away.unlink()
     (clinic.folder / "kept").rename(away)
@@ -314,6 +315,18 @@ def test_a_rotated_key_signs_and_the_former_one_counts(clinic: Clinic) -> None:
     for keys, good in ((after[:1], 2), (before, 2)):
         verdict = verify(clinic.archive, None, Signed(places, keys, None, clinic.now))
         assert (verdict.checkpoints, verdict.sound) == (good, False)
+
+
+def test_a_key_that_was_lost_is_trusted_again_before_anything_is_signed(clinic: Clinic) -> None:
+    former = signing.load(clinic.key).public[0]
+    clinic.key.unlink()
+    assert signing.make(clinic.key, "n1")
+    clinic.now += EVERY
+    assert "no key that is trusted" in clinic.notary.sign()[CHAIN]
+    signing.trust(clinic.key, former)
+    clinic.pass_by()
+    assert clinic.verified().sound
+    assert clinic.sizes() == [30, 40]
 
 
 def test_the_key_is_closed_to_others(tmp_path: Path) -> None:
