@@ -40,6 +40,9 @@ WAITING_SECONDS = 60.0
 CHECKPOINT_SECONDS = 10.0
 """How often it looks whether the audit chains have grown."""
 
+STOP_SECONDS = 4.0
+"""So long a look at the chains may go on after a stop; what it has not signed then is signed at the next start."""
+
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
@@ -179,7 +182,7 @@ def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda
             worker.run()
         finally:
             stopped.set()
-            signing.join()
+            signing.join(STOP_SECONDS)
 
 
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
