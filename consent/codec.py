@@ -7,12 +7,12 @@ in UTC. Reading is on the path of every request inside Orthanc: standard library
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule, Span
-from consent.facts import PhotoFacts
+from consent.facts import Held, PatientFacts, PhotoFacts, Representation
 from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
 from consent.types import Effect, Laterality
 
@@ -71,6 +71,47 @@ def photo_to_json(photo: PhotoFacts) -> str:
 def photo_from_json(text: str) -> PhotoFacts:
     """The photo facts that :func:`photo_to_json` wrote."""
     return _photo_in(json.loads(text))
+
+
+def patient_to_json(facts: PatientFacts, directives: Sequence[str]) -> str:
+    """A patient's facts as text, without version; in the place of each directive stands a word for it."""
+    return _dump(
+        {
+            "patient": facts.patient,
+            "birth": _span_out(facts.birth),
+            "directives": list(directives),
+            "representatives": [[each.person, _span_out(each.period)] for each in facts.representatives],
+            "held": [[each.consent, each.treatment] for each in facts.held],
+            "records": sorted(facts.records),
+            "care_team": sorted(facts.care_team),
+            "final_results": {code: _instant_out(moment) for code, moment in facts.final_results.items()},
+        }
+    )
+
+
+def directives_in(text: str) -> tuple[str, ...]:
+    """The words for directives in what :func:`patient_to_json` wrote."""
+    return tuple(json.loads(text).get("directives", ()))
+
+
+def patient_from_json(text: str, version: int, directives: Mapping[str, Directive]) -> PatientFacts:
+    """The facts that :func:`patient_to_json` wrote, each word exchanged for its directive."""
+    value = json.loads(text)
+    return PatientFacts(
+        patient=value["patient"],
+        version=version,
+        birth=_span_in(value.get("birth")),
+        directives=tuple(directives[word] for word in value.get("directives", ())),
+        representatives=tuple(
+            Representation(person, _span_in(period) or Span()) for person, period in value.get("representatives", ())
+        ),
+        held=tuple(Held(consent, treatment) for consent, treatment in value.get("held", ())),
+        records=frozenset(value.get("records", ())),
+        care_team=frozenset(value.get("care_team", ())),
+        final_results={
+            code: _EPOCH + timedelta(microseconds=moment) for code, moment in value.get("final_results", {}).items()
+        },
+    )
 
 
 def site_to_json(site: Site) -> str:

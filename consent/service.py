@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consent import sets
 from consent.audit.chain import Chain
-from consent.audit.record import AuditRecord, Kind, answer, of_request, pack
+from consent.audit.record import AuditRecord, Kind, answer, asked, of_request, pack
 from consent.audit.shelf import AuditUnavailable
 from consent.decision import decide
 from consent.errors import ConsentError
@@ -24,6 +24,7 @@ from consent.purposes import BTG
 from consent.reasons import Reason
 from consent.sets import Permitted
 from consent.store.cache import FactsCache
+from consent.store.clock import micros
 from consent.store.engine import reading
 from consent.store.load import Clock, Loaded
 from consent.store.tables import photo
@@ -147,6 +148,8 @@ class DecisionPoint:
             photo=sop_uid,
             number=None if loaded is None else loaded.number,
             versions={} if loaded is None else loaded.versions,
+            as_of=None if loaded is None else micros(loaded.now),
+            **asked(request),
             override=request.purpose == BTG and decision.permitted,
             **answer(decision),
         )
@@ -256,6 +259,7 @@ class DecisionPoint:
             override=request.purpose == BTG and bool(numbers),
             patient=request.emergency_patient,
             details=details or {},
+            **asked(request),
         )
         return self._chain.append([record])[0]
 

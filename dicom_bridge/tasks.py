@@ -17,6 +17,7 @@ from dicom_bridge.query.index import text_of
 from fhir_mapping.errors import NotFound
 from fhir_mapping.resources.task import (
     batch_stands_still,
+    chain_refused,
     object_refused,
     object_waits,
     objects_missing,
@@ -102,6 +103,13 @@ class Tasks:
             named = [entry.sop_uid for entry in entries][:_LISTED]
             task = batch_stands_still(patient, named, clock.now(connection))
             self._write(connection, _name("still", batch), task)
+
+    def chain_refused(self, connection: Connection, chain: str, why: str) -> None:
+        """An audit chain is not what was signed; told once for the same reason, until somebody saw to it."""
+        name = _name("chain", chain)
+        known = self._known(connection, name)
+        if known is None or known.get("status") != "requested":
+            self._write(connection, name, chain_refused(chain, why, clock.now(connection)))
 
     def goes_on(self, connection: Connection, batch: str) -> None:
         """A batch that stood still is through."""

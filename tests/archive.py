@@ -104,6 +104,8 @@ class Archive:
             database=url or f"sqlite:///{folder}/photospine.sqlite3",
             audit_folder=folder / "audit",
             keys=folder / "keys.json",
+            checkpoint_key=folder / "checkpoint.key",
+            checkpoint_folder=folder / "checkpoints",
             orthanc=f"http://127.0.0.1:{port}",
         )
         keys.make(self.settings.keys)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, literal, or_, select
 
 from consent.audit.shelf import SUFFIX, AuditUnavailable, Row, lost
 from consent.store.engine import glancing
 from consent.store.tables import audit_record
+from consent.store.write import each_value
 
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 """The first record has the sequence 1; but whoever slips in others may choose any number."""
+
+_AFTER_ALL = (1 << 63) - 1
 
 #: Whoever changes a file may store values of other kinds in it; verification must see them, not stumble over them.
 _SELECT = """
@@ -36,21 +39,58 @@ class Archive:
         if self._files:  # by the files' names: what a file says of itself can be changed with the rest of it
             return tuple(sorted(path.stem.replace("+", "/") for path in self._folder.glob(f"*{SUFFIX}")))
         with glancing(self._engine) as connection:
-            return tuple(connection.execute(select(audit_record.c.chain).distinct().order_by("chain")).scalars())
+            return tuple(sorted(connection.execute(each_value(audit_record.c.chain)).scalars()))
 
     def lost(self) -> tuple[str, ...]:
         """The ids of chains that were made once and are not there any more (SQLite: a table loses none by itself)."""
         return lost(self._folder) if self._files else ()
 
-    def rows(self, chain: str) -> Iterator[Row]:
-        """The records of a chain, in order, read a page at a time."""
-        after = _BEFORE_ALL
+    def rows(self, chain: str, after: int = _BEFORE_ALL) -> Iterator[Row]:
+        """The records of a chain behind the one with the sequence ``after``, in order, read a page at a time."""
         while True:
             page = self._page(chain, after)
             yield from page
             if len(page) < _PAGE:
                 return
             after = page[-1].sequence
+
+    def holding(self, chain: str, words: Sequence[bytes], since: int = 0, until: int = _AFTER_ALL) -> Iterator[Row]:
+        """The records of a chain whose text holds one of the words, found by the database, in order.
+
+        Parameters
+        ----------
+        since, until
+            Recorded within ``[since, until)``, microseconds since 1970.
+        """
+        after = _BEFORE_ALL
+        while True:
+            page = self._holding_page(chain, after, words, since, until)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].sequence
+
+    def _holding_page(self, chain: str, after: int, words: Sequence[bytes], since: int, until: int) -> list[Row]:
+        if self._files:
+            held = " OR ".join(["instr(body, ?) > 0"] * len(words))
+            statement = _SELECT.replace("ORDER BY", f"AND recorded >= ? AND recorded < ? AND ({held}) ORDER BY")
+            with closing(_read_only(self._path(chain))) as connection:
+                try:
+                    found = connection.execute(statement, (after, since, until, *words, _PAGE))
+                    return [Row(*row) for row in found]
+                except sqlite3.Error as error:
+                    raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
+        table = audit_record.c
+        with glancing(self._engine) as connection:
+            rows = connection.execute(
+                select(table.sequence, table.recorded, table.body, table.hash)
+                .where(table.chain == chain, table.sequence > after)
+                .where(table.recorded >= since, table.recorded < until)
+                .where(or_(*(func.position(literal(word).op("IN")(table.body)) > 0 for word in words)))
+                .order_by(table.sequence)
+                .limit(_PAGE)
+            )
+            return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
 
     def size(self, chain: str) -> int:
         """The sequence of the chain's last record."""
@@ -61,11 +101,16 @@ class Archive:
             last = select(audit_record.c.sequence).where(audit_record.c.chain == chain)
             return connection.execute(last.order_by(audit_record.c.sequence.desc()).limit(1)).scalar_one_or_none() or 0
 
-    def _page(self, chain: str, after: int) -> list[Row]:
+    def row(self, chain: str, sequence: int) -> Row | None:
+        """One record; None where there is none with this sequence."""
+        found = self._page(chain, sequence - 1, 1)
+        return found[0] if found and found[0].sequence == sequence else None
+
+    def _page(self, chain: str, after: int, most: int = _PAGE) -> list[Row]:
         if self._files:
             with closing(_read_only(self._path(chain))) as connection:
                 try:
-                    return [Row(*row) for row in connection.execute(_SELECT, (after, _PAGE))]
+                    return [Row(*row) for row in connection.execute(_SELECT, (after, most))]
                 except sqlite3.Error as error:
                     raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
         table = audit_record.c
@@ -74,7 +119,7 @@ class Archive:
                 select(table.sequence, table.recorded, table.body, table.hash)
                 .where(table.chain == chain, table.sequence > after)
                 .order_by(table.sequence)
-                .limit(_PAGE)
+                .limit(most)
             )
             return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
 

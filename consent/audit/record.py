@@ -16,7 +16,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
-from consent.types import Decision, Request
+from consent.types import Decision, Request, Requester
 
 Value = Any
 """What JSON can hold, without floating-point numbers: their text differs between writers."""
@@ -70,6 +70,18 @@ class AuditRecord:
     override: bool = False
     """An emergency override: BTG that permitted, whatever the reason."""
 
+    emergency_patient: str | None = None
+    """The patient that an emergency request named."""
+
+    held: tuple[str, ...] = ()
+    """The purposes that the requester held."""
+
+    requester: Mapping[str, Value] = field(default_factory=dict)
+    """Who the requester was in the record, and whom she was confined to (:func:`requester_of`)."""
+
+    as_of: int | None = None
+    """The time by the database's clock that the decision was made for, in microseconds since 1970."""
+
     photo: str | None = None
     """SOP Instance UID asked for."""
 
@@ -117,7 +129,7 @@ class AuditRecord:
 
 
 _FIELDS = tuple(entry.name for entry in fields(AuditRecord))
-_MAPPINGS = frozenset({"versions", "details"})
+_MAPPINGS = frozenset({"versions", "details", "requester"})
 _values = attrgetter(*_FIELDS)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -155,6 +167,39 @@ def of_request(kind: Kind, door: str, route: str, request: Request, **more: Any)
         session=request.session,
         emergency_reason=request.emergency_reason,
         **more,
+    )
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """The parts of a record that tell who asked, as far as an answer depends on it."""
+    who = request.requester
+    stated: dict[str, Value] = {}
+    if who.reference is not None:
+        stated["reference"] = who.reference
+    if who.confined_to is not None:
+        stated["confined_to"] = sorted(who.confined_to)
+    if who.own_patient is not None:
+        stated["own_patient"] = who.own_patient
+    return {"emergency_patient": request.emergency_patient, "held": who.purposes, "requester": stated}
+
+
+def request_of(record: Mapping[str, Any]) -> Request:
+    """The request that a record of an answer tells of."""
+    stated = record.get("requester", {})
+    confined = stated.get("confined_to")
+    return Request(
+        requester=Requester(
+            account=record.get("account", ""),
+            purposes=tuple(record.get("held", ())),
+            reference=stated.get("reference"),
+            confined_to=None if confined is None else frozenset(confined),
+            own_patient=stated.get("own_patient"),
+        ),
+        purpose=record.get("purpose", ""),
+        channel=record.get("channel"),
+        project=record.get("project"),
+        emergency_reason=record.get("emergency_reason"),
+        emergency_patient=record.get("emergency_patient"),
     )
 
 

@@ -279,10 +279,30 @@ def load_site_facts(connection: Connection) -> SiteFacts:
     return SiteFacts(row.version, row.epoch, site_from_json(row.body), {each[0]: each[1] for each in parents})
 
 
+Belonging = tuple[str, Span]
+"""What somebody belongs to, and when."""
+
+
 def belongs_to(
     connection: Connection, requester: Requester, site: SiteFacts, now: datetime
 ) -> tuple[RequesterFacts, datetime | None]:
     """Everything that the requester belongs to now, and until when that holds without a change in the record."""
+
+    def stated(members: Collection[str]) -> list[Belonging]:
+        rows = connection.execute(
+            select(membership.c.of, membership.c.start, membership.c.end).where(
+                among(connection, membership.c.member, members)
+            )
+        )
+        return [(row.of, Span(clock.instant_or_none(row.start), clock.instant_or_none(row.end))) for row in rows]
+
+    return followed(stated, requester, site, now)
+
+
+def followed(
+    stated: Callable[[Collection[str]], list[Belonging]], requester: Requester, site: SiteFacts, now: datetime
+) -> tuple[RequesterFacts, datetime | None]:
+    """:func:`belongs_to`, by what is stated of some members."""
     if requester.reference is None:
         return RequesterFacts(), None
     found = {requester.reference}
@@ -290,21 +310,16 @@ def belongs_to(
     until: datetime | None = None
     employed = False
     while pending:
-        rows = connection.execute(
-            select(membership.c.of, membership.c.start, membership.c.end).where(
-                among(connection, membership.c.member, pending)
-            )
-        ).all()
+        rows = stated(pending)
         above = {site.parents[each] for each in pending if each in site.parents}
         pending = above - found
-        for row in rows:
-            employed = employed or row.of.startswith(_EMPLOYERS)
-            span = Span(clock.instant_or_none(row.start), clock.instant_or_none(row.end))
+        for of, span in rows:
+            employed = employed or of.startswith(_EMPLOYERS)
             for bound in (span.start, span.end):
                 if bound is not None and bound > now and (until is None or bound < until):
                     until = bound
-            if span.contains(now) and row.of not in found:
-                pending.add(row.of)
+            if span.contains(now) and of not in found:
+                pending.add(of)
         found |= pending
     stays_unknown = requester.reference.startswith(_STAFF) and not employed
     return RequesterFacts(frozenset(found), _own_organization(site) if stays_unknown else frozenset()), until

@@ -15,6 +15,7 @@ from consent.decided import settle_before_commit
 from consent.directive import Directive, Span
 from consent.errors import ConsentError
 from consent.store.clock import micros_or_none
+from consent.store.history import supersede_members, supersede_patients, supersede_site
 from consent.store.sites import stored_purposes
 from consent.store.tables import (
     care_member,
@@ -65,6 +66,11 @@ def save_patient(connection: Connection, identity: str, birth: Span | None) -> N
     lock(connection)
     ensure(connection, [identity])
     start, end = (None, None) if birth is None else (micros_or_none(birth.start), micros_or_none(birth.end))
+    former = connection.execute(
+        select(patient.c.birth_start, patient.c.birth_end).where(patient.c.patient == identity)
+    ).one()
+    if tuple(former) != (start, end):
+        supersede_patients(connection, [identity])
     connection.execute(update(patient).where(patient.c.patient == identity).values(birth_start=start, birth_end=end))
     changed(connection, [identity])
 
@@ -79,6 +85,7 @@ def merge(connection: Connection, identity: str, into: str | None) -> None:
     """
     lock(connection)
     ensure(connection, [identity] if into is None else [identity, into])
+    supersede_patients(connection, [identity] if into is None else [identity, into])
     changed(connection, [identity] if into is None else [identity, into])
     connection.execute(update(patient).where(patient.c.patient == identity).values(merged_into=into))
     survivor = _end(connection, identity)
@@ -112,19 +119,17 @@ def save_directive(connection: Connection, value: Directive) -> None:
     """A Consent was written, in a version that makes rules (also where its status says nothing now)."""
     lock(connection)
     former = connection.execute(
-        select(directive.c.patient).where(directive.c.consent == value.consent)
-    ).scalar_one_or_none()
-    concerned = {value.patient} | ({former} if former else set())
+        select(directive.c.patient, directive.c.body).where(directive.c.consent == value.consent)
+    ).one_or_none()
+    concerned = {value.patient} | ({former.patient} if former else set())
     ensure(connection, concerned)
+    body = directive_to_json(value)
+    if former is None or former.body != body:
+        supersede_patients(connection, concerned)
     upsert(
         connection,
         directive,
-        {
-            "consent": value.consent,
-            "patient": value.patient,
-            "version": value.version,
-            "body": directive_to_json(value),
-        },
+        {"consent": value.consent, "patient": value.patient, "version": value.version, "body": body},
     )
     changed(connection, concerned)
 
@@ -146,6 +151,7 @@ def hold(connection: Connection, consent: str, identity: str, treatment: bool) -
     former = connection.execute(select(held.c.patient).where(held.c.consent == consent)).scalar_one_or_none()
     concerned = {identity} | ({former} if former else set())
     ensure(connection, concerned)
+    supersede_patients(connection, concerned)
     upsert(connection, held, {"consent": consent, "patient": identity, "treatment": treatment})
     changed(connection, concerned)
 
@@ -158,6 +164,7 @@ def release(connection: Connection, consent: str) -> None:
 def _drop(connection: Connection, table: Table, consent: str) -> None:
     lock(connection)
     concerned = set(connection.execute(select(table.c.patient).where(table.c.consent == consent)).scalars())
+    supersede_patients(connection, concerned)
     connection.execute(delete(table).where(table.c.consent == consent))
     changed(connection, concerned)
 
@@ -168,10 +175,12 @@ def save_representation(connection: Connection, person: str, identity: str | Non
     concerned = set(
         connection.execute(select(representation.c.patient).where(representation.c.person == person)).scalars()
     )
-    connection.execute(delete(representation).where(representation.c.person == person))
     if identity is not None:
         concerned.add(identity)
         ensure(connection, concerned)
+    supersede_patients(connection, concerned)
+    connection.execute(delete(representation).where(representation.c.person == person))
+    if identity is not None:
         connection.execute(
             insert(representation).values(
                 person=person,
@@ -195,7 +204,6 @@ def save_members(connection: Connection, source: str, members: Sequence[tuple[st
         belongs to passes on: a role that belongs to an organisation makes its practitioner belong to it.
     """
     lock(connection)
-    connection.execute(delete(membership).where(membership.c.source == source))
     rows = [
         {
             "source": source,
@@ -207,6 +215,8 @@ def save_members(connection: Connection, source: str, members: Sequence[tuple[st
         }
         for position, (member, of, span) in enumerate(members)
     ]
+    supersede_members(connection, source, rows)
+    connection.execute(delete(membership).where(membership.c.source == source))
     if rows:
         connection.execute(insert(membership), rows)
     site_changed(connection, answers=False)
@@ -220,6 +230,7 @@ def save_organization_parent(connection: Connection, organization: str, parent: 
     ).scalar_one_or_none()
     if former == parent:
         return
+    supersede_site(connection)
     connection.execute(delete(organization_parent).where(organization_parent.c.organization == organization))
     if parent is not None:
         connection.execute(insert(organization_parent).values(organization=organization, parent=parent))
@@ -236,11 +247,23 @@ def save_care_members(connection: Connection, source: str, identity: str | None,
     """
     lock(connection)
     concerned = set(connection.execute(select(care_member.c.patient).where(care_member.c.source == source)).scalars())
-    connection.execute(delete(care_member).where(care_member.c.source == source))
+    named = set() if identity is None else set(references)
     if identity is not None:
         concerned.add(identity)
         ensure(connection, concerned)
-        rows = [{"source": source, "reference": each, "patient": identity} for each in sorted(set(references))]
+    supersede_patients(connection, [each for each in concerned if _is_named_otherwise(connection, source, each, named)])
+    connection.execute(delete(care_member).where(care_member.c.source == source))
+    if identity is not None:
+        rows = [{"source": source, "reference": each, "patient": identity} for each in sorted(named)]
         if rows:
             connection.execute(insert(care_member), rows)
     changed(connection, concerned)
+
+
+def _is_named_otherwise(connection: Connection, source: str, identity: str, named: set[str]) -> bool:
+    """Whether a patient's care team would be another one; most visits name those who are named already."""
+    rows = connection.execute(
+        select(care_member.c.source, care_member.c.reference).where(care_member.c.patient == identity)
+    ).all()
+    others = {row.reference for row in rows if row.source != source}
+    return others | named != {row.reference for row in rows}

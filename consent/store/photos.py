@@ -13,6 +13,8 @@ from consent.codec import photo_from_json, photo_to_json
 from consent.errors import ConsentError
 from consent.facts import PhotoFacts
 from consent.store.clock import micros_or_none
+from consent.store.history import results_are_read, supersede_patients, supersede_photos
+from consent.store.load import LINKED
 from consent.store.people import changed, ensure
 from consent.store.tables import decided, photo, photo_facts, photo_link, photo_patient, photo_source
 from consent.store.versions import lock
@@ -115,6 +117,7 @@ def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
         )
     else:
         known_now = known
+    _supersede(connection, {known[row.facts.photo][0]: row for row in rows if row.facts.photo in known}, rows)
     for row in rows:
         former = known.get(row.facts.photo)
         if former is not None:
@@ -130,6 +133,16 @@ def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
     )
     _refresh_copies(connection, {row.facts.photo: row.facts for row in rows})
     return [numbers[uid] for uid in uids]
+
+
+def _supersede(connection: Connection, former: Mapping[int, PhotoRow], rows: Sequence[PhotoRow]) -> None:
+    """Keep what is about to change: of the photos, and of patients where their facts are read of photos."""
+    fresh = {number: (PhotoState(row.state).value, photo_to_json(row.facts)) for number, row in former.items()}
+    supersede_photos(connection, fresh)
+    if results_are_read(connection):
+        query = select(photo_patient.c.patient).where(among(connection, photo_patient.c.photo, former))
+        shown = {patient for row in rows for each in _with_sources(row.facts) for patient in each.patients}
+        supersede_patients(connection, shown.union(connection.execute(query).scalars()))
 
 
 def _keep(connection: Connection, number: int, facts: PhotoFacts) -> None:
@@ -216,6 +229,10 @@ def _refresh_copies(connection: Connection, facts: Mapping[str, PhotoFacts]) -> 
         changes[row.photo] = before, _replaced(after, facts[row.source_uid])
     for number, (former, fresh) in changes.items():
         if fresh != former:
+            supersede_photos(connection, {number: (LINKED, photo_to_json(fresh))})
+            if results_are_read(connection):
+                query = select(photo_patient.c.patient).where(photo_patient.c.photo == number)
+                supersede_patients(connection, connection.execute(query).scalars())
             connection.execute(update(photo).where(photo.c.photo == number).values(version=photo.c.version + 1))
             _keep(connection, number, fresh)
             _bind(connection, [(number, fresh)], former=[number])

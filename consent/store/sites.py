@@ -39,6 +39,8 @@ def save_site(connection: Connection, site: Site, stored: tuple[str, ...]) -> bo
     stored
         The purposes that have stored answers under these settings (:func:`consent.decided.stored_purposes`).
     """
+    from consent.store import history  # it reads facts, and whoever reads facts needs this module
+
     lock(connection)
     body, purposes = site_to_json(site), json.dumps(list(stored))
     row = connection.execute(select(site_state.c.version, site_state.c.body, site_state.c.stored)).one_or_none()
@@ -48,6 +50,8 @@ def save_site(connection: Connection, site: Site, stored: tuple[str, ...]) -> bo
     elif row.body == body and row.stored == purposes:
         return False
     else:
+        history.supersede_results(connection, site_from_json(row.body), site)
+        history.supersede_site(connection)
         connection.execute(
             update(site_state).values(
                 version=site_state.c.version + 1, epoch=site_state.c.epoch + 1, stored=purposes, body=body

@@ -142,6 +142,19 @@ photo_source = Table(
     Column("source_uid", String(64), primary_key=True, index=True),  # SOP Instance UID of what it was made from
 )
 
+# --- what decisions read before --------------------------------------------------------------------------------------
+
+#: Facts as they were, written when they change and in the same transaction: so a recorded answer can be decided again.
+facts_then = Table(
+    "facts_then",
+    METADATA,
+    Column("kind", String(8), primary_key=True),  # patient, photo, site, members; consent
+    Column("key", String(128), primary_key=True),  # id, number, source; of a Consent read, the SHA-256 of its body
+    Column("version", BigInteger, primary_key=True, autoincrement=False),  # the last in which they held
+    Column("until", BigInteger, nullable=False),  # when they ceased to hold
+    Column("body", Text, nullable=False),  # JSON
+)
+
 # --- stored answers for sets ----------------------------------------------------------------------------------------
 
 decided = Table(
@@ -305,4 +318,14 @@ audit_record = Table(
     Column("recorded", BigInteger, nullable=False, index=True),
     Column("body", LargeBinary, nullable=False),  # canonical JSON, UTF-8
     Column("hash", LargeBinary(32), nullable=False),  # SHA-256 of the former hash and the body
+)
+
+#: Signed heads of the chains; each is copied to a second place.
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    METADATA,
+    Column("chain", String(96), primary_key=True),
+    Column("size", BigInteger, primary_key=True),  # sequence of the last record that it covers
+    Column("note", Text, nullable=False),  # C2SP signed note
+    Column("copied", Boolean, nullable=False, index=True),
 )

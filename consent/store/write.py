@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, any_, bindparam, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -42,3 +42,11 @@ def among(
         each = func.json_each(bindparam(None, json.dumps(listed), unique=True)).table_valued("value")
         return column.in_(select(each.c.value))
     return column == any_(bindparam(None, listed, type_=ARRAY(column.type), unique=True))
+
+
+def each_value(column: Column[Any]) -> Select[Any]:
+    """The different values of a key's first column, by one look into its index each: DISTINCT would read all rows."""
+    found = select(func.min(column).label("value")).cte(recursive=True)
+    following = select(func.min(column)).where(column > found.c.value).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.value.is_not(None)))
+    return select(found.c.value).where(found.c.value.is_not(None))

@@ -28,6 +28,8 @@ class Row:
     """Each answer is decided by the consent of the patients shown."""
 
     documentation: str = ""
+    explained: bool = False
+    """Whether ``$explain`` tells why somebody may or may not see one."""
 
 
 _WHOLE = (Interaction.READ, Interaction.VREAD, Interaction.CREATE, Interaction.UPDATE, Interaction.SEARCH)
@@ -36,7 +38,11 @@ _LOOK = (Interaction.READ, Interaction.SEARCH)
 TABLE: tuple[Row, ...] = (
     *(Row(kind, _WHOLE) for kind in CLINICAL),
     Row(
-        "DocumentReference", _LOOK, True, "One photo. Those that consent refuses are answered as if they did not exist."
+        "DocumentReference",
+        _LOOK,
+        True,
+        "One photo. Those that consent refuses are answered as if they did not exist.",
+        explained=True,
     ),
     Row("ImagingStudy", _LOOK, True, "The photos of one visit that consent permits, with counts of these alone."),
     Row("Task", _LOOK, False, "Work for a person, such as a Consent that could not be honoured."),

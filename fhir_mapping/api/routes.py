@@ -18,7 +18,7 @@ from consent.audit.shelf import AuditUnavailable
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import photos, reads, reply, writes
+from fhir_mapping.api import explain, photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -97,6 +97,12 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
                 http.headers.get("if-none-match"),
             )
         )
+    if row.explained:
+        asked_why: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: explain.explain(node, asked, _id(http), _pairs(http.url.query)),
+            "POST": lambda http: lambda asked, body: explain.explain(node, asked, _id(http), explain.of_body(body)),
+        }
+        made.append(_route(node, f"{under}/{kind}/{{id}}/${explain.NAME}", asked_why))
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {

@@ -20,6 +20,7 @@ UID_TAKEN = "uid-taken"
 OBJECTS_MISSING = "objects-missing"
 OBJECT_WAITS = "object-waits"
 OBJECT_REFUSED = "object-refused"
+CHAIN_REFUSED = "audit-chain-refused"
 
 
 def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, now: datetime) -> dict[str, Any]:
@@ -154,6 +155,19 @@ def object_refused(why: str, orthanc_id: str, now: datetime) -> dict[str, Any]:
         now,
         why=why,
     )
+
+
+def chain_refused(chain: str, why: str, now: datetime) -> dict[str, Any]:
+    """A chain of the audit does not follow from its last checkpoint, and is not signed any more."""
+    return _task(
+        CHAIN_REFUSED,
+        "The record of answers was changed",
+        f"The audit chain {chain} is not what was signed: records were removed or written anew. 'photospine audit "
+        "verify' says which. Keep a copy of everything as it is, and find out who can write there.",
+        [{"type": {"text": "The audit chain"}, "valueString": chain}],
+        now,
+        why=why,
+    ) | {"priority": "urgent"}
 
 
 def _task(

@@ -15,6 +15,7 @@ import shutil
 import socket
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -25,11 +26,17 @@ from urllib.parse import urlsplit
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from consent.audit.read import ailing
+from consent.audit import signing
+from consent.audit.checkpoint import read as read_checkpoint
+from consent.audit.notary import newest
+from consent.audit.places import DatabasePlace
+from consent.audit.read import Archive, ailing
+from consent.audit.signing import SigningKey
 from consent.errors import ConsentError
 from consent.identity import peers
 from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
+from consent.store.clock import micros
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
 from orthanc_plugin.assembly import issuers
@@ -43,6 +50,13 @@ LEAST_FREE = 256 * 1024 * 1024
 """Bytes that a folder must have free: records are written before photos are shown, and originals pass the spool."""
 
 LOCK_SECONDS = 2.0
+LATE_SECONDS = 180
+"""So long a record may wait for a checkpoint, and that for its copy."""
+
+_CHECKPOINT_REMEDY = (
+    "see that 'photospine worker' runs and what its log says, that 'checkpoint_folder' can be written, and what "
+    "'photospine audit verify' says"
+)
 _READ_ONLY = "let the node write: the file's owner and mode, or on PostgreSQL the user's rights and the server's role"
 _STOW = "/dicom-web/studies"
 _STATE_REMEDIES = {
@@ -67,8 +81,8 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Try everything; one finding for each thing tried."""
     parts = [_keys(settings), _database(settings), *_folders(settings)]
-    if parts[1].ok:
-        parts += _issuers(settings)
+    if all(part.ok for part in parts):
+        parts += [_checkpoints(settings), *_issuers(settings)]
     wall = _wall(settings)
     if wall.ok and all(part.ok for part in parts):  # else the fault is named already
         wall = _working(settings) or wall
@@ -291,6 +305,61 @@ def _chains(folder: Path) -> Finding | None:
         "then start the node's processes anew"
     )
     return Finding("audit", False, fault, f"{remedy}; until then, refused")
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def _checkpoints(settings: Settings) -> Finding:
+    """The chains' heads are signed, and the signed heads copied."""
+    what, folder = "checkpoints", settings.checkpoint_folder
+    try:
+        key = signing.load(settings.checkpoint_key)
+    except ConsentError as error:
+        remedy = (
+            "put it back from the backup; or have 'photospine db upgrade' make a new one, and trust the former public "
+            "key ('photospine audit key --trust'); until then, unsigned"
+        )
+        return Finding(what, False, str(error), remedy)
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        remedy = "mount it, or see to its owner and mode: the node's user has to write there"
+        return Finding(what, False, f"{folder} cannot be written", remedy)
+    engine = open_engine(settings.database)
+    try:
+        archive, database = Archive(engine, settings.audit_folder), DatabasePlace(engine)
+        late = time.time_ns() // 1000 - LATE_SECONDS * 1_000_000
+        fault = _unsigned(archive, database, key, late) or _not_copied(database, key, late)
+    except (ConsentError, SQLAlchemyError) as error:
+        fault = str(error) if isinstance(error, ConsentError) else "the database cannot be asked"
+    finally:
+        engine.dispose()
+    if fault is not None:
+        return Finding(what, False, fault, _CHECKPOINT_REMEDY)
+    if there.stat().st_dev == next(at for at in (settings.audit_folder, *there.parents) if at.exists()).stat().st_dev:
+        return Finding(what, True, f"signed; no second place: 'checkpoint_folder' {folder} is on the audit's own disk")
+    return Finding(what, True, f"signed, and copied to {folder}")
+
+
+def _unsigned(archive: Archive, database: DatabasePlace, key: SigningKey, late: int) -> str | None:
+    """A chain that is not what was signed, or that has been waiting to be signed since before ``late``."""
+    for chain in archive.chains():
+        last = newest(database, chain, key.public)
+        if last is not None:
+            row = archive.row(chain, last.size)
+            if row is None or row.hash != last.hash:
+                return f"the audit chain {chain} is not what was signed"
+        following = next(archive.rows(chain, 0 if last is None else last.size), None)
+        if following is not None and following.recorded < late:
+            return f"the audit chain {chain} has not been signed since its record {following.sequence}"
+    return None
+
+
+def _not_copied(database: DatabasePlace, key: SigningKey, late: int) -> str | None:
+    for chain, size, note in database.not_copied()[:1]:
+        if micros(read_checkpoint(note, key.public).at) < late:
+            return f"checkpoint {size} of {chain} has not been copied to the second place"
+    return None
 
 
 def _written(what: str, folder: Path) -> Finding:

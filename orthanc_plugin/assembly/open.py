@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from consent.audit import signing
 from consent.audit.chain import Chain, open_chain
+from consent.audit.notary import Notary
+from consent.audit.places import DatabasePlace, FolderPlace
 from consent.audit.read import Archive
 from consent.identity.keys import Keys
 from consent.identity.keys import load as load_keys
@@ -55,6 +58,12 @@ class Node:
     def archive(self) -> Archive:
         """All audit chains that can be reached from here."""
         return Archive(self.engine, self.settings.audit_folder)
+
+    @property
+    def notary(self) -> Notary:
+        """Signs the heads of the chains."""
+        places = DatabasePlace(self.engine), FolderPlace(self.settings.checkpoint_folder)
+        return Notary(self.archive, *places, lambda: signing.load(self.settings.checkpoint_key))
 
 
 @contextmanager

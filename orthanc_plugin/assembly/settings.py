@@ -45,6 +45,12 @@ class Settings:
     keys: Path = Path("keys.json")
     """The node's keys (tickets, UIDs), made by ``photospine db upgrade`` with mode 0600."""
 
+    checkpoint_key: Path = Path("checkpoint.key")
+    """The key that signs the audit's checkpoints, made by ``photospine db upgrade`` with mode 0600."""
+
+    checkpoint_folder: Path = Path("checkpoints")
+    """Second place of the audit's checkpoints: a mounted share, best one where nothing can be changed or removed."""
+
     node: str = "node1"
     """Name of this node in audit chains."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url
 
+from consent.audit import signing
 from consent.audit.chain import open_chain
 from consent.audit.record import AuditRecord, Kind
 from consent.codec import site_to_json
@@ -73,6 +74,8 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
         file.parent.mkdir(parents=True, exist_ok=True)
     keys_made = keys.make(settings.keys)
     keys.load(settings.keys)
+    keys_made = signing.make(settings.checkpoint_key, settings.node) or keys_made
+    signing.load(settings.checkpoint_key)
     engine = open_engine(settings.database, make=True)
     try:
         with reading(engine) as connection:

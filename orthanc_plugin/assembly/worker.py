@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 from consent import decided
+from consent.audit.notary import Notary
 from consent.store import clock, jobs
 from consent.store.engine import glancing, transaction
 from consent.store.jobs import Job
@@ -20,6 +22,7 @@ from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
+from dicom_bridge.tasks import Tasks
 from orthanc_plugin.assembly.intake import open_archive, way
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node
@@ -38,6 +41,12 @@ WAITING_SECONDS = 60.0
 ISSUERS_SECONDS = 1.0
 """How often it looks whether keys of an issuer should be fetched."""
 
+CHECKPOINT_SECONDS = 10.0
+"""How often it looks whether the audit chains have grown."""
+
+STOP_SECONDS = 4.0
+"""So long a look at the chains may go on after a stop; what it has not signed then is signed at the next start."""
+
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
@@ -50,6 +59,8 @@ _TOLD_AFTER = 6
 _LEFT_BEHIND = timedelta(seconds=30)
 _LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Worker:
@@ -59,9 +70,14 @@ class Worker:
     recovery: Recovery
     arrivals: Arrivals
     issuers: Refresher
+    tasks: Tasks
     stopped: threading.Event = field(default_factory=threading.Event)
+    _notary: Notary = field(init=False)
     _away: bool = False
     """Orthanc did not answer: when it does again, all of it is compared."""
+
+    def __post_init__(self) -> None:
+        self._notary = self.node.notary
 
     def run(self) -> None:
         """Work until stopped."""
@@ -85,6 +101,22 @@ class Worker:
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
 
+    def sign(self) -> None:
+        """Sign the heads of the audit chains until stopped."""
+        while not self.stopped.is_set():
+            self.sign_once()
+            self.stopped.wait(CHECKPOINT_SECONDS)
+
+    def sign_once(self) -> None:
+        """Sign what is due; a chain that must not be signed is a person's matter."""
+        for chain, why in (self.attempt("checkpoints", self._notary.sign) or {}).items():
+            self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
+        self.attempt("copies of checkpoints", self._notary.copy)
+
+    def _tell(self, chain: str, why: str) -> None:
+        with transaction(self.node.engine) as connection:
+            self.tasks.chain_refused(connection, chain, why)
+
     def look(self, *, everything: bool = False) -> None:
         """Look at what arrived; at everything, where Orthanc was away meanwhile."""
         try:
@@ -94,7 +126,7 @@ class Worker:
             raise
         self._away = False
 
-    def attempt(self, what: str, work: Callable[[], object]) -> object:
+    def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Do a piece of work; what fails is logged by its kind and tried again later."""
         try:
             return work()
@@ -151,7 +183,14 @@ class Worker:
 def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda _: None) -> None:
     """Work until ``stopped`` is set."""
     with open_archive(node) as archive:
-        worker_of(node, archive, at, stopped).run()
+        worker = worker_of(node, archive, at, stopped)
+        signing = threading.Thread(target=worker.sign, name="checkpoints", daemon=True)  # a long job must not delay it
+        signing.start()
+        try:
+            worker.run()
+        finally:
+            stopped.set()
+            signing.join(STOP_SECONDS)
 
 
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
@@ -159,4 +198,4 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
     carried = way(node, archive, at)
     arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
     issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
-    return Worker(node, Recovery(carried), arrivals, issuers, stopped)
+    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, stopped)

@@ -23,11 +23,12 @@ from consent.identity import issuer_keys, policy
 from consent.identity.policy import Issuer
 from consent.store.engine import open_engine, transaction
 from consent.store.home import LOOK_SECONDS
-from consent.store.tables import issuer_state
-from orthanc_plugin.assembly import processes, upgrade, wall_folder
+from consent.store.tables import audit_checkpoint, issuer_state
+from orthanc_plugin.assembly import diagnosis, processes, upgrade, wall_folder
 from orthanc_plugin.assembly.archive_process import NAME, ArchiveProcess, WallDown
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.diagnosis import own_addresses
+from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
 from tests import postgres
 from tests.archive import basic, chosen
@@ -115,7 +116,9 @@ def test_a_node_that_is_well_is_said_to_be(node: Node) -> None:
     with node.running():
         status, findings = node.doctor()
         assert status == 0
-        assert set(findings) == {"keys", "database", "audit", "spool", "database folder", "wall", "loopback"}
+        parts = {"keys", "database", "audit", "spool", "database folder", "checkpoints", "wall", "loopback"}
+        assert set(findings) == parts
+        assert "no second place" in findings["checkpoints"]["says"]
         shown = CliRunner().invoke(build(), ["doctor", "--settings", str(node.file)])
         assert shown.exit_code == 0
         assert "FAIL" not in shown.output
@@ -378,3 +381,65 @@ def test_a_wrong_setting_is_wrong_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(build(), ["doctor", "--settings", str(tmp_path / "photospine.toml")])
     assert done.exit_code == 2
     assert "prot" in done.output
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def _of_checkpoints(node: Node) -> tuple[bool, str]:
+    """What is said of them, whether or not Orthanc runs."""
+    _, findings = node.doctor()
+    found = findings["checkpoints"]
+    return found["ok"], f"{found['says']} -> {found['remedy']}"
+
+
+@pytest.mark.fast
+def test_a_checkpoint_key_that_is_gone_or_open_is_named(node: Node) -> None:
+    key = node.settings.checkpoint_key
+    key.chmod(0o644)
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "others may read it" in says
+    key.unlink()
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "db upgrade" in says
+
+
+@pytest.mark.fast
+def test_a_second_place_that_cannot_be_written_is_named(node: Node) -> None:
+    node.settings.checkpoint_folder.write_text("no folder")
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "cannot be written" in says
+
+
+@pytest.mark.fast
+def test_records_that_nobody_signs_and_copies_are_named(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _of_checkpoints(node)[0], "it is young yet"
+    monkeypatch.setattr(diagnosis, "LATE_SECONDS", -1)
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "has not been signed since its record 1" in says
+    assert "photospine worker" in says
+    with open_node(node.settings) as opened:
+        assert opened.notary.look() == {}
+    assert _of_checkpoints(node)[0]
+    with open_node(node.settings) as opened, transaction(opened.engine) as connection:
+        connection.execute(update(audit_checkpoint).values(copied=False))
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "has not been copied" in says
+
+
+@pytest.mark.fast
+def test_a_chain_that_is_not_what_was_signed_is_named(node: Node) -> None:
+    with open_node(node.settings) as opened:
+        assert opened.notary.look() == {}
+    (chain,) = (node.folder / "audit").glob("*.sqlite3")
+    with closing(sqlite3.connect(chain)) as connection:
+        connection.execute("DELETE FROM record WHERE sequence = (SELECT max(sequence) FROM record)")
+        connection.commit()
+    ok, says = _of_checkpoints(node)
+    assert not ok
+    assert "is not what was signed" in says

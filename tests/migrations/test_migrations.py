@@ -21,7 +21,9 @@ from orthanc_plugin.assembly.upgrade import status, upgrade
 
 
 def _settings(url: str, folder: Path) -> Settings:
-    return Settings(folder, database=url, audit_folder=folder / "audit", keys=folder / "keys.json")
+    return Settings(
+        folder, database=url, audit_folder=folder / "audit", keys=folder / "keys.json", checkpoint_key=folder / "c.key"
+    )
 
 
 def test_the_migrated_schema_is_the_metadata(url: str, tmp_path: Path) -> None:

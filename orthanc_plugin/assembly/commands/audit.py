@@ -5,17 +5,22 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consent.audit import signing
+from consent.audit.note import read_vkey
+from consent.audit.places import DatabasePlace, FolderPlace, Place
 from consent.audit.read import Archive
 from consent.audit.record import AuditRecord, Kind, unpack
 from consent.audit.shelf import AuditUnavailable, Row
-from consent.audit.verify import Verdict
+from consent.audit.verify import Signed, Verdict, uncovered
 from consent.audit.verify import verify as verify_chains
 from consent.purposes import HCOMPL
 from consent.store.clock import instant, micros
@@ -29,6 +34,7 @@ from orthanc_plugin.assembly.commands._common import (
     require,
     show,
 )
+from orthanc_plugin.assembly.commands._seen import disclosures, saw, who
 from orthanc_plugin.assembly.open import CLI, open_node
 from orthanc_plugin.assembly.settings import load
 
@@ -38,6 +44,10 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="The record of every answer.")
     group.command("list")(listing)
     group.command("verify")(verify)
+    group.command("key")(key)
+    group.command("who")(who)
+    group.command("saw")(saw)
+    group.command("disclosures")(disclosures)
     app.add_typer(group, name="audit")
 
 
@@ -141,15 +151,58 @@ def _line(record: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def verify(as_json: JsonOption = False, settings: SettingsOption = None) -> None:
-    """Prove that no record was changed, and name writes without outcome; exit status 1 where a chain was changed."""
-    with failing(), open_node(load(settings)) as node:
-        verdict = _with_progress(node.archive)
+@contextmanager
+def _unverified() -> Iterator[None]:
+    """What cannot be verified is no verdict: exit status 2."""
+    try:
+        with failing():
+            yield
+    except typer.Exit:
+        raise typer.Exit(2) from None
+
+
+def verify(
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoints",
+            exists=True,
+            file_okay=False,
+            help="Hold the chains against this folder's checkpoints alone.",
+        ),
+    ] = None,
+    trusted: Annotated[
+        list[str] | None, typer.Option("--key", help="Public keys that count, instead of those of 'checkpoint_key'.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", help="Begin behind each chain's newest checkpoint before this time (local)."),
+    ] = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Prove that no record was changed or cut off; exit status 1 where one was, 2 where that cannot be told.
+
+    Every record is recomputed, and held against every checkpoint in both places. Writes without outcome, and records
+    that no checkpoint covers yet, are named.
+    """
+    with _unverified(), open_node(load(settings)) as node:
+        folder = FolderPlace(checkpoints or node.settings.checkpoint_folder)
+        places: tuple[Place, ...] = (folder,) if checkpoints is not None else (DatabasePlace(node.engine), folder)
+        keys = (
+            tuple(read_vkey(word) for word in trusted) if trusted else signing.load(node.settings.checkpoint_key).public
+        )
+        signed = Signed(places, keys, None if since is None else since.astimezone())
+        verdict = _with_progress(node.archive, signed)
     show(
         {
             "sound": verdict.sound,
             "chains": verdict.chains,
             "heads": verdict.heads,
+            "began": verdict.began,
+            "covered": verdict.covered,
+            "uncovered": dict(uncovered(verdict)),
+            "checkpoints": verdict.checkpoints,
             "faults": [{"chain": each.chain, "sequence": each.sequence, "text": each.text} for each in verdict.faults],
             "open": [{"record": each.record, "route": each.route, "subject": each.subject} for each in verdict.open],
         },
@@ -160,7 +213,7 @@ def verify(as_json: JsonOption = False, settings: SettingsOption = None) -> None
         raise typer.Exit(1)
 
 
-def _with_progress(archive: Archive) -> Verdict:
+def _with_progress(archive: Archive, signed: Signed) -> Verdict:
     sizes = {chain: _size(archive, chain) for chain in archive.chains()}
     before = 0
     last = ""
@@ -168,6 +221,7 @@ def _with_progress(archive: Archive) -> Verdict:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
@@ -179,7 +233,7 @@ def _with_progress(archive: Archive) -> Verdict:
                 before, last = before + sizes.get(last, 0), chain
             bar.update(task, completed=before + done)
 
-        return verify_chains(archive, progress)
+        return verify_chains(archive, progress, signed)
 
 
 def _size(archive: Archive, chain: str) -> int:
@@ -192,9 +246,41 @@ def _size(archive: Archive, chain: str) -> int:
 
 def _report(verdict: Verdict) -> Iterator[str]:
     for chain, size in verdict.chains.items():
-        yield f"{chain}: {size} records, head {verdict.heads[chain][:16]}"
+        began = f", verified from {verdict.began[chain] + 1} on" if chain in verdict.began else ""
+        yield f"{chain}: {size} records{began}, head {verdict.heads[chain][:16]}"
     for fault in verdict.faults:
         yield f"FAULT {fault.chain}#{fault.sequence}: {fault.text}"
     for each in verdict.open:
         yield f"no outcome: {each.record} {each.route} {each.subject}"
+    yield f"{verdict.checkpoints} checkpoints are good"
+    for chain, count in uncovered(verdict):
+        if count:
+            yield f"not covered by a checkpoint yet: the last {count} of {chain}"
     yield "sound" if verdict.sound else "CHANGED"
+
+
+def key(
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Sign with a new key from now on; the former one still counts.")
+    ] = False,
+    trust: Annotated[
+        str | None, typer.Option("--trust", help="Let the checkpoints of another node count, by its public key.")
+    ] = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Print the public keys of checkpoints, the one that signs first. Keep them where nobody can change them."""
+    with failing(), open_node(load(settings)) as node:
+        file = node.settings.checkpoint_key
+        found = signing.load(file)
+        if rotate or trust is not None:
+            done = "rotated" if rotate else "trusted"
+            intent = AuditRecord(Kind.INTENT, CLI, "audit key", os_user=os_user(), subject=f"checkpoint-key {done}")
+            other = None if trust is None else read_vkey(trust)
+            with node.chain.written(intent):
+                if rotate:
+                    found = signing.rotate(file)
+                if other is not None:
+                    found = signing.trust(file, other)
+        words = [each.vkey for each in found.public]
+    show({"signs": words[0], "trusted": words[1:]}, as_json, "\n".join(words))

@@ -1,4 +1,4 @@
-"""``photospine consent``: write, list and withdraw Consents."""
+"""``photospine consent``: write, list, withdraw and explain Consents."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from orthanc_plugin.assembly.commands._common import (
     require,
     show,
 )
+from orthanc_plugin.assembly.commands._explain import explain
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import CLI, Node, open_node
 from orthanc_plugin.assembly.record import fhir_node
@@ -42,10 +43,11 @@ PatientOption = Annotated[str, typer.Option("--patient", help="FHIR id, system|v
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Write, list and withdraw Consents.")
+    group = typer.Typer(no_args_is_help=True, help="Write, list, withdraw and explain Consents.")
     group.command("post")(post)
     group.command("list")(listing)
     group.command("withdraw")(withdrawing)
+    group.command("explain")(explain)
     app.add_typer(group, name="consent")
 
 

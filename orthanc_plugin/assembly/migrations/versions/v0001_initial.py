@@ -41,6 +41,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_cursor")),
     )
     op.create_table(
+        "audit_checkpoint",
+        sa.Column("chain", sa.String(length=96), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("copied", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("chain", "size", name=op.f("pk_audit_checkpoint")),
+    )
+    op.create_index(op.f("ix_audit_checkpoint_copied"), "audit_checkpoint", ["copied"], unique=False)
+    op.create_table(
         "audit_record",
         sa.Column("chain", sa.String(length=96), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -111,6 +120,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("grant", name=op.f("pk_emergency_grant")),
     )
     op.create_index(op.f("ix_emergency_grant_account"), "emergency_grant", ["account"], unique=False)
+    op.create_table(
+        "facts_then",
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "key", "version", name=op.f("pk_facts_then")),
+    )
     op.create_table(
         "fhir_date",
         sa.Column("type", sa.String(length=32), nullable=False),
