@@ -104,10 +104,7 @@ def find(connection: Connection, question: Question, permitted: Permitted, *, de
         A key's value cannot be of its kind.
     """
     group = _GROUPS[question.level]
-    dialect = connection.dialect.name
-    matching = [condition(keyword, value, dialect) for keyword, value in question.keys]
-    if question.orthanc is not None:
-        matching.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
+    matching = _matching(connection, question)
     allowed = and_(permitted(dicom_instance.c.photo), _visible())
     page = (
         select(group)
@@ -134,6 +131,24 @@ def find(connection: Connection, question: Question, permitted: Permitted, *, de
         - _count(connection, select(func.count()).select_from(dicom_instance).where(*matching, allowed)),
         more=more,
     )
+
+
+def asked_for(connection: Connection, question: Question) -> ColumnElement[bool]:
+    """The condition on ``photo`` that holds for what is asked for, permitted or not.
+
+    Raises
+    ------
+    dicom_bridge.query.matching.BadValue
+        A key's value cannot be of its kind.
+    """
+    return photo.c.photo.in_(select(dicom_instance.c.photo).where(*_matching(connection, question), _visible()))
+
+
+def _matching(connection: Connection, question: Question) -> list[ColumnElement[bool]]:
+    matching = [condition(keyword, value, connection.dialect.name) for keyword, value in question.keys]
+    if question.orthanc is not None:
+        matching.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
+    return matching
 
 
 @dataclass(frozen=True, slots=True)
