@@ -183,7 +183,8 @@ class Model:
         yield from chosen
         if not self.offered(door):
             return
-        verbs = [verb for verb in _WRONG if verb != door.method]
+        stated = {other.method for other in DOORS if shape(other.path) == shape(door.path)}
+        verbs = [verb for verb in _WRONG if verb not in stated]
         for drawn in (denials, permits):
             for cell in random.sample(drawn, min(len(drawn), _about(number / 20, random))):
                 yield self.cell(door, cell.asker, cell.target, random.choice(verbs))

@@ -7,8 +7,9 @@ answer (its canary does not name it) is expected to be refused to everybody.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from itertools import product
 
 
 class Level(IntEnum):
@@ -160,7 +161,7 @@ def _sets() -> Iterator[Door]:
     for path, level in ((_STUDY, Level.STUDY), (_SERIES, Level.SERIES)):
         yield Door(path, Kind.IDENTIFIERS, level, level, _PHOTO, accept=_STORED, whole=True)
         yield Door(f"{path}/metadata", Kind.IDENTIFIERS, level, level, _PHOTO)
-        yield Door(f"{path}/rendered", Kind.PIXELS, level, level, _PHOTO, accept="image/jpeg")
+        yield Door(f"{path}/rendered", Kind.PIXELS, level, level, accept="image/jpeg", one_of=True)
         yield Door(f"{path}/thumbnail", Kind.PIXELS, level, level, accept="image/jpeg", one_of=True)
     shown = {"studies": Level.STUDY, "series": Level.SERIES, "instances": Level.PHOTO}
     for name, level in shown.items():
@@ -207,8 +208,9 @@ def _core() -> Iterator[Door]:
         if level is not Level.PHOTO:
             below = frozenset({level, Level(level + 1)})
             yield Door(mine, Kind.IDENTIFIERS, level, level, below)
-            for name in ("archive", "media"):
-                yield Door(f"{mine}/{name}", Kind.IDENTIFIERS, level, level, _PHOTO, packed=True)
+            for name, method in product(("archive", "media"), ("GET", "POST")):
+                body = "{}" if method == "POST" else ""
+                yield Door(f"{mine}/{name}", Kind.IDENTIFIERS, level, level, _PHOTO, method, body=body, packed=True)
         for other, name in _PLURAL.items():
             if other > level:
                 yield Door(f"{mine}/{name}", Kind.IDENTIFIERS, level, level, frozenset({other}))
@@ -216,6 +218,17 @@ def _core() -> Iterator[Door]:
             if other < level:
                 shown = frozenset({other, Level(other + 1)})
                 yield Door(f"{mine}/{name}", Kind.IDENTIFIERS, level, other, shown)
+
+
+def _packed() -> Iterator[Door]:
+    """Archives and media of what is listed."""
+    for name in ("archive", "media", "media-extended"):
+        path = f"/tools/create-{name}"
+        for level in (Level.PATIENT, Level.STUDY, Level.SERIES, Level.PHOTO):
+            made = Door(path, Kind.IDENTIFIERS, level, level, _PHOTO, packed=True)
+            if name != "media-extended":
+                yield replace(made, query=f"resources={_PLACE[level]}")
+            yield replace(made, method="POST", body=f'{{"Resources": ["{_PLACE[level]}"]}}')
 
 
 def _tools() -> Iterator[Door]:
@@ -287,8 +300,6 @@ def _closed() -> Iterator[Door]:
     yield Door("/studies/{study}/module-patient", Kind.CLOSED, Level.STUDY, Level.STUDY)
     yield Door("/patients/{patient}/protected", Kind.CLOSED, Level.PATIENT, Level.PATIENT)
     yield Door("/instances/{photo}/file", Kind.CLOSED, Level.PHOTO, Level.PHOTO, query="filename=x.dcm")
-    yield Door("/tools/create-archive", Kind.CLOSED, Level.PHOTO, Level.PHOTO, query="resources={photo}")
-    yield Door("/tools/create-media", Kind.CLOSED, Level.STUDY, Level.STUDY, query="resources={study}")
     for path in (
         "/changes",
         "/exports",
@@ -301,13 +312,10 @@ def _closed() -> Iterator[Door]:
         place, _, query = path.partition("?")
         yield Door(place, Kind.CLOSED, Level.ALL, Level.ALL, query=query)
     for verb, path, level, body in (
-        ("POST", "/tools/create-archive", Level.STUDY, '{"Resources": ["{study}"]}'),
-        ("POST", "/tools/create-media", Level.STUDY, '["{study}"]'),
         ("POST", "/tools/bulk-anonymize", Level.STUDY, '{"Resources": ["{study}"]}'),
         ("POST", "/tools/bulk-modify", Level.STUDY, '{"Resources": ["{study}"]}'),
         ("POST", "/tools/bulk-delete", Level.STUDY, '{"Resources": ["{study}"]}'),
         ("POST", "/tools/create-dicom", Level.PHOTO, '{"Parent": "{series}", "Tags": {}}'),
-        ("POST", "/studies/{study}/archive", Level.STUDY, "{}"),
         ("POST", "/studies/{study}/anonymize", Level.STUDY, "{}"),
         ("POST", "/studies/{study}/modify", Level.STUDY, "{}"),
         ("POST", "/studies/{study}/split", Level.STUDY, "{}"),
@@ -334,4 +342,4 @@ def _system() -> Iterator[Door]:
         yield Door(path, Kind.SYSTEM, Level.ALL, Level.ALL)
 
 
-DOORS: tuple[Door, ...] = (*_native(), *_wado(), *_sets(), *_core(), *_tools(), *_closed(), *_system())
+DOORS: tuple[Door, ...] = (*_native(), *_wado(), *_sets(), *_core(), *_packed(), *_tools(), *_closed(), *_system())
