@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, select, true
 
 from consent.store.tables import photo
 from consent.store.write import among
@@ -143,6 +143,27 @@ def find(
         refused=_count(connection, matching, left_out),
         more=more,
     )
+
+
+def asked_for(connection: Connection, question: Question) -> ColumnElement[bool]:
+    """The condition on ``photo`` that holds for what is asked for, permitted or not, as far as columns tell.
+
+    Raises
+    ------
+    dicom_bridge.query.matching.BadValue
+        A key's value cannot be of its kind.
+    """
+    keys, of_study = _parted(question)
+    where = match(connection, keys, empties=question.empties).where
+    beside = [_in_study(connection, *each, _whoever, empties=question.empties) for each in of_study]
+    if question.orthanc is not None:
+        beside.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
+    return photo.c.photo.in_(select(dicom_instance.c.photo).where(*where, *beside, visible()))
+
+
+def _whoever(_number: ColumnElement[int]) -> ColumnElement[bool]:
+    """Permitted or not."""
+    return true()
 
 
 def _page(

@@ -44,7 +44,7 @@ class Product:
 
     def __init__(self, world: Mapping[str, Any]) -> None:
         self.world = world
-        self.site = _site(world["site"])
+        self.site = site_of(world["site"])
         self.now = _instant(world["now"])
         self.readings: list[Reading] = []
         self._bodies: dict[str, Mapping[str, Any]] = {}
@@ -118,11 +118,12 @@ class Product:
             final_results={region: _instant(when) for region, when in self.world["patients"][name]["results"].items()},
         )
 
-    def _photo(self, name: str) -> PhotoFacts | None:
+    def photo(self, name: str) -> PhotoFacts | None:
+        """What the decision reads of a photo; its UID is made of its name."""
         stated = self.world["photos"].get(name)
         if stated is None:
             return None
-        sources = [self._photo(source) for source in stated["sources"]]
+        sources = [self.photo(source) for source in stated["sources"]]
         return PhotoFacts(
             photo=f"2.25.{name}",
             patients=tuple(stated["patients"]),
@@ -177,7 +178,7 @@ class Product:
         )
         facts = Facts(
             site=self.site,
-            photo=self._photo(asked["photo"]),
+            photo=self.photo(asked["photo"]),
             patients=self._patients,
             requester=RequesterFacts(self._belongs_to(stated["reference"])),
             organization_parents=self.world["part_of"],
@@ -186,7 +187,8 @@ class Product:
         return decide(request, facts, self.now)
 
 
-def _site(stated: Mapping[str, Any]) -> Site:
+def site_of(stated: Mapping[str, Any]) -> Site:
+    """The settings in the product's own type."""
     return replace(
         Site(),
         organization=stated["organization"],

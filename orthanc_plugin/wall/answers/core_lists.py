@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from consent.service import for_one_patient
 from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.types import Right
 from dicom_bridge.query.dictionary import Level, tag
 from dicom_bridge.query.index import text_of
-from dicom_bridge.query.search import Entity, Question, find
+from dicom_bridge.query.search import Entity, Question, asked_for, find
 from orthanc_plugin.wall.answer import ABSENT, JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
@@ -78,6 +79,7 @@ def _find(foundation: Foundation, asked: Asked, question: Question, *, details: 
     rooms, row, request = foundation.rooms(), asked.match.row, asked.request
     assert request is not None
     with reading(rooms.engine) as connection:
+        request = for_one_patient(connection, request, asked_for(connection, question))
         permitted = rooms.point.permitted(connection, request, fulfils=row.fulfils)
         found = find(connection, question, permitted.clause, details=details, refused=permitted.refused)
     rooms.point.record_set(request, row.name, found.photos, found.refused)

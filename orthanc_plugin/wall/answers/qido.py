@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from consent.service import for_one_patient
 from consent.store.engine import reading
 from dicom_bridge.query import qido
 from dicom_bridge.query.dictionary import Level
-from dicom_bridge.query.search import find
+from dicom_bridge.query.search import asked_for, find
 from orthanc_plugin.wall.answer import DICOM_JSON, JSON, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
@@ -39,9 +40,10 @@ def query(foundation: Foundation, asked: Asked) -> Answer:
     assert asked.request is not None
     rooms = foundation.rooms()
     with reading(rooms.engine) as connection:
-        permitted = rooms.point.permitted(connection, asked.request, fulfils=row.fulfils)
+        request = for_one_patient(connection, asked.request, asked_for(connection, parsed.question))
+        permitted = rooms.point.permitted(connection, request, fulfils=row.fulfils)
         found = find(connection, parsed.question, permitted.clause, refused=permitted.refused)
-    rooms.point.record_set(asked.request, row.name, found.photos, found.refused)
+    rooms.point.record_set(request, row.name, found.photos, found.refused)
     warnings = list(parsed.warnings)
     if found.more:
         warnings.append("The number of results exceeded the maximum supported by the server. More can be asked for.")
