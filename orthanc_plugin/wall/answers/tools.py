@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import false, or_
+
+from consent.service import for_one_patient
 from consent.store.engine import reading
 from dicom_bridge.query.dictionary import Level, look_up
 from dicom_bridge.query.index import text_of
 from dicom_bridge.query.matching import MATCHED, BadValue
 from dicom_bridge.query.members import levels
-from dicom_bridge.query.search import Entity, Found, Question, find
+from dicom_bridge.query.search import Entity, Found, Question, asked_for, find
 from orthanc_plugin.wall.answer import Answer, json_answer
 from orthanc_plugin.wall.answers.body import BadBody, ids, read_json
 from orthanc_plugin.wall.answers.core_lists import resource_json
@@ -253,8 +256,11 @@ def _search(foundation: Foundation, asked: Asked, questions: list[Question], *, 
     rooms, row, request = foundation.rooms(), asked.match.row, asked.request
     assert request is not None
     with reading(rooms.engine) as connection:
+        these = or_(false(), *(asked_for(connection, question) for question in questions))
+        request = for_one_patient(connection, request, these)
         permitted = rooms.point.permitted(connection, request, fulfils=row.fulfils)
-        answers = [find(connection, question, permitted.clause, details=details) for question in questions]
+        clause, refused = permitted.clause, permitted.refused
+        answers = [find(connection, question, clause, details=details, refused=refused) for question in questions]
     released = {number for answer in answers for number in answer.photos}
     rooms.point.record_set(request, row.name, released, sum(answer.refused for answer in answers))
     return answers
