@@ -16,7 +16,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
-from consent.types import Decision, Request, Requester
+from consent.types import Decision, Request, Requester, Right
 
 Value = Any
 """What JSON can hold, without floating-point numbers: their text differs between writers."""
@@ -77,7 +77,7 @@ class AuditRecord:
     """The purposes that the requester held."""
 
     requester: Mapping[str, Value] = field(default_factory=dict)
-    """Who the requester was in the record, and whom she was confined to (:func:`requester_of`)."""
+    """Who the requester was in the record, whom she was confined to, whether she might archive (:func:`asked`)."""
 
     as_of: int | None = None
     """The time by the database's clock that the decision was made for, in microseconds since 1970."""
@@ -180,6 +180,8 @@ def asked(request: Request) -> dict[str, Any]:
         stated["confined_to"] = sorted(who.confined_to)
     if who.own_patient is not None:
         stated["own_patient"] = who.own_patient
+    if Right.ARCHIVE in who.rights:
+        stated["archive"] = True
     return {"emergency_patient": request.emergency_patient, "held": who.purposes, "requester": stated}
 
 
@@ -191,6 +193,7 @@ def request_of(record: Mapping[str, Any]) -> Request:
         requester=Requester(
             account=record.get("account", ""),
             purposes=tuple(record.get("held", ())),
+            rights=frozenset({Right.ARCHIVE} if stated.get("archive") else ()),
             reference=stated.get("reference"),
             confined_to=None if confined is None else frozenset(confined),
             own_patient=stated.get("own_patient"),

@@ -30,7 +30,7 @@ from consent.facts import PatientFacts, PhotoFacts, RequesterFacts
 from consent.rules.site import SiteRuleId
 from consent.site import Site
 from consent.store import clock
-from consent.store.load import LINKED, Belonging, Loader, SiteFacts, followed, load_site_facts
+from consent.store.load import SHOWN, Belonging, Loader, SiteFacts, followed, load_site_facts
 from consent.store.sites import NoSite
 from consent.store.tables import facts_then, membership, organization_parent, patient, photo, photo_facts, site_state
 from consent.store.versions import group
@@ -165,7 +165,7 @@ class Past:
         return patient_from_json(found[1], found[0], {row.key: directive_from_json(row.body) for row in rows})
 
     def photo(self, number: int, version: int = 0) -> PhotoFacts | None:
-        """A photo's facts, where it was linked; None: it was not, or it is unknown."""
+        """A photo's facts, where it was linked, or is none; None: it was not, or it is unknown."""
         found = self._then(_PHOTO, str(number), version)
         if found is not None:
             state, body = json.loads(found[1])
@@ -178,7 +178,7 @@ class Past:
             if row is None:
                 return None
             state, body = row
-        return photo_from_json(body) if state == LINKED else None
+        return photo_from_json(body) if state in SHOWN else None
 
     def requester(self, requester: Requester, site: SiteFacts, now: datetime, version: int = 0) -> RequesterFacts:
         """What the record said of the requester."""
