@@ -1,6 +1,3 @@
-from __future__ import annotations
-
 from tests.databases import engine, postgres_cluster, url
-from tests.workspace.conftest import browser
 
-__all__ = ["browser", "engine", "postgres_cluster", "url"]
+__all__ = ["engine", "postgres_cluster", "url"]

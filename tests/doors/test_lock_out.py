@@ -13,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from consent.audit.read import Archive as AuditArchive
+from consent.identity import accounts
 from consent.identity.throttle import LOCKED_OUT
+from consent.store.engine import transaction
 from orthanc_plugin.assembly import wall_folder
 from orthanc_plugin.assembly.archive_process import ArchiveProcess
 from orthanc_plugin.assembly.cli import build as commands
 from orthanc_plugin.assembly.serve import Served, build
+from tests import postgres
 from tests.archive import Archive, Reply, basic, chosen
 from tests.issuer import TestIssuer
 from tests.ports import free_port
@@ -114,3 +117,25 @@ def test_a_wall_without_what_proves_tokens_refuses_them_and_works_on(tmp_path: P
             answer = archive.ask("/studies", headers={"Authorization": f"Bearer {issuer.token('sub')}"})
             assert (answer.status, answer.body) == (403, b"")
             assert archive.ask("/studies", "clinician").status == 200
+
+
+@pytest.mark.postgres
+def test_on_postgresql_a_token_opens_and_guessing_waits(tmp_path: Path) -> None:
+    issuer = TestIssuer()
+    with postgres.cluster() as cluster, Archive(tmp_path, free_port(), url=cluster.fresh()) as archive:
+        archive.account("clinician", "TREAT")
+        issuer.register(archive.engine, clinician="sub")
+        archive.patient("anna")
+        photo = archive.photo("anna")
+        token = {"Authorization": f"Bearer {issuer.token('sub')}"}
+        for _ in range(3):
+            assert archive.ask(f"{photo.rest}/tags", headers=token).status == 200
+        for n in range(9):
+            assert _wall(archive, _guess("clinician", f"wrong{n}"), THERE).status == 403
+        assert _wall(archive, basic("clinician"), THERE).status == 403
+        assert _wall(archive, basic("clinician"), HERE).status == 200
+        assert archive.ask(f"{photo.rest}/tags", headers=token).status == 200
+        with transaction(archive.engine) as connection:
+            accounts.disable(connection, "clinician")
+        assert archive.ask(f"{photo.rest}/tags", headers=token).status == 403
+        assert _wall(archive, basic("clinician"), HERE).status == 403
