@@ -15,7 +15,7 @@ from threading import Lock
 from typing import cast
 
 from orthanc_plugin.wall.errors import Overloaded, TooLarge, Withdrawn
-from orthanc_plugin.wall.host import Output, StreamingOutput
+from orthanc_plugin.wall.host import Buffer, Output, StreamingOutput
 from orthanc_plugin.wall.pool import Call, Pool
 
 PATIENCE = 30.0
@@ -26,7 +26,7 @@ MOST_BUFFERED = 256 << 20
 
 _BUFFER = Lock()
 
-Pieces = tuple[bytes | memoryview, ...]
+Pieces = tuple[Buffer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stream:
     """An answer of several parts."""
 
     parts: Iterator[Part]
-    give: Callable[[object], None]
+    give: Callable[[Buffer], None]
     """Takes back the memory of a piece that was sent."""
 
     media: str | None = None

@@ -67,4 +67,4 @@ def file(foundation: Foundation, one: Instance, decode: bool) -> Pieces:
     """The photo's file, in one piece."""
     if decode:
         return (foundation.host.transcoded(foundation.host.dicom(one.orthanc_id), EXPLICIT_LITTLE_ENDIAN),)
-    return (foundation.files.read(one.orthanc_id),)
+    return (foundation.files.mapped(one.orthanc_id),)
