@@ -60,6 +60,11 @@ class Files:
                 return found
         return self.read(orthanc_id)
 
+    def ready(self, orthanc_id: str) -> Buffer | None:
+        """As :meth:`mapped`, where it is known where the file is; else None."""
+        known = self._known.get(orthanc_id)
+        return None if known is None or not self._maps else _map(known)
+
     def read(self, orthanc_id: str) -> Buffer:
         """The object as it is stored; :meth:`give` it back when it has been sent."""
         for stored in self._places(orthanc_id):

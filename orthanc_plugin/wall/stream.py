@@ -42,6 +42,9 @@ class Part:
     at_hand: Callable[[], bool | None] = lambda: None
     """As ``leaves``, in Orthanc's own thread, where all that it needs is remembered; else None."""
 
+    ready: Callable[[], Pieces | None] = lambda: None
+    """As ``read``, in Orthanc's own thread, where nothing need be asked or copied; else None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -121,7 +124,7 @@ class Stream:
         coming = self._begin(pool)
         while coming is not None:
             part, reading = coming
-            pieces = reading.wait(PATIENCE)
+            pieces = reading.wait(PATIENCE) if isinstance(reading, Call) else reading
             coming = self._begin(pool)
             if not (pool.here(part.at_hand) or pool.run(part.leaves)):
                 raise Withdrawn("a photo was withdrawn while it waited for its turn")
@@ -129,9 +132,9 @@ class Stream:
             for piece in pieces:
                 self.give(piece)
 
-    def _begin(self, pool: Pool) -> tuple[Part, Call[Pieces]] | None:
+    def _begin(self, pool: Pool) -> tuple[Part, Pieces | Call[Pieces]] | None:
         part = next(self.parts, None)
-        return None if part is None else (part, pool.begin(part.read))
+        return None if part is None else (part, pool.here(part.ready) or pool.begin(part.read))
 
 
 def _head(output: Output, headers: Mapping[str, str]) -> None:

@@ -57,11 +57,12 @@ def test_a_file_is_read_and_mapped_and_its_memory_used_again(storage: Path) -> N
     assert isinstance(again, memoryview)
     assert again.obj is buffer
     assert again == CONTENTS
-    mapped = files.mapped("x")
-    assert isinstance(mapped, mmap.mmap)
-    assert mapped[:] == CONTENTS
-    files.give(mapped)
-    assert mapped.closed
+    for mapped in (files.mapped("x"), files.ready("x")):
+        assert isinstance(mapped, mmap.mmap)
+        assert mapped[:] == CONTENTS
+        files.give(mapped)
+        assert mapped.closed
+    assert files.ready("another") is None
     assert host.asked == ["/instances/x"]  # where it is is asked once
 
 
