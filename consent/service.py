@@ -197,6 +197,35 @@ class DecisionPoint:
             return Released((), len(asked))
         return Released(released, len(asked) - len(released))
 
+    def photos_at_hand(
+        self, request: Request, photos: Sequence[tuple[int, str]], *, route: str, fulfils: frozenset[Obligation]
+    ) -> Released | None:
+        """As :meth:`photos` for a few, each decided live on what is remembered in its present version.
+
+        None where something must be read first, and for an emergency, which is about one patient; then nothing is
+        recorded.
+
+        Parameters
+        ----------
+        photos
+            Number and SOP Instance UID of each.
+        """
+        if request.purpose == BTG:
+            return None
+        released = []
+        for number, sop_uid in photos:
+            loaded = self._cache.at_hand(sop_uid, request.requester)
+            if loaded is None:
+                return None
+            if _with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted:
+                released.append(number)
+        try:
+            self.record_set(request, route, released, len(photos) - len(released))
+        except AuditUnavailable:
+            _LOG.exception("an answer cannot be recorded")
+            return Released((), len(photos))
+        return Released(tuple(released), len(photos) - len(released))
+
     def still(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> bool:
         """Whether a photo that a set released may leave now that its turn has come in a stream.
 

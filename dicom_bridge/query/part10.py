@@ -26,7 +26,7 @@ def transfer_syntax(dicom: bytes) -> str:
             size = 4 if vr in _LONG else 2
             start = place + (12 if vr in _LONG else 8)
             length = int.from_bytes(dicom[start - size : start], "little")
-            if name == _TRANSFER_SYNTAX:
+            if name == _TRANSFER_SYNTAX and length:
                 return dicom[start : start + length].decode("ascii", "replace").strip(" \0")
             place = start + length
     raise NotPart10("no transfer syntax")

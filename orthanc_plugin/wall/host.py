@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from mmap import mmap
 from typing import Any, Protocol
 
 LOOPBACK = "127.0.0.1"
+
+Buffer = bytes | memoryview | mmap
 
 
 class Method(IntEnum):
@@ -34,7 +37,7 @@ class Output(Protocol):
     def StartMultipartAnswer(self, sub_type: str, content_type: str) -> None:
         """The head of ``multipart/<sub_type>``."""
 
-    def SendMultipartItem(self, body: bytes | memoryview) -> None:
+    def SendMultipartItem(self, body: Buffer) -> None:
         """One part; raises when the client has gone."""
 
 
@@ -44,7 +47,7 @@ class StreamingOutput(Output, Protocol):
     def StartStreamAnswer(self, content_type: str) -> None:
         """The head of an answer whose length is not told."""
 
-    def SendStreamChunk(self, body: bytes | memoryview) -> None:
+    def SendStreamChunk(self, body: Buffer) -> None:
         """The next bytes; raises when the client has gone."""
 
 

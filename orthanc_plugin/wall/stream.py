@@ -15,7 +15,7 @@ from threading import Lock
 from typing import cast
 
 from orthanc_plugin.wall.errors import Overloaded, TooLarge, Withdrawn
-from orthanc_plugin.wall.host import Output, StreamingOutput
+from orthanc_plugin.wall.host import Buffer, Output, StreamingOutput
 from orthanc_plugin.wall.pool import Call, Pool
 
 PATIENCE = 30.0
@@ -26,7 +26,7 @@ MOST_BUFFERED = 256 << 20
 
 _BUFFER = Lock()
 
-Pieces = tuple[bytes | memoryview, ...]
+Pieces = tuple[Buffer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,16 @@ class Part:
     at_hand: Callable[[], bool | None] = lambda: None
     """As ``leaves``, in Orthanc's own thread, where all that it needs is remembered; else None."""
 
+    ready: Callable[[], Pieces | None] = lambda: None
+    """As ``read``, in Orthanc's own thread, where nothing need be asked or copied; else None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """An answer of several parts."""
 
     parts: Iterator[Part]
-    give: Callable[[object], None]
+    give: Callable[[Buffer], None]
     """Takes back the memory of a piece that was sent."""
 
     media: str | None = None
@@ -121,7 +124,7 @@ class Stream:
         coming = self._begin(pool)
         while coming is not None:
             part, reading = coming
-            pieces = reading.wait(PATIENCE)
+            pieces = reading.wait(PATIENCE) if isinstance(reading, Call) else reading
             coming = self._begin(pool)
             if not (pool.here(part.at_hand) or pool.run(part.leaves)):
                 raise Withdrawn("a photo was withdrawn while it waited for its turn")
@@ -129,9 +132,9 @@ class Stream:
             for piece in pieces:
                 self.give(piece)
 
-    def _begin(self, pool: Pool) -> tuple[Part, Call[Pieces]] | None:
+    def _begin(self, pool: Pool) -> tuple[Part, Pieces | Call[Pieces]] | None:
         part = next(self.parts, None)
-        return None if part is None else (part, pool.begin(part.read))
+        return None if part is None else (part, pool.here(part.ready) or pool.begin(part.read))
 
 
 def _head(output: Output, headers: Mapping[str, str]) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 
+from orthanc_plugin.wall.host import Buffer
+
 _DATE = 0x0021  # 1980-01-01: when a photo was archived is nobody's business, and equal requests give equal bytes
 _UTF8 = 0x0800
 _PLAIN, _ZIP64 = 20, 45
@@ -23,7 +25,7 @@ class ZipStream:
         self._central: list[bytes] = []
         self._offset = 0
 
-    def member(self, name: str, body: bytes | memoryview) -> bytes:
+    def member(self, name: str, body: Buffer) -> bytes:
         """The head of a member; ``body`` follows it.
 
         Raises

@@ -21,7 +21,7 @@ from orthanc_plugin.wall.answers.body import BadBody, ids, read_json
 from orthanc_plugin.wall.answers.released import at_hand, released, still
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
-from orthanc_plugin.wall.host import Method
+from orthanc_plugin.wall.host import Buffer, Method
 from orthanc_plugin.wall.routes import Row, Touches
 from orthanc_plugin.wall.stream import Part, Pieces, Stream
 from orthanc_plugin.wall.zip_stream import ZipStream
@@ -42,7 +42,7 @@ class _Archive:
     def __init__(self) -> None:
         self._zip, self._folders = ZipStream(), Folders()
 
-    def photo(self, dicom: memoryview, attributes: Mapping[str, Any]) -> Pieces:
+    def photo(self, dicom: Buffer, attributes: Mapping[str, Any]) -> Pieces:
         """What is sent of a photo."""
         return self._zip.member(self._folders.place(attributes), dicom), dicom
 
@@ -58,7 +58,7 @@ class _Medium:
         self._zip = ZipStream()
         self._files: list[File] = []
 
-    def photo(self, dicom: memoryview, attributes: Mapping[str, Any]) -> Pieces:
+    def photo(self, dicom: Buffer, attributes: Mapping[str, Any]) -> Pieces:
         """What is sent of a photo."""
         path = ("IMAGES", f"IM{len(self._files)}")
         self._files.append(File.of(path, transfer_syntax(bytes(dicom[:_HEAD])), attributes))

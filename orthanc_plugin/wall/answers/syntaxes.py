@@ -67,4 +67,10 @@ def file(foundation: Foundation, one: Instance, decode: bool) -> Pieces:
     """The photo's file, in one piece."""
     if decode:
         return (foundation.host.transcoded(foundation.host.dicom(one.orthanc_id), EXPLICIT_LITTLE_ENDIAN),)
-    return (foundation.files.read(one.orthanc_id),)
+    return (foundation.files.mapped(one.orthanc_id),)
+
+
+def ready(foundation: Foundation, one: Instance, decode: bool) -> Pieces | None:
+    """As :func:`file`, where nothing need be asked or copied; else None."""
+    found = None if decode else foundation.files.ready(one.orthanc_id)
+    return None if found is None else (found,)

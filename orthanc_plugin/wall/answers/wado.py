@@ -71,6 +71,7 @@ def _files(foundation: Foundation, asked: Asked, photos: Iterable[tuple[Instance
             partial(syntaxes.file, foundation, one, decode),
             partial(still, foundation, asked, one),
             partial(at_hand, foundation, asked, one),
+            partial(syntaxes.ready, foundation, one, decode),
         )
 
 
