@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="photospine-bench-"))
     try:
