@@ -144,22 +144,23 @@ def _race(
 
 
 def _client(pipe: Connection, photos: list[Photo], names: list[str], seed: int) -> None:
-    """One connection to each side."""
+    """One connection for each turn: Orthanc closes those on which nothing is asked for a second."""
     chance = random.Random(seed)
-    wires = {side: HTTPConnection("127.0.0.1", port, timeout=60) for side, port in _PORTS.items()}
     while (order := pipe.recv()) is not None:
         side, kind, count = order
+        wire = HTTPConnection("127.0.0.1", _PORTS[side], timeout=60)
         for _ in range(count):
             photo = chance.choice(photos)
             series = orthanc_ids(f"PID-{photo.facts.patients[0]}", photo.study, photo.series, photo.sop).series
             path = _KINDS[kind].format(instance=photo.orthanc_id, series=series, wado=photo.wado)
             headers = {"Authorization": basic(chance.choice(names))}
             accept = _ACCEPT.get(path.rpartition("/")[2])
-            wires[side].request("GET", path, headers=headers | ({"Accept": accept} if accept else {}))
-            answer = wires[side].getresponse()
+            wire.request("GET", path, headers=headers | ({"Accept": accept} if accept else {}))
+            answer = wire.getresponse()
             body = answer.read()
             assert answer.status == 200, (side, path, answer.status)
             assert body
+        wire.close()
         pipe.send(count)
 
 

@@ -26,6 +26,8 @@ from consent.types import Effect, Obligation, Request
 
 _CHUNK = 2000
 _OTHER = PhotoFacts(photo="", other=True)
+_ANY = photo.alias()
+"""The table under a name of its own: the enclosing query may read it too. Made once, for it takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,7 @@ class Permitted:
         if isinstance(table, Table) and table is photo:
             return and_(photo.c.state == LINKED, photo.c.patient.is_not(None))
         # Exists, and not in: SQLite would list all linked photos, anew for each query.
-        of = photo.alias()  # the enclosing query may read the table too
-        return exists().where(of.c.photo == number, of.c.state == LINKED, of.c.patient.is_not(None))
+        return exists().where(_ANY.c.photo == number, _ANY.c.state == LINKED, _ANY.c.patient.is_not(None))
 
     @staticmethod
     def _in_state(number: Column[int] | ColumnElement[int], state: str) -> ColumnElement[bool]:

@@ -66,6 +66,8 @@ _NAMES = {"patient_name", "referring"}
 _NUMBERS = {"series_number", "instance_number"}
 _COMPUTED = frozenset({"SpecificCharacterSet", "InstanceAvailability", "RetrieveURL", "RetrieveAETitle", "PixelData"})
 _ZONE = "00080201"
+_ANY = photo.alias()
+"""The table under a name of its own: the enclosing query may read it too. Made once, for it takes a while."""
 
 Keys = Iterable[tuple[str, str]]
 """Keyword, tag or path of either, and value."""
@@ -223,9 +225,8 @@ def _text(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement
 
 def visible(table: FromClause = dicom_instance) -> ColumnElement[bool]:
     """Only linked photos, and what is none, are ever visible, whatever else a condition says."""
-    of = photo.alias()  # the enclosing query may read the table too
     # Exists, and not in: SQLite would list all photos that are linked, anew for each query.
-    return exists().where(of.c.photo == table.c.photo, of.c.state.in_(SHOWN))
+    return exists().where(_ANY.c.photo == table.c.photo, _ANY.c.state.in_(SHOWN))
 
 
 # --- attributes without a column -----------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ class Doors:
     point: DecisionPoint
     node: Node
     chart: StoredRecord
-    http: Callable[[str, str], Any] | None = None
-    """Path and account -> the JSON that a real Orthanc answers."""
+    http: Callable[[str, str, str], Any] | None = None
+    """Path, account and purpose -> the JSON that a real Orthanc answers."""
 
     c_find: CFind | None = None
     """C-FIND through the gateway; None: by the functions that it calls."""
@@ -73,7 +73,7 @@ class Doors:
         assert self.http is not None
         account = request.requester.account
         assert account is not None
-        return uids(self.http(f"/dicom-web/instances?{urlencode(parameters)}", account))
+        return uids(self.http(f"/dicom-web/instances?{urlencode(parameters)}", account, request.purpose))
 
     # --- C-FIND ------------------------------------------------------------------------------------------------------
 

@@ -284,8 +284,8 @@ def test_orthanc_and_the_wall_give_them_too(site: Site, tmp_path: Path) -> None:
     make_accounts(archive.engine)
     doors = open_doors(archive.engine, site, tmp_path / "audit")
 
-    def http(path: str, account: str) -> Any:
-        answer = archive.ask(path, account)
+    def http(path: str, account: str, purpose: str) -> Any:
+        answer = archive.ask(path, account, purpose)
         assert answer.status == 200, (path, answer)
         return answer.json()
 

@@ -52,42 +52,78 @@ def _found(engine: Engine, *keys: tuple[str, str], level: Level = Level.STUDY) -
         return find(connection, Question(level, keys), lambda _: true())
 
 
-@pytest.mark.parametrize(
-    ("keyword", "value", "photos"),
-    [
-        ("PatientName", "müller*", 2),
-        ("PatientName", "MÜLLER^ÄNNE", 2),
-        ("PatientName", "m?ller^*", 2),
-        ("PatientName", "山田*", 1),
-        ("PatientName", "yamada^tarou", 1),
-        ("PatientName", "山田^太郎", 1),
-        ("PatientName", "やまだ^たろう", 1),
-        ("StudyDescription", "100% [new]", 2),
-        ("StudyDescription", "100%*", 2),
-        ("StudyDescription", "1__% *", 0),
-        ("StudyDescription", "*[new]", 2),
-        ("StudyDescription", "*[NEW]", 0),
-        ("StudyTime", "1015", 2),
-        ("StudyTime", "101530.25", 2),
-        ("StudyTime", "1016-", 0),
-        ("StudyTime", "-1015", 2),
-        ("StudyDate", "20260503-20260503", 3),
-        ("StudyDate", "20260504-", 0),
-        ("StudyInstanceUID", "1.2\\1.9", 3),
-        ("StudyInstanceUID", "1.2,1.9", 3),
-        ("ModalitiesInStudy", "DERM", 2),
-        ("PatientID", "", 3),
-    ],
-)
-def test_matching(filled: Engine, keyword: str, value: str, photos: int) -> None:
+MATCHES = [
+    ("PatientName", "müller*", 2),
+    ("PatientName", "MÜLLER^ÄNNE", 2),
+    ("PatientName", "m?ller^*", 2),
+    ("PatientName", "山田*", 1),
+    ("PatientName", "yamada^tarou", 1),
+    ("PatientName", "山田^太郎", 1),
+    ("PatientName", "やまだ^たろう", 1),
+    ("StudyDescription", "100% [new]", 2),
+    ("StudyDescription", "100%*", 2),
+    ("StudyDescription", "1__% *", 0),
+    ("StudyDescription", "*[new]", 2),
+    ("StudyDescription", "*[NEW]", 0),
+    ("StudyTime", "1015", 2),
+    ("StudyTime", "101530.25", 2),
+    ("StudyTime", "1016-", 0),
+    ("StudyTime", "-1015", 2),
+    ("StudyDate", "20260503-20260503", 3),
+    ("StudyDate", "20260504-", 0),
+    ("StudyInstanceUID", "1.2\\1.9", 3),
+    ("StudyInstanceUID", "1.2,1.9", 3),
+    ("ModalitiesInStudy", "DERM", 2),
+    ("PatientID", "", 3),
+]
+
+
+def test_matching(filled: Engine) -> None:
     """A study that matches by one photo counts all of its photos."""
-    assert len(_found(filled, (keyword, value)).photos) == photos
+    for keyword, value, photos in MATCHES:
+        assert len(_found(filled, (keyword, value)).photos) == photos, (keyword, value)
 
 
-@pytest.mark.parametrize(("keyword", "value"), [("StudyDate", "2026"), ("StudyTime", "-"), ("SeriesNumber", "x")])
-def test_values_of_another_kind_are_refused(filled: Engine, keyword: str, value: str) -> None:
-    with pytest.raises(BadValue):
-        _found(filled, (keyword, value))
+def test_values_of_another_kind_are_refused(filled: Engine) -> None:
+    for key in (("StudyDate", "2026"), ("StudyTime", "-"), ("SeriesNumber", "x"), ("StudyDescription", "*a" * 9)):
+        with pytest.raises(BadValue):
+            _found(filled, key)
+
+
+def test_what_is_empty_can_be_asked_for(filled: Engine) -> None:
+    """QIDO's ``emptyvaluematching`` (PS3.18 8.3.4), for attributes with and without a column, and within sequences."""
+    for keyword, photos in (
+        ("StudyDescription", 2),
+        ("PatientID", 0),
+        ("ImageComments", 3),
+        ("RequestAttributesSequence.RequestedProcedureID", 3),
+    ):
+        query = qido.parse({keyword: '""', "emptyvaluematching": "true"}, Level.INSTANCE)
+        with reading(filled) as connection:
+            found = find(connection, query.question, lambda _: true())
+            literal = find(connection, Question(Level.INSTANCE, ((keyword, '""'),)), lambda _: true())
+        assert (len(found.photos), len(literal.photos)) == (photos, 0), keyword
+
+
+def test_several_values_can_be_asked_for(filled: Engine) -> None:
+    for parameters, photos in (
+        ({"Modality": "DERM,XC"}, 0),
+        ({"Modality": "DERM,XC", "multiplevaluematching": "true"}, 3),
+        ({"Modality": "DERM\\CT"}, 1),
+    ):
+        query = qido.parse(parameters, Level.INSTANCE)
+        with reading(filled) as connection:
+            assert len(find(connection, query.question, lambda _: true()).photos) == photos, parameters
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "parameters",
+    [{"StudyDate": "May"}, {"fuzzymatching": "1"}, {"emptyvaluematching": "yes"}, {"limit": "-1"}, {"studydate": "1"}],
+)
+def test_queries_that_are_malformed_are_refused(parameters: dict[str, str]) -> None:
+    with pytest.raises(qido.BadQuery):
+        qido.parse(parameters, Level.STUDY)
 
 
 @pytest.mark.postgres

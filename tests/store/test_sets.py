@@ -22,7 +22,7 @@ from consent.store.engine import reading, transaction
 from consent.store.load import Loader
 from consent.store.people import merge, save_care_members, save_directive
 from consent.store.sites import load_site, save_site
-from consent.store.tables import decided, patient_state, photo
+from consent.store.tables import decided, patient_state, photo, photo_facts
 from consent.types import Obligation, Request, Requester, Right
 from tests.counts import count, report
 from tests.store.world import (
@@ -76,6 +76,12 @@ def _both_ways(
     with reading(engine) as connection:
         may = permitted(connection, request, fulfils=ALL, cache=cache)
         by_set = set(connection.execute(select(photo.c.photo).where(may.clause(photo.c.photo))).scalars())
+        # by the column of another table, and the contrary
+        other = select(photo_facts.c.photo)
+        assert set(connection.execute(other.where(may.clause(photo_facts.c.photo))).scalars()) == by_set, request
+        linked = select(photo.c.photo).where(photo.c.state == "linked", photo.c.patient.is_not(None))
+        left = set(connection.execute(linked).scalars()) - by_set
+        assert set(connection.execute(other.where(may.refused(photo_facts.c.photo))).scalars()) == left, request
         counts = may.counts(photo.c.area)
         numbers = list(connection.execute(select(photo.c.photo)).scalars())
         loader = Loader(connection, request.requester, cache)
