@@ -52,7 +52,7 @@ def test_every_cell_of_the_matrix(orthanc: str, tmp_path: Path, monkeypatch: pyt
         rows = _rows(archive)
         failures: list[str] = []
         seen: Counter[str] = Counter()
-        total = permits = 0
+        total = permits = lates = 0
         for site, settings in enumerate(SITES):
             clinic.settle(settings)
             model = Model(clinic, site, rows)
@@ -62,11 +62,14 @@ def test_every_cell_of_the_matrix(orthanc: str, tmp_path: Path, monkeypatch: pyt
                 seen.update(cell.reasons)
                 seen.update((f"state {cell.state}", f"verb {cell.method}", f"asker {cell.asker.name}"))
             total, permits = total + len(cells), permits + sum(cell.permitted for cell in cells)
-            failures += _all_faults(model, archive.port, cells)
+            faults, late = _all_faults(model, archive.port, cells)
+            failures, lates = failures + faults, lates + late
     counts.report(name, asked=asked, run=total, failures=len(failures), seed=SEED, started=started)
     missing = sorted({door.route for door in DOORS if not model.offered(door) and door.kind != "closed"})
-    print(f"{orthanc}: {total} cells, {permits} permits, {time.monotonic() - started:.0f} s; not offered: {missing}")
+    took = time.monotonic() - started
+    print(f"{orthanc}: {total} cells, {permits} permits, {lates} late, {took:.0f} s; not offered: {missing}")
     assert not failures, f"{len(failures)} of {total}:\n" + "\n".join(failures[:40])
+    assert lates <= total / 1000 + 1
     assert total >= asked
     assert permits >= PERMITS * total
     assert [reason for reason in REASONS if not seen[reason]] == []
@@ -95,13 +98,16 @@ def test_the_matrix_sees_what_it_looks_for(tmp_path: Path) -> None:
                     assert judge.faults(replace(cell, released=frozenset({1}), permitted=True)), cell
 
 
-def _all_faults(model: Model, port: int, cells: list[Cell]) -> list[str]:
-    def some(part: list[Cell]) -> list[str]:
+def _all_faults(model: Model, port: int, cells: list[Cell]) -> tuple[list[str], int]:
+    """What was wrong, and how many answers came too late to be given."""
+
+    def some(part: list[Cell]) -> tuple[list[str], int]:
         with closing(Judge(model, port)) as judge:
-            return [f"{cell}: {fault}" for cell in part for fault in judge.faults(cell)]
+            return [f"{cell}: {fault}" for cell in part for fault in judge.faults(cell)], judge.late
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return [fault for found in pool.map(some, [cells[at::THREADS] for at in range(THREADS)]) for fault in found]
+        found = list(pool.map(some, [cells[at::THREADS] for at in range(THREADS)]))
+    return [fault for faults, _ in found for fault in faults], sum(late for _, late in found)
 
 
 def _rows(archive: Archive) -> list[str]:
