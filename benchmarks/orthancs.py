@@ -24,7 +24,10 @@ SUITES = ("trixie", "sid")
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = ("orthanc", "orthanc-python", "orthanc-dicomweb", "libc6", "libpq5", "python3-cryptography")
-TESTS = ("tests/wall", "tests/pipeline", "tests/workspace/test_served.py", "tests/assembly/test_doctor.py")
+TESTS = (
+    *("tests/wall", "tests/matrix", "tests/census", "tests/fuzz"),
+    *("tests/pipeline", "tests/workspace/test_served.py", "tests/assembly/test_doctor.py"),
+)
 _SHOWN = ("orthanc", "orthanc-python", "orthanc-dicomweb")
 _SECONDS = 900
 """For one suite's download."""
