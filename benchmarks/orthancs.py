@@ -25,10 +25,8 @@ MIRROR = "http://deb.debian.org/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = ("orthanc", "orthanc-python", "orthanc-dicomweb", "libc6", "libpq5", "python3-cryptography")
 TESTS = (
-    "tests/wall",
-    "tests/doors",
-    "tests/pipeline",
-    "tests/workspace/test_served.py",
+    *("tests/wall", "tests/doors", "tests/matrix", "tests/census", "tests/fuzz"),
+    *("tests/pipeline", "tests/workspace/test_served.py", "tests/workspace/test_deposits.py"),
     "tests/assembly/test_doctor.py",
 )
 _SHOWN = ("orthanc", "orthanc-python", "orthanc-dicomweb")
