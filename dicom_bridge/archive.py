@@ -58,6 +58,9 @@ class Archive(Protocol):
             It is not there afterwards under the Orthanc id that its UIDs give.
         """
 
+    def holds(self, job: str, orthanc_id: str) -> bool:
+        """Whether the object is there."""
+
     def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
         """Attach the original where there is none, and make sure by reading it back that it is this one."""
 
@@ -153,12 +156,16 @@ class OrthancArchive:
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         answer = self._ask(lambda: self._client.post(self._store, content=body, headers=headers))
         # DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9).
-        there = self._ask(lambda: self._client.get_instances_id_attachments(orthanc_id))
-        if there.status_code == httpx.codes.OK:
+        if self.holds(job, orthanc_id):
             return
         if answer.status_code in (httpx.codes.OK, httpx.codes.BAD_REQUEST):
             raise ObjectDiscarded("Orthanc did not take an object in: its wall could not tell that its UID is free")
         raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
+
+    def holds(self, job: str, orthanc_id: str) -> bool:
+        self._tickets.job = job
+        answer = self._ask(lambda: self._client.get_instances_id_attachments(orthanc_id))
+        return answer.status_code == httpx.codes.OK
 
     def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
         self._tickets.job, self._tickets.stores = job, data

@@ -14,7 +14,13 @@ from consent.store.metadata import METADATA
 from consent.store.schema import stamp
 from consent.store.sites import save_site
 
-_TABLES = ("consent.store.tables", "fhir_mapping.tables", "dicom_bridge.tables", "dicom_bridge.query.tables")
+_TABLES = (
+    "consent.store.tables",
+    "fhir_mapping.tables",
+    "dicom_bridge.tables",
+    "dicom_bridge.query.tables",
+    "dicom_bridge.gateway.tables",
+)
 
 
 def fresh(url: str, site: Site | None = None) -> Engine:

@@ -62,6 +62,36 @@ class Settings:
     tls_key: Path | None = None
     """Private key of the certificate, PEM, without a password."""
 
+    dimse_host: str = "127.0.0.1"
+    """Address that ``gateway`` listens on."""
+
+    dimse_port: int = 11112
+    """Port that ``gateway`` listens on."""
+
+    dimse_ae_title: str = "PHOTOSPINE"
+    """AE title of ``gateway``; who calls another is not let in."""
+
+    dimse_tls_certificate: Path | None = None
+    """Certificate that ``gateway`` shows, PEM, with those that lead to its root; none: it takes no TLS."""
+
+    dimse_tls_key: Path | None = None
+    """Private key of that certificate, PEM, without a password."""
+
+    dimse_tls_ca: Path | None = None
+    """Certificates, PEM, that peers' certificates lead to, or are; none: no caller is known by its certificate."""
+
+    dimse_associations: int = 20
+    """Associations of callers that ``gateway`` serves at a time."""
+
+    dimse_pdu_bytes: int = 131_072
+    """Longest PDU that ``gateway`` takes."""
+
+    dimse_idle_seconds: int = 60
+    """An association ends where its peer says nothing, or takes nothing, for so long."""
+
+    dimse_most_objects: int = 10_000
+    """Objects that one C-MOVE or C-GET sends, and answers that one C-FIND gives, at most."""
+
     ohif: Path | None = None
     """Folder of the installed OHIF viewer, prepared for ``/ohif/``; none: no such page."""
 

@@ -17,7 +17,13 @@ from consent.store.metadata import METADATA
 
 FOLDER = Path(__file__).parent
 
-TABLES = ("consent.store.tables", "fhir_mapping.tables", "dicom_bridge.tables", "dicom_bridge.query.tables")
+TABLES = (
+    "consent.store.tables",
+    "fhir_mapping.tables",
+    "dicom_bridge.tables",
+    "dicom_bridge.query.tables",
+    "dicom_bridge.gateway.tables",
+)
 """Every module that defines tables on the shared metadata."""
 
 

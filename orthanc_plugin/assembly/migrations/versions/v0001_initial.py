@@ -61,6 +61,30 @@ def upgrade() -> None:
     )
     op.create_index("ix_decided_photo", "decided", ["photo"], unique=False)
     op.create_table(
+        "dimse_peer",
+        sa.Column("ae_title", sa.String(length=16), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=64), nullable=True),
+        sa.Column("project", sa.String(length=64), nullable=True),
+        sa.Column("networks", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("host", sa.String(length=255), nullable=True),
+        sa.Column("port", sa.Integer(), nullable=True),
+        sa.Column("tls", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("ae_title", name=op.f("pk_dimse_peer")),
+    )
+    op.create_index(op.f("ix_dimse_peer_account"), "dimse_peer", ["account"], unique=False)
+    op.create_table(
+        "dimse_stored",
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("sop_uid", sa.String(length=64), nullable=False),
+        sa.Column("sop_class", sa.String(length=64), nullable=False),
+        sa.Column("orthanc_id", sa.String(length=44), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "sop_uid", name=op.f("pk_dimse_stored")),
+    )
+    op.create_table(
         "directive",
         sa.Column("consent", sa.String(length=64), nullable=False),
         sa.Column("patient", sa.String(length=64), nullable=False),
