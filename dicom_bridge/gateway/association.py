@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import ssl
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -21,6 +22,7 @@ from pynetdicom.acse import ACSE
 from pynetdicom.dimse import _RQ_TO_MESSAGE, _RSP_TO_MESSAGE, DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_STORE, DimsePrimitiveType, DimseServiceType
 from pynetdicom.dsutils import encode
+from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
 from pynetdicom.presentation import PresentationContext
 
@@ -31,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 _COMMAND_BYTES = 64 * 1024
 _WAITING = 8
 """Requests that a peer may send ahead of their answers."""
+
+_LOOK = 0.25
+"""Seconds between two looks at whether a peer is still there."""
 
 _SHORTEST_PDU = 1024
 """A peer that takes fewer bytes at a time would have one object cut into millions of pieces."""
@@ -106,7 +111,8 @@ class Association(base.Association):
         self.services = services
         self.acse = _Door(self)
         self.dimse: Messages = Messages(self)
-        self.dul.daemon = True  # it must not outlive the process
+        self.dul = _Layer(self)
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout  # which set its timers
         self.calling: Calling | None = None
 
     def run_reactor(self) -> None:
@@ -138,6 +144,23 @@ class Association(base.Association):
     def cancelled(self, message_id: int) -> bool:
         """Whether the caller has asked to end the operation with this message id."""
         return self.dimse.cancel_req.pop(message_id, None) is not None
+
+
+class _Layer(DULServiceProvider):
+    """The upper layer; it tells at once that a peer has gone, also before that has said anything."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__(association)
+        self.daemon = True  # it must not outlive the process
+
+    def receive_pdu(self, wait: bool = False, timeout: float | None = None) -> Any:
+        """The next primitive; None where none came in time, or none can come any more."""
+        until = time.monotonic() + (timeout or 0.0)
+        while True:
+            found = super().receive_pdu(wait, _LOOK if wait else None)
+            gone = self.state_machine.current_state == "Sta1" and self.event_queue.empty()
+            if found is not None or not wait or gone or (timeout is not None and time.monotonic() > until):
+                return found
 
 
 class _Door(ACSE):

@@ -115,6 +115,7 @@ class Gateway:
     def enter(self, association: Association) -> bool:
         """Take a caller's association on; False where there are as many as can be served."""
         with self._counting:
+            self._standing = {each for each in self._standing if not each.is_released}
             if len(self._standing) >= self.limits.associations:
                 return False
             self._standing.add(association)

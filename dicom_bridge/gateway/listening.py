@@ -18,8 +18,8 @@ from dicom_bridge.gateway.association import Association, Services, thread_name
 from dicom_bridge.gateway.wire import Wire
 
 _LOG = logging.getLogger(__name__)
-_TURNED_AWAY = 2
-"""Connections at once for each association: who comes when all are taken is told so, up to this."""
+_BESIDE = 64
+"""Connections at once beside those of associations: who comes when all of these are taken is told so, up to this."""
 
 
 class _Connection(RequestHandler):
@@ -57,7 +57,7 @@ class Server(ThreadedAssociationServer):
     ) -> None:
         self.services = services
         self._tls = tls
-        self._places = BoundedSemaphore(services.limits.associations * _TURNED_AWAY)
+        self._places = BoundedSemaphore(services.limits.associations + _BESIDE)
         self.handed_over: set[int] = set()
         super().__init__(ae, address, ae.ae_title, ae.supported_contexts, request_handler=_Connection)
 

@@ -71,14 +71,14 @@ def receiver(
         )
         return answer(made.sops[-1])
 
-    def reported(event: Any) -> int:
+    def reported(event: Any) -> tuple[int, None]:
         made.reports.append(event.event_information)
-        return 0
+        return 0, None
 
     ae = AE(title)
     for each in PHOTO_CLASSES:
         ae.add_supported_context(each, list(syntaxes))
-    ae.add_supported_context(COMMITMENT, scu_role=True, scp_role=False)
+    ae.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)  # the other side is the SCP
     handlers: Any = [(evt.EVT_C_STORE, stored), (evt.EVT_N_EVENT_REPORT, reported)]
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     assert server is not None

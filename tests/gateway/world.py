@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -83,7 +86,7 @@ class Gate:
         """Every audit record of the gateway, in order."""
         chains = AuditArchive(self.archive.engine, self.archive.settings.audit_folder)
         found = [json.loads(row.body) for chain in chains.chains() for row in chains.rows(chain)]
-        return [each for each in found if each.get("door") == "gateway"]
+        return sorted((each for each in found if each.get("door") == "gateway"), key=lambda each: each["at"])
 
     def resident(self) -> int:
         """Bytes of memory that the process holds."""
@@ -122,6 +125,9 @@ class Gate:
         finally:
             if made.is_established:
                 made.release()
+            wire = made.dul.socket
+            if wire is not None and wire.socket is not None:
+                wire.socket.close()  # pynetdicom leaves that of a rejected association open
 
 
 @contextmanager
@@ -155,6 +161,8 @@ def identifier(level: str, **keys: object) -> Dataset:
     """An identifier of a query or retrieval."""
     made = Dataset()
     made.QueryRetrieveLevel = level
-    for keyword, value in keys.items():
-        setattr(made, keyword, value)
+    for keyword, value in keys.items():  # also values that pydicom would warn of
+        tag = tag_for_keyword(keyword)
+        assert tag is not None
+        made.add(DataElement(tag, dictionary_VR(tag), value, validation_mode=IGNORE))
     return made
