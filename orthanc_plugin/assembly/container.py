@@ -1,9 +1,9 @@
 """``python -m orthanc_plugin.assembly.container``: one whole node as one process tree, as the container image runs it.
 
-It brings a new node up (schema, keys), starts Orthanc behind its wall and proves the wall, then ``worker`` and
-``serve``; passes a request to end on to all of them; and ends them all where one of them dies, so that what supervises
-the container sees it. Settings come from the environment, and from ``photospine.toml`` in the working folder where
-there is one. Nothing of a setting's value is printed but addresses.
+It brings a new node up (schema, keys), starts Orthanc behind its wall and proves the wall, then ``worker``, ``serve``
+and ``gateway``; passes a request to end on to all of them; and ends them all where one of them dies, so that what
+supervises the container sees it. Settings come from the environment, and from ``photospine.toml`` in the working
+folder where there is one. Nothing of a setting's value is printed but addresses.
 """
 
 from __future__ import annotations

@@ -27,11 +27,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent.audit.read import ailing
 from consent.errors import ConsentError
+from consent.identity import peers
 from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
 from orthanc_plugin.assembly.archive_process import WallDown, prove
+from orthanc_plugin.assembly.knocking import Heard, knock
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall.answers.work import STATE
 from orthanc_plugin.wall.canary import CORE
@@ -67,7 +69,7 @@ def examine(settings: Settings) -> list[Finding]:
     wall = _wall(settings)
     if wall.ok and all(part.ok for part in parts):  # else the fault is named already
         wall = _working(settings) or wall
-    return [*parts, wall, _loopback(settings)]
+    return [*parts, wall, _loopback(settings), *_gateway(settings)]
 
 
 # --- the wall ---------------------------------------------------------------------------------------------------------
@@ -189,6 +191,24 @@ def _keys(settings: Settings) -> Finding:
             "put the keys file back from the backup; only a new node has new ones made by 'photospine db upgrade'",
         )
     return Finding("keys", True, "there, and closed to others")
+
+
+def _gateway(settings: Settings) -> Iterator[Finding]:
+    """The DIMSE door, where a peer is written down that might come: a stranger must be refused there."""
+    with contextlib.suppress(ConsentError, SQLAlchemyError):  # the database's fault is named already
+        engine = open_engine(settings.database)
+        try:
+            with reading(engine) as connection:
+                known = peers.everyone(connection)
+        finally:
+            engine.dispose()
+        heard = knock(settings) if known else None
+        where = f"{settings.dimse_ae_title} at {settings.dimse_host}:{settings.dimse_port}"
+        if heard is Heard.REFUSED:
+            yield Finding("gateway", True, f"{where} stands, and refuses strangers; {len(known)} peers are known")
+        elif heard is not None:
+            remedy = "start 'photospine gateway'; its log names what is wrong. Elsewhere? See the settings 'dimse_…'"
+            yield Finding("gateway", False, f"{where}: {heard.value}", remedy)
 
 
 def _database(settings: Settings) -> Finding:

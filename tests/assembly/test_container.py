@@ -19,7 +19,7 @@ from orthanc_plugin.assembly.errors import AssemblyError, SettingsError
 from orthanc_plugin.assembly.settings import Settings, load
 from tests.ports import free_port
 
-_MORE = ("SIGINT", "serve", "worker")
+_MORE = ("SIGINT", "serve", "worker", "gateway")
 
 
 @pytest.fixture
@@ -116,6 +116,7 @@ def _node(folder: Path, ready: str = "ready at") -> Iterator[subprocess.Popen[by
     given = {
         "PHOTOSPINE_ORTHANC": f"http://127.0.0.1:{free_port()}",
         "PHOTOSPINE_PORT": str(free_port()),
+        "PHOTOSPINE_DIMSE_PORT": str(free_port()),
         "PHOTOSPINE_NODE": "inside",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")}

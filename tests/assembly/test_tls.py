@@ -26,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     port = free_port()
     file = folder / FILE_NAME
     file.write_text(
-        f'port = {port}\npublic_url = "https://localhost:{port}"\n'
+        f'port = {port}\ndimse_port = {free_port()}\npublic_url = "https://localhost:{port}"\n'
         f'tls_certificate = "{certificate.name}"\ntls_key = "{key.name}"\n'
     )
     settings = load(file, {})
@@ -90,4 +90,4 @@ def test_what_is_no_pair_is_refused(tmp_path: Path, content: bytes | None) -> No
 def test_a_clinic_made_without_tls_is_not_turned(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text('node = "demo"\n')
     with pytest.raises(AssemblyError, match="was made without TLS"):
-        demo.up(tmp_path, free_port(), free_port(), secure=True)
+        demo.up(tmp_path, free_port(), free_port(), free_port(), secure=True)

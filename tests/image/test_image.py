@@ -130,7 +130,7 @@ def test_a_node_goes_on_where_it_stopped_and_its_volume_is_its_own(image: Image,
         assert found.status == 200
 
 
-@pytest.mark.parametrize("program", ["Orthanc", "serve", "worker"])
+@pytest.mark.parametrize("program", ["Orthanc", "serve", "worker", "gateway"])
 def test_when_one_process_is_killed_the_container_ends_with_a_failure(container: Container, program: str) -> None:
     os.kill(container.pid_of({"Orthanc": "Orthanc\0"}.get(program, f"photospine\0{program}")), signal.SIGKILL)
     assert container.ended(15) == 1
@@ -224,7 +224,7 @@ def _the_wall_stands(container: Container) -> None:
 
 
 def _only_one_door(container: Container) -> None:
-    """From outside, Orthanc refuses everything, the canary too; and nothing else listens."""
+    """From outside, Orthanc refuses everything, the canary too; nothing else listens but the gateway, inside."""
     for path in ("/system", "/instances", "/dicom-web/studies", f"/photospine/canary?nonce={'0' * 32}"):
         answer = container.get(path, port=8042, headers=_basic("jane"))
         assert answer.status in (401, 403), "refused by Orthanc itself, which answers this machine's loopback alone"
@@ -235,7 +235,7 @@ def _only_one_door(container: Container) -> None:
         "import pathlib; print(*{int(l.split()[1].rsplit(':', 1)[1], 16) for f in ('tcp', 'tcp6') "
         "for l in pathlib.Path('/proc/net', f).read_text().splitlines()[1:] if l.split()[3] == '0A'})",
     )
-    assert {int(port) for port in listening.stdout.split()} == {8042, 8080}
+    assert {int(port) for port in listening.stdout.split()} == {8042, 8080, 11112}
 
 
 def _page(container: Container, path: str) -> Answer:

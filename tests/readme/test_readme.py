@@ -25,7 +25,7 @@ from tests import photos
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
-ORTHANC_PORT, SERVE_PORT = 20742, 20780
+ORTHANC_PORT, SERVE_PORT, DIMSE_PORT = 20742, 20780, 20712
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A demo clinic in a folder of its own."""
     place = tmp_path_factory.mktemp("walk")
     folder = place / ".run" / "demo"
-    demo.up(folder, ORTHANC_PORT, SERVE_PORT)
+    demo.up(folder, ORTHANC_PORT, SERVE_PORT, DIMSE_PORT)
     (place / ".venv").mkdir()
     (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     yield place
@@ -47,6 +47,7 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
     found = re.search(r"<!-- walk-through -->\n```sh\n(.*?)```\n<!-- walk-through -->", README, re.DOTALL)
     assert found is not None
     script = found[1].replace("127.0.0.1:8042", f"127.0.0.1:{ORTHANC_PORT}")
+    script = script.replace("127.0.0.1 11112", f"127.0.0.1 {DIMSE_PORT}")
     done = subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=clinic,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orthanc_plugin.assembly import beside, tls, upgrade
 from orthanc_plugin.assembly.archive_process import ArchiveProcess
-from orthanc_plugin.assembly.demo.load import ACCOUNTS, load
+from orthanc_plugin.assembly.demo.load import ACCOUNTS, PEER, load
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import FILE_NAME, Settings
@@ -19,12 +19,14 @@ RUN = ROOT / ".run"
 FOLDER = RUN / "demo"
 ORTHANC_PORT = 8042
 SERVE_PORT = 8080
+DIMSE_PORT = 11112
 
 _SETTINGS = """\
 # The demo clinic. Everything of it lies in this folder.
 node = "demo"
 orthanc = "http://127.0.0.1:{orthanc}"
 port = {serve}
+dimse_port = {dimse}
 public_url = "{public_url}"
 {tls}
 assets = "{assets}"
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     """``up`` or ``stop``; 1 where something is wrong, with the reason on standard error."""
     try:
         if arguments == ["up"]:
-            up(FOLDER, ORTHANC_PORT, SERVE_PORT, secure=os.environ.get("TLS") == "1")
+            up(FOLDER, ORTHANC_PORT, SERVE_PORT, DIMSE_PORT, secure=os.environ.get("TLS") == "1")
         elif arguments == ["stop"]:
             stop(FOLDER)
         else:
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def up(folder: Path, orthanc_port: int, serve_port: int, *, secure: bool = False) -> Settings:
+def up(folder: Path, orthanc_port: int, serve_port: int, dimse_port: int, *, secure: bool = False) -> Settings:
     """Start the clinic, or find it started; load what is not there yet; prove that the wall stands.
 
     Parameters
@@ -75,7 +77,13 @@ def up(folder: Path, orthanc_port: int, serve_port: int, *, secure: bool = False
         public_url = f"https://localhost:{serve_port}" if pair else f"http://127.0.0.1:{serve_port}"
         file.write_text(
             _SETTINGS.format(
-                orthanc=orthanc_port, serve=serve_port, public_url=public_url, tls=shown, assets=assets, ohif=ohif
+                orthanc=orthanc_port,
+                serve=serve_port,
+                dimse=dimse_port,
+                public_url=public_url,
+                tls=shown,
+                assets=assets,
+                ohif=ohif,
             ),
             encoding="utf-8",
         )
@@ -111,6 +119,9 @@ def _tell(settings: Settings) -> None:
     _say(f"  workspace   {settings.public_url}/")
     _say(f"  FHIR        {settings.fhir_base}")
     _say(f"  DICOMweb    {settings.orthanc}/dicom-web")
+    _say(
+        f"  DIMSE       {settings.dimse_host}:{settings.dimse_port} AE {settings.dimse_ae_title}, for {PEER} from here"
+    )
     if settings.ohif is not None:
         _say(f"  OHIF        {settings.public_url}/ohif/")
     _say("")

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from consent.audit.record import AuditRecord, Kind
-from consent.identity import accounts
+from consent.identity import accounts, peers
 from consent.store.engine import reading, transaction
 from consent.store.tables import photo
 from consent.types import Right
@@ -57,6 +57,9 @@ ACCOUNTS = (
     DemoAccount("admin", (), (Right.ADMIN,)),
 )
 
+PEER = "VIEWER"
+"""The AE title of a viewer on this machine: it sees what the integrator sees."""
+
 
 def load(node: Node, portrait: Path, said: Callable[[str], None]) -> None:
     """Load what is not there yet. ``portrait`` is the public-domain portrait that the faces are made from."""
@@ -83,6 +86,8 @@ def _accounts(node: Node) -> None:
                     reference=account.reference,
                     confined_to=account.confined_to,
                 )
+        if all(peer.ae_title != PEER for peer in peers.everyone(connection)):
+            peers.add(connection, peers.Peer(PEER, "integrator", "TREAT", networks=("127.0.0.0/8",)))
 
 
 def _record(node: Node) -> None:
