@@ -230,9 +230,8 @@ class Messages(DIMSEServiceProvider):
                 return
             with self._counting:
                 self._held += length
-        message = self.message
         super().receive_primitive(primitive)
-        if message is None or self.message is not message:
+        if self.message is None:  # it was the last fragment
             self._command = self._data = 0
 
     def _most(self) -> int:

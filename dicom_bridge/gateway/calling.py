@@ -90,10 +90,10 @@ class Caller:
         association._is_paused = True
         return association
 
-    def close(self, association: Association) -> None:
-        """Release it, or drop it where its peer is gone."""
+    def close(self, association: Association, *, lost: bool = False) -> None:
+        """Release it, or drop it where its peer is gone; abort it where its peer does not answer."""
         if association.is_established and not association.acse.is_aborted():
-            association.release()
+            (association.abort if lost else association.release)()
         association.dimse.forget()
         association.kill()
         wire = association.dul.socket

@@ -127,8 +127,9 @@ class Retrieval:
             answer.finish(counts, status.CANNOT_SEND)
             return
         originator = Originator(caller.peer.ae_title, request.MessageID or 0)
+        lost = True
         try:
-            self._send(
+            lost = not self._send(
                 answer,
                 found.photos,
                 outward,
@@ -138,7 +139,7 @@ class Retrieval:
                 lambda: self._same(caller, destination),
             )
         finally:
-            self._outward.close(outward)
+            self._outward.close(outward, lost=lost)
 
     def _named(self, answer: _Answer, request: C_GET | C_MOVE, context: PresentationContext) -> Question | None:
         """What is asked for; None where that was answered by a refusal."""
@@ -173,20 +174,36 @@ class Retrieval:
         route: str,
         originator: Originator | None,
         stands: Callable[[], bool],
-    ) -> None:
-        counts = Counts(len(photos))
+    ) -> bool:
+        """Send the photos; False where a destination has stopped to answer.
+
+        Raises
+        ------
+        Gone
+            The caller has.
+        """
+        counts, answers = Counts(len(photos)), True
         message_id = 0
         for photo, file in self._files.each(photos):
             if answer.cancelled():
                 answer.finish(counts, status.CANCEL)
-                return
+                return True
             if not stands() or not self._point.still(receiver, photo.sop_uid, route=route, fulfils=_FULFILS):
                 break
             message_id = message_id % 0xFFFF + 1
-            counts.count(photo, self._store(to, photo, file, message_id, originator))
+            try:
+                counts.count(photo, self._store(to, photo, file, message_id, originator))
+            except Gone:
+                if originator is None:
+                    raise
+                for lost in photos[-counts.remaining :]:
+                    counts.count(lost, status.OUT_OF_RESOURCES)
+                answers = False
+                break
             if counts.remaining:
                 answer.pending(counts)
         answer.finish(counts, counts.status)
+        return answers
 
     def _store(
         self, to: Association, photo: Selected, file: bytes | None, message_id: int, originator: Originator | None
@@ -196,7 +213,7 @@ class Retrieval:
         Raises
         ------
         Gone
-            The association that would carry the answer has ended.
+            The receiver does not answer.
         """
         if file is None:
             return status.OUT_OF_RESOURCES
@@ -211,13 +228,8 @@ class Retrieval:
         if originator is not None:
             request.MoveOriginatorApplicationEntityTitle = originator.ae_title
             request.MoveOriginatorMessageID = originator.message_id
-        try:
-            to.dimse.send_object(request, out.context_id, out.data)
-            answered = to.dimse.answer(C_STORE, message_id).Status
-        except Gone:
-            if originator is None:
-                raise
-            return status.OUT_OF_RESOURCES  # the destination is gone; the caller is told by the counts
+        to.dimse.send_object(request, out.context_id, out.data)
+        answered = to.dimse.answer(C_STORE, message_id).Status
         return status.CANNOT_UNDERSTAND if answered is None else answered
 
 

@@ -20,6 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
 
 from consent.audit.read import Archive as AuditArchive
 from consent.identity import accounts, peers
@@ -114,11 +115,10 @@ class Gate:
         """An association by pynetdicom; aborted where it was not released."""
         ae = AE(title)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-        for each in classes:
-            ae.add_requested_context(each, ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"])
-        ae.requested_contexts = [*ae.requested_contexts, *more]
+        plain = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
+        contexts = [*(build_context(each, plain) for each in classes), *more]
         made = ae.associate(
-            "127.0.0.1", self.port, ae_title=called, ext_neg=list(roles), evt_handlers=list(handlers), max_pdu=max_pdu
+            "127.0.0.1", self.port, contexts, called, ext_neg=list(roles), evt_handlers=list(handlers), max_pdu=max_pdu
         )
         try:
             yield made
