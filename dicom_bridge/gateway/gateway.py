@@ -126,7 +126,7 @@ class Gateway:
         with self._counting:
             self._standing.discard(association)
         if self._server is not None:
-            self._server.leave()
+            self._server.leave(association.came_from)
 
     def serve(self, association: Association, request: DimseServiceType, context: PresentationContext) -> None:
         """Answer a request, by a caller who is looked up anew; one who is known no more is let go."""
