@@ -114,6 +114,7 @@ class Association(base.Association):
         self.dul = _Layer(self)
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout  # which set its timers
         self.calling: Calling | None = None
+        self.came_from = ""  # the address by which its connection is counted
 
     def run_reactor(self) -> None:
         """Serve the caller until the association ends, and let another in."""

@@ -33,7 +33,7 @@ from dicom_bridge.gateway.limits import Limits
 from dicom_bridge.gateway.listening import Server
 from dicom_bridge.gateway.retrieve import Retrieval
 from dicom_bridge.gateway.storing import Archives, Storing
-from dicom_bridge.gateway.syntaxes import COMPRESSED, PLAIN, accepted_classes
+from dicom_bridge.gateway.syntaxes import PLAIN, accepted_classes, preferred
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 10.0
@@ -126,7 +126,7 @@ class Gateway:
         with self._counting:
             self._standing.discard(association)
         if self._server is not None:
-            self._server.leave()
+            self._server.leave(association.came_from)
 
     def serve(self, association: Association, request: DimseServiceType, context: PresentationContext) -> None:
         """Answer a request, by a caller who is looked up anew; one who is known no more is let go."""
@@ -200,7 +200,7 @@ def _entity(ae_title: str, limits: Limits, classes: Iterable[str]) -> Applicatio
     for sop_class in (_VERIFICATION, PUSH_MODEL, *_MODELS):
         ae.add_supported_context(sop_class, list(PLAIN))
     for sop_class in classes:
-        ae.add_supported_context(sop_class, [*COMPRESSED, *PLAIN], scu_role=True, scp_role=True)
+        ae.add_supported_context(sop_class, list(preferred(sop_class)), scu_role=True, scp_role=True)
     return ae
 
 

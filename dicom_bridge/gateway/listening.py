@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections import Counter
 from copy import deepcopy
 from socket import socket
 from socketserver import TCPServer
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 from pynetdicom._globals import MODE_ACCEPTOR
@@ -19,7 +20,34 @@ from dicom_bridge.gateway.wire import Wire
 
 _LOG = logging.getLogger(__name__)
 _BESIDE = 64
-"""Connections at once beside those of associations: who comes when all of these are taken is told so, up to this."""
+"""Connections at once beside those of associations: for these to be opened, and for others to be told of the limit."""
+
+_BESIDE_OF_ONE = 16
+"""How many of them one address may have, so that it cannot keep all others out."""
+
+
+class _Places:
+    """Counts connections, all together and by address."""
+
+    def __init__(self, associations: int) -> None:
+        self._most, self._most_of_one = associations + _BESIDE, associations + _BESIDE_OF_ONE
+        self._taken: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def take(self, address: str) -> bool:
+        """Take a place; False where there is none."""
+        with self._lock:
+            if self._taken.total() >= self._most or self._taken[address] >= self._most_of_one:
+                return False
+            self._taken[address] += 1
+            return True
+
+    def give_back(self, address: str) -> None:
+        """A place is free again."""
+        with self._lock:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
 
 
 class _Connection(RequestHandler):
@@ -42,6 +70,7 @@ class _Connection(RequestHandler):
         association.acceptor.implementation_version_name = self.ae.implementation_version_name
         association.acceptor.supported_contexts = deepcopy(self.server.contexts)
         association.requestor.address_info = AddressInformation.from_tuple(self.client_address)
+        association.came_from = str(self.client_address[0])
         association.start()
         self.server.handed_over.add(id(self.request))
 
@@ -57,7 +86,7 @@ class Server(ThreadedAssociationServer):
     ) -> None:
         self.services = services
         self._tls = tls
-        self._places = BoundedSemaphore(services.limits.associations + _BESIDE)
+        self._places = _Places(services.limits.associations)
         self.handed_over: set[int] = set()
         super().__init__(ae, address, ae.ae_title, ae.supported_contexts, request_handler=_Connection)
 
@@ -72,7 +101,7 @@ class Server(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002  # their names are given
         """Whether there is a place for it; else it is closed."""
-        return self._places.acquire(blocking=False)
+        return self._places.take(str(client_address[0]))
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Hand a connection over to an association, or close it."""
@@ -85,13 +114,13 @@ class Server(ThreadedAssociationServer):
                 self.handed_over.discard(id(request))
             else:
                 self.shutdown_request(request)
-                self._places.release()
+                self.leave(str(client_address[0]))
 
     def close(self) -> None:
         """Take no more connections."""
         TCPServer.shutdown(self)  # pynetdicom's looks for the server in a list of its own
         self.server_close()
 
-    def leave(self) -> None:
-        """A connection that was handed over is closed."""
-        self._places.release()
+    def leave(self, address: str) -> None:
+        """A connection is closed."""
+        self._places.give_back(address)

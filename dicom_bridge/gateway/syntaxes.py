@@ -23,7 +23,7 @@ from dicom_bridge.errors import BridgeError
 from dicom_bridge.gateway.association import Association
 from dicom_bridge.gateway.datasets import data_set, encoded
 from dicom_bridge.objects.attributes import ODD
-from dicom_bridge.query.classes import PHOTO_CLASSES
+from dicom_bridge.query.classes import ENCAPSULATED_PDF, PHOTO_CLASSES
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 PLAIN = (EXPLICIT, IMPLICIT)
@@ -39,7 +39,10 @@ COMPRESSED = (
     "1.2.840.10008.1.2.4.91",  # JPEG 2000
     "1.2.840.10008.1.2.5",  # RLE Lossless
 )
-"""The most frequent first: of several in one presentation context, the first that we know is agreed on."""
+"""The most frequent first."""
+
+_PHOTOGRAPHS = frozenset({"1.2.840.10008.5.1.4.1.1.77.1.4", "1.2.840.10008.5.1.4.1.1.77.1.7"})
+"""VL Photographic and Dermoscopic Photography Image."""
 
 _DECODED = frozenset({JPEG_BASELINE, COMPRESSED[1], COMPRESSED[6], COMPRESSED[7]})
 """What Pillow decodes."""
@@ -84,6 +87,17 @@ def accepted_classes(*, others: bool) -> tuple[str, ...]:
         Whether those that are no photos may (PS3.4 B.5).
     """
     return tuple(sorted(PHOTO_CLASSES | frozenset(map(str, _STORAGE_CLASSES.values())) if others else PHOTO_CLASSES))
+
+
+def preferred(sop_class: str) -> tuple[str, ...]:
+    """Transfer syntaxes of a class, the best first: of several in one presentation context, that one is agreed on.
+
+    Photographs are JPEG. Of other pictures it cannot be told, and those that are not compressed can be sent in no
+    compressed transfer syntax, while the compressed ones can be decoded. Documents are never compressed.
+    """
+    if sop_class in _PHOTOGRAPHS:
+        return COMPRESSED + PLAIN
+    return PLAIN if sop_class == ENCAPSULATED_PDF else PLAIN + COMPRESSED
 
 
 def outgoing(association: Association, sop_class: str, file: bytes, *, pixels: int) -> Outgoing:

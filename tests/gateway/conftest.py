@@ -6,8 +6,11 @@ import pytest
 
 from consent.types import Right
 from tests.archive import Archive
+from tests.databases import engine, postgres_cluster, url
 from tests.gateway.world import Gate, gate
 from tests.ports import free_port
+
+__all__ = ["engine", "postgres_cluster", "url"]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import ssl
 import subprocess
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 from pynetdicom import AE, evt
+from typer.testing import CliRunner
 
 from consent.identity.peers import Destination
+from orthanc_plugin.assembly.cli import build
 from tests.gateway.peers import STUDY_FIND, STUDY_MOVE, statuses, storescp
-from tests.gateway.world import LOOPBACK, TITLE, Gate, gate, identifier
+from tests.gateway.world import LOOPBACK, TITLE, Gate, gate, identifier, settings_file
+from tests.ports import free_port
 
 pytestmark = pytest.mark.orthanc
 
@@ -144,3 +148,13 @@ def test_photos_move_over_tls(secure: tuple[Gate, Path], tmp_path: Path) -> None
         assert statuses(made.send_c_move(wanted, "TLSDEST", STUDY_MOVE))[-1][0] == 0
         made.release()
         assert len(list((tmp_path / "moved").iterdir())) == 1
+
+
+def test_the_doctor_knocks(door: Gate) -> None:
+    for port, ok in ((door.port, True), (free_port(), False)):
+        file = settings_file(door.archive.settings, port)
+        done = CliRunner().invoke(build(), ["doctor", "--json", "--settings", str(file)])
+        (found,) = (each for each in json.loads(done.output)["findings"] if each["what"] == "gateway")
+        assert found["ok"] is ok
+        assert ("refuses strangers" in found["says"]) is ok
+        assert ("photospine gateway" in found["remedy"]) is not ok

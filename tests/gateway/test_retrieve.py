@@ -15,7 +15,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from consent.directive import Data, Reach
-from tests.archive import Photo
+from dicom_bridge.query.classes import ENCAPSULATED_PDF
+from tests import postgres
+from tests.archive import VL_PHOTOGRAPHIC, Archive, Photo
 from tests.counts import count, report
 from tests.gateway.peers import (
     EXPLICIT,
@@ -31,11 +33,13 @@ from tests.gateway.peers import (
     storage,
     storescp,
 )
-from tests.gateway.world import Gate, identifier
+from tests.gateway.world import Gate, gate, identifier
+from tests.ports import free_port
 from tests.store.world import consent
 
 pytestmark = pytest.mark.orthanc
 
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _PATTERNS = count("dimse-viewer", small=4, full=20)
 
 
@@ -111,6 +115,15 @@ def test_the_one_transfer_syntax_that_is_taken(door: Gate, someone: str, syntax:
     got = _get(door, STUDY_GET, "STUDY", {"StudyInstanceUID": photo.study}, syntax)
     assert [each.SOPInstanceUID for each in got] == [photo.sop]
     assert len(got[0].PixelData) == (64 * 96 * 3 if syntax != JPEG else len(got[0].PixelData))
+
+
+def test_what_is_agreed_on_where_a_context_offers_several(door: Gate) -> None:
+    contexts, roles = storage(EXPLICIT, JPEG)
+    with door.association(STUDY_GET, roles=roles, more=contexts) as association:
+        agreed = {str(each.abstract_syntax): str(each.transfer_syntax[0]) for each in association.accepted_contexts}
+    assert agreed[VL_PHOTOGRAPHIC] == JPEG
+    assert agreed[SECONDARY_CAPTURE] == EXPLICIT, "one that is not compressed could be sent in nothing else"
+    assert agreed[ENCAPSULATED_PDF] == EXPLICIT
 
 
 def test_a_syntax_that_nothing_can_be_sent_in_is_a_failure_that_is_named(door: Gate, someone: str) -> None:
@@ -300,6 +313,21 @@ def test_what_leaves_is_recorded_before(door: Gate, someone: str) -> None:
     record = door.records()[-1]
     assert (record["route"], record["account"], record["released"]) == ("C-MOVE", "clinician", 2)
     assert record["details"] == {"caller": "clinician", "from": "VIEWER", "to": "RECORDED"}
+
+
+@pytest.mark.postgres
+def test_on_postgresql_all_is_the_same(tmp_path: Path) -> None:
+    with postgres.cluster() as cluster, Archive(tmp_path / "node", free_port(), url=cluster.fresh()) as archive:
+        archive.account("clinician", "TREAT")
+        archive.patient("anna")
+        with gate(archive) as door:
+            door.peer("VIEWER", "clinician")
+            photos = [archive.photo("anna", view=view) for view in "112"]
+            hide(door, photos[1])
+            got = tmp_path / "got"
+            got.mkdir()
+            door.run("getscu", "+xy", "-S", *keys(photos[0]), "-od", str(got))
+            assert set(files(got)) == {photos[0].sop, photos[2].sop}
 
 
 @pytest.fixture(scope="module", autouse=True)
