@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert, insp
 
 from consent.errors import ConsentError
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it equal to the head of the migrations."""
 
 #: Alembic's own table: one row, the revision that the database stands at.

@@ -52,7 +52,7 @@ def shell(tmp_path: Path) -> Shell:
 
 def test_status_tells_machines_and_people(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    assert json.loads(shell.run("db", "status", "--json", status=1)) == {"found": None, "needed": "0001", "fits": False}
+    assert json.loads(shell.run("db", "status", "--json", status=1)) == {"found": None, "needed": REVISION, "fits": False}
     assert not (tmp_path / "photospine.sqlite3").exists()
     shell.run("account", "list", status=1)
     shell.run("db", "upgrade")

@@ -34,9 +34,9 @@ def metadata() -> MetaData:
     return METADATA
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the schema to the newest revision, within the caller's transaction: all of it, or nothing."""
-    command.upgrade(_config(connection), "head")
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to a revision, the newest, within the caller's transaction: all of it, or nothing."""
+    command.upgrade(_config(connection), revision)
 
 
 def _config(connection: Connection | None) -> Config:

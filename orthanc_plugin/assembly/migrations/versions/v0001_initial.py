@@ -26,29 +26,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_account")),
     )
     op.create_table(
-        "account_identity",
-        sa.Column("issuer", sa.String(length=255), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("pk_account_identity")),
-    )
-    op.create_index(op.f("ix_account_identity_account"), "account_identity", ["account"], unique=False)
-    op.create_table(
         "archive_cursor",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last", sa.BigInteger(), nullable=False),
         sa.Column("compared", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_cursor")),
     )
-    op.create_table(
-        "audit_checkpoint",
-        sa.Column("chain", sa.String(length=96), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("copied", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("chain", "size", name=op.f("pk_audit_checkpoint")),
-    )
-    op.create_index(op.f("ix_audit_checkpoint_copied"), "audit_checkpoint", ["copied"], unique=False)
     op.create_table(
         "audit_record",
         sa.Column("chain", sa.String(length=96), nullable=False),
@@ -78,30 +61,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_decided_photo", "decided", ["photo"], unique=False)
     op.create_table(
-        "dimse_peer",
-        sa.Column("ae_title", sa.String(length=16), nullable=False),
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.Column("purpose", sa.String(length=32), nullable=False),
-        sa.Column("channel", sa.String(length=64), nullable=True),
-        sa.Column("project", sa.String(length=64), nullable=True),
-        sa.Column("networks", sa.Text(), nullable=False),
-        sa.Column("fingerprint", sa.String(length=64), nullable=True),
-        sa.Column("host", sa.String(length=255), nullable=True),
-        sa.Column("port", sa.Integer(), nullable=True),
-        sa.Column("tls", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("ae_title", name=op.f("pk_dimse_peer")),
-    )
-    op.create_index(op.f("ix_dimse_peer_account"), "dimse_peer", ["account"], unique=False)
-    op.create_table(
-        "dimse_stored",
-        sa.Column("account", sa.String(length=64), nullable=False),
-        sa.Column("sop_uid", sa.String(length=64), nullable=False),
-        sa.Column("sop_class", sa.String(length=64), nullable=False),
-        sa.Column("orthanc_id", sa.String(length=44), nullable=False),
-        sa.Column("stored", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("account", "sop_uid", name=op.f("pk_dimse_stored")),
-    )
-    op.create_table(
         "directive",
         sa.Column("consent", sa.String(length=64), nullable=False),
         sa.Column("patient", sa.String(length=64), nullable=False),
@@ -120,15 +79,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("grant", name=op.f("pk_emergency_grant")),
     )
     op.create_index(op.f("ix_emergency_grant_account"), "emergency_grant", ["account"], unique=False)
-    op.create_table(
-        "facts_then",
-        sa.Column("kind", sa.String(length=8), nullable=False),
-        sa.Column("key", sa.String(length=128), nullable=False),
-        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "key", "version", name=op.f("pk_facts_then")),
-    )
     op.create_table(
         "fhir_date",
         sa.Column("type", sa.String(length=32), nullable=False),
@@ -200,30 +150,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("consent", name=op.f("pk_held")),
     )
     op.create_index(op.f("ix_held_patient"), "held", ["patient"], unique=False)
-    op.create_table(
-        "identity_policy",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_policy")),
-    )
-    op.create_table(
-        "issuer_key",
-        sa.Column("issuer", sa.String(length=255), nullable=False),
-        sa.Column("kid", sa.String(length=255), nullable=False),
-        sa.Column("jwk", sa.Text(), nullable=False),
-        sa.Column("seen", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("issuer", "kid", name=op.f("pk_issuer_key")),
-    )
-    op.create_table(
-        "issuer_state",
-        sa.Column("issuer", sa.String(length=255), nullable=False),
-        sa.Column("fetched", sa.BigInteger(), nullable=True),
-        sa.Column("tried", sa.BigInteger(), nullable=True),
-        sa.Column("wanted", sa.BigInteger(), nullable=True),
-        sa.Column("metadata", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("issuer", name=op.f("pk_issuer_state")),
-    )
     op.create_table(
         "job",
         sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -362,19 +288,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_representation_patient"), "representation", ["patient"], unique=False)
     op.create_table(
-        "sign_in_attempt",
-        sa.Column("key", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("name_hash", sa.LargeBinary(length=32), nullable=True),
-        sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column("last", sa.BigInteger(), nullable=False),
-        sa.Column("known", sa.BigInteger(), nullable=True),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_attempt")),
-    )
-    op.create_index(op.f("ix_sign_in_attempt_expires"), "sign_in_attempt", ["expires"], unique=False)
-    op.create_index(op.f("ix_sign_in_attempt_name_hash"), "sign_in_attempt", ["name_hash"], unique=False)
-    op.create_table(
         "site_state",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -395,7 +308,6 @@ def upgrade() -> None:
         sa.Column("orthanc_instance", sa.String(length=44), nullable=False),
         sa.Column("patient_id", sa.String(length=64), nullable=False),
         sa.Column("patient_name", sa.String(length=324), nullable=False),
-        sa.Column("issuer", sa.String(length=64), nullable=False),
         sa.Column("patient_birth", sa.String(length=18), nullable=False),
         sa.Column("patient_sex", sa.String(length=16), nullable=False),
         sa.Column("study_date", sa.String(length=18), nullable=False),
@@ -411,13 +323,12 @@ def upgrade() -> None:
         sa.Column("protocol", sa.String(length=64), nullable=False),
         sa.Column("body_part", sa.String(length=16), nullable=False),
         sa.Column("laterality", sa.String(length=16), nullable=False),
-        sa.Column("image_laterality", sa.String(length=16), nullable=False),
         sa.Column("performed_date", sa.String(length=18), nullable=False),
         sa.Column("performed_time", sa.String(length=28), nullable=False),
         sa.Column("sop_class", sa.String(length=64), nullable=False),
         sa.Column("instance_number", sa.String(length=12), nullable=False),
-        sa.Column("content_date", sa.String(length=18), nullable=False),
         sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.Column("attributes", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["photo"], ["photo.photo"], name=op.f("fk_dicom_instance_photo")),
         sa.PrimaryKeyConstraint("photo", name=op.f("pk_dicom_instance")),
         sa.UniqueConstraint("sop_uid", name=op.f("uq_dicom_instance_sop_uid")),
@@ -464,10 +375,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("photo", "source_uid", name=op.f("pk_photo_source")),
     )
     op.create_index(op.f("ix_photo_source_source_uid"), "photo_source", ["source_uid"], unique=False)
-    op.create_table(
-        "dicom_attributes",
-        sa.Column("photo", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("attributes", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["photo"], ["dicom_instance.photo"], name=op.f("fk_dicom_attributes_photo")),
-        sa.PrimaryKeyConstraint("photo", name=op.f("pk_dicom_attributes")),
-    )
