@@ -21,6 +21,8 @@ from dicom_bridge.archive import Archive, ArchiveUnavailable, ObjectDiscarded
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.objects.read import ReadObject, read_object
 from dicom_bridge.query.classes import PHOTO_CLASSES
+from dicom_bridge.query.dictionary import tag
+from dicom_bridge.query.index import whole_text_of
 from dicom_bridge.query.nesting import Unfit, refuse_deep
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 
@@ -83,9 +85,9 @@ class Depositor:
 
     def _store(self, request: Request, route: str, data: bytes, read: ReadObject) -> bool:
         job = str(uuid.uuid4())
-        ids = orthanc_ids(
-            _text(read, "00100020"), read.study_instance_uid, read.series_instance_uid, read.sop_instance_uid
-        )
+        patient = whole_text_of(read.attributes, tag("PatientID"))
+        uids = (read.study_instance_uid, read.series_instance_uid, read.sop_instance_uid)
+        orthanc_id = orthanc_ids(patient, *uids).instance
         intent = of_request(
             Kind.INTENT,
             self._door,
@@ -97,15 +99,10 @@ class Depositor:
         )
         try:
             with self._chain.written(intent):
-                self._archive.store(job, ids.instance, data)
+                self._archive.store(job, orthanc_id, data)
         except (ObjectDiscarded, ArchiveUnavailable):
             return False
         return True
-
-
-def _text(read: ReadObject, tag: str) -> str:
-    values = (read.attributes.get(tag) or {}).get("Value") or ()
-    return "\\".join(str(value) for value in values if value is not None)
 
 
 def status(found: Sequence[Deposited]) -> int:

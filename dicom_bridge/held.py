@@ -14,7 +14,7 @@ from consent.store.photos import PhotoState
 from consent.store.tables import photo, photo_facts
 from consent.store.write import among
 from dicom_bridge.query.index import save_instance
-from dicom_bridge.query.tables import dicom_instance
+from dicom_bridge.query.tables import dicom_attributes, dicom_instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def keep_unseen(connection: Connection, held: Held) -> int:
 
 def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
     """Objects that are no photos and that Orthanc holds no more: their archive removed them, as it may."""
-    for table in (dicom_instance, photo_facts, photo):
+    for table in (dicom_attributes, dicom_instance, photo_facts, photo):
         connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
 
 

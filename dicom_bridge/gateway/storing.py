@@ -31,7 +31,7 @@ from dicom_bridge.gateway.caller import may_store
 from dicom_bridge.gateway.datasets import part10
 from dicom_bridge.gateway.tables import dimse_stored
 from dicom_bridge.objects.read import ReadObject, read_object
-from dicom_bridge.query.index import text_of
+from dicom_bridge.query.index import whole_text_of
 from dicom_bridge.query.known import data_set_digest, known
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 
@@ -94,7 +94,7 @@ class Storing:
         return self._keep(dicom, read, caller)
 
     def _keep(self, dicom: bytes, read: ReadObject, caller: Known) -> int:
-        patient_id = text_of(read.attributes, _PATIENT_ID)
+        patient_id = whole_text_of(read.attributes, _PATIENT_ID)
         uids = (read.study_instance_uid, read.series_instance_uid, read.sop_instance_uid)
         orthanc_id = orthanc_ids(patient_id, *uids).instance
         with self._archives.one() as archive:

@@ -84,7 +84,7 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         values[column] = fold_name(text) if column in ("patient_name", "referring") else text
         length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
         values[column] = values[column][:length]
-    ids = orthanc_ids(text_of(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
+    ids = orthanc_ids(whole_text_of(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
     return values | {
         "sop_uid": sop_uid,
         "orthanc_patient": ids.patient,
@@ -111,6 +111,11 @@ def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def text_of(attributes: Mapping[str, Any], name: str) -> str:
     """The value of an attribute as text, several joined by a backslash; empty where there is none."""
+    return whole_text_of(attributes, name).strip(" \0")
+
+
+def whole_text_of(attributes: Mapping[str, Any], name: str) -> str:
+    """The same with the spaces around it, which count where Orthanc makes its ids."""
     values = attributes.get(name, {}).get("Value", ())
     texts = []
     for value in values:
@@ -119,4 +124,4 @@ def text_of(attributes: Mapping[str, Any], name: str) -> str:
             texts.append("=".join(groups).rstrip("="))
         elif value is not None:
             texts.append(str(value))
-    return "\\".join(texts).strip(" \0")
+    return "\\".join(texts)

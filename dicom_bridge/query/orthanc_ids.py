@@ -21,8 +21,8 @@ class OrthancIds:
 
 
 def orthanc_ids(patient_id: str, study_uid: str, series_uid: str, sop_uid: str) -> OrthancIds:
-    """The four ids. Orthanc strips the spaces around each part before it hashes."""
-    parts = [part.strip(" \0") for part in (patient_id, study_uid, series_uid, sop_uid)]
+    """The four ids. Orthanc strips the spaces behind each part before it hashes, and keeps those before it."""
+    parts = [part.rstrip(" \0") for part in (patient_id, study_uid, series_uid, sop_uid)]
     return OrthancIds(*(_hash("|".join(parts[:length])) for length in (1, 2, 3, 4)))
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from consent.audit.record import AuditRecord, Kind
 from consent.site import Site
+from consent.store import schema
 from consent.store.clock import instant
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.tables import patient
@@ -52,7 +53,11 @@ def shell(tmp_path: Path) -> Shell:
 
 def test_status_tells_machines_and_people(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
-    assert json.loads(shell.run("db", "status", "--json", status=1)) == {"found": None, "needed": REVISION, "fits": False}
+    assert json.loads(shell.run("db", "status", "--json", status=1)) == {
+        "found": None,
+        "needed": schema.REVISION,
+        "fits": False,
+    }
     assert not (tmp_path / "photospine.sqlite3").exists()
     shell.run("account", "list", status=1)
     shell.run("db", "upgrade")

@@ -182,6 +182,15 @@ def test_a_uid_that_is_known_of_another_patient_says_no_more_than_any_failure(do
     assert door.archive.ask(f"{door.known.rest}/file", "clinician", "TREAT").body == door.known.dicom
 
 
+@pytest.mark.parametrize("identity", ["Müller 7", " padded ", "", "Ω" * 30])
+def test_an_object_of_an_odd_patient_id_is_told_to_be_stored(door: Door, identity: str) -> None:
+    """Whether Orthanc has it is asked by the id that Orthanc makes of it."""
+    made = door.archive.describe("anna", 950 + len(identity))
+    sent = _with(made.dicom, PatientID=identity, StudyInstanceUID=f"2.25.95{len(identity)}")
+    answer = door.stow([sent])
+    assert (answer.status_code, _failures(answer)) == (200, [])
+
+
 def test_the_same_object_again_changes_nothing(door: Door) -> None:
     assert door.stow([door.known.dicom]).status_code == 200
     assert door.archive.ask(f"{door.known.rest}/file", "clinician", "TREAT").body == door.known.dicom

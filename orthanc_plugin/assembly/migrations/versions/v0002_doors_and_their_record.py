@@ -51,6 +51,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_dimse_peer_account"), "dimse_peer", ["account"], unique=False)
     op.create_table(
+        "dimse_stored",
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("sop_uid", sa.String(length=64), nullable=False),
+        sa.Column("sop_class", sa.String(length=64), nullable=False),
+        sa.Column("orthanc_id", sa.String(length=44), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "sop_uid", name=op.f("pk_dimse_stored")),
+    )
+    op.create_table(
         "facts_then",
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
