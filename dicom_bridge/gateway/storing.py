@@ -1,9 +1,8 @@
 """C-STORE: an object comes in, as one that nobody sees until its place is known (PS3.4 Annex B; PS3.7 9.1.1).
 
 It goes into Orthanc like our own objects, by STOW-RS with a ticket for this one object; the worker finds it by its
-accession number or admission. The status tells a sender of its own object alone: one whose UID another photo has is
-answered like any other, for an error would tell that the photo exists. Orthanc's wall keeps it out and a person is
-told; storage commitment, which a sender asks before it lets go of its own copy, does not confirm it.
+accession number or admission. One whose UID another photo has is kept out by Orthanc's wall, and a person is told; it
+is answered like whatever could not be stored just now, for a sender that was told of success would let go of its copy.
 """
 
 from __future__ import annotations
@@ -103,14 +102,8 @@ class Storing:
             if failure is None and self._is_it(archive, orthanc_id, read.sop_instance_uid, dicom):
                 self._remember(caller, read, orthanc_id)
         if failure is Failure.PROCESSING:
-            # Taken by another photo: answered as if it were not, see above. Else it could not be stored just now.
-            return status.SUCCESS if self._taken(read.sop_instance_uid, orthanc_id) else status.OUT_OF_RESOURCES
+            return status.OUT_OF_RESOURCES
         return status.SUCCESS if failure is None else int(failure)
-
-    def _taken(self, sop_uid: str, orthanc_id: str) -> bool:
-        with glancing(self._engine) as connection:
-            other = known(connection, sop_uid)
-        return other is not None and other.orthanc_id != orthanc_id
 
     def _is_it(self, archive: Archive, orthanc_id: str, sop_uid: str, dicom: bytes) -> bool:
         """Whether Orthanc holds this very object: one that was there already, under the same UIDs, stays as it was."""
