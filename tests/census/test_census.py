@@ -146,7 +146,6 @@ def _faults(
     scene: Scene, wire: Wire, request: Request, route: Route, caller: Caller, how: str, answered: Counter[str]
 ) -> Iterator[str]:
     request = DISGUISES[how](replace(request, headers=caller.headers))
-    verbs = frozenset({request.method}) | request.also
     try:
         got = wire.send(request.wire(scene.archive.port), without_body=request.method == "HEAD")
     except EOFError:
@@ -156,7 +155,7 @@ def _faults(
     asked_for = request.wire(scene.archive.port)
     if seen.photos & caller.hidden and got.body not in asked_for:
         yield f"{said}: photos {sorted(seen.photos & caller.hidden)} in it"
-    if got.status < 400 and got.status != 304 and not scene.allowed(route, verbs, request.path, caller):
+    if got.status < 400 and got.status != 304 and not scene.allowed(route, request.method, request.path, caller):
         yield f"{said}: {got.body[:100]!r}"
     if got.status == 200:
         answered[how] += 1

@@ -15,7 +15,7 @@ from tests.archive import Archive
 from tests.census.scene import SHOWN, Caller, Scene, pid_of
 from tests.matrix.wire import Got, Wire
 
-SMALL_SECONDS, FULL_SECONDS = 4, 600
+SMALL_SECONDS, FULL_SECONDS = 4, 450
 _FAULT = re.compile(r"(?:refused|not answered): fault .*")
 _OWN_VERSION = re.compile(rb"Error 505: HTTP Version not supported\nBad HTTP version: \[[^\]]{0,20}\]")
 """What Orthanc's web server says before anything of ours is asked: the version that the caller sent."""
