@@ -74,10 +74,11 @@ def build(settings: Settings) -> Served:
     with ExitStack() as closing:
         try:
             node = closing.enter_context(open_node(settings, ROLE))
+            files = Files(settings.assets)
+            app = _app(node, files)
         except (AssemblyError, ConsentError, SQLAlchemyError) as error:
             raise AssemblyError(f"serve cannot start: {error}") from error
-        files = Files(settings.assets)
-        return Served(_app(node, files), tuple(files.missing()), closing.pop_all())
+        return Served(app, tuple(files.missing()), closing.pop_all())
 
 
 def _app(node: Node, files: Files) -> Starlette:

@@ -110,7 +110,10 @@ def test_a_node_that_is_well_is_said_to_be(node: Node) -> None:
     with node.running():
         status, findings = node.doctor()
         assert status == 0
-        assert set(findings) == {"keys", "database", "audit", "spool", "database folder", "wall", "loopback"}
+        assert set(findings) == {
+            *("keys", "database", "audit", "spool", "database folder", "clock", "wall", "plugins", "storage"),
+            "loopback",
+        }
         shown = CliRunner().invoke(build(), ["doctor", "--settings", str(node.file)])
         assert shown.exit_code == 0
         assert "FAIL" not in shown.output
