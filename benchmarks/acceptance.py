@@ -126,13 +126,14 @@ def _table(at: str, outcomes: list[Outcome]) -> str:
         "",
         "## Counted tests",
         "",
-        "| test | count asked | count run | failures | seed | seconds |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| test | count asked | count run | failures | seed | seconds | measured |",
+        "|---|---:|---:|---:|---:|---:|---|",
     ]
     for _, row in counted:
         seed = "" if row["seed"] is None else row["seed"]
         lines.append(
-            f"| {row['name']} | {row['asked']:,} | {row['run']:,} | {row['failures']} | {seed} | {row['seconds']} |"
+            f"| {row['name']} | {row['asked']:,} | {row['run']:,} | {row['failures']} | {seed} | {row['seconds']} "
+            f"| {row['measured']} |"
         )
     lines += ["", "## Files", "", "| file | outcome | seconds |", "|---|---|---:|"]
     for outcome in outcomes:

@@ -23,10 +23,11 @@ from consent.errors import ConsentError
 from consent.purposes import BTG
 from consent.reasons import Reason
 from consent.sets import Permitted
+from consent.store import clock
 from consent.store.cache import FactsCache
-from consent.store.clock import micros
-from consent.store.engine import reading
-from consent.store.load import Clock, Loaded
+from consent.store.engine import glancing, reading
+from consent.store.load import Clock, Loaded, load_site_facts
+from consent.store.steady import require_after
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Decision, Effect, Obligation, Request
@@ -81,14 +82,35 @@ class DecisionPoint:
             ``wall``, ``serve``, ``worker``, ``cli``: stands in every record.
         now
             The clock, where it is not the database's.
+
+        Raises
+        ------
+        consent.store.steady.ClockJumped
+            The clock stands before what was recorded already.
         """
         self._engine, self._chain, self._door = engine, chain, door
         self._cache = FactsCache(engine, now=now)
+        if now is None:
+            with glancing(engine) as connection:
+                require_after(chain.recorded, clock.now(connection))
 
     @property
     def chain(self) -> Chain:
         """The chain that the door records on."""
         return self._chain
+
+    def check(self) -> None:
+        """See that the next question could be decided and recorded, as far as that can be told without asking one.
+
+        Raises
+        ------
+        consent.errors.ConsentError, sqlalchemy.exc.SQLAlchemyError
+            It could not; the text says why.
+        """
+        with reading(self._engine) as connection:
+            load_site_facts(connection)
+            self._cache.now(connection)
+        self._chain.check()
 
     def read_ahead(self) -> Iterator[int]:
         """Read what is likely to be asked for, step by step (:meth:`FactsCache.read_ahead`)."""
@@ -148,7 +170,7 @@ class DecisionPoint:
             photo=sop_uid,
             number=None if loaded is None else loaded.number,
             versions={} if loaded is None else loaded.versions,
-            as_of=None if loaded is None else micros(loaded.now),
+            as_of=None if loaded is None else clock.micros(loaded.now),
             **asked(request),
             override=request.purpose == BTG and decision.permitted,
             **answer(decision),

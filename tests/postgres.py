@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.ports import free_port
@@ -24,8 +25,39 @@ def binaries() -> Path | None:
 class Cluster:
     """A running cluster."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, server: Sequence[str] = ()) -> None:
+        """``server``: how ``pg_ctl`` is called for it, without what it is to do."""
+        self.port, self._server = port, tuple(server)
+
+    def start(self) -> None:
+        """Start it again after :meth:`stop`."""
+        _run([*self._server, "-w", "start"])
+
+    def stop(self) -> None:
+        """End it at once, with every connection; what was committed is there when it starts again."""
+        _run([*self._server, "-m", "immediate", "-w", "stop"])
+
+    def kill(self) -> None:
+        """End it as a fault would, without a word."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        # A container may have nobody who buries the dead; the next start would take this one for alive.
+        self._pid_file.unlink()
+        (self._pid_file.parents[1] / f".s.PGSQL.{self.port}.lock").unlink()
+
+    @property
+    def _pid_file(self) -> Path:
+        return Path(self._server[self._server.index("-D") + 1], "postmaster.pid")
+
+    def pids(self) -> list[int]:
+        """The server's processes, the first of which made all others."""
+        first = int(self._pid_file.read_text("ascii").split()[0])
+        found = [first]
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == first:
+                    found.append(int(stat.parent.name))
+        return found
 
     def url(self, database: str = "postgres") -> str:
         """SQLAlchemy address of a database."""
@@ -65,11 +97,12 @@ def cluster() -> Iterator[Cluster]:
         port = free_port()
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
         options += " -c shared_buffers=32MB"
-        _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-w", "-o", options, "start"])
+        made = Cluster(port, [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", log, "-o", options])
+        made.start()
         try:
-            yield Cluster(port)
+            yield made
         finally:
-            _run([*as_user, str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"])
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -17,7 +17,7 @@ from threading import Lock
 from sqlalchemy import make_url
 
 from consent.audit.record import AuditRecord, Kind, body
-from consent.audit.shelf import AuditUnavailable, FileShelf, Head, Row, Shelf, TableShelf
+from consent.audit.shelf import SLOTS, AuditUnavailable, FileShelf, Head, Row, Shelf, TableShelf
 
 PATIENCE = 5.0
 """Seconds that an append waits for the commits before its own."""
@@ -80,6 +80,11 @@ class Chain:
     def name(self) -> str:
         """The chain's id, ``node/role/slot``; empty before the first append of a brief chain."""
         return "" if self._head is None else self._head.chain
+
+    @property
+    def recorded(self) -> int:
+        """When the chain's head was recorded, as far as it is known: microseconds since 1970, or 0."""
+        return 0 if self._head is None else self._head.recorded
 
     def append(self, records: Sequence[AuditRecord]) -> tuple[str, ...]:
         """Make records durable; when this returns, they are on the disk.
@@ -151,7 +156,7 @@ class Chain:
         try:
             head = self._taken_head()
             rows: list[Row] = []
-            before, sequence = head.hash, head.sequence
+            before, sequence, recorded = head.hash, head.sequence, head.recorded
             firsts: list[int] = []
             for batch in batches:
                 firsts.append(sequence + 1)
@@ -162,7 +167,7 @@ class Chain:
                     before = hashlib.sha256(before + text).digest()
                     rows.append(Row(sequence, recorded, text, before))
             self._shelf.write(rows)
-            self._head = self._written = Head(head.chain, sequence, before)
+            self._head = self._written = Head(head.chain, sequence, before, recorded)
             for batch, first in zip(batches, firsts, strict=True):
                 batch.first, batch.chain = first, head.chain
         except BaseException as error:
@@ -238,6 +243,7 @@ def open_chain(
     role: str,
     *,
     brief: bool = False,
+    sole: bool = False,
     clock: Callable[[], int] = _host_clock,
     patience: float = PATIENCE,
 ) -> Chain:
@@ -253,10 +259,12 @@ def open_chain(
         ``wall``, ``serve``, ``worker``, ``cli``, ….
     brief
         Hold slot 0 for each record alone, waiting for it: for commands.
+    sole
+        Be the only process of this role on this node; where another is, AuditUnavailable is raised.
     """
     shelf: Shelf
     if make_url(url).get_backend_name() == "sqlite":
-        shelf = FileShelf(folder, node, role, first_only=brief)
+        shelf = FileShelf(folder, node, role, first_only=brief, slots=1 if sole else SLOTS)
     else:
-        shelf = TableShelf(url, node, role, first_only=brief)
+        shelf = TableShelf(url, node, role, first_only=brief, slots=1 if sole else SLOTS)
     return Chain(shelf, brief=brief, clock=clock, patience=patience)

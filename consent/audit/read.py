@@ -106,6 +106,25 @@ class Archive:
         found = self._page(chain, sequence - 1, 1)
         return found[0] if found and found[0].sequence == sequence else None
 
+    def newest(self, after: int) -> int:
+        """When the last record of any chain was made, where that is after a moment; else 0. Both in microseconds."""
+        if self._files:
+            return max([0, *(each for each in map(self._last, self.chains()) if each > after)])
+        recorded, chain = audit_record.c.recorded, audit_record.c.chain
+        with glancing(self._engine) as connection:
+            found = connection.execute(select(chain).distinct().where(recorded > after)).scalars().all()
+        return max([0, *map(self._last, found)])
+
+    def _last(self, chain: str) -> int:
+        """When a chain's last record was made."""
+        if self._files:
+            with closing(_read_only(self._path(chain))) as connection:
+                row = connection.execute("SELECT recorded FROM record ORDER BY sequence DESC LIMIT 1").fetchone()
+            return row[0] if row else 0
+        last = select(audit_record.c.recorded).where(audit_record.c.chain == chain)
+        with glancing(self._engine) as connection:
+            return connection.execute(last.order_by(audit_record.c.sequence.desc()).limit(1)).scalar_one_or_none() or 0
+
     def _page(self, chain: str, after: int, most: int = _PAGE) -> list[Row]:
         if self._files:
             with closing(_read_only(self._path(chain))) as connection:

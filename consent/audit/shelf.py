@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from consent.errors import ConsentError
+from consent.store.engine import REACH
 from consent.store.home import Home
 
 SLOTS = 64
@@ -57,6 +58,8 @@ class Head:
     chain: str
     sequence: int
     hash: bytes
+    recorded: int = 0
+    """Microseconds since 1970; 0: there is no record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +105,24 @@ def name(node: str, role: str, slot: int) -> str:
 _INSERT = "INSERT INTO record VALUES (?, ?, ?, ?)"
 _MORE = ", (?, ?, ?, ?)"
 _ONE_STATEMENT = 50
+_SERVER_REACH = (("tcp_keepalives_idle", 10), ("tcp_keepalives_interval", 5), ("tcp_keepalives_count", 3))
+
+
+def _taken(node: str, role: str, slots: int) -> AuditUnavailable:
+    if slots == 1:
+        return AuditUnavailable(
+            f"another {role} of node {node!r} is at work: end that one, or give this node a name of its own ('node')"
+        )
+    return AuditUnavailable(f"all {slots} audit chains of {node}/{role} are taken")
 
 
 class FileShelf:
     """A chain in a SQLite file."""
 
-    def __init__(self, folder: Path, node: str, role: str, *, first_only: bool) -> None:
+    def __init__(self, folder: Path, node: str, role: str, *, first_only: bool, slots: int = SLOTS) -> None:
         name(node, role, 0)
         self._folder, self._node, self._role = folder, node, role
-        self._first_only = first_only
+        self._first_only, self._slots = first_only, slots
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._chain = ""
@@ -126,7 +138,7 @@ class FileShelf:
                 self._open()
             assert self._connection is not None
             row = self._connection.execute(
-                "SELECT sequence, hash FROM record ORDER BY sequence DESC LIMIT 1"
+                "SELECT sequence, hash, recorded FROM record ORDER BY sequence DESC LIMIT 1"
             ).fetchone()
         except (OSError, sqlite3.Error) as error:
             self.leave()
@@ -134,9 +146,11 @@ class FileShelf:
         except BaseException:
             self.leave()
             raise
-        return Head(self._chain, 0, GENESIS) if row is None else Head(self._chain, row[0], bytes(row[1]))
+        return Head(self._chain, 0, GENESIS) if row is None else Head(self._chain, row[0], bytes(row[1]), row[2])
 
     def _open(self) -> None:
+        if self._chain and not self._folder.is_dir():
+            raise AuditUnavailable(f"the audit's folder {self._folder} is gone: put it back")
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         slot, self._lock = self._free_slot()
         self._chain = name(self._node, self._role, slot)
@@ -166,7 +180,7 @@ class FileShelf:
             os.fsync(self._lock)
 
     def _free_slot(self) -> tuple[int, int]:
-        for slot in range(1 if self._first_only else SLOTS):
+        for slot in range(1 if self._first_only else self._slots):
             path = self._folder / f"{self._node}+{self._role}+{slot}{LOCK}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -178,7 +192,7 @@ class FileShelf:
                 raise
             else:
                 return slot, descriptor
-        raise AuditUnavailable(f"all {SLOTS} audit chains of {self._node}/{self._role} are taken")
+        raise _taken(self._node, self._role, self._slots)
 
     def check(self) -> None:
         """SQLite would go on writing a file that has no name any more, or another one."""
@@ -227,11 +241,13 @@ def lost(folder: Path) -> tuple[str, ...]:
 class TableShelf:
     """A chain in the table ``audit_record`` of PostgreSQL, on a connection of its own."""
 
-    def __init__(self, url: str, node: str, role: str, *, first_only: bool) -> None:
+    def __init__(self, url: str, node: str, role: str, *, first_only: bool, slots: int = SLOTS) -> None:
         name(node, role, 0)
-        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True)
+        self._engine = create_engine(
+            url, poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True, connect_args=REACH
+        )
         self._node, self._role = node, role
-        self._first_only = first_only
+        self._first_only, self._slots = first_only, slots
         self._connection: Connection | None = None
         self._chain = ""
 
@@ -241,7 +257,8 @@ class TableShelf:
             if self._connection is None:
                 self._open()
             row = self._execute(
-                "SELECT sequence, hash FROM audit_record WHERE chain = %s ORDER BY sequence DESC LIMIT 1", self._chain
+                "SELECT sequence, hash, recorded FROM audit_record WHERE chain = %s ORDER BY sequence DESC LIMIT 1",
+                self._chain,
             ).fetchone()
         except DBAPIError as error:
             self.leave()
@@ -249,12 +266,14 @@ class TableShelf:
         except BaseException:
             self.leave()
             raise
-        return Head(self._chain, 0, GENESIS) if row is None else Head(self._chain, row[0], bytes(row[1]))
+        return Head(self._chain, 0, GENESIS) if row is None else Head(self._chain, row[0], bytes(row[1]), row[2])
 
     def _open(self) -> None:
         self._connection = self._engine.connect()
         self._execute("SET synchronous_commit = on")
-        for slot in range(1 if self._first_only else SLOTS):
+        for parameter, value in _SERVER_REACH:  # else the lock of a node that lost its power would stand for hours
+            self._execute(f"SET {parameter} = {value}")
+        for slot in range(1 if self._first_only else self._slots):
             self._chain = name(self._node, self._role, slot)
             key = int.from_bytes(hashlib.sha256(b"photospine audit " + self._chain.encode()).digest()[:8], signed=True)
             if self._first_only:
@@ -262,7 +281,7 @@ class TableShelf:
                 return
             if self._execute("SELECT pg_try_advisory_lock(%s)", key).scalar_one():
                 return
-        raise AuditUnavailable(f"all {SLOTS} audit chains of {self._node}/{self._role} are taken")
+        raise _taken(self._node, self._role, self._slots)
 
     def _execute(self, statement: str, *values: Any) -> Any:
         if self._connection is None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Engine, bindparam, select, text
+from sqlalchemy import Connection, Engine, bindparam, select, text
 
 from consent.codec import photo_from_json
 from consent.facts import Facts, PatientFacts, PhotoFacts, RequesterFacts
@@ -20,6 +20,8 @@ from consent.store import clock
 from consent.store.engine import glancing, reading
 from consent.store.load import LINKED, SHOWN, Clock, Loaded, Loader, SiteFacts
 from consent.store.quick import Quick
+from consent.store.schema import require_revision, schema_column
+from consent.store.steady import Steady
 from consent.store.tables import patient, photo, photo_facts, photo_patient, site_state
 from consent.types import Requester
 
@@ -54,6 +56,7 @@ class _Memory(Generic[Key, Value]):
 
 _VERSIONS_COLUMNS = (
     site_state.c.version.label("site_version"),
+    schema_column(),
     photo.c.photo,
     photo.c.orthanc_id,
     photo.c.state,
@@ -92,7 +95,8 @@ class FactsCache:
         most
             Photos, and patients, that are remembered at a time; about 3 kB each.
         """
-        self._engine, self.now = engine, now
+        self._engine, self._now = engine, now
+        self._steady = Steady()
         self._photos: _Memory[str, PhotoFacts] = _Memory(most)
         self._patients: _Memory[str, PatientFacts] = _Memory(most)
         self._requesters: _Memory[str, tuple[RequesterFacts, datetime | None]] = _Memory(1000)
@@ -106,17 +110,18 @@ class FactsCache:
 
         Raises
         ------
-        sqlalchemy.exc.SQLAlchemyError
-            The database cannot be asked; the answer is then ``facts-unavailable``.
+        sqlalchemy.exc.SQLAlchemyError, consent.errors.ConsentError
+            The database cannot be asked, or not by this software, or its clock cannot be right; the answer is then
+            ``facts-unavailable``.
         """
         rows = self._versions.rows(sop_uid)
-        if self.now is not None:
+        if self._now is not None:
             with glancing(self._engine) as connection:
-                now = self.now(connection)
+                now = self._now(connection)
         elif rows and self._postgresql:
-            now = clock.instant(rows[0].moment)
+            now = self._steady.see(clock.instant(rows[0].moment))
         else:  # SQLite's clock is the host's
-            now = datetime.now(UTC)
+            now = self._steady.see(datetime.now(UTC))
         remembered = self._remembered(rows, sop_uid, requester, now, self._shown) if rows else None
         return remembered if remembered is not None else self._fresh(sop_uid, requester)
 
@@ -125,10 +130,15 @@ class FactsCache:
 
         Nothing but that comparison is asked, by a query that waits for nobody; where it must travel a network, None.
         """
-        if not self._versions.direct or self.now is not None:
+        if not self._versions.direct or self._now is not None:
             return None
         rows = self._versions.rows(sop_uid)
-        return self._remembered(rows, sop_uid, requester, datetime.now(UTC), _unknown) if rows else None
+        now = self._steady.see(datetime.now(UTC))
+        return self._remembered(rows, sop_uid, requester, now, _unknown) if rows else None
+
+    def now(self, connection: Connection) -> datetime:
+        """The time of a decision. Raises :class:`consent.store.steady.ClockJumped`."""
+        return self._now(connection) if self._now is not None else self._steady.see(clock.now(connection))
 
     def read_ahead(self, chunk: int = 100) -> Iterator[int]:
         """Remember the newest photos and their patients, as many as there is room for.
@@ -160,6 +170,7 @@ class FactsCache:
     ) -> Loaded | None:
         """The answer from memory; None where anything in it is missing or of another version."""
         first = rows[0]
+        require_revision(first.schema_revision)
         site = self._site
         if site is None or site.version != first.site_version:
             return None

@@ -22,7 +22,18 @@ from consent.store.schema import WrongSchema
 from consent.store.watch import Watch
 
 BUSY_SECONDS = 5.0
-"""How long a writer waits for another one on SQLite."""
+"""How long a statement waits for somebody else's lock."""
+
+REACH = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""Of PostgreSQL's client (libpq, 34.1.2): a server that went without a word is given up after some seconds."""
+
+_LOCKS = f"-c lock_timeout={int(BUSY_SECONDS * 1000)}"
 
 Call = Callable[[Connection, set[str]], None]
 """Work for the end of a transaction, with the ids that it is about."""
@@ -84,7 +95,14 @@ def open_engine(url: str, *, pool: int = 20, make: bool = False) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite(url, pool, make=make)
     return create_engine(
-        url, pool_size=pool, max_overflow=pool, pool_pre_ping=False, pool_use_lifo=True, hide_parameters=True
+        url,
+        pool_size=pool,
+        max_overflow=pool,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=False,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        connect_args={**REACH, "options": _LOCKS},
     )
 
 

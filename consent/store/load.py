@@ -15,6 +15,7 @@ from consent.facts import Facts, Held, PatientFacts, PhotoFacts, Representation,
 from consent.rules.site import SiteRuleId
 from consent.site import Site
 from consent.store import clock
+from consent.store.schema import require_revision, schema_column
 from consent.store.sites import NoSite
 from consent.store.tables import (
     care_member,
@@ -69,7 +70,8 @@ class Loaded:
 class Memory(Protocol):
     """What a loader may find remembered, and what it leaves behind; :class:`consent.store.cache.FactsCache`."""
 
-    now: Clock | None
+    def now(self, connection: Connection) -> datetime:
+        """The time of a decision."""
 
     def known_photo(self, sop_uid: str, version: int) -> PhotoFacts | None:
         """The photo's facts, where they are remembered in this version."""
@@ -104,7 +106,7 @@ class Loader:
     ) -> None:
         self._connection, self._cache = connection, cache
         self.requester = requester
-        self.now = (cache.now or now)(connection) if cache is not None else now(connection)
+        self.now = now(connection) if cache is None else cache.now(connection)
         self.site = load_site_facts(connection)
         self.belongs = belongs_to(connection, requester, self.site, self.now)
         self._people: dict[str, PatientFacts] = {}
@@ -271,10 +273,17 @@ def _latest(results: Mapping[str, Mapping[str, datetime]], group: Collection[str
 
 
 def load_site_facts(connection: Connection) -> SiteFacts:
-    """The settings, with the parents of organisations. Raises :class:`consent.store.sites.NoSite`."""
-    row = connection.execute(select(site_state)).one_or_none()
+    """The settings, with the parents of organisations.
+
+    Raises
+    ------
+    consent.store.sites.NoSite, consent.store.schema.WrongSchema
+        They are not there, or nobody knows what this database's columns mean.
+    """
+    row = connection.execute(select(site_state, schema_column())).one_or_none()
     if row is None:
         raise NoSite("the settings of the site are not in the database: run 'photospine db upgrade'")
+    require_revision(row.schema_revision)
     parents = connection.execute(select(organization_parent.c.organization, organization_parent.c.parent))
     return SiteFacts(row.version, row.epoch, site_from_json(row.body), {each[0]: each[1] for each in parents})
 

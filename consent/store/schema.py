@@ -6,7 +6,7 @@ the wall inside Orthanc above all, only compares the version that they left.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, Label, MetaData, String, Table, insert, inspect, select
 
 from consent.errors import ConsentError
 
@@ -39,7 +39,19 @@ def require_schema(connection: Connection) -> None:
     WrongSchema
         The text names both versions and the remedy.
     """
-    found = revision(connection)
+    require_revision(revision(connection))
+
+
+def schema_column() -> Label[str]:
+    """The revision, as a column of the queries that every decision asks.
+
+    The schema may be changed while processes of the former version run: what they read then may have another meaning.
+    """
+    return select(_alembic.c.version_num).scalar_subquery().label("schema_revision")
+
+
+def require_revision(found: str | None) -> None:
+    """Refuse another revision than this software's. Raises :class:`WrongSchema`, as :func:`require_schema`."""
     if found != REVISION:
         state = "holds no schema" if found is None else f"stands at schema {found}"
         raise WrongSchema(f"the database {state}, this software needs {REVISION}: run 'photospine db upgrade'")

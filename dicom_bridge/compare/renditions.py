@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from dicom_bridge.errors import BridgeError
 _QUALITY = 88
 _FULL_QUALITY = 92
 _MAX_PIXELS = 150_000_000
+KEPT_SECONDS = 600.0
+"""A rendition that nobody was permitted to see for so long is forgotten."""
 """Photos larger than this are not decoded here."""
 
 
@@ -117,11 +120,19 @@ def _mark(picture: Image.Image, text: str) -> None:
 
 
 class Shelf:
-    """Renditions that were made lately, bounded in bytes. It knows nothing of consent: whoever takes one from here has
-    had the photo decided first, at that request."""
+    """Renditions that were made lately, bounded in bytes and in time. It knows nothing of consent: whoever takes one
+    from here has had the photo decided first, at that request, and has it forgotten where that was refused."""
 
-    def __init__(self, most_bytes: int = 96 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        most_bytes: int = 96 * 1024 * 1024,
+        *,
+        most_seconds: float = KEPT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._most = most_bytes
+        self._longest, self._clock = most_seconds, clock
+        self._used: dict[tuple[str, str, int, str], float] = {}
         self._held = 0
         self._items: OrderedDict[tuple[str, str, int, str], Rendition] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,9 +142,11 @@ class Shelf:
         """The rendition of a photo in a version, made where it is not there; twice at once makes it once."""
         key = (photo, version, width, mark)
         with self._lock:
+            self._forget_old()
             found = self._items.get(key)
             if found is not None:
                 self._items.move_to_end(key)
+                self._used[key] = self._clock()
                 return found
             turn = self._making.setdefault(key, threading.Lock())
         try:
@@ -152,12 +165,23 @@ class Shelf:
         """Forget all renditions of a photo."""
         with self._lock:
             for key in [key for key in self._items if key[0] == photo]:
-                self._held -= len(self._items.pop(key).jpeg)
+                self._forget(key)
+
+    def _forget_old(self) -> None:
+        """Those that nobody was permitted to see for so long: the oldest stand first."""
+        end = self._clock() - self._longest
+        while self._items and self._used[key := next(iter(self._items))] < end:
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, str, int, str]) -> None:
+        self._held -= len(self._items.pop(key).jpeg)
+        del self._used[key]
 
     def _put(self, key: tuple[str, str, int, str], rendition: Rendition) -> None:
         with self._lock:
             former = self._items.pop(key, None)
             self._held += len(rendition.jpeg) - (len(former.jpeg) if former else 0)
             self._items[key] = rendition
+            self._used[key] = self._clock()
             while self._held > self._most and self._items:
-                self._held -= len(self._items.popitem(last=False)[1].jpeg)
+                self._forget(next(iter(self._items)))

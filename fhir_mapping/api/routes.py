@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from consent.audit.shelf import AuditUnavailable
+from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
@@ -167,7 +167,7 @@ def _answer(node: Node, http: HttpRequest, work: Work, body: bytes, path: str, p
         return work(asked, body)
     except Refused as error:
         return reply.refused(error)
-    except (OperationalError, AuditUnavailable) as error:
+    except (DBAPIError, ConsentError) as error:  # no database, another schema, no audit
         _LOG.warning("a FHIR request cannot be carried out now: %s", type(error).__name__)
         busy = Refused(Issue("transient", "The record cannot be reached just now. Try again."))
         return Reply(503, reply.refused(busy).body, {"Retry-After": "2"})

@@ -17,10 +17,10 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
@@ -39,15 +39,16 @@ from consent.identity.tickets import TicketKeys, TicketMint
 from consent.store.clock import micros
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
+from consent.store.sites import NoSite, load_site
 from orthanc_plugin.assembly import issuers
 from orthanc_plugin.assembly.archive_process import WallDown, prove
+from orthanc_plugin.assembly.clock import CLOCK_REMEDY, clock_finding
+from orthanc_plugin.assembly.finding import LEAST_FREE, Finding, untried
 from orthanc_plugin.assembly.knocking import Heard, knock
+from orthanc_plugin.assembly.neighbours import plugins, storage
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall.answers.work import STATE
 from orthanc_plugin.wall.canary import CORE
-
-LEAST_FREE = 256 * 1024 * 1024
-"""Bytes that a folder must have free: records are written before photos are shown, and originals pass the spool."""
 
 LOCK_SECONDS = 2.0
 LATE_SECONDS = 180
@@ -62,31 +63,24 @@ _STOW = "/dicom-web/studies"
 _STATE_REMEDIES = {
     "database": "stop Orthanc, serve and worker; see that the setting 'database' names the right file; start them anew",
     "audit": "see to the chains in the folder 'audit_folder'; until then, refused",
+    "clock": CLOCK_REMEDY,
 }
 _PROBE = bytes(4096)
 _SIOCGIFADDR = 0x8915
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was tried."""
-
-    what: str
-    ok: bool
-    says: str
-    remedy: str = ""
-    """What to do; empty where nothing is wrong."""
-
-
 def examine(settings: Settings) -> list[Finding]:
     """Try everything; one finding for each thing tried."""
     parts = [_keys(settings), _database(settings), *_folders(settings)]
-    if all(part.ok for part in parts):
+    well = all(part.ok for part in parts)
+    parts.append(clock_finding(settings) if well else untried("clock"))
+    if well:
         parts += [_checkpoints(settings), *_issuers(settings)]
     wall = _wall(settings)
+    beside: list[Finding] = []
     if wall.ok and all(part.ok for part in parts):  # else the fault is named already
-        wall = _working(settings) or wall
-    return [*parts, wall, _loopback(settings), *_gateway(settings)]
+        wall, beside = _working(settings, wall)
+    return [*parts, wall, *beside, _loopback(settings), *_gateway(settings)]
 
 
 # --- the wall ---------------------------------------------------------------------------------------------------------
@@ -109,29 +103,33 @@ def _wall(settings: Settings) -> Finding:
     return Finding("wall", True, f"stands at {settings.orthanc}, {len(standing.rows)} rows")
 
 
-def _working(settings: Settings) -> Finding | None:
-    """What keeps a wall that stands from letting anybody in; None: nothing."""
+def _working(settings: Settings, wall: Finding) -> tuple[Finding, list[Finding]]:
+    """What keeps a wall that stands from letting anybody in, and what is found beside it in Orthanc."""
     mint = TicketMint(TicketKeys(load_keys(settings.keys).tickets), settings.node)
     try:
         status, body = _get(settings.orthanc, STATE, mint.mint_task("GET", STATE, job="doctor", kind="doctor"))
-        state = json.loads(body) if status == 200 else {"fault": "", "says": f"it answers {status}"}
+        state: dict[str, Any] = json.loads(body) if status == 200 else {"fault": "", "says": f"it answers {status}"}
         ticket = mint.mint_task("POST", _STOW, job="doctor", kind="store", body=b"")
         stored, _ = _ask("POST", settings.orthanc, _STOW, ticket)
     except (OSError, HTTPException, ValueError) as error:
         status, state, stored = 0, {"fault": "", "says": type(error).__name__}, 0
+    beside = [*plugins(state.get("plugins")), *storage(state.get("free"))]
     if status == 403:
-        remedy = "'node' must be the same in the settings and in the section Photospine of Orthanc's configuration"
-        return Finding("wall", False, "stands, and refuses this node's tickets", remedy)
-    if state["fault"] is not None:
+        remedy = (
+            "'node' must be the same in the settings and in the section Photospine of Orthanc's configuration; where "
+            "it is, the clock was put back since Orthanc was started: start it anew"
+        )
+        wall = Finding("wall", False, "stands, and refuses this node's tickets", remedy)
+    elif state["fault"] is not None:
         remedy = _STATE_REMEDIES.get(state["fault"], "look into Orthanc's log, then start Orthanc anew")
-        return Finding("wall", False, f"stands, and refuses everybody: {state['says']}", remedy)
-    if not state.get("proves_tokens"):
+        wall = Finding("wall", False, f"stands, and refuses everybody: {state['says']}", remedy)
+    elif not state.get("proves_tokens"):
         remedy = "install python3-cryptography for the Python that Orthanc loads, then start Orthanc anew"
-        return Finding("wall", False, "stands, and refuses all bearer tokens: it can prove no signature", remedy)
-    if stored in (403, 404):  # our own answer, or none: the plugin would find fault with the empty body
+        wall = Finding("wall", False, "stands, and refuses all bearer tokens: it can prove no signature", remedy)
+    elif stored in (403, 404):  # our own answer, or none: the plugin would find fault with the empty body
         remedy = "name libOrthancDicomWeb.so in 'Plugins', behind the Python plugin, with 'Root' /dicom-web/"
-        return Finding("wall", False, "stands before an Orthanc without DICOMweb: no photo comes in", remedy)
-    return None
+        wall = Finding("wall", False, "stands before an Orthanc without DICOMweb: no photo comes in", remedy)
+    return wall, beside
 
 
 def _unwalled(url: str) -> Finding | None:
@@ -245,10 +243,11 @@ def _database(settings: Settings) -> Finding:
     try:
         with reading(engine) as connection:
             require_schema(connection)
+            load_site(connection)
         with transaction(engine, wait=LOCK_SECONDS) as connection:
             if engine.dialect.name != "sqlite":  # there, beginning takes the lock already
                 connection.exec_driver_sql("LOCK TABLE alembic_version IN ROW EXCLUSIVE MODE")
-    except WrongSchema as error:
+    except (WrongSchema, NoSite) as error:
         return Finding(what, False, str(error), "keep a copy, then run 'photospine db upgrade' of this version")
     except SQLAlchemyError as error:
         return _refused(error, url.database or "")
@@ -275,8 +274,10 @@ def _refused(error: SQLAlchemyError, name: str) -> Finding:
     words = str(error.orig) if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error) else ""
     kind = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
     says, remedy = f"cannot be used: {words or kind}", "see that it runs, and that the setting 'database' names it"
-    if "locked" in words or kind == "LockNotAvailable":
+    if "lock" in words or kind == "LockNotAvailable":
         remedy = f"another process holds it: find that (fuser {name}, or pg_stat_activity) and end it"
+    elif "no such" in words or kind in ("UndefinedTable", "UndefinedColumn"):
+        remedy = "it is not whole: put it back from the backup, or run 'photospine db upgrade' of this version"
     elif "malformed" in words or "not a database" in words:
         remedy = f"{name} is damaged: stop the node and put it back from the backup"
     elif "readonly" in words or kind in ("InsufficientPrivilege", "ReadOnlySqlTransaction"):

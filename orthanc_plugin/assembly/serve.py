@@ -79,11 +79,11 @@ def build(settings: Settings) -> Served:
         try:
             node = closing.enter_context(open_node(settings, ROLE))
             web = Web(settings.ca_file)
+            files = Files(settings.assets)
+            app = _app(node, files, web)
+            closing.callback(Refresher(node.engine, web.get).aside())
         except (AssemblyError, ConsentError, SQLAlchemyError) as error:
             raise AssemblyError(f"serve cannot start: {error}") from error
-        files = Files(settings.assets)
-        app = _app(node, files, web)
-        closing.callback(Refresher(node.engine, web.get).aside())
         return Served(app, tuple(files.missing()), closing.pop_all())
 
 

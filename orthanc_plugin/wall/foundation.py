@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -73,6 +74,7 @@ class Foundation:
         self.tickets = TicketBox(TicketKeys(keys.tickets), section.node, clock())
         self._rooms: Rooms | None = None
         self._failed = float("-inf")
+        self._fault: Exception | None = None
         self._lock = Lock()
 
     def rooms(self) -> Rooms:
@@ -89,12 +91,12 @@ class Foundation:
         with self._lock:
             if self._rooms is None:
                 if time.monotonic() - self._failed < RETRY_SECONDS:
-                    raise NotReady("the database cannot be used")
+                    raise NotReady("the database cannot be used") from self._fault
                 try:
                     self._rooms = self._open()
                     self.pool.aside(self._read_ahead)
                 except (ConsentError, SQLAlchemyError, OSError) as error:
-                    self._failed = time.monotonic()
+                    self._failed, self._fault = time.monotonic(), error
                     raise NotReady(f"the database cannot be used: {type(error).__name__}") from error
             return self._rooms
 
@@ -110,10 +112,7 @@ class Foundation:
         WallError, ConsentError, sqlalchemy.exc.SQLAlchemyError
             They could not; until they can, everything is refused.
         """
-        rooms = self.rooms()
-        with reading(rooms.engine) as connection:
-            require_schema(connection)
-        rooms.point.chain.check()
+        self.rooms().point.check()
 
     def _read_ahead(self) -> None:
         """Remember photos before they are asked for: what is read for the first request of each costs it 20 ms."""
@@ -126,16 +125,22 @@ class Foundation:
             self.host.log(f"not read ahead: {type(error).__name__}")
 
     def _open(self) -> Rooms:
-        engine = open_engine(self.section.database)
-        with reading(engine) as connection:
-            require_schema(connection)
-        watch(engine)
-        chain = open_chain(
-            url=self.section.database,
-            folder=self.section.audit_folder,
-            node=self.section.node,
-            role="wall",
-            patience=PATIENCE,
-        )
-        callers = Callers.of(engine, record=lambda entry: chain.append([entry]), door=DOOR)
-        return Rooms(engine, DecisionPoint(engine, chain, DOOR), callers, Places(engine))
+        with ExitStack() as closing:
+            engine = open_engine(self.section.database)
+            closing.callback(engine.dispose)
+            with reading(engine) as connection:
+                require_schema(connection)
+            watch(engine)
+            chain = open_chain(
+                url=self.section.database,
+                folder=self.section.audit_folder,
+                node=self.section.node,
+                role="wall",
+                patience=PATIENCE,
+                sole=True,  # each ticket counts once for each process that checks it
+            )
+            closing.callback(chain.close)
+            callers = Callers.of(engine, record=lambda entry: chain.append([entry]), door=DOOR)
+            rooms = Rooms(engine, DecisionPoint(engine, chain, DOOR), callers, Places(engine))
+            closing.pop_all()
+            return rooms

@@ -62,6 +62,12 @@ class Section:
             raise ConfigurationError(f"Orthanc's configuration opens what the wall does not guard; it needs {wanted}")
         if configuration.get("LuaScripts"):
             raise ConfigurationError('Orthanc\'s configuration runs Lua beside the wall; it needs "LuaScripts": []')
+        tenants = configuration.get("MultitenantDicom")
+        if isinstance(tenants, Mapping) and tenants.get("Servers"):
+            raise ConfigurationError(
+                "Orthanc's configuration opens DICOM ports beside the wall; it needs "
+                '"MultitenantDicom": {"Servers": []}'
+            )
         try:
             return Section(
                 database=str(found["Database"]),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from consent.audit.record import AuditRecord, Kind
 from consent.identity import sessions
@@ -16,6 +18,7 @@ from consent.store.engine import glancing, transaction
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LONGEST_COOKIE = 200
+_TOUCH_WAIT = 0.05  # seconds
 
 
 class StoredAccounts:
@@ -82,7 +85,8 @@ class StoredAccounts:
         if session is None:
             return None
         if late:
-            with transaction(self._engine) as connection:
+            # Who reads waits for nobody who writes; a use that is never noted ends the session early.
+            with suppress(OperationalError), transaction(self._engine, wait=_TOUCH_WAIT) as connection:
                 sessions.touch(connection, cookie)
         return Visitor(
             requester=session.requester,

@@ -6,17 +6,18 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from consent.audit.shelf import AuditUnavailable
+from consent.errors import ConsentError
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
+from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.single_sign_on import Providers
@@ -77,8 +78,8 @@ def create_app(
             *parts.files.routes(),
             *others,
         ],
-        middleware=[Middleware(SafeHeaders)],
-        exception_handlers={404: absent, 500: failed, OperationalError: busy, AuditUnavailable: busy},
+        middleware=[Middleware(Patience), Middleware(SafeHeaders)],
+        exception_handlers={404: absent, 500: failed, DBAPIError: busy, ConsentError: busy},
     )
     app.router.redirect_slashes = False  # it would send a browser wherever the Host header says
     return app

@@ -78,6 +78,7 @@ class DecidedPictures:
         fulfils = PUBLISHING_FULFILS if publishing else CHART_FULFILS
         answer = self._point.photo(request, sop_uid, route=route, fulfils=fulfils)
         if not answer.permitted or answer.orthanc_id is None:
+            self._shelf.drop(sop_uid)
             return None
         orthanc_id = answer.orthanc_id
         owed = Obligation.WATERMARK in answer.decision.obligations

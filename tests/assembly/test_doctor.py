@@ -116,8 +116,10 @@ def test_a_node_that_is_well_is_said_to_be(node: Node) -> None:
     with node.running():
         status, findings = node.doctor()
         assert status == 0
-        parts = {"keys", "database", "audit", "spool", "database folder", "checkpoints", "wall", "loopback"}
-        assert set(findings) == parts
+        assert set(findings) == {
+            *("keys", "database", "audit", "spool", "database folder", "clock", "checkpoints", "wall", "plugins"),
+            *("storage", "loopback"),
+        }
         assert "no second place" in findings["checkpoints"]["says"]
         shown = CliRunner().invoke(build(), ["doctor", "--settings", str(node.file)])
         assert shown.exit_code == 0

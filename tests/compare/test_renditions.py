@@ -65,6 +65,18 @@ def test_the_shelf_keeps_what_was_used_last_and_no_more_than_it_may() -> None:
     assert made == ["2"]
 
 
+def test_what_nobody_was_shown_for_long_is_forgotten() -> None:
+    now = [0.0]
+    shelf = Shelf(most_seconds=600, clock=lambda: now[-1])
+    shelf.get("a", "v", 320, "", lambda: _small(1))
+    shelf.get("b", "v", 320, "", lambda: _small(2))
+    now.append(500.0)
+    assert shelf.get("a", "v", 320, "", lambda: _small(3)) == _small(1)
+    now.append(700.0)
+    assert shelf.get("b", "v", 320, "", lambda: _small(4)) == _small(4)
+    assert shelf.get("a", "v", 320, "", lambda: _small(5)) == _small(1)
+
+
 def test_another_version_size_or_mark_is_another_rendition() -> None:
     shelf = Shelf()
     first = shelf.get("a", "v", 320, "", lambda: _small(1))

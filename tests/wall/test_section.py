@@ -27,6 +27,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ExecuteLuaEnabled": True}, '"ExecuteLuaEnabled": false'),
     ({"RestApiWriteToFileSystemEnabled": True}, '"RestApiWriteToFileSystemEnabled": false'),
     ({"OverwriteInstances": True}, '"OverwriteInstances": false'),
+    ({"MultitenantDicom": {"Servers": [{"AET": "X", "Port": 4243}]}}, '"Servers": []'),
     ({"LuaScripts": ["x.lua"]}, '"LuaScripts": []'),
     ({"Python": {}}, '"AllowThreads": true'),
     ({"Photospine": None}, "no section Photospine"),

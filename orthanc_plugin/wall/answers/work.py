@@ -7,8 +7,12 @@ body: of an object by :mod:`orthanc_plugin.wall.expected`, of an original here.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
 from threading import Lock
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -16,6 +20,7 @@ from consent.audit.shelf import AuditUnavailable
 from consent.errors import ConsentError
 from consent.identity import policy, signatures
 from consent.store.engine import glancing
+from consent.store.steady import ClockJumped
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.errors import NotReady, WallError
@@ -46,19 +51,30 @@ def attach(foundation: Foundation, asked: Asked) -> Answer:
 
 
 def state(foundation: Foundation, _asked: Asked) -> Answer:
-    """Whether decisions can be made and recorded; else why not, for whoever runs the node."""
+    """Whether decisions can be made and recorded, else why not; and what stands beside the wall. For the doctor."""
     fault: BaseException | None = None
     try:
         foundation.check()
     except (WallError, ConsentError, SQLAlchemyError) as error:
         fault = error.__cause__ if isinstance(error, NotReady) and error.__cause__ is not None else error
+    beside = {"plugins": json.loads(foundation.host.get("/plugins")), "free": _free(foundation.host.configuration())}
     if fault is None:
         with glancing(foundation.rooms().engine) as connection:
             proves = not policy.load(connection).issuers or signatures.available()
-        return json_answer({"fault": None, "proves_tokens": proves})
-    about = "audit" if isinstance(fault, AuditUnavailable) else "database"
+        return json_answer({"fault": None, "proves_tokens": proves, **beside})
+    about = next((name for kind, name in _ABOUT if isinstance(fault, kind)), "database")
     says = str(fault) if isinstance(fault, ConsentError | WallError) else _words(fault)
-    return json_answer({"fault": about, "says": says})
+    return json_answer({"fault": about, "says": says, **beside})
+
+
+def _free(configuration: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes that are free where Orthanc keeps objects and index, by folder."""
+    storage = configuration.get("StorageDirectory", "OrthancStorage")
+    found: dict[str, int] = {}
+    for folder in {str(storage), str(configuration.get("IndexDirectory", storage))}:
+        with suppress(OSError):
+            found[folder] = shutil.disk_usage(folder).free
+    return found
 
 
 def _words(error: BaseException) -> str:
@@ -66,6 +82,8 @@ def _words(error: BaseException) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     return str(cause) if isinstance(cause, sqlite3.Error) else type(cause).__name__
 
+
+_ABOUT = ((AuditUnavailable, "audit"), (ClockJumped, "clock"))
 
 STATE = "/photospine/state"
 ROWS = (
