@@ -206,8 +206,8 @@ class Model:
 class Judge:
     """Sends cells and compares the answers with what was expected."""
 
-    def __init__(self, model: Model, port: int) -> None:
-        self._model, self._wire = model, Wire(port)
+    def __init__(self, model: Model, port: int, patience: float = 1.0) -> None:
+        self._model, self._wire, self._patience = model, Wire(port), patience
         self._finder = model.clinic.finder
         self.late = 0
         """How often a permitted photo was refused, and permitted when it was asked for again or refused for good."""
@@ -225,7 +225,7 @@ class Judge:
         if cell.permitted and got.status in (403, 503):
             # What is late is refused. A decision that refuses does so again; how often it was late is looked at too.
             self.late += 1
-            time.sleep(1)
+            time.sleep(self._patience)
             got = self.ask(cell, example)
         seen = self._finder.seen(got.head, got.body)
         found = [f"leak: {each}" for each in self._leaks(cell, seen)]

@@ -83,7 +83,7 @@ def test_the_matrix_sees_what_it_looks_for(tmp_path: Path) -> None:
         clinic = Clinic(archive, SEED, ("silent", "shows one visit", "hides one photo"), by_lot=0)
         clinic.settle(SITES[0])
         model = Model(clinic, 0, _rows(archive))
-        with closing(Judge(model, archive.port)) as judge:
+        with closing(Judge(model, archive.port, patience=0)) as judge:
             for cell in model.draw(random, counts.count(SEEN, small=150, full=2_000)):
                 if cell.method != cell.door.method or cell.door.one_of or cell.door.kind == "system":
                     continue
