@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from dicom_bridge.query.orthanc_ids import orthanc_ids
@@ -40,6 +42,19 @@ def test_what_belongs_to_one_patient_is_listed_in_an_emergency(archive: Archive,
         assert answer.status == 200, path
         marks = (photo.study, photo.sop, ids.study, ids.instance)
         assert any(mark.encode() in answer.body for mark in marks), path
+
+
+def test_searches_with_a_body_are_about_one_patient_too(archive: Archive, photos: tuple[Photo, Photo]) -> None:
+    photo = photos[0]
+    for body, found in (
+        ({"Level": "Instance", "Query": {"PatientID": "PID-anna"}}, True),
+        ({"Level": "Study", "Query": {"StudyInstanceUID": photo.study}}, True),
+        ({"Level": "Study", "Query": {}}, False),
+    ):
+        answer = archive.ask(
+            "/tools/find", "clinician", "BTG", method="POST", headers=EMERGENCY, body=json.dumps(body).encode()
+        )
+        assert (answer.status, answer.body != b"[]") == (200, found), body
 
 
 def test_what_belongs_to_several_patients_is_not(archive: Archive, photos: tuple[Photo, Photo]) -> None:
