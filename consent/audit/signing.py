@@ -6,13 +6,12 @@ a database trust each other's keys (``photospine audit key --trust``), or use on
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consent import secret_file
 from consent.audit.checkpoint import NAMESPACE
 from consent.audit.note import NoteRefused, PublicKey, public_of, read_vkey
 from consent.errors import ConsentError
@@ -49,13 +48,11 @@ def load(path: Path) -> SigningKey:
         The text names the file and the fault, never the key.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise SigningKeyRefused(f"{path}: others may read it; set its mode to 0600")
-            values = json.load(file)
+        values = secret_file.read(path)
         trusted = tuple(read_vkey(word) for word in values["trusted"])
         key = SigningKey(values["name"], bytes.fromhex(values["private"]), trusted)
+    except secret_file.OpenToOthers as error:
+        raise SigningKeyRefused(f"{path}: {error}") from None
     except OSError as error:
         raise SigningKeyRefused(f"{path}: {error.strerror}; 'photospine db upgrade' makes it") from error
     except (AttributeError, KeyError, TypeError, ValueError, NoteRefused):
@@ -69,14 +66,7 @@ def make(path: Path, node: str, random: Callable[[int], bytes] = os.urandom) -> 
     """Make the key where there is none; tells whether it was made. An existing one is never touched."""
     if path.exists():
         return False
-    fresh = _written(path, SigningKey(NAMESPACE + node, random(_LENGTH)))
-    try:
-        os.link(fresh, path)  # unlike a rename, refuses to replace what another process made meanwhile
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    return True
+    return secret_file.make(path, _values(SigningKey(NAMESPACE + node, random(_LENGTH))))
 
 
 def rotate(path: Path, random: Callable[[int], bytes] = os.urandom) -> SigningKey:
@@ -92,19 +82,9 @@ def trust(path: Path, other: PublicKey) -> SigningKey:
 
 
 def _put(path: Path, key: SigningKey) -> SigningKey:
-    _written(path, key).replace(path)
+    secret_file.put(path, _values(key))
     return key
 
 
-def _written(path: Path, key: SigningKey) -> Path:
-    """The key on the disk, in a file of its own beside ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    values = {"name": key.name, "private": key.private.hex(), "trusted": [each.vkey for each in key.trusted]}
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    return fresh
+def _values(key: SigningKey) -> dict[str, object]:
+    return {"name": key.name, "private": key.private.hex(), "trusted": [each.vkey for each in key.trusted]}

@@ -6,13 +6,12 @@ The UID key makes the UIDs of photos; it never changes, or the same photo would 
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consent import secret_file
 from consent.errors import ConsentError
 
 _LENGTH = 32
@@ -39,13 +38,11 @@ def load(path: Path) -> Keys:
         The text names the file and the fault, never a key.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise KeysRefused(f"{path}: others may read it; set its mode to 0600")
-            values = json.load(file)
+        values = secret_file.read(path)
         first, second = (bytes.fromhex(text) for text in values["tickets"])
         keys = Keys((first, second), bytes.fromhex(values["uid"]))
+    except secret_file.OpenToOthers as error:
+        raise KeysRefused(f"{path}: {error}") from None
     except OSError as error:
         raise KeysRefused(f"{path}: {error.strerror}; 'photospine db upgrade' makes it") from error
     except (KeyError, TypeError, ValueError):
@@ -59,31 +56,14 @@ def make(path: Path, random: Callable[[int], bytes] = os.urandom) -> bool:
     """Make the keys file where there is none; tells whether it was made. An existing one is never touched."""
     if path.exists():
         return False
-    keys = Keys((random(_LENGTH), random(_LENGTH)), random(_LENGTH))
-    fresh = _written(path, keys)
-    try:
-        os.link(fresh, path)  # unlike a rename, refuses to replace what another process made meanwhile
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    return True
+    return secret_file.make(path, _values(Keys((random(_LENGTH), random(_LENGTH)), random(_LENGTH))))
 
 
 def rotate(path: Path, random: Callable[[int], bytes] = os.urandom) -> None:
     """Put a new ticket key first; the former first one is still accepted. Restart the node's processes after it."""
     keys = load(path)
-    fresh = _written(path, replace(keys, tickets=(random(_LENGTH), keys.tickets[0])))
-    fresh.replace(path)
+    secret_file.put(path, _values(replace(keys, tickets=(random(_LENGTH), keys.tickets[0]))))
 
 
-def _written(path: Path, keys: Keys) -> Path:
-    """The keys on the disk, in a file of their own beside ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"tickets": [key.hex() for key in keys.tickets], "uid": keys.uid.hex()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    return fresh
+def _values(keys: Keys) -> dict[str, object]:
+    return {"tickets": [key.hex() for key in keys.tickets], "uid": keys.uid.hex()}

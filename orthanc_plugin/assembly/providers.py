@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import stat
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Engine
 
+from consent import secret_file
 from consent.identity import code_flow, issuer_keys, policy
 from consent.identity.code_flow import Flow, Proved
 from consent.identity.policy import Issuer
@@ -103,9 +102,9 @@ def read_secrets(file: Path | None) -> dict[str, str]:
     if file is None:
         return {}
     try:
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise AssemblyError(f"{file}: others may read it; set its mode to 0600")
-        found = json.loads(file.read_text("utf-8"))
+        found = secret_file.read(file)
+    except secret_file.OpenToOthers as error:
+        raise AssemblyError(f"{file}: {error}") from None
     except OSError as error:
         raise AssemblyError(f"setting 'client_secrets': {file}: {error.strerror}") from error
     except ValueError:
