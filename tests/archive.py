@@ -20,6 +20,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 from sqlalchemy import Connection, Engine
 
+from consent.audit import signing
 from consent.directive import Directive, Region, Span
 from consent.facts import PhotoFacts
 from consent.identity import accounts, keys
@@ -109,6 +110,7 @@ class Archive:
             orthanc=f"http://127.0.0.1:{port}",
         )
         keys.make(self.settings.keys)
+        signing.make(self.settings.checkpoint_key, self.settings.node)
         self.engine: Engine = fresh(self.settings.database, site)
         self.mint = TicketMint(TicketKeys(load_keys(self.settings.keys).tickets), self.settings.node)
         self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **chosen())

@@ -74,11 +74,12 @@ def examine(settings: Settings) -> list[Finding]:
     parts = [_keys(settings), _database(settings), *_folders(settings)]
     well = all(part.ok for part in parts)
     parts.append(clock_finding(settings) if well else untried("clock"))
+    well = well and parts[-1].ok
     if well:
         parts += [_checkpoints(settings), *_issuers(settings)]
     wall = _wall(settings)
     beside: list[Finding] = []
-    if wall.ok and all(part.ok for part in parts):  # else the fault is named already
+    if wall.ok and well:  # else the fault is named already
         wall, beside = _working(settings, wall)
     return [*parts, wall, *beside, _loopback(settings), *_gateway(settings)]
 

@@ -29,7 +29,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
-ORTHANC_PORT, SERVE_PORT, DIMSE_PORT = 20742, 20780, 20712
+ORTHANC_PORT, SERVE_PORT, DIMSE_PORT = free_port(), free_port(), free_port()
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,7 @@ from tests import counts
 from tests.archive import Archive
 from tests.ports import free_port
 from tests.viewers.patterns import PATTERNS, Study, populate
-from tests.workspace.conftest import Running, assets, browser, watched
-
-__all__ = ["browser"]
+from tests.workspace.conftest import Running, assets, watched
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser, pytest.mark.xdist_group("viewers")]
 

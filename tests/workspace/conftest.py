@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from starlette.applications import Starlette
 
 from tests.databases import engine, postgres_cluster, url
@@ -20,16 +20,6 @@ from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
 
 __all__ = ["engine", "postgres_cluster", "url"]
-
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def assets() -> Path:
@@ -85,14 +75,6 @@ class Visit:
         """Open a page of the workspace and let it settle."""
         self.page.goto(self.address + path)
         self.page.wait_for_load_state("networkidle")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
