@@ -29,6 +29,9 @@ MOST_BUFFERED = 256 << 20
 _PLACES = BoundedSemaphore(8)
 """For such archives: each is kept from its first photo to its last byte sent, however slowly that is read."""
 
+_WAIT = 5.0
+"""Seconds that the callback waits for one of these places, in a thread that Orthanc has few of."""
+
 Pieces = tuple[Buffer, ...]
 
 
@@ -83,7 +86,7 @@ class Stream:
             self._multipart(output, headers, first, pieces)
         elif hasattr(output, "StartStreamAnswer"):
             self._streamed(cast(StreamingOutput, output), headers, first, pieces)
-        elif _PLACES.acquire(timeout=PATIENCE):
+        elif _PLACES.acquire(timeout=_WAIT):
             try:
                 self._written(output, headers, first, pieces)
             finally:
