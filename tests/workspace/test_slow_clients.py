@@ -13,6 +13,7 @@ import pytest
 
 from consent.directive import Data, Reach
 from orthanc_plugin.assembly.serve import build
+from orthanc_plugin.workspace.relay import EACH, Places
 from tests.archive import Archive, Photo, basic
 from tests.ports import free_port
 from tests.store.world import consent
@@ -30,6 +31,7 @@ LARGE = b"\xff\xd8" + bytes(range(256)) * 40_000 + b"\xff\xd9"
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     with Archive(tmp_path_factory.mktemp("slow"), free_port()) as made:
         made.account("clinician", "TREAT")
+        made.account("nurse", "TREAT")
         made.patient("anna")
         yield made
 
@@ -62,6 +64,17 @@ def _unread(port: int, path: str) -> Iterator[socket.socket]:
         yield wire
 
 
+def _ask(port: int, path: str, account: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Authorization": basic(account)})
+        answer = connection.getresponse()
+        assert answer.status != 200 or answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
 def test_who_reads_slowly_holds_up_nobody(archive: Archive, photos: list[Photo], port: int) -> None:
     study = f"/dicom-web/studies/{photos[0].study}"
     with contextlib.ExitStack() as slow:
@@ -69,15 +82,25 @@ def test_who_reads_slowly_holds_up_nobody(archive: Archive, photos: list[Photo],
             slow.enter_context(_unread(port, study))
         for path in (study, f"{study}/metadata", "/dicom-web/studies"):
             started = time.monotonic()
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-            connection.request("GET", path, headers={"Authorization": basic("clinician")})
-            answer = connection.getresponse()
-            assert (path, answer.status, bool(answer.read())) == (path, 200, True)
-            connection.close()
+            assert (path, _ask(port, path, "clinician")) == (path, 200)
             assert (path, time.monotonic() - started) < (path, PROMPT)
             started = time.monotonic()
             assert archive.ask(path, "clinician").status == 200
             assert (path, time.monotonic() - started) < (path, PROMPT)
+
+
+def test_who_is_at_orthanc_too_often_waits_for_itself_alone(
+    photos: list[Photo], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Places.take, "__defaults__", (0.3,))
+    study = f"/dicom-web/studies/{photos[0].study}"
+    with contextlib.ExitStack() as slow:
+        for _ in range(EACH):
+            slow.enter_context(_unread(port, study))
+        assert _ask(port, study, "clinician") == 503
+        assert _ask(port, study, "nurse") == 200
+    monkeypatch.undo()
+    assert _ask(port, study, "clinician") == 200
 
 
 def test_a_withdrawal_reaches_a_slow_client(archive: Archive, photos: list[Photo], port: int) -> None:
