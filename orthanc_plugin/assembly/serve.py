@@ -43,6 +43,7 @@ from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
+from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
@@ -150,6 +151,8 @@ def run(settings: Settings) -> None:
     except OSError as error:
         served.close()
         raise AssemblyError(f"serve cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    # A connection that takes nothing for so long is ended by the kernel; else what was to be sent on it stays for good.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED * 1000))
     config = uvicorn.Config(
         served.app,
         log_level="warning",

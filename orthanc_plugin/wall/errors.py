@@ -7,6 +7,7 @@
   - NotReady
   - Withdrawn
   - TooLarge
+  - ClientGone
 """
 
 from __future__ import annotations
@@ -38,3 +39,7 @@ class Withdrawn(WallError):
 
 class TooLarge(WallError):
     """An archive exceeds what this Orthanc, which cannot stream it, may hold in memory. Asking for less is right."""
+
+
+class ClientGone(WallError):
+    """Orthanc could not send: the client has gone, or reads nothing any more. What was sent is all that it gets."""

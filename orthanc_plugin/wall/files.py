@@ -38,10 +38,13 @@ class _Stored:
 class Files:
     """Safe for any number of threads."""
 
+    folder: Path | None
+    """Orthanc's storage, where it can be told."""
+
     def __init__(self, host: Host, configuration: Mapping[str, Any]) -> None:
         folder = Path(str(configuration.get("StorageDirectory") or ""))
         # Relative to a folder that no plugin is told, it cannot be read from.
-        self._folder = folder if folder.is_absolute() else None
+        self.folder = folder if folder.is_absolute() else None
         # What is encrypted here is touched here, and a mapped file whose disk fails then ends the process.
         self._maps = configuration.get("SslEnabled") is not True
         self._host = host
@@ -86,7 +89,7 @@ class Files:
 
     def _places(self, orthanc_id: str) -> list[_Stored]:
         """Where the file may be: as it was told once, if it was; else as it is told now."""
-        if self._folder is None:
+        if self.folder is None:
             return []
         known = self._known.get(orthanc_id)
         if known is not None and known.path.exists():
@@ -95,7 +98,7 @@ class Files:
         uuid, size = str(found.get("FileUuid")), found.get("FileSize")
         if not _UUID.fullmatch(uuid) or not isinstance(size, int) or size <= 0:
             return []
-        stored = _Stored(self._folder / uuid[:2] / uuid[2:4] / uuid, size)
+        stored = _Stored(self.folder / uuid[:2] / uuid[2:4] / uuid, size)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[orthanc_id] = stored

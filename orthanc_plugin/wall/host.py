@@ -25,7 +25,7 @@ class Method(IntEnum):
 class Output(Protocol):
     """Where a callback writes its answer; alive only until the callback returns."""
 
-    def AnswerBuffer(self, body: bytes | str, content_type: str) -> None:
+    def AnswerBuffer(self, body: Buffer | str, content_type: str) -> None:
         """A whole answer with status 200."""
 
     def SendHttpStatusCode(self, status: int) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import orthanc
 
-from orthanc_plugin.wall import script
-from orthanc_plugin.wall.host import Callback, Filter
+from orthanc_plugin.wall import script, unlocked
+from orthanc_plugin.wall.host import Callback, Filter, Output
 from orthanc_plugin.wall.wall import ROWS, stand
 
 sdk: Any = SimpleNamespace(**vars(orthanc))
@@ -26,6 +26,11 @@ class Orthanc:
 
     def __init__(self) -> None:
         self._also: list[Callable[[Any, str], None]] = []
+        # A plugin that cannot stream is one that knows no AllowThreads either: it sends with Python's lock held.
+        keeps_lock = not hasattr(sdk.RestOutput, "StartStreamAnswer")
+        self._context = unlocked.find(sdk.RestOutput) if keeps_lock else None
+        if keeps_lock and self._context is None:
+            self.log("answers hold up each other: Orthanc's way of sending was not found in its Python plugin")
 
     def configuration(self) -> Mapping[str, Any]:
         """See the Protocol, as for all methods here."""
@@ -36,7 +41,15 @@ class Orthanc:
         sdk.RegisterIncomingHttpRequestFilter(decide)
 
     def on_route(self, pattern: str, answer: Callback) -> None:
-        sdk.RegisterRestCallback(pattern, answer)
+        context = self._context
+        if context is None:
+            sdk.RegisterRestCallback(pattern, answer)
+            return
+
+        def answered(output: Output, uri: str, **request: Any) -> None:
+            answer(unlocked.UnlockedOutput(context, output), uri, **request)
+
+        sdk.RegisterRestCallback(pattern, answered)
 
     def on_received(self, accept: Callable[[bytes], bool]) -> None:
         keep, discard = sdk.ReceivedInstanceAction.KEEP_AS_IS, sdk.ReceivedInstanceAction.DISCARD

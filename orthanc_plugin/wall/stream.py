@@ -1,17 +1,19 @@
 """Photos one after the other: each read while the one before is being sent, and decided when its turn has come.
 
 No more than two are in memory at one time, however many are asked for. Bookworm's Orthanc cannot stream what is not
-``multipart``; there a whole archive is held in memory, one at a time and of a bounded size.
+``multipart``; there a whole archive of a bounded size is written to a file without a name first, and a few at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import mmap
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from threading import Lock
+from pathlib import Path
+from threading import BoundedSemaphore
 from typing import cast
 
 from orthanc_plugin.wall.errors import Overloaded, TooLarge, Withdrawn
@@ -24,7 +26,11 @@ PATIENCE = 30.0
 MOST_BUFFERED = 256 << 20
 """Bytes of an archive where it cannot be streamed."""
 
-_BUFFER = Lock()
+_PLACES = BoundedSemaphore(8)
+"""For such archives: each is kept from its first photo to its last byte sent, however slowly that is read."""
+
+_WAIT = 5.0
+"""Seconds that the callback waits for one of these places, in a thread that Orthanc has few of."""
 
 Pieces = tuple[Buffer, ...]
 
@@ -57,6 +63,9 @@ class Stream:
     media: str | None = None
     """The type of the whole; None: ``multipart/related; type="application/dicom"``, each part of one piece."""
 
+    folder: Path | None = None
+    """Where a whole that cannot be streamed is written; None: where temporary files are."""
+
     def write(self, output: Output, pool: Pool, headers: Mapping[str, str]) -> None:
         """Write it.
 
@@ -77,13 +86,13 @@ class Stream:
             self._multipart(output, headers, first, pieces)
         elif hasattr(output, "StartStreamAnswer"):
             self._streamed(cast(StreamingOutput, output), headers, first, pieces)
-        elif _BUFFER.acquire(timeout=PATIENCE):
+        elif _PLACES.acquire(timeout=_WAIT):
             try:
-                self._buffered(output, headers, first, pieces)
+                self._written(output, headers, first, pieces)
             finally:
-                _BUFFER.release()
+                _PLACES.release()
         else:
-            raise Overloaded("another archive is being made")
+            raise Overloaded("too many other archives are being made or sent")
 
     def _multipart(self, output: Output, headers: Mapping[str, str], first: Pieces, others: Iterator[Pieces]) -> None:
         _head(output, headers)
@@ -102,16 +111,18 @@ class Stream:
             for piece in pieces:
                 output.SendStreamChunk(piece)
 
-    def _buffered(self, output: Output, headers: Mapping[str, str], first: Pieces, others: Iterator[Pieces]) -> None:
+    def _written(self, output: Output, headers: Mapping[str, str], first: Pieces, others: Iterator[Pieces]) -> None:
         assert self.media is not None
-        whole = BytesIO()
-        for pieces in itertools.chain([first], others):
-            if whole.tell() + sum(map(len, pieces)) > MOST_BUFFERED:
-                raise TooLarge("an archive that cannot be streamed here")
-            for piece in pieces:
-                whole.write(piece)
-        _head(output, headers)
-        output.AnswerBuffer(whole.getvalue(), self.media)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            for pieces in itertools.chain([first], others):
+                if file.tell() + sum(map(len, pieces)) > MOST_BUFFERED:
+                    raise TooLarge("an archive that cannot be streamed here")
+                for piece in pieces:
+                    file.write(piece)
+            file.flush()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+                _head(output, headers)
+                output.AnswerBuffer(whole, self.media)
 
     def _pieces(self, pool: Pool) -> Iterator[Pieces]:
         """What may be sent, part by part.

@@ -14,16 +14,16 @@ from urllib.parse import parse_qsl, quote, unquote
 
 import anyio.from_thread
 import requests
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from consent.identity.bearer import Caller
 from consent.identity.purpose import EMERGENCY_HEADER, PURPOSE_HEADER, choose
 from consent.types import Request
 from orthanc_plugin.workspace.deposits import PATH, Deposits, may_store
+from orthanc_plugin.workspace.relay import PIECE, Places, Relay
 from orthanc_plugin.workspace.visitor import Door
 
 _METHODS = ("GET", "POST")
@@ -31,7 +31,6 @@ _ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 _ASKED = ("accept", "accept-language", "content-type", "range", "if-none-match")
 _ANSWERED = ("content-type", "content-length", "content-encoding", "content-location", "warning", "etag")
 _CHALLENGE = 'Basic realm="photospine", Bearer realm="photospine"'
-_CHUNK = 256 * 1024
 _TIMEOUT = (3.0, 120.0)  # seconds to connect, and between two chunks
 _CORS = {
     "Access-Control-Allow-Origin": "*",  # no credentials of the browser's own: a cookie never crosses origins
@@ -80,6 +79,7 @@ class Passthrough:
         self._mint = mint
         self._identify = identify
         self._session = session
+        self._places = Places()
 
     def routes(self) -> list[BaseRoute]:
         """Its one route."""
@@ -101,7 +101,17 @@ class Passthrough:
             return Response(status_code=413, headers=_CORS)
         if http.method == "POST":
             return await run_in_threadpool(self._store, http, question)
-        return await run_in_threadpool(self._pass, http, question)
+        leave = await self._places.take(question.requester.account)
+        if leave is None:
+            return Response(status_code=503, headers={"Retry-After": "5", **_CORS})
+        try:
+            answer = await run_in_threadpool(self._pass, http, question, leave)
+        except BaseException:
+            leave()
+            raise
+        if not isinstance(answer, Relay):
+            leave()
+        return answer
 
     def _store(self, http: HttpRequest, question: Request) -> Response:
         """STOW-RS, the one thing that is posted to DICOMweb."""
@@ -134,7 +144,7 @@ class Passthrough:
         visitor = self._door.visitor(http)
         return visitor.asks("TREAT") if visitor and header in (None, "TREAT") else None
 
-    def _pass(self, http: HttpRequest, question: Request) -> Response:
+    def _pass(self, http: HttpRequest, question: Request, done: Callable[[], None]) -> Response:
         path = "/dicom-web/" + unquote(http.path_params["path"])
         try:
             query = _query(http.url.query)
@@ -163,11 +173,8 @@ class Passthrough:
         if status == 404:
             answer.close()
             return Response(status_code=404, headers=_CORS)
-        return StreamingResponse(
-            answer.raw.stream(_CHUNK, decode_content=False),
-            status_code=status,
-            headers={**kept, **_CORS},
-            background=BackgroundTask(answer.close),
+        return Relay(
+            answer.raw.stream(PIECE, decode_content=False), status, {**kept, **_CORS}, done=done, close=answer.close
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from mmap import mmap
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ class _Output:
         self.written: list[Any] = []
 
     def _note(self, name: str) -> Callable[..., None]:
-        return lambda *values: self.written.append((name, *values))
+        return lambda *values: self.written.append((name, *(bytes(v) if isinstance(v, mmap) else v for v in values)))
 
     def __getattr__(self, name: str) -> Any:
         if name in ("StartStreamAnswer", "SendStreamChunk"):

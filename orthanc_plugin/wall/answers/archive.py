@@ -112,8 +112,9 @@ def _answer(made: _Made, foundation: Foundation, asked: Asked, resources: Sequen
     photos = released(foundation, asked, known)
     if not photos:
         return ABSENT
+    files = foundation.files
     return Answer(
-        headers=_HEADERS, stream=Stream(_parts(foundation, asked, photos, made()), foundation.files.give, _MEDIA)
+        headers=_HEADERS, stream=Stream(_parts(foundation, asked, photos, made()), files.give, _MEDIA, files.folder)
     )
 
 
