@@ -210,21 +210,50 @@ class DecisionPoint:
         photos
             Number and SOP Instance UID of each.
         """
-        if request.purpose == BTG:
+        permits = self.permits_at_hand(request, [sop_uid for _, sop_uid in photos], fulfils=fulfils)
+        if permits is None:
             return None
-        released = []
-        for number, sop_uid in photos:
-            loaded = self._cache.at_hand(sop_uid, request.requester)
-            if loaded is None:
-                return None
-            if _with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted:
-                released.append(number)
+        released = [number for (number, _), permit in zip(photos, permits, strict=True) if permit]
         try:
             self.record_set(request, route, released, len(photos) - len(released))
         except AuditUnavailable:
             _LOG.exception("an answer cannot be recorded")
             return Released((), len(photos))
         return Released(tuple(released), len(photos) - len(released))
+
+    def permits_at_hand(
+        self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
+    ) -> list[bool] | None:
+        """Whether each of a few photos may leave, decided live on what is remembered in its present version.
+
+        None where something must be read first, and for an emergency, which is about one patient. Nothing is recorded:
+        follow with :meth:`record_set` before anything leaves.
+        """
+        if request.purpose == BTG:
+            return None
+        permits = []
+        for sop_uid in sop_uids:
+            loaded = self._cache.at_hand(sop_uid, request.requester)
+            if loaded is None:
+                return None
+            permits.append(_with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted)
+        return permits
+
+    def permits_of_few(
+        self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
+    ) -> list[bool] | None:
+        """As :meth:`permits_at_hand`; what is missing is read first, in one snapshot, and remembered.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError, consent.errors.ConsentError
+            The facts cannot be loaded.
+        """
+        permits = self.permits_at_hand(request, sop_uids, fulfils=fulfils)
+        if permits is None and request.purpose != BTG:
+            self._cache.read(sop_uids, request.requester)
+            permits = self.permits_at_hand(request, sop_uids, fulfils=fulfils)
+        return permits
 
     def still(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> bool:
         """Whether a photo that a set released may leave now that its turn has come in a stream.

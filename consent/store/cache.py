@@ -7,7 +7,7 @@ photo; whatever is remembered under another version is loaded anew, in a snapsho
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from consent.store.engine import glancing, reading
 from consent.store.load import LINKED, SHOWN, Clock, Loaded, Loader, SiteFacts
 from consent.store.quick import Quick
 from consent.store.tables import patient, photo, photo_facts, photo_patient, site_state
+from consent.store.write import among
 from consent.types import Requester
 
 Key = TypeVar("Key")
@@ -129,6 +130,18 @@ class FactsCache:
             return None
         rows = self._versions.rows(sop_uid)
         return self._remembered(rows, sop_uid, requester, datetime.now(UTC), _unknown) if rows else None
+
+    def read(self, sop_uids: Collection[str], requester: Requester) -> None:
+        """Remember a few photos, with their patients and the requester, as one snapshot has them.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError
+            The database cannot be asked.
+        """
+        with reading(self._engine) as connection:
+            numbers = select(photo.c.photo).where(among(connection, photo.c.sop_uid, sop_uids))
+            Loader(connection, requester, self).photos(connection.execute(numbers).scalars().all())
 
     def read_ahead(self, chunk: int = 100) -> Iterator[int]:
         """Remember the newest photos and their patients, as many as there is room for.

@@ -22,9 +22,11 @@ from consent.identity.tickets import TicketBox, TicketKeys
 from consent.service import DecisionPoint
 from consent.store.engine import open_engine, reading, watch
 from consent.store.schema import require_schema
+from dicom_bridge.query.few import Members
 from orthanc_plugin.wall.errors import NotReady
 from orthanc_plugin.wall.files import Files
 from orthanc_plugin.wall.host import Host
+from orthanc_plugin.wall.main_tags import MainTags
 from orthanc_plugin.wall.places import Places
 from orthanc_plugin.wall.pool import PATIENCE, Pool
 from orthanc_plugin.wall.routes import Table
@@ -45,6 +47,8 @@ class Rooms:
     point: DecisionPoint
     callers: Callers
     places: Places
+    members: Members
+    main_tags: MainTags
 
 
 class Foundation:
@@ -138,4 +142,5 @@ class Foundation:
             patience=PATIENCE,
         )
         callers = Callers.of(engine, record=lambda entry: chain.append([entry]), door=DOOR)
-        return Rooms(engine, DecisionPoint(engine, chain, DOOR), callers, Places(engine))
+        point = DecisionPoint(engine, chain, DOOR)
+        return Rooms(engine, point, callers, Places(engine), Members(engine), MainTags(engine))

@@ -14,6 +14,7 @@ from orthanc_plugin.wall import canary, script
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
 from orthanc_plugin.wall.answers import archive, core_lists, native, qido, rendered, tools, wado, wado_uri, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
+from orthanc_plugin.wall.asking import at_hand as who_at_hand
 from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
@@ -98,7 +99,24 @@ class Answers:
                 return REFUSED
             asked, inner = Asked(match, {}, {}, body), match.row.answer
             return self._foundation.pool.run(lambda: inner(self._foundation, asked), match.row.patience)
+        if match.row.at_hand is not None:
+            known = self._foundation.pool.here(lambda: self._at_hand(match, request))
+            if known is not None:
+                return known
         return self._foundation.pool.run(lambda: self._work(match, request), match.row.patience)
+
+    def _at_hand(self, match: Match, request: Mapping[str, Any]) -> Answer | None:
+        """The answer where all that it needs is remembered; None where something must be read or checked first."""
+        rooms, at_hand = self._foundation.standing(), match.row.at_hand
+        headers: Mapping[str, str] = request.get("headers") or {}
+        if rooms is None or at_hand is None or is_ticket(headers.get("authorization", "")):
+            return None
+        asking = who_at_hand(rooms, headers)
+        if asking is None:
+            return None
+        if not may_enter(match, asking):
+            return REFUSED
+        return at_hand(self._foundation, Asked(match, {}, headers, request=asking))
 
     def _work(self, match: Match, request: Mapping[str, Any]) -> Answer:
         headers: Mapping[str, str] = request.get("headers") or {}
