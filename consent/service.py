@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
@@ -30,6 +31,7 @@ from consent.store.load import Clock, Loaded
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Decision, Effect, Obligation, Request
+from consent.validity import next_answer
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,6 +62,16 @@ class Released:
 
     numbers: tuple[int, ...]
     refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """Whether each of several photos may leave, and how long that holds while nothing is committed."""
+
+    permits: Sequence[bool]
+    since: datetime
+    until: datetime | None
+    """When an answer may be another by itself: a period ends, a birthday. None: never."""
 
 
 class DecisionPoint:
@@ -210,10 +222,10 @@ class DecisionPoint:
         photos
             Number and SOP Instance UID of each.
         """
-        permits = self.permits_at_hand(request, [sop_uid for _, sop_uid in photos], fulfils=fulfils)
-        if permits is None:
+        found = self.permits_at_hand(request, [sop_uid for _, sop_uid in photos], fulfils=fulfils)
+        if found is None:
             return None
-        released = [number for (number, _), permit in zip(photos, permits, strict=True) if permit]
+        released = [number for (number, _), permit in zip(photos, found.permits, strict=True) if permit]
         try:
             self.record_set(request, route, released, len(photos) - len(released))
         except AuditUnavailable:
@@ -223,7 +235,7 @@ class DecisionPoint:
 
     def permits_at_hand(
         self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
-    ) -> list[bool] | None:
+    ) -> Permits | None:
         """Whether each of a few photos may leave, decided live on what is remembered in its present version.
 
         None where something must be read first, and for an emergency, which is about one patient. Nothing is recorded:
@@ -231,17 +243,23 @@ class DecisionPoint:
         """
         if request.purpose == BTG:
             return None
-        permits = []
+        permits, changes = [], []
+        since = datetime.now(UTC)
+        asked_of: set[tuple[str, ...]] = set()
         for sop_uid in sop_uids:
             loaded = self._cache.at_hand(sop_uid, request.requester)
             if loaded is None:
                 return None
             permits.append(_with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted)
-        return permits
+            patients = tuple(loaded.facts.patients)
+            if patients not in asked_of:
+                asked_of.add(patients)
+                changes.append(next_answer(loaded.facts, loaded.belongs_until, since))
+        return Permits(permits, since, min((moment for moment in changes if moment is not None), default=None))
 
     def permits_of_few(
         self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
-    ) -> list[bool] | None:
+    ) -> Permits | None:
         """As :meth:`permits_at_hand`; what is missing is read first, in one snapshot, and remembered.
 
         Raises

@@ -180,8 +180,8 @@ class FactsCache:
         if belongs is None:
             return None
         if first.photo is None or first.state not in SHOWN:
-            facts = Facts(site.site, None, {}, belongs, site.parents)
-            return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version})
+            facts = Facts(site.site, None, {}, belongs[0], site.parents)
+            return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version}, belongs[1])
         shown = self._photos.get(sop_uid, first.photo_version) or read(sop_uid, first.photo_version)
         if shown is None:
             return None
@@ -195,8 +195,8 @@ class FactsCache:
                 return None
             people[row.patient] = known
             versions["Patient/" + row.patient] = row.patient_version
-        facts = Facts(site.site, shown, people, belongs, site.parents)
-        return Loaded(first.photo, sop_uid, first.orthanc_id, facts, now, versions)
+        facts = Facts(site.site, shown, people, belongs[0], site.parents)
+        return Loaded(first.photo, sop_uid, first.orthanc_id, facts, now, versions, belongs[1])
 
     def _shown(self, sop_uid: str, version: int) -> PhotoFacts | None:
         """A photo's facts alone, where nothing else is missing; None where they have another version by now."""
@@ -207,13 +207,15 @@ class FactsCache:
         self.keep_photo(sop_uid, version, facts)
         return facts
 
-    def _requester(self, requester: Requester, site: SiteFacts, now: datetime) -> RequesterFacts | None:
+    def _requester(
+        self, requester: Requester, site: SiteFacts, now: datetime
+    ) -> tuple[RequesterFacts, datetime | None] | None:
         if requester.reference is None:
-            return RequesterFacts()
+            return RequesterFacts(), None
         found = self._requesters.get(requester.reference, site.version)
         if found is None or (found[1] is not None and found[1] <= now):
             return None
-        return found[0]
+        return found
 
     def _fresh(self, sop_uid: str, requester: Requester) -> Loaded:
         with reading(self._engine) as connection:

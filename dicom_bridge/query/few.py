@@ -29,7 +29,7 @@ _REMEMBERED = 1000
 _OF = {level: attrgetter(column.name) for level, column in GROUPS.items()}
 _DATE = attrgetter("study_date")
 
-Permits = Callable[[Sequence[str]], list[bool] | None]
+Permits = Callable[[Sequence[str]], Sequence[bool] | None]
 """Given SOP Instance UIDs, whether each of the photos is permitted; None: cannot be told now."""
 
 
@@ -38,10 +38,8 @@ class Shown:
     """An entity, and the photo of it that its attributes are taken from."""
 
     entity: Entity
-    number: int
-    sop_uid: str
-    stored: int
-    """When the photo's row was written: its attributes are others where this is another."""
+    key: tuple[str, int]
+    """SOP Instance UID, and when the photo's row was written: its attributes are others where that is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Members:
                 allowed += more
         entities = {each: Entity(level, each) for each in firsts}
         gather(entities, [(of(row), *row[: len(GATHERED)]) for row in allowed])
-        shown = tuple(Shown(entities[each], row.photo, row.sop_uid, row.stored) for each, row in firsts.items())
+        shown = tuple(Shown(entities[each], (row.sop_uid, row.stored)) for each, row in firsts.items())
         return Few(shown, tuple(sorted([row.photo for row in allowed])), refused)
 
     def _rows(self, level: Level, orthanc_id: str) -> Sequence[Any] | None:

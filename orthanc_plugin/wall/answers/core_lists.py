@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.errors import ConsentError
-from consent.service import for_one_patient
+from consent.service import Permits, for_one_patient
 from consent.store.clock import instant
 from consent.store.engine import reading
-from consent.types import Right
+from consent.types import Request, Right
 from dicom_bridge.query.dictionary import Level
 from dicom_bridge.query.search import Entity, Question, asked_for, find
 from orthanc_plugin.wall.answer import ABSENT, JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
-from orthanc_plugin.wall.foundation import Foundation
+from orthanc_plugin.wall.foundation import FewAnswer, Foundation, Rooms
 from orthanc_plugin.wall.host import Method
 from orthanc_plugin.wall.main_tags import KEYWORDS, Texts, shown, texts_of
 from orthanc_plugin.wall.routes import Row, Touches
@@ -32,6 +32,9 @@ _PLURALS = {
 }
 _SINGULARS = {"patient": Level.PATIENT, "study": Level.STUDY, "series": Level.SERIES}
 _NUMBER = re.compile(r"\d{1,9}")
+_LONGEST_REMEMBERED = 8192
+"""Bytes of an answer that is remembered."""
+
 _LIST_QUERY = frozenset({"expand", "since", "limit"})
 
 
@@ -91,23 +94,45 @@ def _few(foundation: Foundation, asked: Asked, *, may_read: bool) -> Answer | No
     """The answer, where few photos are asked for: each is decided live, which is quicker than a set for so few."""
     rooms, row, request = foundation.rooms(), asked.match.row, asked.request
     assert request is not None
-    wanted = _wanted(asked)
-    permits = partial(rooms.point.permits_of_few if may_read else rooms.point.permits_at_hand, request)
-    texts_of_photo = rooms.main_tags.read if may_read else rooms.main_tags.at_hand
     try:
-        found = rooms.members.find(wanted.level, wanted.within, partial(permits, fulfils=row.fulfils))
+        few = _known(rooms, asked, request, may_read=may_read)
+    except (SQLAlchemyError, ConsentError, sqlite3.Error):  # asked once more in the usual way; nothing is recorded yet
+        return None
+    if few is None:
+        return None
+    rooms.point.record_set(request, row.name, few.photos, few.refused)
+    return few.answer
+
+
+def _known(rooms: Rooms, asked: Asked, request: Request, *, may_read: bool) -> FewAnswer | None:
+    row, key = asked.match.row, (asked.match.row.path, asked.match.values["id"], request)
+    stamp = rooms.few.stamp()
+    known = rooms.few.get(stamp, key)
+    if known is not None:
+        return known
+    wanted = _wanted(asked)
+    decide = rooms.point.permits_of_few if may_read else rooms.point.permits_at_hand
+    decided: list[Permits] = []
+
+    def permits(sop_uids: Sequence[str]) -> Sequence[bool] | None:
+        found = decide(request, sop_uids, fulfils=row.fulfils)
         if found is None:
             return None
-        made = []
-        for one in found.shown:
-            texts = texts_of_photo(one.sop_uid, one.stored)
-            if texts is None:
-                return None
-            made.append(described(one.entity, texts))
-    except (SQLAlchemyError, ConsentError):  # asked once more in the usual way; nothing was recorded yet
+        decided.append(found)
+        return found.permits
+
+    found = rooms.members.find(wanted.level, wanted.within, permits)
+    if found is None:
         return None
-    rooms.point.record_set(request, row.name, found.photos, found.refused)
-    return _answer(made, wanted)
+    texts = [(rooms.main_tags.read if may_read else rooms.main_tags.at_hand)(*one.key) for one in found.shown]
+    made = [described(one.entity, each) for one, each in zip(found.shown, texts, strict=True) if each is not None]
+    if len(made) < len(texts):
+        return None
+    known = FewAnswer(_answer(made, wanted), found.photos, found.refused)
+    if len(known.answer.body) <= _LONGEST_REMEMBERED:
+        until = min((each.until for each in decided if each.until is not None), default=None)
+        rooms.few.put(stamp, key, known, since=decided[0].since, until=until)
+    return known
 
 
 def _find(foundation: Foundation, asked: Asked, question: Question, *, details: bool = True) -> tuple[Entity, ...]:
