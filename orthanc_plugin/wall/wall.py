@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from consent.identity.tickets import As, Task, is_ticket
 from orthanc_plugin.wall import canary, script
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
@@ -111,7 +113,10 @@ class Answers:
         headers: Mapping[str, str] = request.get("headers") or {}
         if rooms is None or at_hand is None or is_ticket(headers.get("authorization", "")):
             return None
-        asking = who_at_hand(rooms, headers)
+        try:
+            asking = who_at_hand(rooms, headers)
+        except SQLAlchemyError:  # asked once more where there is time to wait
+            return None
         if asking is None:
             return None
         if not may_enter(match, asking):

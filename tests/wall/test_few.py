@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.exc import OperationalError
 
 from consent.audit.chain import Chain
 from consent.audit.record import AuditRecord
@@ -249,6 +250,20 @@ def test_an_answer_ends_with_the_period_that_it_holds_for(engine: Engine, anna: 
     time.sleep(max(0.0, (until - datetime.now(UTC)).total_seconds()) + 0.01)
     answer = node.at_hand(SERIES, anna, TREAT) or node.ask(SERIES, anna, TREAT)
     assert answer.status == 200
+
+
+def test_nothing_is_remembered_of_a_database_that_was_moved(engine: Engine, anna: str) -> None:
+    node = Node(engine, quick=True)
+    node.ask(SERIES, anna, TREAT)
+    assert node.at_hand(SERIES, anna, TREAT) is not None
+    file = Path(str(engine.url.database))
+    file.rename(file.with_suffix(".moved"))
+    time.sleep(0.1)
+    recorded = len(node.records)
+    assert node.at_hand(SERIES, anna, TREAT) is None
+    with pytest.raises(OperationalError):
+        node.ask(SERIES, anna, TREAT)
+    assert len(node.records) == recorded
 
 
 def test_many_photos_are_searched_for(engine: Engine) -> None:
