@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,16 +54,10 @@ def stand(host: Host) -> Foundation:
     claims, expected = Claims(), Expected()
     host.on_request(HttpFilter(foundation, claims, expected))
     answers = Answers(foundation, claims, expected)
-    patterns: defaultdict[str, list[Row]] = defaultdict(list)
+    # As one pattern: Orthanc tries them in turn at each request, also at those that it answers by itself.
+    host.on_route("|".join(dict.fromkeys(row.pattern for row in table if row.answer is not None)), answers)
     for row in table:
-        if row.answer is None:
-            table.stand(row)
-        else:
-            patterns[row.pattern].append(row)
-    for pattern, rows in patterns.items():
-        host.on_route(pattern, answers)
-        for row in rows:
-            table.stand(row)
+        table.stand(row)
     hooks = Hooks(foundation, expected)
     host.on_received(hooks.accepts)
     host.on_stored(hooks.stored)
