@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
@@ -31,6 +32,7 @@ from consent.store.steady import require_after
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Decision, Effect, Obligation, Request
+from consent.validity import next_answer
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +63,16 @@ class Released:
 
     numbers: tuple[int, ...]
     refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """Whether each of several photos may leave, and how long that holds while nothing is committed."""
+
+    permits: Sequence[bool]
+    since: datetime
+    until: datetime | None
+    """When an answer may be another by itself: a period ends, a birthday. None: never."""
 
 
 class DecisionPoint:
@@ -232,21 +244,56 @@ class DecisionPoint:
         photos
             Number and SOP Instance UID of each.
         """
-        if request.purpose == BTG:
+        found = self.permits_at_hand(request, [sop_uid for _, sop_uid in photos], fulfils=fulfils)
+        if found is None:
             return None
-        released = []
-        for number, sop_uid in photos:
-            loaded = self._cache.at_hand(sop_uid, request.requester)
-            if loaded is None:
-                return None
-            if _with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted:
-                released.append(number)
+        released = [number for (number, _), permit in zip(photos, found.permits, strict=True) if permit]
         try:
             self.record_set(request, route, released, len(photos) - len(released))
         except AuditUnavailable:
             _LOG.exception("an answer cannot be recorded")
             return Released((), len(photos))
         return Released(tuple(released), len(photos) - len(released))
+
+    def permits_at_hand(
+        self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
+    ) -> Permits | None:
+        """Whether each of a few photos may leave, decided live on what is remembered in its present version.
+
+        None where something must be read first, and for an emergency, which is about one patient. Nothing is recorded:
+        follow with :meth:`record_set` before anything leaves.
+        """
+        if request.purpose == BTG:
+            return None
+        permits, changes = [], []
+        since = datetime.now(UTC)
+        asked_of: set[tuple[str, ...]] = set()
+        for sop_uid in sop_uids:
+            loaded = self._cache.at_hand(sop_uid, request.requester)
+            if loaded is None:
+                return None
+            permits.append(_with_obligations(decide(request, loaded.facts, loaded.now), fulfils).permitted)
+            patients = tuple(loaded.facts.patients)
+            if patients not in asked_of:
+                asked_of.add(patients)
+                changes.append(next_answer(loaded.facts, loaded.belongs_until, since))
+        return Permits(permits, since, min((moment for moment in changes if moment is not None), default=None))
+
+    def permits_of_few(
+        self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
+    ) -> Permits | None:
+        """As :meth:`permits_at_hand`; what is missing is read first, in one snapshot, and remembered.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError, consent.errors.ConsentError
+            The facts cannot be loaded.
+        """
+        permits = self.permits_at_hand(request, sop_uids, fulfils=fulfils)
+        if permits is None and request.purpose != BTG:
+            self._cache.read(sop_uids, request.requester)
+            permits = self.permits_at_hand(request, sop_uids, fulfils=fulfils)
+        return permits
 
     def still(self, request: Request, sop_uid: str, *, route: str, fulfils: frozenset[Obligation]) -> bool:
         """Whether a photo that a set released may leave now that its turn has come in a stream.

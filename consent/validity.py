@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from consent.ages import majority
-from consent.facts import PatientFacts
+from consent.facts import Facts, PatientFacts
 from consent.site import Site
 
 
@@ -24,6 +24,22 @@ def next_change(patient: PatientFacts, site: Site, now: datetime) -> datetime | 
     of_age = majority(patient.birth, site)
     if of_age is not None:
         moments += (of_age.start, of_age.end)
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def next_answer(facts: Facts, belongs_until: datetime | None, now: datetime) -> datetime | None:
+    """The earliest moment after now at which any decision on these facts may be another, with no write. None: never.
+
+    Parameters
+    ----------
+    belongs_until
+        Until when the requester belongs to what the facts say; None: without end.
+    """
+    moments = [belongs_until]
+    for patient in facts.patients.values():
+        moments.append(next_change(patient, facts.site, now))
+        for each in patient.representatives:  # a proxy acts in a period
+            moments += (each.period.start, each.period.end)
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 

@@ -7,7 +7,7 @@ photo; whatever is remembered under another version is loaded anew, in a snapsho
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -23,6 +23,7 @@ from consent.store.quick import Quick
 from consent.store.schema import require_revision, schema_column
 from consent.store.steady import Steady
 from consent.store.tables import patient, photo, photo_facts, photo_patient, site_state
+from consent.store.write import among
 from consent.types import Requester
 
 Key = TypeVar("Key")
@@ -140,6 +141,18 @@ class FactsCache:
         """The time of a decision. Raises :class:`consent.store.steady.ClockJumped`."""
         return self._now(connection) if self._now is not None else self._steady.see(clock.now(connection))
 
+    def read(self, sop_uids: Collection[str], requester: Requester) -> None:
+        """Remember a few photos, with their patients and the requester, as one snapshot has them.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError
+            The database cannot be asked.
+        """
+        with reading(self._engine) as connection:
+            numbers = select(photo.c.photo).where(among(connection, photo.c.sop_uid, sop_uids))
+            Loader(connection, requester, self).photos(connection.execute(numbers).scalars().all())
+
     def read_ahead(self, chunk: int = 100) -> Iterator[int]:
         """Remember the newest photos and their patients, as many as there is room for.
 
@@ -178,8 +191,8 @@ class FactsCache:
         if belongs is None:
             return None
         if first.photo is None or first.state not in SHOWN:
-            facts = Facts(site.site, None, {}, belongs, site.parents)
-            return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version})
+            facts = Facts(site.site, None, {}, belongs[0], site.parents)
+            return Loaded(first.photo, sop_uid, None, facts, now, {"site": site.version}, belongs[1])
         shown = self._photos.get(sop_uid, first.photo_version) or read(sop_uid, first.photo_version)
         if shown is None:
             return None
@@ -193,8 +206,8 @@ class FactsCache:
                 return None
             people[row.patient] = known
             versions["Patient/" + row.patient] = row.patient_version
-        facts = Facts(site.site, shown, people, belongs, site.parents)
-        return Loaded(first.photo, sop_uid, first.orthanc_id, facts, now, versions)
+        facts = Facts(site.site, shown, people, belongs[0], site.parents)
+        return Loaded(first.photo, sop_uid, first.orthanc_id, facts, now, versions, belongs[1])
 
     def _shown(self, sop_uid: str, version: int) -> PhotoFacts | None:
         """A photo's facts alone, where nothing else is missing; None where they have another version by now."""
@@ -205,13 +218,15 @@ class FactsCache:
         self.keep_photo(sop_uid, version, facts)
         return facts
 
-    def _requester(self, requester: Requester, site: SiteFacts, now: datetime) -> RequesterFacts | None:
+    def _requester(
+        self, requester: Requester, site: SiteFacts, now: datetime
+    ) -> tuple[RequesterFacts, datetime | None] | None:
         if requester.reference is None:
-            return RequesterFacts()
+            return RequesterFacts(), None
         found = self._requesters.get(requester.reference, site.version)
         if found is None or (found[1] is not None and found[1] <= now):
             return None
-        return found[0]
+        return found
 
     def _fresh(self, sop_uid: str, requester: Requester) -> Loaded:
         with reading(self._engine) as connection:

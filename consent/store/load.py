@@ -65,6 +65,8 @@ class Loaded:
     facts: Facts
     now: datetime
     versions: Mapping[str, int]
+    belongs_until: datetime | None = None
+    """Until when the requester belongs to what the facts say, without a write; None: without end."""
 
 
 class Memory(Protocol):
@@ -116,7 +118,7 @@ class Loader:
     def absent(self, sop_uid: str) -> Loaded:
         """What is known of a photo that is not there."""
         facts = Facts(self.site.site, None, {}, self.belongs[0], self.site.parents)
-        return Loaded(None, sop_uid, None, facts, self.now, {"site": self.site.version})
+        return Loaded(None, sop_uid, None, facts, self.now, {"site": self.site.version}, self.belongs[1])
 
     def photos(self, numbers: Collection[int]) -> list[Loaded]:
         """The photos with these numbers, sorted by number; unknown numbers are left out."""
@@ -145,7 +147,7 @@ class Loader:
             versions |= {"Patient/" + identity: each.version for identity, each in mine.items()}
             facts = Facts(self.site.site, shown, mine, self.belongs[0], self.site.parents, current)
             orthanc_id = row.orthanc_id if shown is not None else None
-            found.append(Loaded(row.photo, row.sop_uid, orthanc_id, facts, self.now, versions))
+            found.append(Loaded(row.photo, row.sop_uid, orthanc_id, facts, self.now, versions, self.belongs[1]))
         return found
 
     def _photo(self, row: Any) -> PhotoFacts:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from consent.store.engine import BUSY_SECONDS, glancing, require_home, watch_of
 
 _MOST = 50_000
-"""Values whose rows one query remembers at a time."""
+"""Values whose rows a query of one row each remembers at a time."""
 
 
 class Quick:
@@ -29,7 +29,15 @@ class Quick:
     Rows have the query's columns as attributes, as the driver gives them: a Boolean is 0 or 1.
     """
 
-    def __init__(self, engine: Engine, statement: Select[Any], parameter: str) -> None:
+    def __init__(self, engine: Engine, statement: Select[Any], parameter: str, *, most: int = _MOST) -> None:
+        """Prepare it.
+
+        Parameters
+        ----------
+        most
+            Values whose rows are remembered at a time.
+        """
+        self._most = most
         self._watch = watch_of(engine)
         self._known: tuple[bytes, dict[str, Sequence[Any]]] = (b"", {})
         self._engine, self._statement, self._parameter = engine, statement, parameter
@@ -71,7 +79,7 @@ class Quick:
 
     def _remember(self, stamp: bytes, value: str, rows: Sequence[Any]) -> None:
         known = self._known
-        if known[0] != stamp or len(known[1]) >= _MOST:
+        if known[0] != stamp or len(known[1]) >= self._most:
             known = self._known = (stamp, {})
         known[1][value] = rows
 

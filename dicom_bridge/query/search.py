@@ -27,12 +27,28 @@ _PHOTOS_EACH, _DEEPER = 16, 8
 """How many photos are walked at first for each entity of a page, and how many times more where that is too few."""
 
 _OF_STUDY = ("ModalitiesInStudy", "SOPClassesInStudy")
-_GROUPS: dict[Level, ColumnElement[Any]] = {
+GROUPS: dict[Level, ColumnElement[Any]] = {
     Level.PATIENT: dicom_instance.c.orthanc_patient,
     Level.STUDY: dicom_instance.c.orthanc_study,
     Level.SERIES: dicom_instance.c.orthanc_series,
     Level.INSTANCE: dicom_instance.c.orthanc_instance,
 }
+"""The column that names each level's entities."""
+
+GATHERED = tuple(
+    dicom_instance.c[name]
+    for name in (
+        "photo",
+        "stored",
+        "orthanc_instance",
+        "orthanc_patient",
+        "orthanc_study",
+        "orthanc_series",
+        "modality",
+        "sop_class",
+    )
+)
+"""What :func:`gather` reads of each photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +144,11 @@ def find(
     matching = match(connection, keys, empties=question.empties)
     beside = [_in_study(connection, *each, permitted, empties=question.empties) for each in of_study]
     if question.orthanc is not None:
-        beside.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
+        beside.append(GROUPS[question.orthanc[0]] == question.orthanc[1])
     allowed = and_(permitted(dicom_instance.c.photo), visible())
     first, more = _page(connection, question, matching, [*beside, allowed])
     entities = {each: Entity(question.level, each) for each in first}
-    _members(connection, entities, _GROUPS[question.level], allowed)
+    _members(connection, entities, GROUPS[question.level], allowed)
     if details:
         _attributes(connection, {number: entities[each] for each, number in first.items()})
     contrary = not_(permitted(dicom_instance.c.photo)) if refused is None else refused(dicom_instance.c.photo)
@@ -157,7 +173,7 @@ def asked_for(connection: Connection, question: Question) -> ColumnElement[bool]
     where = match(connection, keys, empties=question.empties).where
     beside = [_in_study(connection, *each, _whoever, empties=question.empties) for each in of_study]
     if question.orthanc is not None:
-        beside.append(_GROUPS[question.orthanc[0]] == question.orthanc[1])
+        beside.append(GROUPS[question.orthanc[0]] == question.orthanc[1])
     return photo.c.photo.in_(select(dicom_instance.c.photo).where(*where, *beside, visible()))
 
 
@@ -175,7 +191,7 @@ def _page(
     what it leaves out.
     """
     walk = (
-        matching.select(_GROUPS[question.level], dicom_instance.c.photo)
+        matching.select(GROUPS[question.level], dicom_instance.c.photo)
         .where(*beside)
         .order_by(dicom_instance.c.study_date.desc(), dicom_instance.c.photo)
     )
@@ -286,32 +302,26 @@ def _members(
     allowed: ColumnElement[bool],
 ) -> None:
     """Gather all permitted photos of each entity, also those that the keys did not match."""
-    columns = dicom_instance.c
     for ids in _chunks(list(entities)):
         rows = connection.execute(
-            select(
-                group.label("entity"),
-                columns.photo,
-                columns.stored,
-                columns.orthanc_instance,
-                columns.orthanc_patient,
-                columns.orthanc_study,
-                columns.orthanc_series,
-                columns.modality,
-                columns.sop_class,
-            )
+            select(group.label("entity"), *GATHERED)
             .where(among(connection, group, ids), allowed)
-            .order_by(columns.photo)
+            .order_by(dicom_instance.c.photo)
         )
-        for each, number, stored, instance, *values in rows:
-            entity = entities[each]
-            entity.photos.append(number)
-            entity.instances.append(instance)
-            if stored > entity.stored:
-                entity.stored = stored
-            for place, value in zip(_places(entity), values, strict=True):
-                if value and value not in place:
-                    place.append(value)
+        gather(entities, rows)
+
+
+def gather(entities: Mapping[str, Entity], rows: Iterable[Sequence[Any]]) -> None:
+    """Add photos to their entities: of each the entity's id, and behind it :data:`GATHERED`."""
+    for each, number, stored, instance, *values in rows:
+        entity = entities[each]
+        entity.photos.append(number)
+        entity.instances.append(instance)
+        if stored > entity.stored:
+            entity.stored = stored
+        for place, value in zip(_places(entity), values, strict=True):
+            if value and value not in place:
+                place.append(value)
 
 
 def _places(entity: Entity) -> tuple[list[str], ...]:

@@ -23,9 +23,14 @@ from consent.identity.tickets import TicketBox, TicketKeys
 from consent.service import DecisionPoint
 from consent.store.engine import open_engine, reading, watch
 from consent.store.schema import require_schema
+from consent.store.unchanged import Unchanged
+from consent.types import Request
+from dicom_bridge.query.few import Members
+from orthanc_plugin.wall.answer import Answer
 from orthanc_plugin.wall.errors import NotReady
 from orthanc_plugin.wall.files import Files
 from orthanc_plugin.wall.host import Host
+from orthanc_plugin.wall.main_tags import MainTags
 from orthanc_plugin.wall.places import Places
 from orthanc_plugin.wall.pool import PATIENCE, Pool
 from orthanc_plugin.wall.routes import Table
@@ -37,6 +42,18 @@ DOOR = "orthanc"
 BREATH_SECONDS = 0.02
 """Between two steps of work that nobody waits for: requests come first."""
 
+_FEW_ANSWERS = 5000
+"""Answers about few photos that are remembered: a kilobyte each as a rule, eight at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FewAnswer:
+    """What is answered about few photos, and what its record says."""
+
+    answer: Answer
+    photos: tuple[int, ...]
+    refused: int
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -46,6 +63,10 @@ class Rooms:
     point: DecisionPoint
     callers: Callers
     places: Places
+    members: Members
+    main_tags: MainTags
+    few: Unchanged[tuple[str, str, Request], FewAnswer]
+    """Answers by path, Orthanc id and question. Each time one is given it is recorded anew."""
 
 
 class Foundation:
@@ -141,6 +162,8 @@ class Foundation:
             )
             closing.callback(chain.close)
             callers = Callers.of(engine, record=lambda entry: chain.append([entry]), door=DOOR)
-            rooms = Rooms(engine, DecisionPoint(engine, chain, DOOR), callers, Places(engine))
+            point = DecisionPoint(engine, chain, DOOR)
+            few: Unchanged[tuple[str, str, Request], FewAnswer] = Unchanged(engine, most=_FEW_ANSWERS)
+            rooms = Rooms(engine, point, callers, Places(engine), Members(engine), MainTags(engine), few)
             closing.pop_all()
             return rooms

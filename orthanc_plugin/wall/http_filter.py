@@ -98,7 +98,7 @@ class HttpFilter:
             account = ticket
         if not row.accounts:
             return False
-        if row.touches is Touches.ONE and account is None:
+        if account is None and row.touches in (Touches.ONE, Touches.SET):
             known = self._foundation.pool.here(lambda: self._at_hand(match, headers))
             if known is not None:
                 return known
@@ -115,6 +115,8 @@ class HttpFilter:
                 return None
             if not may_enter(match, request):
                 return False
+            if match.row.touches is Touches.SET:
+                return True  # decided and recorded by the answer
             orthanc_id, sop_uid = _named(rooms, match)
             answer = rooms.point.at_hand(request, sop_uid, route=match.row.name, fulfils=match.row.fulfils)
         except SQLAlchemyError:  # asked once more where there is time to wait; nothing was recorded yet

@@ -94,6 +94,9 @@ class Row:
     public: bool = False
     """The canary: open to everybody, for it says nothing of photos."""
 
+    at_hand: Callable[[Foundation, Asked], Answer | None] | None = None
+    """The answer of ours where all that it needs is remembered, in Orthanc's own thread; None where it is not."""
+
     @property
     def name(self) -> str:
         """How audit records name it."""

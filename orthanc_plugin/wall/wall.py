@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent.identity.tickets import As, Task, is_ticket
 from orthanc_plugin.wall import canary, script
 from orthanc_plugin.wall.answer import JSON, REFUSED, Answer
 from orthanc_plugin.wall.answers import archive, core_lists, native, qido, rendered, tools, wado, wado_uri, work
 from orthanc_plugin.wall.asking import Asked, may_enter, who
+from orthanc_plugin.wall.asking import at_hand as who_at_hand
 from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
@@ -52,16 +54,10 @@ def stand(host: Host) -> Foundation:
     claims, expected = Claims(), Expected()
     host.on_request(HttpFilter(foundation, claims, expected))
     answers = Answers(foundation, claims, expected)
-    patterns: defaultdict[str, list[Row]] = defaultdict(list)
+    # As one pattern: Orthanc tries them in turn at each request, also at those that it answers by itself.
+    host.on_route("|".join(dict.fromkeys(row.pattern for row in table if row.answer is not None)), answers)
     for row in table:
-        if row.answer is None:
-            table.stand(row)
-        else:
-            patterns[row.pattern].append(row)
-    for pattern, rows in patterns.items():
-        host.on_route(pattern, answers)
-        for row in rows:
-            table.stand(row)
+        table.stand(row)
     hooks = Hooks(foundation, expected)
     host.on_received(hooks.accepts)
     host.on_stored(hooks.stored)
@@ -98,7 +94,27 @@ class Answers:
                 return REFUSED
             asked, inner = Asked(match, {}, {}, body), match.row.answer
             return self._foundation.pool.run(lambda: inner(self._foundation, asked), match.row.patience)
+        if match.row.at_hand is not None:
+            known = self._foundation.pool.here(lambda: self._at_hand(match, request))
+            if known is not None:
+                return known
         return self._foundation.pool.run(lambda: self._work(match, request), match.row.patience)
+
+    def _at_hand(self, match: Match, request: Mapping[str, Any]) -> Answer | None:
+        """The answer where all that it needs is remembered; None where something must be read or checked first."""
+        rooms, at_hand = self._foundation.standing(), match.row.at_hand
+        headers: Mapping[str, str] = request.get("headers") or {}
+        if rooms is None or at_hand is None or is_ticket(headers.get("authorization", "")):
+            return None
+        try:
+            asking = who_at_hand(rooms, headers)
+        except SQLAlchemyError:  # asked once more where there is time to wait
+            return None
+        if asking is None:
+            return None
+        if not may_enter(match, asking):
+            return REFUSED
+        return at_hand(self._foundation, Asked(match, {}, headers, request=asking))
 
     def _work(self, match: Match, request: Mapping[str, Any]) -> Answer:
         headers: Mapping[str, str] = request.get("headers") or {}

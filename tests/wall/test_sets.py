@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from consent.directive import Data, Reach
+from dicom_bridge.query.orthanc_ids import orthanc_ids
 from tests.archive import Archive, Photo, Reply
 from tests.store.world import consent
 
@@ -208,3 +209,23 @@ def test_addresses_are_those_that_the_client_used(
 def test_xml_is_not_acceptable(archive: Archive, partly: Partly) -> None:
     xml = {"Accept": 'multipart/related; type="application/dicom+xml"'}
     assert archive.ask("/dicom-web/studies", "clinician", headers=xml).status == 406
+
+
+def test_a_withdrawal_shows_in_the_next_answer_of_what_is_remembered(archive: Archive, partly: Partly) -> None:
+    archive.patient("cora")
+    photos = [archive.photo("cora", visit="7") for _ in range(2)]
+    ids = orthanc_ids("PID-cora", photos[0].study, photos[0].series, "")
+    paths = (f"/series/{ids.series}", f"/studies/{ids.study}/instances", f"/patients/{ids.patient}/series")
+    for number, photo in enumerate(photos):
+        for path in paths:
+            answers = [archive.ask(path, "clinician") for _ in range(4)]
+            assert all(answer == answers[0] for answer in answers)
+            assert answers[0].status == 200
+            assert [one.orthanc_id.encode() in answers[0].body for one in photos] == [number == 0, True]
+        data = (Data(Reach.PHOTO, str(photo.facts.document)),)
+        archive.consent(consent(f"withdrawn{number}", "deny", "TREAT", "cora", data=data))
+    for path in paths:
+        absent = archive.ask(path[: path.index("/", 1)] + "/00000000" + "-00000000" * 4, "clinician")
+        for _ in range(3):
+            assert archive.ask(path, "clinician") == absent
+            assert (absent.status, absent.body) == (404, b"")

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from consent.service import for_one_patient
+from sqlalchemy.exc import SQLAlchemyError
+
+from consent.errors import ConsentError
+from consent.service import Permits, for_one_patient
 from consent.store.clock import instant
 from consent.store.engine import reading
-from consent.types import Right
-from dicom_bridge.query.dictionary import Level, tag
-from dicom_bridge.query.index import text_of
+from consent.types import Request, Right
+from dicom_bridge.query.dictionary import Level
 from dicom_bridge.query.search import Entity, Question, asked_for, find
 from orthanc_plugin.wall.answer import ABSENT, JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
-from orthanc_plugin.wall.foundation import Foundation
+from orthanc_plugin.wall.foundation import FewAnswer, Foundation, Rooms
 from orthanc_plugin.wall.host import Method
+from orthanc_plugin.wall.main_tags import KEYWORDS, Texts, shown, texts_of
 from orthanc_plugin.wall.routes import Row, Touches
 
 _PLURALS = {
@@ -25,16 +31,10 @@ _PLURALS = {
     "instances": Level.INSTANCE,
 }
 _SINGULARS = {"patient": Level.PATIENT, "study": Level.STUDY, "series": Level.SERIES}
-_MAIN: dict[Level, str] = {
-    Level.PATIENT: "PatientID PatientName PatientBirthDate PatientSex",
-    Level.STUDY: "AccessionNumber InstitutionName ReferringPhysicianName RequestedProcedureDescription StudyDate "
-    "StudyDescription StudyID StudyInstanceUID StudyTime",
-    Level.SERIES: "BodyPartExamined Manufacturer Modality OperatorsName PerformedProcedureStepDescription ProtocolName "
-    "SeriesDate SeriesDescription SeriesInstanceUID SeriesNumber SeriesTime StationName",
-    Level.INSTANCE: "AcquisitionNumber ImageComments InstanceCreationDate InstanceCreationTime InstanceNumber "
-    "NumberOfFrames SOPInstanceUID",
-}
 _NUMBER = re.compile(r"\d{1,9}")
+_LONGEST_REMEMBERED = 8192
+"""Bytes of an answer that is remembered."""
+
 _LIST_QUERY = frozenset({"expand", "since", "limit"})
 
 
@@ -53,26 +53,86 @@ def listed(foundation: Foundation, asked: Asked) -> Answer:
 
 
 def resource(foundation: Foundation, asked: Asked) -> Answer:
-    """One patient, study or series."""
-    level = _PLURALS[asked.match.row.path.split("/")[1]]
-    found = _find(foundation, asked, Question(level, orthanc=(level, asked.match.values["id"])))
-    return json_answer(resource_json(found[0])) if found else ABSENT
+    """One patient, study or series; what belongs to it; what it belongs to, or an instance does."""
+    few = _few(foundation, asked, may_read=True)
+    if few is not None:
+        return few
+    wanted = _wanted(asked)
+    found = _find(foundation, asked, Question(wanted.level, orthanc=wanted.within))
+    return _answer([resource_json(each) for each in found], wanted)
 
 
-def children(foundation: Foundation, asked: Asked) -> Answer:
-    """What belongs to one patient, study or series."""
-    _, above, _, below = asked.match.row.path.split("/")
-    question = Question(_PLURALS[below], orthanc=(_PLURALS[above], asked.match.values["id"]))
-    found = _find(foundation, asked, question)
-    return json_answer([resource_json(each) for each in found]) if found else ABSENT
+def resource_at_hand(foundation: Foundation, asked: Asked) -> Answer | None:
+    """As :func:`resource`, of a few photos of which everything is remembered; else None, and nothing is recorded."""
+    return _few(foundation, asked, may_read=False)
 
 
-def parent(foundation: Foundation, asked: Asked) -> Answer:
-    """What one study, series or instance belongs to."""
-    _, below, _, above = asked.match.row.path.split("/")
-    question = Question(_SINGULARS[above], orthanc=(_PLURALS[below], asked.match.values["id"]))
-    found = _find(foundation, asked, question)
-    return json_answer(resource_json(found[0])) if found else ABSENT
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a path asks for."""
+
+    level: Level
+    within: tuple[Level, str]
+    one: bool
+
+
+def _wanted(asked: Asked) -> _Wanted:
+    _, named, _, *other = asked.match.row.path.split("/")
+    level = _PLURALS[named]
+    within = (level, asked.match.values["id"])
+    wanted = (_PLURALS | _SINGULARS)[other[0]] if other else level
+    return _Wanted(wanted, within, one=not other or wanted < level)
+
+
+def _answer(found: Sequence[dict[str, Any]], wanted: _Wanted) -> Answer:
+    if not found:
+        return ABSENT
+    return json_answer(found[0] if wanted.one else found)
+
+
+def _few(foundation: Foundation, asked: Asked, *, may_read: bool) -> Answer | None:
+    """The answer, where few photos are asked for: each is decided live, which is quicker than a set for so few."""
+    rooms, row, request = foundation.rooms(), asked.match.row, asked.request
+    assert request is not None
+    try:
+        few = _known(rooms, asked, request, may_read=may_read)
+    except (SQLAlchemyError, ConsentError, sqlite3.Error):  # asked once more in the usual way; nothing is recorded yet
+        return None
+    if few is None:
+        return None
+    rooms.point.record_set(request, row.name, few.photos, few.refused)
+    return few.answer
+
+
+def _known(rooms: Rooms, asked: Asked, request: Request, *, may_read: bool) -> FewAnswer | None:
+    row, key = asked.match.row, (asked.match.row.path, asked.match.values["id"], request)
+    stamp = rooms.few.stamp()
+    known = rooms.few.get(stamp, key)
+    if known is not None:
+        return known
+    wanted = _wanted(asked)
+    decide = rooms.point.permits_of_few if may_read else rooms.point.permits_at_hand
+    decided: list[Permits] = []
+
+    def permits(sop_uids: Sequence[str]) -> Sequence[bool] | None:
+        found = decide(request, sop_uids, fulfils=row.fulfils)
+        if found is None:
+            return None
+        decided.append(found)
+        return found.permits
+
+    found = rooms.members.find(wanted.level, wanted.within, permits)
+    if found is None:
+        return None
+    texts = [(rooms.main_tags.read if may_read else rooms.main_tags.at_hand)(*one.key) for one in found.shown]
+    made = [described(one.entity, each) for one, each in zip(found.shown, texts, strict=True) if each is not None]
+    if len(made) < len(texts):
+        return None
+    known = FewAnswer(_answer(made, wanted), found.photos, found.refused)
+    if len(known.answer.body) <= _LONGEST_REMEMBERED:
+        until = min((each.until for each in decided if each.until is not None), default=None)
+        rooms.few.put(stamp, key, known, since=decided[0].since, until=until)
+    return known
 
 
 def _find(foundation: Foundation, asked: Asked, question: Question, *, details: bool = True) -> tuple[Entity, ...]:
@@ -96,10 +156,16 @@ def _all_instances(foundation: Foundation, asked: Asked) -> Answer:
 
 def resource_json(entity: Entity) -> dict[str, Any]:
     """A resource in Orthanc's shape."""
+    wanted = (*KEYWORDS[entity.level], *(KEYWORDS[Level.PATIENT] if entity.level is Level.STUDY else ()))
+    return described(entity, texts_of(entity.attributes, wanted))
+
+
+def described(entity: Entity, texts: Texts) -> dict[str, Any]:
+    """The same, with the main tags of the photo that speaks for it."""
     found: dict[str, Any] = {
         "ID": entity.orthanc_id,
         "Type": entity.level.name.capitalize(),
-        "MainDicomTags": _tags(entity, entity.level),
+        "MainDicomTags": shown(texts, entity.level),
     }
     if entity.level is not Level.INSTANCE:
         found |= {"IsStable": True, "LastUpdate": instant(entity.stored).strftime("%Y%m%dT%H%M%S")}
@@ -109,7 +175,7 @@ def resource_json(entity: Entity) -> dict[str, Any]:
         case Level.STUDY:
             found |= {
                 "ParentPatient": entity.patients[0],
-                "PatientMainDicomTags": _tags(entity, Level.PATIENT),
+                "PatientMainDicomTags": shown(texts, Level.PATIENT),
                 "Series": entity.series,
             }
         case Level.SERIES:
@@ -124,24 +190,17 @@ def resource_json(entity: Entity) -> dict[str, Any]:
     return found
 
 
-def _tags(entity: Entity, level: Level) -> dict[str, str]:
-    texts = {keyword: text_of(entity.attributes, tag(keyword)) for keyword in _MAIN[level].split()}
-    return {keyword: text for keyword, text in texts.items() if text or keyword.endswith(("ID", "UID"))}
-
-
 def _rows() -> tuple[Row, ...]:
     rows = []
     for plural, level in _PLURALS.items():
         tasks = frozenset({"changes"}) if level is Level.INSTANCE else frozenset()
         rows.append(Row(Method.GET, f"/{plural}", Touches.SET, listed, _LIST_QUERY, tasks=tasks))
+        related = [other for other, below in _PLURALS.items() if below > level]
+        related += [other for other, above in _SINGULARS.items() if above < level]
+        paths = [f"/{plural}/{{id}}/{other}" for other in related]
         if level is not Level.INSTANCE:
-            rows.append(Row(Method.GET, f"/{plural}/{{id}}", Touches.SET, resource))
-        for other, below in _PLURALS.items():
-            if below > level:
-                rows.append(Row(Method.GET, f"/{plural}/{{id}}/{other}", Touches.SET, children))
-        for other, above in _SINGULARS.items():
-            if above < level:
-                rows.append(Row(Method.GET, f"/{plural}/{{id}}/{other}", Touches.SET, parent))
+            paths.insert(0, f"/{plural}/{{id}}")
+        rows += [Row(Method.GET, path, Touches.SET, resource, at_hand=resource_at_hand) for path in paths]
     return tuple(rows)
 
 
