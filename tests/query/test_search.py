@@ -90,6 +90,32 @@ def test_values_of_another_kind_are_refused(filled: Engine) -> None:
             _found(filled, key)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "one", "most"),
+    [
+        ("StudyDescription", "a", 500),
+        ("ImageComments", "a*", 500),
+        ("PatientName", "a", 125),
+        ("InstanceNumber", "1", 500),
+        ("Rows", "1", 500),
+        ("SOPInstanceUID", "1.2", 10_000),
+    ],
+)
+def test_a_value_lists_no_more_than_a_database_can_be_asked_for(
+    filled: Engine, keyword: str, one: str, most: int
+) -> None:
+    _found(filled, (keyword, "\\".join([one] * most)))
+    with pytest.raises(BadValue):
+        _found(filled, (keyword, "\\".join([one] * (most + 1))))
+
+
+def test_a_pattern_is_no_longer_than_every_database_compares(filled: Engine) -> None:
+    for keyword in ("PatientName", "StudyDescription", "ImageComments"):
+        _found(filled, (keyword, "[" * 1023 + "*"))
+        with pytest.raises(BadValue):
+            _found(filled, (keyword, "[" * 1024 + "*"))
+
+
 def test_what_is_empty_can_be_asked_for(filled: Engine) -> None:
     """QIDO's ``emptyvaluematching`` (PS3.18 8.3.4), for attributes with and without a column, and within sequences."""
     for keyword, photos in (
