@@ -261,6 +261,11 @@ class Authenticator:
         remembered = known and row is not None and self._remembers(self._mark(name, password), row.version)
         return self._requester(row) if remembered and row is not None else None
 
+    def version(self, name: str) -> int | None:
+        """The version of an active account, which counts its changes; None: there is none."""
+        rows = self._accounts.rows(name)
+        return int(rows[0].version) if rows and rows[0].active else None
+
     def _row(self, name: str) -> tuple[Row[Any] | None, bool]:
         """The account, and whether somebody can sign in to it with a password."""
         rows = self._accounts.rows(name) if _NAME.fullmatch(name) else ()
