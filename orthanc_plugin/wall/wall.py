@@ -18,7 +18,7 @@ from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.hooks import Hooks
-from orthanc_plugin.wall.host import LOOPBACK, Host, Method, Output
+from orthanc_plugin.wall.host import Host, Method, Output
 from orthanc_plugin.wall.http_filter import Claims, HttpFilter
 from orthanc_plugin.wall.pool import Pool
 from orthanc_plugin.wall.routes import Match, Row, Table
@@ -115,7 +115,7 @@ class Answers:
         if is_ticket(header) and not isinstance(ticket, As):
             return REFUSED
         account = ticket if isinstance(ticket, As) else None
-        asking = who(self._foundation.rooms(), headers, account, LOOPBACK)  # the filter has counted it already
+        asking = who(self._foundation.rooms(), headers, account, None)
         if asking is None or not may_enter(match, asking):
             return REFUSED
         return answer(self._foundation, Asked(match, query, headers, body, request=asking))
