@@ -160,6 +160,8 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("find", {"Level": "Study", "Query": {}, "ResponseContent": ["Metadata"]}),
         ("find", {"Level": "Study", "Query": {}, "RequestedTags": ["Nonsense"]}),
         ("find", {"Level": "Study", "Query": {}, "ParentStudy": "x"}),
+        ("find", {"Level": "Study", "Query": {"PatientID": "\ud800"}}),
+        ("find", b'{"Level": "Study", "Query": {"PatientID": "\xed\xa0\x80"}}'),
         ("count-resources", {"Level": "Study", "Query": {}, "Expand": True}),
         ("count-resources", b""),
         ("lookup", b"\xff"),
@@ -168,7 +170,7 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("bulk-content", {"Resources": [], "Metadata": True}),
         ("bulk-content", {"Resources": [NOTHING], "Level": 7}),
     ],
-    ids=range(29),
+    ids=range(31),
 )
 def test_what_cannot_be_honoured_is_told_so(archive: Archive, partly: Partly, tool: str, value: Any) -> None:
     assert _tool(archive, tool, value).status == 400
