@@ -103,6 +103,11 @@ def _is_current(token: Unproved, issuer: Issuer, now: datetime) -> bool:
     return issued <= moment + skew and begins <= moment + skew and issued < expires
 
 
+def person(token: Unproved, issuer: Issuer) -> str:
+    """Whom the token is about, by the claim that links accounts of this issuer; empty where it does not say."""
+    return token.subject if issuer.subject_claim == "sub" else _name(value_at(token.claims, issuer.subject_claim))
+
+
 def value_at(claims: Mapping[str, Any], path: str) -> Any:
     """The claim that a name with dots leads to; a claim with just that name comes first. None: there is none.
 
