@@ -142,6 +142,24 @@ def test_several_values_can_be_asked_for(filled: Engine) -> None:
             assert len(find(connection, query.question, lambda _: true()).photos) == photos, parameters
 
 
+def test_a_value_that_is_no_number_takes_no_search_and_no_answer_with_it(filled: Engine) -> None:
+    """JSON has no NaN: a database that meets it ends the whole question, also of who may not see its photo."""
+    weight: dict[str, Any] = {"vr": "DS", "Value": [float("nan"), 70.5, float("-inf")]}
+    odd = _object("2.25.4") | {"00101030": weight, "00400275": {"vr": "SQ", "Value": [{"00101030": weight}]}}
+    with transaction(filled) as connection:
+        save_instance(connection, store(connection, facts("4")), "2.25.4", odd)
+    for keyword, value, photos in (
+        ("ImageComments", "x", 0),
+        ("PatientWeight", "70.5", 1),
+        ("RequestAttributesSequence.PatientWeight", "70.5", 1),
+    ):
+        assert len(_found(filled, (keyword, value), level=Level.INSTANCE).photos) == photos, keyword
+    found = _found(filled, ("SOPInstanceUID", "2.25.4"), level=Level.INSTANCE)
+    shown = found.entities[0].attributes
+    assert shown["00101030"] == {"vr": "DS", "Value": [None, 70.5, None]}
+    assert without_bulk({"00101030": {"vr": "DS", "Value": [float("inf")]}}) == {"00101030": {"vr": "DS"}}
+
+
 @pytest.mark.fast
 @pytest.mark.parametrize(
     "parameters",
