@@ -191,9 +191,11 @@ class Authenticator:
     """Checks names and passwords; one for each process.
 
     A verified password is remembered for five minutes as HMAC under a key of this process, with the account's
-    version, and the version is compared at each request. At most two hashes are computed at a time and a few wait, so
-    that wrong passwords can take neither the machine nor all threads of a process; an unknown account costs the same as
-    a wrong password. Several requests with one name and password, as a viewer begins with, share one hash.
+    version, and the version is compared at each request; for the address that it came from, since whoever guesses from
+    elsewhere would else be told of the right one while he has to wait. At most two hashes are computed at a time and a
+    few wait, so that wrong passwords can take neither the machine nor all threads of a process; an unknown account
+    costs the same as a wrong password. Several requests with one name and password, as a viewer begins with, share one
+    hash.
     """
 
     def __init__(
@@ -218,12 +220,13 @@ class Authenticator:
         Parameters
         ----------
         address
-            Where it comes from: after too many failures nothing is looked at for a while. None: the caller counts.
+            Where it comes from: after too many failures nothing is looked at for a while. None: the caller counts, or
+            has counted already, and what is remembered for any address will do.
         """
         if len(password) > _LONGEST_PASSWORD:
             return None
         row, known = self._row(name)
-        mark = self._mark(name, password)
+        mark = self._mark(name, password, address)
         if known and row is not None and self._remembers(mark, row.version):
             return self._requester(row)
         with self._lock:
@@ -241,6 +244,7 @@ class Authenticator:
             matched = not locked and self._matches(password, row.password if known and row is not None else None)
             if matched and row is not None:
                 self._remember(mark, row.version)
+                self._remember(self._mark(name, password, None), row.version)
                 if counted is not None:
                     counted.succeeded(name, address or "")
         finally:
@@ -249,17 +253,22 @@ class Authenticator:
             mine.set()
         return self._requester(row) if matched and row is not None else None
 
-    def at_hand(self, name: str, password: str) -> Requester | None:
+    def at_hand(self, name: str, password: str, address: str | None) -> Requester | None:
         """As :meth:`remembered`, where that waits for nobody; else None."""
-        return self.remembered(name, password) if self._accounts.direct else None
+        return self.remembered(name, password, address) if self._accounts.direct else None
 
-    def remembered(self, name: str, password: str) -> Requester | None:
+    def remembered(self, name: str, password: str, address: str | None) -> Requester | None:
         """As :meth:`authenticate`, where the password is remembered; None where it must be checked first."""
         if len(password) > _LONGEST_PASSWORD:
             return None
         row, known = self._row(name)
-        remembered = known and row is not None and self._remembers(self._mark(name, password), row.version)
+        remembered = known and row is not None and self._remembers(self._mark(name, password, address), row.version)
         return self._requester(row) if remembered and row is not None else None
+
+    def version(self, name: str) -> int | None:
+        """The version of an active account, which counts its changes; None: there is none."""
+        rows = self._accounts.rows(name)
+        return int(rows[0].version) if rows and rows[0].active else None
 
     def _row(self, name: str) -> tuple[Row[Any] | None, bool]:
         """The account, and whether somebody can sign in to it with a password."""
@@ -267,8 +276,9 @@ class Authenticator:
         row = rows[0] if rows else None
         return row, row is not None and row.active and row.password is not None
 
-    def _mark(self, name: str, password: str) -> bytes:
-        return hmac.digest(self._key, f"{len(name)}:{name}:{password}".encode(), hashlib.sha256)
+    def _mark(self, name: str, password: str, address: str | None) -> bytes:
+        text = f"{len(name)}:{name}:{'-' if address is None else address}\0{password}"
+        return hmac.digest(self._key, text.encode(), hashlib.sha256)
 
     def _matches(self, password: str, stored: str | None) -> bool:
         if not self._turns.acquire(timeout=_QUEUE_SECONDS):

@@ -141,7 +141,7 @@ class BearerTokens:
                 return None
             jwk = issuer_keys.find(connection, issuer, token.kid)
             wanted = jwk is None and issuer_keys.is_wanted(connection, issuer)
-            name = links.account_of(connection, issuer.issuer, _subject(token, issuer))
+            name = links.account_of(connection, issuer.issuer, tokens.person(token, issuer))
             row = None if name is None else connection.execute(_ONE, {"name": name}).one_or_none()
         if wanted:
             with transaction(self._engine, wait=_WRITE_SECONDS) as connection:
@@ -158,13 +158,6 @@ class BearerTokens:
             while len(self._remembered) > _REMEMBER_MOST:
                 self._remembered.popitem(last=False)
         return caller
-
-
-def _subject(token: Unproved, issuer: Issuer) -> str:
-    if issuer.subject_claim == "sub":
-        return token.subject
-    value = tokens.value_at(token.claims, issuer.subject_claim)
-    return value if isinstance(value, str) else ""
 
 
 def _caller(held: Requester, token: Unproved, issuer: Issuer) -> Caller | None:

@@ -28,27 +28,28 @@ class Callers:
         throttle = Throttle(engine, record=record, door=door)
         return Callers(Authenticator(engine, throttle=throttle), BearerTokens(engine), throttle)
 
-    def identify(self, header: str | None, address: str) -> Caller | None:
+    def identify(self, header: str | None, address: str | None) -> Caller | None:
         """Who calls; None where nobody is proved. Wrong, unknown, disabled, expired and locked out are all None.
 
-        A password or token that is remembered is let in whatever was guessed meanwhile. One that is locked out is not
+        A token that is remembered, or a password that is remembered for this address, is let in whatever was guessed
+        meanwhile. One that is locked out is not
         looked at, so that guessing costs this machine nothing; that tells of waiting, never of an account.
 
         Parameters
         ----------
         address
-            IP address of the client, for counting failures.
+            IP address of the client, for counting failures; None where the same request was counted already.
         """
         if header is None or len(header) > _LONGEST_HEADER:
             return None
         token = token_of(header)
         if token is not None:
-            return self._tokens.remembered(token) or self._by_token(token, address)
+            return self._tokens.remembered(token) or self._by_token(token, address or "")
         pair = credentials(header)
         requester = None if pair is None else self.authenticator.authenticate(*pair, address)
         return None if requester is None else Caller(requester)
 
-    def at_hand(self, header: str | None) -> Caller | None:
+    def at_hand(self, header: str | None, address: str | None) -> Caller | None:
         """As :meth:`identify`, where the password or the token is remembered; None where it must be proved first."""
         if header is None or len(header) > _LONGEST_HEADER:
             return None
@@ -56,7 +57,7 @@ class Callers:
         if token is not None:
             return self._tokens.at_hand(token)
         pair = credentials(header)
-        requester = None if pair is None else self.authenticator.at_hand(*pair)
+        requester = None if pair is None else self.authenticator.at_hand(*pair, address)
         return None if requester is None else Caller(requester)
 
     def _by_token(self, token: str, address: str) -> Caller | None:

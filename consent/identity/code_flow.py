@@ -81,7 +81,8 @@ def address(endpoint: str, issuer: Issuer, flow: Flow, redirect: str) -> str:
             "response_type": "code",
             "client_id": issuer.client_id or "",
             "redirect_uri": redirect,
-            "scope": "openid",
+            # Claims beside "sub" come with "profile" (OpenID Connect Core 5.4).
+            "scope": "openid" if issuer.subject_claim == "sub" else "openid profile",
             "state": flow.state,
             "nonce": flow.nonce,
             "code_challenge": flow.challenge,
@@ -122,7 +123,7 @@ def account_of(connection: Connection, issuer: Issuer, flow: Flow, answer: Any) 
     jwk = issuer_keys.find(connection, issuer, token.kid)
     if jwk is None or not proves(jwk, token):
         return None
-    name = links.account_of(connection, issuer.issuer, token.subject)
+    name = links.account_of(connection, issuer.issuer, tokens.person(token, issuer))
     found = None if name is None else accounts.find(connection, name)
     return Proved(found.name, found.version) if found is not None and found.active else None
 

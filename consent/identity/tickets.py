@@ -63,6 +63,9 @@ class As:
     rights: Sequence[str] | None = None
     """Rights that the caller's token left of the account's."""
 
+    purposes: Sequence[str] | None = None
+    """Purposes that it left: an emergency shows other patients of a photo to those alone who hold TREAT too."""
+
     @staticmethod
     def of(request: Request) -> As:
         """The ticket's part that puts this request again elsewhere."""
@@ -76,6 +79,7 @@ class As:
             emergency_patient=request.emergency_patient,
             confined_to=None if request.requester.confined_to is None else sorted(request.requester.confined_to),
             rights=sorted(right.value for right in request.requester.rights),
+            purposes=list(request.requester.purposes),
         )
 
     def request(self, requester: Requester) -> Request:
@@ -85,6 +89,7 @@ class As:
                 requester,
                 confined_to=None if self.confined_to is None else frozenset(self.confined_to),
                 rights=None if self.rights is None else frozenset(Right(right) for right in self.rights),
+                purposes=self.purposes,
             ),
             purpose=self.purpose,
             channel=self.channel,

@@ -103,16 +103,23 @@ def _is_current(token: Unproved, issuer: Issuer, now: datetime) -> bool:
     return issued <= moment + skew and begins <= moment + skew and issued < expires
 
 
+def person(token: Unproved, issuer: Issuer) -> str:
+    """Whom the token is about, by the claim that links accounts of this issuer; empty where it does not say."""
+    return token.subject if issuer.subject_claim == "sub" else _name(value_at(token.claims, issuer.subject_claim))
+
+
 def value_at(claims: Mapping[str, Any], path: str) -> Any:
-    """The claim that a name with dots leads to; a claim with just that name comes first. None: there is none."""
-    if path in claims:
-        return claims[path]
+    """The claim that a name with dots leads to; a claim with just that name comes first. None: there is none.
+
+    A claim that is there and null is given as an empty tuple, which nobody takes for a value: what should narrow a
+    token and says nothing must not leave it as wide as if it were not there.
+    """
     found: Any = claims
-    for step in path.split("."):
+    for step in (path,) if path in claims else path.split("."):
         if not isinstance(found, Mapping) or step not in found:
             return None
         found = found[step]
-    return found
+    return () if found is None else found
 
 
 def words(value: Any) -> frozenset[str] | None:

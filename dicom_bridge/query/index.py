@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,12 +92,12 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         "orthanc_study": ids.study,
         "orthanc_series": ids.series,
         "orthanc_instance": ids.instance,
-        "attributes": json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
+        "attributes": json.dumps(kept, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True),
     }
 
 
 def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes without bulk values, at every depth."""
+    """The attributes without bulk values, at every depth; what is no number is null (PS3.18 F.2.5): JSON has no NaN."""
     kept: dict[str, Any] = {}
     for name, entry in attributes.items():
         if not isinstance(entry, Mapping) or entry.get("vr") in _BULK_VRS or name == _ICON or "BulkDataURI" in entry:
@@ -105,8 +106,17 @@ def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
             items = [without_bulk(item) for item in entry.get("Value", ()) if isinstance(item, Mapping)]
             kept[name] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         else:
-            kept[name] = dict(entry)
+            kept[name] = _finite(entry)
     return kept
+
+
+def _finite(entry: Mapping[str, Any]) -> dict[str, Any]:
+    values = entry.get("Value") or ()
+    if all(not isinstance(each, float) or math.isfinite(each) for each in values):
+        return dict(entry)
+    kept = [None if isinstance(each, float) and not math.isfinite(each) else each for each in values]
+    rest = {name: value for name, value in entry.items() if name != "Value"}
+    return rest if all(each is None for each in kept) else rest | {"Value": kept}
 
 
 def text_of(attributes: Mapping[str, Any], name: str) -> str:

@@ -45,7 +45,7 @@ from dicom_bridge.query.values import (
     matched_vr,
     matcher,
     name_patterns,
-    number,
+    numbers,
     time_range,
     uids,
     universal,
@@ -196,7 +196,7 @@ def condition(
     if empties and value == EMPTY:
         return column == ""
     if name in _UIDS:
-        wanted = uids(value)
+        wanted = uids(keyword, value)
         return column.in_(sorted(wanted)) if wanted else false()
     if name in _DATES or name in _TIMES:
         low, high = (date_range if name in _DATES else time_range)(keyword, value)
@@ -204,7 +204,7 @@ def condition(
         ordered = column.collate("C") if dialect == "postgresql" else column
         return column == low if low == high else and_(ordered >= low, ordered <= high)
     if name in _NUMBERS:
-        return column.in_(sorted({f"{number(keyword, each).normalize():f}" for each in value.split("\\")}))
+        return column.in_(sorted({f"{each.normalize():f}" for each in numbers(keyword, value)}))
     if name in _NAMES:
         return or_(*(_text(column, pattern, dialect) for pattern in name_patterns(keyword, value)))
     if keyword == "ModalitiesInStudy":

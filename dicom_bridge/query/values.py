@@ -25,6 +25,13 @@ EMPTY = '""'
 STARS = 8
 """Most ``*`` in one value: what a pattern costs grows with each."""
 
+LONGEST = 1024
+"""Characters of one pattern. A database ends with an error at longer ones, but only where there is a row to compare:
+the error would tell of rows that nobody is shown."""
+
+SEVERAL, UIDS = 500, 10_000
+"""Most patterns or numbers, and most UIDs, that one value may list."""
+
 NUMBERS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"})
 _TEXTS = frozenset({"AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 _DATE = re.compile(r"\d{8}")
@@ -65,7 +72,7 @@ def matcher(keyword: str, vr: str, value: str, zone: str = "") -> Test:
     """
     value = value.strip(" ")
     if vr == "UI":
-        wanted = uids(value)
+        wanted = uids(keyword, value)
         return lambda entry: any(str(each) in wanted for each in _values(entry))
     if vr == "DA":
         low, high = date_range(keyword, value)
@@ -77,8 +84,8 @@ def matcher(keyword: str, vr: str, value: str, zone: str = "") -> Test:
         span = _Span.read(keyword, value)
         return lambda entry: any(span.holds(str(each), zone) for each in _values(entry))
     if vr in NUMBERS:
-        numbers = {number(keyword, each) for each in value.split("\\")}
-        return lambda entry: any(_number(each) in numbers for each in _values(entry))
+        wanted_numbers = numbers(keyword, value)
+        return lambda entry: any(_number(each) in wanted_numbers for each in _values(entry))
     if vr == "PN":
         patterns = [_pattern(each) for each in name_patterns(keyword, value)]
         return lambda entry: any(pattern(name_of(each)) for each in _values(entry) for pattern in patterns)
@@ -99,9 +106,10 @@ def _values(entry: Entry) -> Sequence[Any]:
 # --- what both ways of matching share ------------------------------------------------------------------------------
 
 
-def uids(value: str) -> frozenset[str]:
+def uids(keyword: str, value: str) -> frozenset[str]:
     """A list of UIDs (PS3.4 C.2.2.2.2); QIDO separates them by commas too (PS3.18 8.3.4.1)."""
-    return frozenset(uid.strip(" \0") for uid in re.split(r"[,\\]", value) if uid.strip(" \0"))
+    parts = _several(keyword, re.split(r"[,\\]", value), UIDS)
+    return frozenset(uid.strip(" \0") for uid in parts if uid.strip(" \0"))
 
 
 def date_range(keyword: str, value: str) -> tuple[str, str]:
@@ -126,8 +134,12 @@ def _bounds(keyword: str, value: str, shape: re.Pattern[str]) -> tuple[str, str]
     return (low, high) if dash else (low, low)
 
 
-def number(keyword: str, value: str) -> Decimal:
-    """A number that is asked for."""
+def numbers(keyword: str, value: str) -> frozenset[Decimal]:
+    """The numbers that are asked for."""
+    return frozenset(_asked_number(keyword, each) for each in _several(keyword, value.split("\\"), SEVERAL))
+
+
+def _asked_number(keyword: str, value: str) -> Decimal:
     found = _number(value) if re.fullmatch(r"\s*[+-]?[\d.]{1,16}(?:[eE][+-]?\d{1,2})?\s*", value) else None
     if found is None:
         raise BadValue(keyword)
@@ -136,7 +148,14 @@ def number(keyword: str, value: str) -> Decimal:
 
 def choices(keyword: str, value: str) -> list[str]:
     """The texts asked for, each with or without wildcards (PS3.4 C.2.2.2.4, C.2.2.2.8)."""
-    return [_bounded(keyword, choice) for choice in value.split("\\") if choice.strip(" ")] or [value]
+    parts = _several(keyword, value.split("\\"), SEVERAL)
+    return [_bounded(keyword, choice) for choice in parts if choice.strip(" ")] or [value]
+
+
+def _several(keyword: str, parts: list[str], most: int) -> list[str]:
+    if len(parts) > most:
+        raise BadValue(keyword)
+    return parts
 
 
 def name_patterns(keyword: str, value: str) -> list[str]:
@@ -153,7 +172,7 @@ def name_patterns(keyword: str, value: str) -> list[str]:
             shorter.append(shorter[-1][:-2].rstrip("^ "))
         for each in shorter:
             found += [each] if "=" in each else [each, f"{each}=*", f"*={each}", f"*={each}=*"]
-    return found
+    return _several(keyword, found, SEVERAL)
 
 
 def fold_name(name: str) -> str:
@@ -171,7 +190,7 @@ def name_of(value: Any) -> str:
 
 def _bounded(keyword: str, choice: str) -> str:
     pattern = re.sub(r"\*+", "*", choice.strip(" "))
-    if pattern.count("*") > STARS:
+    if pattern.count("*") > STARS or len(pattern) > LONGEST:
         raise BadValue(keyword)
     return pattern
 

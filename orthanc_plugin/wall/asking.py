@@ -37,18 +37,18 @@ class Asked:
     task: Task | None = None
 
 
-def at_hand(rooms: Rooms, headers: Mapping[str, str]) -> Request | None:
+def at_hand(rooms: Rooms, headers: Mapping[str, str], peer: str | None) -> Request | None:
     """As :func:`who`, where the password or token is remembered; None where it must be proved first, or is refused."""
-    return _question(rooms.callers.at_hand(headers.get("authorization")), headers)
+    return _question(rooms.callers.at_hand(headers.get("authorization"), _address(peer, headers)), headers)
 
 
-def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None, peer: str) -> Request | None:
+def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None, peer: str | None) -> Request | None:
     """The caller's question; None where the credentials or the purpose are refused.
 
     Parameters
     ----------
     peer
-        IP address of whoever is connected.
+        IP address of whoever is connected; None where the filter has asked for the same request already.
     """
     if ticket is not None:
         with glancing(rooms.engine) as connection:
@@ -56,7 +56,11 @@ def who(rooms: Rooms, headers: Mapping[str, str], ticket: As | None, peer: str) 
         if account is None or (ticket.purpose != NO_PURPOSE and ticket.purpose not in account.purposes):
             return None
         return ticket.request(account)
-    return _question(rooms.callers.identify(headers.get("authorization"), client_address(peer, headers)), headers)
+    return _question(rooms.callers.identify(headers.get("authorization"), _address(peer, headers)), headers)
+
+
+def _address(peer: str | None, headers: Mapping[str, str]) -> str | None:
+    return None if peer is None else client_address(peer, headers)
 
 
 def _question(caller: Caller | None, headers: Mapping[str, str]) -> Request | None:

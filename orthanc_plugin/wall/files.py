@@ -2,13 +2,14 @@
 
 It hands out each file as a copy of a copy, in memory that is fresh every time; that costs three times what reading the
 file does. So where Orthanc keeps a file as it is, in its folder, it is taken from there: under the name and of the size
-that Orthanc tells. Compressed, encrypted, or in another store, it comes from Orthanc.
+that Orthanc tells, and where it is a DICOM file. Compressed, encrypted, or in another store, it comes from Orthanc.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _MOST_BYTES = 32 << 20
 
 _MOST_KNOWN = 20_000
 _STEP = 1 << 20
+_MARK, _MARK_AT = b"DICM", 128
+"""PS3.10 7.1. What Orthanc compressed, perhaps long ago, may by chance be as long as the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Files:
         return [stored]
 
     def _read(self, stored: _Stored) -> memoryview | None:
-        """The whole file, if it is there and has this size."""
+        """The whole file, if it is there, has this size and is DICOM."""
         try:
             with stored.path.open("rb", buffering=0) as file:
                 view = memoryview(self._take(stored.size + 1))[: stored.size + 1]
@@ -114,7 +117,7 @@ class Files:
                     got += count
         except OSError:
             return None
-        if got == stored.size:
+        if got == stored.size and view[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK:
             return view[: stored.size]
         self.give(view)
         return None
@@ -128,9 +131,11 @@ class Files:
 
 
 def _map(stored: _Stored) -> mmap.mmap | None:
-    """The whole file, if it is there and has this size; its reading from the disk has begun."""
+    """As :meth:`Files._read`, mapped; its reading from the disk has begun."""
     try:
         with stored.path.open("rb", buffering=0) as file:
+            if os.pread(file.fileno(), len(_MARK), _MARK_AT) != _MARK:
+                return None
             found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if len(found) != stored.size:
             found.close()

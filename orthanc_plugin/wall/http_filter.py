@@ -99,18 +99,18 @@ class HttpFilter:
         if not row.accounts:
             return False
         if account is None and row.touches in (Touches.ONE, Touches.SET):
-            known = self._foundation.pool.here(lambda: self._at_hand(match, headers))
+            known = self._foundation.pool.here(lambda: self._at_hand(match, headers, peer))
             if known is not None:
                 return known
         return self._foundation.pool.run(lambda: self._enters(match, headers, header, account, peer))
 
-    def _at_hand(self, match: Match, headers: Mapping[str, str]) -> bool | None:
+    def _at_hand(self, match: Match, headers: Mapping[str, str], peer: str) -> bool | None:
         """The answer where all that it needs is remembered; None where something must be read or checked first."""
         rooms = self._foundation.standing()
         if rooms is None:
             return None
         try:
-            request = at_hand(rooms, headers)
+            request = at_hand(rooms, headers, peer)
             if request is None:
                 return None
             if not may_enter(match, request):

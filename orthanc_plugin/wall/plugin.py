@@ -71,7 +71,7 @@ class Orthanc:
         return bytes(sdk.RestApiGet(path))
 
     def get_after_plugins(self, path: str) -> bytes:
-        return bytes(orthanc.RestApiGetAfterPlugins(path))
+        return bytes(sdk.RestApiGetAfterPlugins(path))
 
     def post(self, path: str, body: bytes) -> bytes:
         return bytes(sdk.RestApiPost(path, body))
@@ -83,10 +83,10 @@ class Orthanc:
         return bytes(sdk.GetDicomForInstance(orthanc_id))
 
     def syntax(self, orthanc_id: str) -> str:
-        return str(orthanc.RestApiGet(f"/instances/{orthanc_id}/metadata/TransferSyntax"), "ascii")
+        return str(sdk.RestApiGet(f"/instances/{orthanc_id}/metadata/TransferSyntax"), "ascii")
 
     def transcoded(self, dicom: bytes, syntax: str) -> bytes:
-        return bytes(orthanc.TranscodeDicomInstance(dicom, syntax).GetInstanceData())
+        return bytes(sdk.TranscodeDicomInstance(dicom, syntax).GetInstanceData())
 
     def tags(self, dicom: bytes) -> Mapping[str, Any]:
         short = sdk.DicomToJsonFormat.SHORT

@@ -20,7 +20,7 @@ from orthanc_plugin.wall.errors import TooLarge, WallError
 from orthanc_plugin.wall.expected import Expected
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.hooks import Hooks
-from orthanc_plugin.wall.host import LOOPBACK, Host, Method, Output
+from orthanc_plugin.wall.host import Host, Method, Output
 from orthanc_plugin.wall.http_filter import Claims, HttpFilter
 from orthanc_plugin.wall.pool import Pool
 from orthanc_plugin.wall.routes import Match, Row, Table
@@ -107,7 +107,7 @@ class Answers:
         if rooms is None or at_hand is None or is_ticket(headers.get("authorization", "")):
             return None
         try:
-            asking = who_at_hand(rooms, headers)
+            asking = who_at_hand(rooms, headers, None)
         except SQLAlchemyError:  # asked once more where there is time to wait
             return None
         if asking is None:
@@ -131,7 +131,7 @@ class Answers:
         if is_ticket(header) and not isinstance(ticket, As):
             return REFUSED
         account = ticket if isinstance(ticket, As) else None
-        asking = who(self._foundation.rooms(), headers, account, LOOPBACK)  # the filter has counted it already
+        asking = who(self._foundation.rooms(), headers, account, None)
         if asking is None or not may_enter(match, asking):
             return REFUSED
         return answer(self._foundation, Asked(match, query, headers, body, request=asking))

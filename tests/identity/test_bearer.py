@@ -81,6 +81,17 @@ def test_a_token_narrows_its_account(file: Engine) -> None:
         assert found.requester.confined_to == confined
 
 
+@pytest.mark.parametrize("claim", ["purpose_of_use", "patient", "scope", "roles"])
+def test_a_claim_that_should_narrow_and_is_null_opens_nothing(file: Engine, claim: str) -> None:
+    issuer = TestIssuer(scope_purposes={"photos.read": ("TREAT",)})
+    with transaction(file) as connection:
+        accounts.create(connection, "d", password=None, purposes=["TREAT", "PORTFOLIO"])
+    issuer.register(file, d="sub-d")
+    claims = issuer.claims("sub-d", scope="photos.read")
+    assert BearerTokens(file).verify(issuer.signed(claims, {}, issuer.rsa, "RS256")) is not None
+    assert BearerTokens(file).verify(issuer.signed(claims | {claim: None}, {}, issuer.rsa, "RS256")) is None
+
+
 def test_scopes_and_roles_stand_for_purposes_where_the_site_says_so(file: Engine) -> None:
     issuer = TestIssuer(
         scope_purposes={"photos.read": ("TREAT",), "Marketing": ("PORTFOLIO", "WEB")}, roles_claim="realm_access.roles"

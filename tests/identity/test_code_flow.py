@@ -85,6 +85,22 @@ def test_anything_else_proves_nobody(engine: Engine, answer: Callable[[], Any]) 
     assert _proved(engine, answer()) is None
 
 
+def test_who_signs_in_is_told_by_the_claim_that_links_accounts(engine: Engine) -> None:
+    """Else somebody whose ``sub`` is what another one's claim says would be taken for her."""
+    issuer = TestIssuer(client_id="photospine", subject_claim="oid")
+    issuer.register(engine)
+    assert "&scope=openid+profile&" in code_flow.address("https://login.example/", issuer.settings, FLOW, "https://us")
+
+    def proved(**changes: Any) -> Proved | None:
+        with reading(engine) as connection:
+            return code_flow.account_of(connection, issuer.settings, FLOW, {"id_token": _token(**changes)})
+
+    assert proved() is None
+    assert proved(oid="another") is None
+    assert proved(oid=["sub-d"]) is None
+    assert proved(sub="another", oid="sub-d") == Proved("d", 2)
+
+
 def test_an_id_token_opens_no_door_and_an_access_token_signs_nobody_in(engine: Engine) -> None:
     door = BearerTokens(engine)
     assert door.verify(ISSUER.token("sub-d")) is not None

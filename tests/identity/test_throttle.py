@@ -205,6 +205,22 @@ def test_a_locked_name_is_not_looked_at_and_a_remembered_password_goes_on(
     assert other.identify(_basic("d", "d-demo"), HERE) is not None
 
 
+def test_a_remembered_password_tells_nothing_to_who_guesses_from_elsewhere(
+    clock: Clock, callers: Callable[[], Callers]
+) -> None:
+    """While a clinician works, who is locked out elsewhere would else find her password at the speed of an HMAC."""
+    one = callers()
+    assert one.identify(_basic("d", "d-demo"), HERE) is not None
+    for _ in range(8):
+        assert one.identify(_basic("d", "wrong"), THERE) is None
+    assert one.identify(_basic("d", "d-demo"), THERE) is None
+    assert one.at_hand(_basic("d", "d-demo"), THERE) is None
+    assert one.identify(_basic("d", "d-demo"), HERE) is not None
+    assert one.identify(_basic("d", "d-demo"), None) is not None, "it was counted already"
+    clock.pass_by(31 + 60)
+    assert one.identify(_basic("d", "d-demo"), THERE) is not None
+
+
 def test_a_viewer_s_many_first_requests_count_once(callers: Callable[[], Callers]) -> None:
     one = callers()
     with ThreadPoolExecutor(20) as pool:

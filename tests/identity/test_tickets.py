@@ -11,7 +11,7 @@ import pytest
 
 from consent.identity.tickets import As, Pass, Task, TicketBox, TicketKeys, TicketMint
 from consent.store.clock import micros
-from consent.types import Request, Requester
+from consent.types import Request, Requester, Right
 
 pytestmark = pytest.mark.fast
 
@@ -54,6 +54,23 @@ def test_the_three_kinds_come_back_as_they_were_made() -> None:
     assert task.stores(b"DICM")
     assert not task.stores(b"DICm")
     assert not Task("7", "examine").stores(b"")
+
+
+def test_it_gives_no_more_of_the_account_than_its_maker_had() -> None:
+    """Among the rest the purposes: who asks in an emergency, and holds TREAT too, sees more."""
+    account = Requester("ann", ("TREAT", "BTG"), frozenset({Right.CAPTURE, Right.STORE}), confined_to=None)
+    for held in (
+        Requester("ann", ("BTG",), frozenset({Right.CAPTURE, Right.STORE})),
+        Requester("ann", ("TREAT", "BTG"), frozenset({Right.STORE})),
+        Requester("ann", ("TREAT", "BTG"), frozenset(), confined_to=frozenset({"p"})),
+    ):
+        clocks = Clocks()
+        mint, box = _pair(clocks)
+        header = mint.mint_as("GET", "/studies", request=Request(held, "BTG"))
+        ticket = box.check(header, "GET", "/studies", {}, NOW)
+        assert isinstance(ticket, As)
+        assert ticket.request(account).requester == held
+        assert ticket.request(Requester("ann")).requester.purposes == ()
 
 
 def test_it_counts_once_also_when_two_threads_bring_it_together() -> None:

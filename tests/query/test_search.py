@@ -90,6 +90,32 @@ def test_values_of_another_kind_are_refused(filled: Engine) -> None:
             _found(filled, key)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "one", "most"),
+    [
+        ("StudyDescription", "a", 500),
+        ("ImageComments", "a*", 500),
+        ("PatientName", "a", 125),
+        ("InstanceNumber", "1", 500),
+        ("Rows", "1", 500),
+        ("SOPInstanceUID", "1.2", 10_000),
+    ],
+)
+def test_a_value_lists_no_more_than_a_database_can_be_asked_for(
+    filled: Engine, keyword: str, one: str, most: int
+) -> None:
+    _found(filled, (keyword, "\\".join([one] * most)))
+    with pytest.raises(BadValue):
+        _found(filled, (keyword, "\\".join([one] * (most + 1))))
+
+
+def test_a_pattern_is_no_longer_than_every_database_compares(filled: Engine) -> None:
+    for keyword in ("PatientName", "StudyDescription", "ImageComments"):
+        _found(filled, (keyword, "[" * 1023 + "*"))
+        with pytest.raises(BadValue):
+            _found(filled, (keyword, "[" * 1024 + "*"))
+
+
 def test_what_is_empty_can_be_asked_for(filled: Engine) -> None:
     """QIDO's ``emptyvaluematching`` (PS3.18 8.3.4), for attributes with and without a column, and within sequences."""
     for keyword, photos in (
@@ -114,6 +140,24 @@ def test_several_values_can_be_asked_for(filled: Engine) -> None:
         query = qido.parse(parameters, Level.INSTANCE)
         with reading(filled) as connection:
             assert len(find(connection, query.question, lambda _: true()).photos) == photos, parameters
+
+
+def test_a_value_that_is_no_number_takes_no_search_and_no_answer_with_it(filled: Engine) -> None:
+    """JSON has no NaN: a database that meets it ends the whole question, also of who may not see its photo."""
+    weight: dict[str, Any] = {"vr": "DS", "Value": [float("nan"), 70.5, float("-inf")]}
+    odd = _object("2.25.4") | {"00101030": weight, "00400275": {"vr": "SQ", "Value": [{"00101030": weight}]}}
+    with transaction(filled) as connection:
+        save_instance(connection, store(connection, facts("4")), "2.25.4", odd)
+    for keyword, value, photos in (
+        ("ImageComments", "x", 0),
+        ("PatientWeight", "70.5", 1),
+        ("RequestAttributesSequence.PatientWeight", "70.5", 1),
+    ):
+        assert len(_found(filled, (keyword, value), level=Level.INSTANCE).photos) == photos, keyword
+    found = _found(filled, ("SOPInstanceUID", "2.25.4"), level=Level.INSTANCE)
+    shown = found.entities[0].attributes
+    assert shown["00101030"] == {"vr": "DS", "Value": [None, 70.5, None]}
+    assert without_bulk({"00101030": {"vr": "DS", "Value": [float("inf")]}}) == {"00101030": {"vr": "DS"}}
 
 
 @pytest.mark.fast

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
+from consent.identity import accounts
+from consent.store.engine import transaction
 from tests.archive import Archive, Photo, Reply, basic
 from tests.wall.partly import Partly, hide, ids_of, make
 
@@ -180,9 +183,34 @@ def test_a_photo_withdrawn_in_the_middle_ends_the_archive_there(archive: Archive
     assert archive.ask(f"{path}/archive", "clinician").status == 200
 
 
-def _slowly(archive: Archive, path: str, meanwhile: Callable[[], None]) -> tuple[bytes, bytes]:
+def test_who_is_disabled_in_the_middle_gets_no_more(archive: Archive) -> None:
+    large = b"\xff\xd8" + bytes(range(256)) * 24_000 + b"\xff\xd9"
+    photos = [archive.photo("anna", visit="6", pixels=large) for _ in range(4)]
+    study = ids_of(photos[0]).study
+    for number, path in enumerate((f"/studies/{study}/archive", f"/dicom-web/studies/{photos[0].study}")):
+        name = f"leaver{number}"
+        archive.account(name, "TREAT")
+        assert len(archive.ask(path, name).body) > 4 * len(large)
+        before = len(_records(archive))
+        head, received = _slowly(archive, path, partial(_disable, archive, name), name)
+        if b"content-length" not in head.lower():
+            assert len(received) < 4 * len(large)
+            assert [each["reason"] for each in _records(archive)[before:] if each["kind"] == "decision"] == [
+                "purpose-not-held"
+            ]
+        assert archive.ask(path, name).status == 403
+
+
+def _disable(archive: Archive, name: str) -> None:
+    with transaction(archive.engine) as connection:
+        accounts.disable(connection, name)
+
+
+def _slowly(
+    archive: Archive, path: str, meanwhile: Callable[[], None], account: str = "clinician"
+) -> tuple[bytes, bytes]:
     """Head and body of an answer, read only after something happened that it was too large to overtake."""
-    head = (f"GET {path} HTTP/1.1", "Host: x", "Connection: close", f"Authorization: {basic('clinician')}", "", "")
+    head = (f"GET {path} HTTP/1.1", "Host: x", "Connection: close", f"Authorization: {basic(account)}", "", "")
     with socket.socket() as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
         wire.settimeout(30)

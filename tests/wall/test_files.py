@@ -14,7 +14,7 @@ from orthanc_plugin.wall.files import Files
 pytestmark = pytest.mark.fast
 
 UUID = "aba87350-44fb-4345-997a-39580dd4817a"
-CONTENTS = b"a photo" * 300_000
+CONTENTS = bytes(128) + b"DICM" + b"a photo" * 300_000
 
 
 class _Host:
@@ -80,6 +80,14 @@ def test_what_is_not_as_orthanc_says_comes_from_orthanc(storage: Path, host: _Ho
     files = _files(storage, host)
     assert files.read("x") == b"from Orthanc"
     assert files.mapped("x") == b"from Orthanc"
+
+
+def test_what_is_no_dicom_file_comes_from_orthanc_however_long_it_is(storage: Path) -> None:
+    (storage / UUID[:2] / UUID[2:4] / UUID).write_bytes(CONTENTS[::-1])  # as what was compressed may be by chance
+    files = _files(storage, _Host())
+    assert files.read("x") == b"from Orthanc"
+    assert files.mapped("x") == b"from Orthanc"
+    assert files.ready("x") is None
 
 
 def test_without_a_folder_everything_comes_from_orthanc(storage: Path) -> None:

@@ -18,7 +18,7 @@ from dicom_bridge.query.part10 import transfer_syntax
 from dicom_bridge.query.search import Instance, attributes_of
 from orthanc_plugin.wall.answer import ABSENT, Answer
 from orthanc_plugin.wall.answers.body import BadBody, ids, read_json
-from orthanc_plugin.wall.answers.released import at_hand, released, still
+from orthanc_plugin.wall.answers.released import Turns, released
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.host import Buffer, Method
@@ -113,17 +113,16 @@ def _answer(made: _Made, foundation: Foundation, asked: Asked, resources: Sequen
     if not photos:
         return ABSENT
     files = foundation.files
-    return Answer(
-        headers=_HEADERS, stream=Stream(_parts(foundation, asked, photos, made()), files.give, _MEDIA, files.folder)
-    )
+    parts = _parts(foundation, Turns(foundation, asked), photos, made())
+    return Answer(headers=_HEADERS, stream=Stream(parts, files.give, _MEDIA, files.folder))
 
 
-def _parts(foundation: Foundation, asked: Asked, photos: list[Instance], archive: _Archive | _Medium) -> Iterator[Part]:
+def _parts(foundation: Foundation, turns: Turns, photos: list[Instance], archive: _Archive | _Medium) -> Iterator[Part]:
     for one in photos:
         yield Part(
             partial(_photo, foundation, archive, one),
-            partial(still, foundation, asked, one),
-            partial(at_hand, foundation, asked, one),
+            partial(turns.still, one),
+            partial(turns.at_hand, one),
         )
     yield Part(archive.end, lambda: True, lambda: True)
 

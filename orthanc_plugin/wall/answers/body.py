@@ -21,14 +21,17 @@ def read_json(body: bytes) -> Any:
     Raises
     ------
     BadBody
-        It is too large, nested too deeply, or no JSON.
+        It is too large, nested too deeply, no JSON, or has a text that is none (half of a UTF-16 pair).
     """
     if len(body) > MOST_BYTES:
         raise BadBody("too large")
     try:
-        return json.loads(body)
+        value = json.loads(body.decode("utf-8-sig"))
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadBody("no JSON") from None
+    return value
 
 
 def ids(value: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +12,7 @@ from consent.service import for_one_patient
 from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
+from consent.types import narrowed
 from dicom_bridge.query.search import Instance
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
@@ -34,21 +36,33 @@ def released(foundation: Foundation, asked: Asked, known: Sequence[Instance]) ->
     return [one for one in known if one.number in numbers]
 
 
-def still(foundation: Foundation, asked: Asked, one: Instance) -> bool:
-    """Whether the photo may leave now that its turn has come."""
-    row = asked.match.row
-    assert asked.request is not None
-    return foundation.rooms().point.still(asked.request, one.sop_uid, route=row.name, fulfils=row.fulfils)
+class Turns:
+    """Decides the photos of a set again, each when its turn has come to be sent: for an account that is what it was."""
 
+    def __init__(self, foundation: Foundation, asked: Asked) -> None:
+        assert asked.request is not None
+        self._rooms, self._row, self._request = foundation.rooms(), asked.match.row, asked.request
+        self._accounts = self._rooms.callers.authenticator
+        self._version = self._accounts.version(self._request.requester.account)
 
-def at_hand(foundation: Foundation, asked: Asked, one: Instance) -> bool | None:
-    """As :func:`still`, where everything is remembered and the photo may leave; else None."""
-    row = asked.match.row
-    assert asked.request is not None
-    try:
-        return foundation.rooms().point.still_at_hand(asked.request, one.sop_uid, fulfils=row.fulfils)
-    except SQLAlchemyError:  # asked once more where there is time to wait
-        return None
+    def still(self, one: Instance) -> bool:
+        """Whether the photo may leave now. Who was disabled or changed meanwhile holds no purpose any more."""
+        request = self._request
+        if not self._stands():
+            request = replace(request, requester=narrowed(request.requester, purposes=()))
+        return self._rooms.point.still(request, one.sop_uid, route=self._row.name, fulfils=self._row.fulfils)
+
+    def at_hand(self, one: Instance) -> bool | None:
+        """As :meth:`still`, where everything is remembered and the photo may leave; else None."""
+        try:
+            may = self._rooms.point.still_at_hand(self._request, one.sop_uid, fulfils=self._row.fulfils)
+            return may and (self._stands() or None)
+        except SQLAlchemyError:  # asked once more where there is time to wait
+            return None
+
+    def _stands(self) -> bool:
+        now = self._accounts.version(self._request.requester.account)
+        return now is not None and now == self._version
 
 
 def first(foundation: Foundation, asked: Asked, known: Sequence[Instance]) -> Instance | None:

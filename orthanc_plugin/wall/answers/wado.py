@@ -12,7 +12,7 @@ from orthanc_plugin.wall.accept import transfer_syntaxes
 from orthanc_plugin.wall.answer import ABSENT, Answer, json_answer
 from orthanc_plugin.wall.answers import syntaxes
 from orthanc_plugin.wall.answers.qido import base_url, json_media
-from orthanc_plugin.wall.answers.released import at_hand, released, still
+from orthanc_plugin.wall.answers.released import Turns, released
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.foundation import Foundation
 from orthanc_plugin.wall.host import Method
@@ -37,7 +37,8 @@ def retrieve(foundation: Foundation, asked: Asked) -> Answer:
     decoded = syntaxes.plan(foundation, photos, wanted)
     if decoded is None:
         return Answer(status=406)
-    return Answer(stream=Stream(_files(foundation, asked, zip(photos, decoded, strict=True)), foundation.files.give))
+    files = _files(foundation, Turns(foundation, asked), zip(photos, decoded, strict=True))
+    return Answer(stream=Stream(files, foundation.files.give))
 
 
 def metadata(foundation: Foundation, asked: Asked) -> Answer:
@@ -65,12 +66,12 @@ def _known(foundation: Foundation, asked: Asked) -> tuple[Instance, ...]:
         return instances(connection, values["study"], values.get("series"))
 
 
-def _files(foundation: Foundation, asked: Asked, photos: Iterable[tuple[Instance, bool]]) -> Iterator[Part]:
+def _files(foundation: Foundation, turns: Turns, photos: Iterable[tuple[Instance, bool]]) -> Iterator[Part]:
     for one, decode in photos:
         yield Part(
             partial(syntaxes.file, foundation, one, decode),
-            partial(still, foundation, asked, one),
-            partial(at_hand, foundation, asked, one),
+            partial(turns.still, one),
+            partial(turns.at_hand, one),
             partial(syntaxes.ready, foundation, one, decode),
         )
 
