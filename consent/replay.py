@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from consent.audit.record import Kind, answer, request_of, unpack
 from consent.errors import ConsentError
@@ -17,8 +17,7 @@ from consent.reasons import Reason
 from consent.service import UNFULFILLED
 from consent.sources import patients_of, sources_of
 from consent.store.clock import instant
-from consent.store.history import Past
-from consent.store.tables import photo
+from consent.store.history import Past, numbers_of
 from consent.types import Request
 
 _COMPARED = ("effect", "reason", "step", "rule", "patient", "directives", "obligations")
@@ -127,8 +126,10 @@ def _of_set(connection: Connection, record: Mapping[str, Any], sop_uid: str) -> 
     """
     if "held" not in record:
         raise NotReplayable(_FORMER)
-    number = connection.execute(select(photo.c.photo).where(photo.c.sop_uid == sop_uid)).scalar_one_or_none()
-    released = "photos" in record and number in unpack(record["photos"])
+    numbers = numbers_of(connection, sop_uid)
+    left = frozenset(unpack(record["photos"]) if "photos" in record else ())
+    number = next((each for each in numbers if each in left), numbers[-1] if numbers else None)
+    released = number in left
     request, now = request_of(record), instant(record["at"])
     explanation = explain(request, past_facts(Past(connection, now), request, number, now, {}), now)
     permitted = explanation.decision.permitted

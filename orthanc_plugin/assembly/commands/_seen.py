@@ -17,6 +17,7 @@ from consent.inquiry import named
 from consent.purposes import HCOMPL
 from consent.store.clock import instant, micros
 from consent.store.engine import reading
+from consent.store.history import numbers_of
 from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
@@ -55,9 +56,10 @@ def who(
         account = _asker(node, as_account)
         with reading(node.engine) as connection:
             meant = named(connection, about)
-        if meant is None:
-            raise AssemblyError(f"no photo is named {about}")
-        found = list(seen.of_photo(node.archive, meant.sop_uid, meant.number, _window(since, until, purpose)))
+            if meant is None:
+                raise AssemblyError(f"no photo is named {about}")
+            numbers = numbers_of(connection, meant.sop_uid)
+        found = list(seen.of_photo(node.archive, meant.sop_uid, numbers, _window(since, until, purpose)))
         _record(node, account, "audit who", meant.sop_uid, len(found))
     _print(found, as_json, {})
     if not as_json:
