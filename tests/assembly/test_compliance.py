@@ -115,6 +115,16 @@ def test_who_saw_what_did_and_what_left(office: Office) -> None:
     assert {"audit who", "audit saw", "audit disclosures"} <= {line.split("  ")[5] for line in output.splitlines()}
 
 
+def test_where_photos_were_sent_is_told(office: Office) -> None:
+    with open_node(load(office.file), "test") as node:
+        told = {"to": "ARCHIVE", "from": "VIEWER", "caller": "d", "level": "STUDY"}
+        node.point.record_set(Request(MARKETING, "PORTFOLIO"), "C-MOVE", [1], details=told)
+    for words in (("who", "2.25.1"), ("saw", "m"), ("disclosures", "anna")):
+        (left,) = office.told("audit", *words, "--as", "c")
+        assert (left["to"], left["from"], left["caller"], "level" in left) == ("ARCHIVE", "VIEWER", "d", False)
+        assert "to ARCHIVE  from VIEWER  caller d" in office.run("audit", *words, "--as", "c")[1]
+
+
 def test_what_orthanc_holds_no_more_is_told_of_as_before(office: Office) -> None:
     """An archive may remove an object that is no photo; it may come back, and then has another number."""
     pacs = Requester("pacs", ("TREAT",), rights=frozenset({Right.ARCHIVE}))

@@ -39,6 +39,9 @@ ToOption = Annotated[datetime | None, typer.Option("--to", help="Only before thi
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help="Only requests for this purpose.")]
 LinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
+_WHERE = ("to", "from", "caller")
+"""Parts of a record's details: where photos were sent, and the peer and its account that had them sent there."""
+
 
 def who(
     about: Annotated[
@@ -168,6 +171,7 @@ def _told(each: Seen, uids: dict[int, str]) -> dict[str, Any]:
         "override": each.override,
     }
     made |= {name: each.values[name] for name in names if name in each.values}
+    made |= {name: each.values["details"][name] for name in _WHERE if name in each.values.get("details", {})}
     return made | {name: each.values[name] for name in ("reason", "patient", "directives") if name in each.values}
 
 
@@ -185,5 +189,7 @@ def _words(each: Seen, uids: dict[int, str]) -> Iterator[str]:
         yield str(values.get("photo", ""))
     if "reason" in values:
         yield str(values["reason"])
+    details = values.get("details", {})
+    yield from (f"{name} {details[name]}" for name in _WHERE if name in details)
     if each.override:
         yield f"EMERGENCY: {values.get('emergency_reason', '')}"
