@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from consent.audit.record import Kind, answer, request_of, unpack
 from consent.errors import ConsentError
@@ -17,11 +17,19 @@ from consent.reasons import Reason
 from consent.service import UNFULFILLED
 from consent.sources import patients_of, sources_of
 from consent.store.clock import instant
-from consent.store.history import Past
-from consent.store.tables import photo
+from consent.store.history import Past, numbers_of
 from consent.types import Request
 
 _COMPARED = ("effect", "reason", "step", "rule", "patient", "directives", "obligations")
+
+_FORMER = (
+    "the record does not tell what the requester held: it was written before that was kept, or nothing was held. "
+    "It cannot be decided again"
+)
+_NOT_NAMED = (
+    "The set does not name the photo: it was not asked for, a limit left it out, or the door could not do what the "
+    "permit obliges to."
+)
 
 
 class NotReplayable(ConsentError):
@@ -89,6 +97,8 @@ def replay(connection: Connection, record: Mapping[str, Any], sop_uid: str | Non
     if record.get("kind") != Kind.DECISION:
         raise NotReplayable("the record tells of no single answer" + _which(record))
     if "as_of" not in record or "site" not in record.get("versions", {}):
+        if record.get("reason") != Reason.FACTS_UNAVAILABLE:
+            raise NotReplayable(_FORMER)
         raise NotReplayable("the facts could not be read then, and so it was refused: there is nothing to decide again")
     if record.get("reason") == Reason.FACTS_UNAVAILABLE:
         raise NotReplayable("a fact was missing then, and so it was refused: there is nothing to decide again")
@@ -110,13 +120,27 @@ def _which(record: Mapping[str, Any]) -> str:
 
 
 def _of_set(connection: Connection, record: Mapping[str, Any], sop_uid: str) -> Replayed:
-    """A photo of a set: its record names no versions, so the facts are those of its time."""
-    number = connection.execute(select(photo.c.photo).where(photo.c.sop_uid == sop_uid)).scalar_one_or_none()
-    released = "photos" in record and number in unpack(record["photos"])
+    """A photo of a set: its record names no versions, so the facts are those of its time.
+
+    The record names what left, and counts what was refused: a photo that it does not name may not have been asked for.
+    """
+    if "held" not in record:
+        raise NotReplayable(_FORMER)
+    numbers = numbers_of(connection, sop_uid)
+    left = frozenset(unpack(record["photos"]) if "photos" in record else ())
+    number = next((each for each in numbers if each in left), numbers[-1] if numbers else None)
+    released = number in left
     request, now = request_of(record), instant(record["at"])
     explanation = explain(request, past_facts(Past(connection, now), request, number, now, {}), now)
-    differs = () if explanation.decision.permitted is released else ("effect",)
-    return Replayed(request, now, explanation, differs, exact=False)
+    permitted = explanation.decision.permitted
+    return Replayed(
+        request,
+        now,
+        explanation,
+        ("effect",) if released and not permitted else (),
+        exact=False,
+        door=_NOT_NAMED if permitted and not released else "",
+    )
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,6 +197,7 @@ class DecisionPoint:
         *,
         route: str,
         fulfils: frozenset[Obligation],
+        details: Mapping[str, Any] | None = None,
     ) -> Released:
         """Which of the photos may leave, in one record. Unknown numbers are refused like any others.
 
@@ -204,6 +205,8 @@ class DecisionPoint:
         ----------
         numbers
             Numbers of photos, or a query of one column that gives them.
+        details
+            What the record holds besides, such as where the photos go.
         """
         asked: set[int] = set()
         released: tuple[int, ...] = ()
@@ -225,7 +228,7 @@ class DecisionPoint:
         except (SQLAlchemyError, ConsentError):
             _LOG.exception("facts cannot be loaded")
         try:
-            self.record_set(request, route, released, len(asked) - len(released))
+            self.record_set(request, route, released, len(asked) - len(released), details=details)
         except AuditUnavailable:
             _LOG.exception("an answer cannot be recorded")
             return Released((), len(asked))

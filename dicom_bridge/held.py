@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete
 
 from consent.facts import PhotoFacts
 from consent.store import photos
+from consent.store.history import supersede_photos
 from consent.store.photos import PhotoState
 from consent.store.tables import photo, photo_facts
 from consent.store.write import among
@@ -48,6 +49,7 @@ def keep_unseen(connection: Connection, held: Held) -> int:
 
 def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
     """Objects that are no photos and that Orthanc holds no more: their archive removed them, as it may."""
+    supersede_photos(connection, dict.fromkeys(numbers, ("", "")))  # what was answered about them can be told later
     for table in (dicom_attributes, dicom_instance, photo_facts, photo):
         connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
 

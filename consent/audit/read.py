@@ -93,10 +93,19 @@ class Archive:
             return [Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in rows]
 
     def size(self, chain: str) -> int:
-        """The sequence of the chain's last record."""
+        """The sequence of the chain's last record.
+
+        Raises
+        ------
+        AuditUnavailable
+            The chain cannot be read.
+        """
         if self._files:
             with closing(_read_only(self._path(chain))) as connection:
-                return int(connection.execute("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0])
+                try:
+                    return int(connection.execute("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0])
+                except sqlite3.Error as error:
+                    raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
         with glancing(self._engine) as connection:
             last = select(audit_record.c.sequence).where(audit_record.c.chain == chain)
             return connection.execute(last.order_by(audit_record.c.sequence.desc()).limit(1)).scalar_one_or_none() or 0

@@ -71,17 +71,17 @@ class Seen:
         return bool(self.values.get("override"))
 
 
-def of_photo(archive: Archive, sop_uid: str, number: int | None, window: Window) -> Iterator[Seen]:
+def of_photo(archive: Archive, sop_uid: str, numbers: Collection[int], window: Window) -> Iterator[Seen]:
     """Every answer about one photo, by time.
 
     Parameters
     ----------
-    number
-        The photo's; None where it is not known here: then no set can name it.
+    numbers
+        The photo's, also former ones; none where it was never known here: then no set can name it.
     """
     named = f'"photo":{json.dumps(sop_uid, ensure_ascii=False)}'.encode()
-    words = [named] if number is None else [named, _SETS]
-    wanted = frozenset(() if number is None else (number,))
+    words = [named, _SETS] if numbers else [named]
+    wanted = frozenset(numbers)
 
     def meant(row: Row) -> bool:
         return named in row.body or _in_set(row.body, wanted)

@@ -227,12 +227,15 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     Raises
     ------
     PeerRefused
-        It is neither.
+        It is neither, or everybody's.
     """
     try:
-        return ipaddress.ip_network(text)
+        found = ipaddress.ip_network(text)
     except ValueError:
         raise PeerRefused(f"{text!r} is no IP address or network; write 192.0.2.7 or 192.0.2.0/24") from None
+    if found.prefixlen == 0:
+        raise PeerRefused(f"{text} is every address there is, so that an AE title alone would do; name the peer's own")
+    return found
 
 
 def _within(address: str, networks: Iterable[str]) -> bool:

@@ -131,6 +131,20 @@ def _row(kind: str, key: str, version: int, until: int, body: str) -> dict[str, 
     return {"kind": kind, "key": key, "version": version, "until": until, "body": body}
 
 
+def numbers_of(connection: Connection, sop_uid: str) -> tuple[int, ...]:
+    """The numbers that a SOP Instance UID has and had, the present one last.
+
+    A photo keeps its number. An object that is no photo may be gone, and have another where it came back.
+    """
+    table = facts_then.c
+    told = connection.execute(
+        select(table.key, table.body).where(table.kind == _PHOTO, table.body.contains(sop_uid, autoescape=True))
+    )
+    former = {int(row.key) for row in told if photo_from_json(json.loads(row.body)[1]).photo == sop_uid}
+    present = connection.execute(select(photo.c.photo).where(photo.c.sop_uid == sop_uid)).scalars().all()
+    return (*sorted(former - set(present)), *present)
+
+
 # --- afterwards -------------------------------------------------------------------------------------------------------
 
 

@@ -99,7 +99,7 @@ class Retrieval:
         if found.more:
             answer.end(status.CANNOT_COUNT)
             return
-        self._send(answer, found.photos, association, caller.request, route, None, lambda: self._same(caller, None))
+        self._send(answer, found.photos, association, (caller.request,), route, None, lambda: self._same(caller, None))
 
     def move(self, association: Association, request: C_MOVE, context: PresentationContext, caller: Known) -> None:
         """Answer a C-MOVE: photos go to the destination by an association of its own."""
@@ -113,7 +113,8 @@ class Retrieval:
             return
         route = "C-MOVE"
         told = {"caller": caller.peer.account, "from": caller.peer.ae_title, "to": destination.peer.ae_title}
-        found = self._decided(named, route, (caller.request, destination.request), destination.request, told)
+        askers = tuple(dict.fromkeys((destination.request, caller.request)))
+        found = self._decided(named, route, askers, destination.request, told)
         if found.more:
             answer.end(status.CANNOT_COUNT)
             return
@@ -133,7 +134,7 @@ class Retrieval:
                 answer,
                 found.photos,
                 outward,
-                destination.request,
+                askers,
                 route,
                 originator,
                 lambda: self._same(caller, destination),
@@ -170,7 +171,7 @@ class Retrieval:
         answer: _Answer,
         photos: Sequence[Selected],
         to: Association,
-        receiver: Request,
+        askers: Sequence[Request],
         route: str,
         originator: Originator | None,
         stands: Callable[[], bool],
@@ -188,7 +189,7 @@ class Retrieval:
             if answer.cancelled():
                 answer.finish(counts, status.CANCEL)
                 return True
-            if not stands() or not self._point.still(receiver, photo.sop_uid, route=route, fulfils=_FULFILS):
+            if not stands() or not self._still(askers, photo, route):
                 break
             message_id = message_id % 0xFFFF + 1
             try:
@@ -204,6 +205,10 @@ class Retrieval:
                 answer.pending(counts)
         answer.finish(counts, counts.status)
         return answers
+
+    def _still(self, askers: Sequence[Request], photo: Selected, route: str) -> bool:
+        """Whether all who were asked for may see the photo now."""
+        return all(self._point.still(each, photo.sop_uid, route=route, fulfils=_FULFILS) for each in askers)
 
     def _store(
         self, to: Association, photo: Selected, file: bytes | None, message_id: int, originator: Originator | None

@@ -8,7 +8,7 @@ there is no such photo, the answer is the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -34,6 +34,8 @@ PARAMETERS = ("account", "purpose", "channel", "project", "emergency-reason", "e
 HER_PART = "This is the answer as far as it depends on the patient who asks."
 
 _PROXY = "RelatedPerson/"
+_YEARS = range(1900, 3000)
+"""Of times that can be asked about; every time zone has them."""
 
 
 def explain(node: Node, asked: Asked, identity: str, pairs: Sequence[tuple[str, str]]) -> Reply:
@@ -66,14 +68,18 @@ def of_body(body: bytes) -> list[tuple[str, str]]:
     sent = text.parse(body)
     if sent.get("resourceType") != "Parameters":
         raise Invalid(Issue("value", "The body of an operation is a Parameters resource.", "Parameters"))
+    listed = sent.get("parameter", [])
+    if not isinstance(listed, list):
+        raise Invalid(Issue("structure", "This is a list.", "Parameters.parameter"))
     pairs = []
-    for position, each in enumerate(sent.get("parameter") or ()):
-        values = [value for key, value in each.items() if key.startswith("value")]
-        if len(values) != 1 or not isinstance(values[0], str) or not isinstance(each.get("name"), str):
+    for position, each in enumerate(listed):
+        held = each if isinstance(each, dict) else {}
+        values = [value for key, value in held.items() if key.startswith("value")]
+        if len(values) != 1 or not isinstance(values[0], str) or not isinstance(held.get("name"), str):
             raise Invalid(
                 Issue("value", "A parameter here has a name and a text.", f"Parameters.parameter[{position}]")
             )
-        pairs.append((each["name"], values[0]))
+        pairs.append((held["name"], values[0]))
     return pairs
 
 
@@ -94,11 +100,11 @@ def _wanted(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _moment(value: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None and moment.year in _YEARS:
+            return moment.astimezone(UTC)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Malformed(Issue("value", "'at' is a time with an offset, such as 2026-06-01T09:00:00+03:00."))
-    return moment
+        pass
+    raise Malformed(Issue("value", "'at' is a time with an offset, such as 2026-06-01T09:00:00+03:00, since 1900."))
 
 
 def _found(

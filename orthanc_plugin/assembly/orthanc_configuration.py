@@ -20,6 +20,7 @@ PLUGINS = ("libOrthancPython.so*", "libOrthancDicomWeb.so*")
 ORIGINAL_ATTACHMENT = 1024
 """Orthanc's number for our attachment ``original``; it must never change."""
 
+_WALL = "import orthanc_plugin.wall.plugin"
 _COMMENTS = re.compile(r'("(?:[^"\\]|\\.)*")|/\*.*?\*/|//[^\n]*', re.DOTALL)
 
 
@@ -86,7 +87,7 @@ def _plugin(folder: Path, pattern: str) -> str:
 def loader(wall: Path, packages: Path) -> str:
     """A script for an Orthanc that somebody else starts: it needs no variable of the environment."""
     folders = [str(wall.absolute()), str(packages.absolute())]
-    return f"import sys\n\nsys.path[:0] = {folders!r}\n\nimport orthanc_plugin.wall.plugin  # the wall stands up\n"
+    return f"import sys\n\nsys.path[:0] = {folders!r}\n\n{_WALL}  # the wall stands up\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,22 @@ def read(place: Path) -> dict[str, Any]:
     if not files:
         raise ConfigurationUnfit(f"{place} holds no configuration")
     return found
+
+
+def spare(place: Path, former: Mapping[str, Any], output: Path, script: Path) -> None:
+    """See that nothing is written over that was there before the wall.
+
+    Raises
+    ------
+    ConfigurationUnfit
+        The output is the configuration that is read, or in its folder, or the script beside it is somebody else's.
+    """
+    if place.is_dir() and output.resolve().parent == place.resolve():
+        raise ConfigurationUnfit(f"{output} is in the folder that is read: give another place to --output")
+    if output.resolve() == place.resolve() and NAME not in former:
+        raise ConfigurationUnfit(f"{output} is the configuration that is read: give another file to --output")
+    if script.exists() and _WALL not in script.read_text("utf-8", "replace"):
+        raise ConfigurationUnfit(f"{script} is there already, and not ours: give another name to --output")
 
 
 def behind_the_wall(former: Mapping[str, Any], needed: Mapping[str, Any], settings: Settings) -> Walled:

@@ -81,8 +81,9 @@ class Calls:
             levels = (columns.orthanc_instance, columns.orthanc_series, columns.orthanc_study, columns.orthanc_patient)
             condition = or_(*(among(connection, level, ids) for level in levels))
             numbers = list(connection.execute(select(columns.photo).where(condition)).scalars())
-        route = re.sub(r"/[^/]+/([a-z]+)$", r"/{name}/\1", path)
-        released = rooms.point.photos(request, numbers, route=f"SCRIPT POST {route}", fulfils=frozenset())
+        kind, to, verb = path.rsplit("/", 2)
+        route, told = f"SCRIPT POST {kind}/{{name}}/{verb}", {"to": to}
+        released = rooms.point.photos(request, numbers, route=route, fulfils=frozenset(), details=told)
         if not released.numbers:
             raise CallRefused(f"POST {path}: nothing of it may be sent by the account {request.requester.account}")
         with reading(rooms.engine) as connection:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from consent.decided import stored_purposes
 from consent.identity.accounts import create
+from consent.site import OtherObjects
 from consent.store.engine import transaction
 from consent.store.people import save_directive
-from consent.types import Obligation, Request, Requester
+from consent.store.sites import save_site
+from consent.types import Obligation, Request, Requester, Right
+from dicom_bridge.held import Held, forget_others, keep_other
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly import upgrade, worker
 from orthanc_plugin.assembly.cli import build
@@ -109,6 +113,39 @@ def test_who_saw_what_did_and_what_left(office: Office) -> None:
     status, output = office.run("audit", "list", "--kind", "read", "--as", "c")
     assert status == 0
     assert {"audit who", "audit saw", "audit disclosures"} <= {line.split("  ")[5] for line in output.splitlines()}
+
+
+def test_where_photos_were_sent_is_told(office: Office) -> None:
+    with open_node(load(office.file), "test") as node:
+        told = {"to": "ARCHIVE", "from": "VIEWER", "caller": "d", "level": "STUDY"}
+        node.point.record_set(Request(MARKETING, "PORTFOLIO"), "C-MOVE", [1], details=told)
+    for words in (("who", "2.25.1"), ("saw", "m"), ("disclosures", "anna")):
+        (left,) = office.told("audit", *words, "--as", "c")
+        assert (left["to"], left["from"], left["caller"], "level" in left) == ("ARCHIVE", "VIEWER", "d", False)
+        assert "to ARCHIVE  from VIEWER  caller d" in office.run("audit", *words, "--as", "c")[1]
+
+
+def test_what_orthanc_holds_no_more_is_told_of_as_before(office: Office) -> None:
+    """An archive may remove an object that is no photo; it may come back, and then has another number."""
+    pacs = Requester("pacs", ("TREAT",), rights=frozenset({Right.ARCHIVE}))
+    scan = Held("2.25.606", "2.25.606.1", "2.25.606.2", "0" * 40, {})
+    for _ in range(2):
+        with open_node(load(office.file), "test") as node:
+            with transaction(node.engine) as connection:
+                save_site(
+                    connection, replace(node.site, other_objects=OtherObjects.CLINICAL), stored_purposes(node.site)
+                )
+                number = keep_other(connection, scan)
+            request = Request(pacs, "TREAT")
+            assert node.point.photo(request, scan.sop_uid, route="GET /x", fulfils=ALL).permitted
+            node.point.record_set(request, "list", [number])
+            with transaction(node.engine) as connection:
+                forget_others(connection, [number])
+    told = office.told("audit", "who", scan.sop_uid, "--as", "c")
+    assert [(each["kind"], each["how"]) for each in told] == [("decision", "released"), ("set", "released")] * 2
+    for each in told:
+        (again,) = office.told("consent", "explain", scan.sop_uid, "--record", each["record"], "--by", "c")
+        assert (again["effect"], again["same"], again["door"]) == ("permit", True, "")
 
 
 def test_why_is_told_step_by_step(office: Office) -> None:

@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from orthanc_plugin.assembly.orthanc_configuration import ConfigurationUnfit, behind_the_wall, loader, needs, read
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.orthanc_configuration import (
+    ConfigurationUnfit,
+    behind_the_wall,
+    loader,
+    needs,
+    read,
+    spare,
+)
 from orthanc_plugin.assembly.settings import Settings
-from orthanc_plugin.wall.section import Section
+from orthanc_plugin.wall.section import NAME, Section
 
 pytestmark = pytest.mark.fast
 
@@ -96,6 +105,34 @@ def test_what_is_no_configuration_is_named(tmp_path: Path, files: dict[str, str]
         (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(ConfigurationUnfit, match=said):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "output", "said"),
+    [
+        ("old.json", "old.json", "is the configuration that is read"),
+        ("old.json", "folder/../old.json", "is the configuration that is read"),
+        ("folder", "folder/walled.json", "in the folder that is read"),
+        ("old.json", "routing.json", "routing.py is there already, and not ours"),
+    ],
+)
+def test_nothing_that_was_there_is_written_over(tmp_path: Path, place: str, output: str, said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.json").write_text("{}")
+    (tmp_path / "old.json").write_text('{"Name": "old"} // as the hospital wrote it')
+    (tmp_path / "routing.py").write_text("import orthanc")
+    (tmp_path / "photospine.toml").write_text("")
+    before = {each: each.read_text() for each in tmp_path.rglob("*") if each.is_file()}
+    words = ["orthanc", str(tmp_path / place), "--output", str(tmp_path / output)]
+    done = CliRunner().invoke(build(), [*words, "--settings", str(tmp_path / "photospine.toml")])
+    assert (done.exit_code, said in " ".join(done.output.split())) == (1, True), done.output
+    assert {each: each.read_text() for each in tmp_path.rglob("*") if each.is_file()} == before
+
+
+def test_what_was_written_may_be_written_anew(tmp_path: Path) -> None:
+    output, script = tmp_path / "walled.json", tmp_path / "walled.py"
+    script.write_text(loader(tmp_path, tmp_path))
+    spare(output, {NAME: {}}, output, script)
 
 
 def test_a_plugin_that_is_missing_is_named(tmp_path: Path, settings: Settings) -> None:

@@ -203,6 +203,17 @@ def test_a_chain_that_was_cut_off_is_found_and_not_signed(
     assert clinic.sizes() == [30]
 
 
+def test_a_file_without_its_table_keeps_no_other_chain_from_being_signed(clinic: Clinic) -> None:
+    if clinic.engine.dialect.name != "sqlite":
+        pytest.skip("on PostgreSQL all chains share one table")
+    with closing(sqlite3.connect(clinic.audit / "n1+another+0.sqlite3")) as connection:
+        connection.execute("CREATE TABLE chain (id TEXT PRIMARY KEY)")
+    clinic.now += EVERY
+    assert list(clinic.notary.look()) == ["n1/another/0"]
+    assert clinic.sizes() == [30, 40]
+    assert [fault.chain for fault in clinic.verified().faults] == ["n1/another/0"]
+
+
 def test_a_chain_without_its_end_is_sound_where_nothing_covered_it(clinic: Clinic) -> None:
     clinic.harm("DELETE FROM {table} WHERE sequence > 35")
     assert clinic.verified().sound

@@ -39,7 +39,7 @@ class Clinic:
 
     def who(self, uid: str, window: Window = EVER) -> list[tuple[str, How]]:
         """Accounts and what became of the photo."""
-        found = seen.of_photo(self.archive, uid, self.numbers.get(uid), window)
+        found = seen.of_photo(self.archive, uid, {self.numbers[uid]} if uid in self.numbers else (), window)
         return [(each.values["account"], each.how) for each in found]
 
 
@@ -71,7 +71,7 @@ def test_single_answers_sets_and_refusals_are_found(clinic: Clinic) -> None:
         ("d", How.RELEASED),
         ("d", How.RELEASED),
     ]
-    found = list(seen.of_photo(clinic.archive, "2.25.1", clinic.numbers["2.25.1"], Window()))
+    found = list(seen.of_photo(clinic.archive, "2.25.1", {clinic.numbers["2.25.1"]}, Window()))
     assert [each.override for each in found] == [False, False, False, True]
     assert found[2].of == 2
     assert clinic.who("2.25.1", Window(purpose="PORTFOLIO")) == [("m", How.REFUSED)]

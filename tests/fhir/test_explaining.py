@@ -126,6 +126,32 @@ def test_a_question_that_cannot_be_read_is_refused_whatever_it_is_about(asked: C
         assert asked.get("compliance", f"/DocumentReference/{identity}/$explain{query}", "HCOMPL").status_code == 400
 
 
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "1899-12-31T00:00:00Z", "2026-01-01T00:00:00"]
+)
+@pytest.mark.parametrize(("account", "words"), [("compliance", "account=marketing&"), ("anna", "")])
+def test_a_time_that_no_clock_shows_is_refused(asked: Clinic, account: str, words: str, at: str) -> None:
+    purpose = "HCOMPL" if account == "compliance" else None
+    assert asked.get(account, f"{PATH}?{words}purpose=TEACH&at={at}", purpose).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "parameter", ["x", 5, {"name": "purpose", "valueCode": "TEACH"}, ["x"], [None], [["name"]], [{"name": 1}]]
+)
+@pytest.mark.parametrize("account", ["compliance", "clinician"])
+def test_a_body_that_is_no_list_of_parameters_is_refused(asked: Clinic, account: str, parameter: Any) -> None:
+    body = {"resourceType": "Parameters", "parameter": parameter}
+    assert asked.ask(account, "POST", PATH, json=body).status_code == 422
+
+
+@pytest.mark.parametrize("account", ["compliance", "anna", "clinician"])
+def test_a_control_character_is_refused_also_in_a_body(asked: Clinic, account: str) -> None:
+    sent = [{"name": "purpose", "valueCode": "TEACH"}, {"name": "account", "valueString": "a\0b"}]
+    body = {"resourceType": "Parameters", "parameter": sent}
+    purpose = {"X-Purpose-Of-Use": "HCOMPL"} if account == "compliance" else {}
+    assert asked.ask(account, "POST", PATH, json=body, headers=purpose).status_code in (400, 422)
+
+
 def test_the_statement_names_it(asked: Clinic) -> None:
     offered = {
         each["type"]: each.get("operation") for each in asked.raw("GET", "/metadata").json()["rest"][0]["resource"]

@@ -109,6 +109,8 @@ def test_a_destination_is_no_caller_and_a_caller_no_destination(known: Engine) -
         ({"ae_title": "A\\B"}, "1 to 16"),
         ({"ae_title": "PACS"}, "is taken"),
         ({"networks": ()}, "proves nothing"),
+        ({"networks": ("192.0.2.7", "0.0.0.0/0")}, "every address there is"),
+        ({"networks": ("::/0",), "fingerprint": "a" * 64}, "every address there is"),
         ({"networks": ("192.0.2.1/24",)}, "no IP address or network"),
         ({"networks": ("pacs.example",)}, "no IP address or network"),
         ({"fingerprint": "A" * 64}, "64 digits"),

@@ -14,7 +14,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
-from consent.directive import Data, Reach
+from consent.directive import Actors, Data, Reach
 from dicom_bridge.query.classes import ENCAPSULATED_PDF
 from tests import postgres
 from tests.archive import VL_PHOTOGRAPHIC, Archive, Photo
@@ -263,6 +263,26 @@ def test_a_withdrawal_stops_a_move_at_the_next_photo(door: Gate, someone: str) -
     assert rest[-1] == (0xB000, (None, 2, 3, 0))
     refusal = door.records()[-1]
     assert (refusal["kind"], refusal["photo"], refusal["effect"]) == ("decision", photos[2].sop, "deny")
+
+
+def test_what_is_withdrawn_from_the_caller_alone_stops_its_move_too(door: Gate, someone: str) -> None:
+    """Each further photo would tell a caller who may see it no more that it is there."""
+    photos = [door.archive.photo(someone) for _ in range(3)]
+    door.archive.account("assistant", "TREAT")
+    door.peer("ASSISTANT", "assistant")
+    pause = Pause(1)
+    with receiver(pause) as received:
+        door.destination("WARD", "clinician", received.port)
+        with door.association(STUDY_MOVE, title="ASSISTANT") as association:
+            answers = association.send_c_move(identifier("STUDY", StudyInstanceUID=photos[0].study), "WARD", STUDY_MOVE)
+            assert pause.reached.wait(20)
+            actors = Actors(persons=frozenset({"Practitioner/assistant"}))
+            door.archive.consent(consent("not-the-assistant", "deny", "TREAT", someone, actors=actors))
+            pause.go.set()
+            assert statuses(answers)[-1] == (0xB000, (None, 1, 2, 0))
+    assert received.sops == [photos[0].sop]
+    refusal = door.records()[-1]
+    assert (refusal["account"], refusal["photo"], refusal["effect"]) == ("assistant", photos[1].sop, "deny")
 
 
 @pytest.mark.parametrize("how", ["peer", "account"])

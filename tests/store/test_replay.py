@@ -262,6 +262,46 @@ def test_a_photo_of_a_set_is_decided_by_the_time_of_the_set(anna: Anna) -> None:
             replay(connection, record)
 
 
+def test_what_a_set_does_not_name_is_no_other_answer(anna: Anna) -> None:
+    """A search for others, a page's limit, an obligation that the door could not fulfil: nobody answered otherwise."""
+    request = Request(MARKETING, "PORTFOLIO")
+    with reading(anna.engine) as connection:
+        numbers = connection.execute(select(photo.c.photo)).scalars().all()
+    for meant, fulfils in ((numbers, frozenset[Obligation]()), (numbers[1:], frozenset(Obligation))):
+        anna.door.photos(request, meant, route="GET /x", fulfils=fulfils)
+        record = anna.last()
+        with reading(anna.engine) as connection:
+            again = replay(connection, record, "2.25.1")
+        assert again.explanation.decision.permitted
+        assert again.same
+        assert "does not name the photo" in again.door
+
+
+def test_a_photo_that_a_set_names_and_that_is_refused_is_another_answer(anna: Anna) -> None:
+    with reading(anna.engine) as connection:
+        numbers = connection.execute(select(photo.c.photo)).scalars().all()
+    anna.door.photos(Request(MARKETING, "PORTFOLIO"), numbers, route="GET /x", fulfils=frozenset(Obligation))
+    with reading(anna.engine) as connection:
+        again = replay(connection, anna.last() | {"purpose": "WEB"}, "2.25.1")
+    assert (again.same, again.differs, again.door) == (False, ("effect",), "")
+
+
+@pytest.mark.parametrize("left_out", ["held", "as_of"])
+def test_a_record_of_a_former_version_is_not_decided_again(anna: Anna, left_out: str) -> None:
+    """It does not tell what the requester held, so that any answer would be made up."""
+    anna.door.photo(Request(CLINICIAN, "TREAT"), "2.25.1", route="GET /x", fulfils=frozenset(Obligation))
+    single = anna.last()
+    with reading(anna.engine) as connection:
+        numbers = connection.execute(select(photo.c.photo)).scalars().all()
+    anna.door.photos(Request(CLINICIAN, "TREAT"), numbers, route="GET /x", fulfils=frozenset(Obligation))
+    record = {"held": anna.last(), "as_of": single}[left_out]
+    with (
+        reading(anna.engine) as connection,
+        pytest.raises(NotReplayable, match="does not tell what the requester held"),
+    ):
+        replay(connection, {name: value for name, value in record.items() if name != left_out}, "2.25.1")
+
+
 def test_an_answer_that_was_changed_is_not_the_same(anna: Anna) -> None:
     anna.door.photo(Request(CLINICIAN, "TREAT"), "2.25.1", route="GET /x", fulfils=frozenset(Obligation))
     with reading(anna.engine) as connection:

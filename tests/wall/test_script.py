@@ -190,6 +190,7 @@ def test_what_it_sends_is_decided_for_its_account(hospital: Hospital) -> None:
     sent = [row for row in rows if row.get("route") == "SCRIPT POST /peers/{name}/store"]
     assert [row.get("released") for row in sent[-2:]] == [1, 1]
     assert {row["account"] for row in sent} == {"router"}
+    assert {row["details"]["to"] for row in sent} == {"elsewhere"}
 
 
 @pytest.mark.parametrize(

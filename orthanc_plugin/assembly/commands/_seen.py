@@ -17,6 +17,7 @@ from consent.inquiry import named
 from consent.purposes import HCOMPL
 from consent.store.clock import instant, micros
 from consent.store.engine import reading
+from consent.store.history import numbers_of
 from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
@@ -38,6 +39,9 @@ ToOption = Annotated[datetime | None, typer.Option("--to", help="Only before thi
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help="Only requests for this purpose.")]
 LinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
+_WHERE = ("to", "from", "caller")
+"""Parts of a record's details: where photos were sent, and the peer and its account that had them sent there."""
+
 
 def who(
     about: Annotated[
@@ -55,9 +59,10 @@ def who(
         account = _asker(node, as_account)
         with reading(node.engine) as connection:
             meant = named(connection, about)
-        if meant is None:
-            raise AssemblyError(f"no photo is named {about}")
-        found = list(seen.of_photo(node.archive, meant.sop_uid, meant.number, _window(since, until, purpose)))
+            if meant is None:
+                raise AssemblyError(f"no photo is named {about}")
+            numbers = numbers_of(connection, meant.sop_uid)
+        found = list(seen.of_photo(node.archive, meant.sop_uid, numbers, _window(since, until, purpose)))
         _record(node, account, "audit who", meant.sop_uid, len(found))
     _print(found, as_json, {})
     if not as_json:
@@ -166,6 +171,7 @@ def _told(each: Seen, uids: dict[int, str]) -> dict[str, Any]:
         "override": each.override,
     }
     made |= {name: each.values[name] for name in names if name in each.values}
+    made |= {name: each.values["details"][name] for name in _WHERE if name in each.values.get("details", {})}
     return made | {name: each.values[name] for name in ("reason", "patient", "directives") if name in each.values}
 
 
@@ -183,5 +189,7 @@ def _words(each: Seen, uids: dict[int, str]) -> Iterator[str]:
         yield str(values.get("photo", ""))
     if "reason" in values:
         yield str(values["reason"])
+    details = values.get("details", {})
+    yield from (f"{name} {details[name]}" for name in _WHERE if name in details)
     if each.override:
         yield f"EMERGENCY: {values.get('emergency_reason', '')}"

@@ -33,10 +33,11 @@ def orthanc(
     with failing():
         settings = load(settings_file)
         former = existing.read(configuration)
+        script = output.absolute().with_suffix(".py")
+        existing.spare(configuration, former, output, script)
         wall = settings.wall or wall_folder.DEFAULT
         wall_folder.build(wall)
         packages = wall_folder.link_ours(output.absolute().parent / "packages")
-        script = output.absolute().with_suffix(".py")
         script.write_text(existing.loader(wall, packages), "utf-8")
         needed = existing.needs(settings, plugins, script)
         walled = existing.behind_the_wall(former, needed, settings)
