@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
@@ -258,6 +258,16 @@ class DecisionPoint:
             return Released((), len(photos))
         return Released(tuple(released), len(photos) - len(released))
 
+    def moment(self) -> datetime:
+        """The time by which what is remembered on SQLite still holds.
+
+        Raises
+        ------
+        consent.store.steady.ClockJumped
+            It cannot be told.
+        """
+        return self._cache.host_now()
+
     def permits_at_hand(
         self, request: Request, sop_uids: Sequence[str], *, fulfils: frozenset[Obligation]
     ) -> Permits | None:
@@ -269,7 +279,7 @@ class DecisionPoint:
         if request.purpose == BTG:
             return None
         permits, changes = [], []
-        since = datetime.now(UTC)
+        since = self.moment()
         asked_of: set[tuple[str, ...]] = set()
         for sop_uid in sop_uids:
             loaded = self._cache.at_hand(sop_uid, request.requester)

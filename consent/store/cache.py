@@ -121,8 +121,8 @@ class FactsCache:
                 now = self._now(connection)
         elif rows and self._postgresql:
             now = self._steady.see(clock.instant(rows[0].moment))
-        else:  # SQLite's clock is the host's
-            now = self._steady.see(datetime.now(UTC))
+        else:
+            now = self.host_now()
         remembered = self._remembered(rows, sop_uid, requester, now, self._shown) if rows else None
         return remembered if remembered is not None else self._fresh(sop_uid, requester)
 
@@ -134,8 +134,11 @@ class FactsCache:
         if not self._versions.direct or self._now is not None:
             return None
         rows = self._versions.rows(sop_uid)
-        now = self._steady.see(datetime.now(UTC))
-        return self._remembered(rows, sop_uid, requester, now, _unknown) if rows else None
+        return self._remembered(rows, sop_uid, requester, self.host_now(), _unknown) if rows else None
+
+    def host_now(self) -> datetime:
+        """The host's time, which is SQLite's. Raises :class:`consent.store.steady.ClockJumped`."""
+        return self._steady.see(datetime.now(UTC))
 
     def now(self, connection: Connection) -> datetime:
         """The time of a decision. Raises :class:`consent.store.steady.ClockJumped`."""

@@ -7,7 +7,7 @@ holds for some time only.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
@@ -45,14 +45,13 @@ class Unchanged(Generic[Key, Value]):
         require_home(self._engine)
         return self._watch.stamp()
 
-    def get(self, stamp: bytes | None, key: Key) -> Value | None:
+    def get(self, stamp: bytes | None, key: Key, now: datetime) -> Value | None:
         """The value that was worked out while the database had this stamp, if it holds now."""
         known = self._known
         found = known[1].get(key) if stamp is not None and known[0] == stamp else None
         if found is None:
             return None
         since, until, value = found
-        now = datetime.now(UTC)
         return value if since <= now and (until is None or now < until) else None
 
     def put(self, stamp: bytes | None, key: Key, value: Value, *, since: datetime, until: datetime | None) -> None:

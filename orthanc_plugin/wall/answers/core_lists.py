@@ -107,7 +107,7 @@ def _few(foundation: Foundation, asked: Asked, *, may_read: bool) -> Answer | No
 def _known(rooms: Rooms, asked: Asked, request: Request, *, may_read: bool) -> FewAnswer | None:
     row, key = asked.match.row, (asked.match.row.path, asked.match.values["id"], request)
     stamp = rooms.few.stamp()
-    known = rooms.few.get(stamp, key)
+    known = rooms.few.get(stamp, key, rooms.point.moment())
     if known is not None:
         return known
     wanted = _wanted(asked)
