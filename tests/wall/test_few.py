@@ -66,7 +66,7 @@ class Node:
     records: list[AuditRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        chain = cast(Chain, SimpleNamespace(append=self._append))
+        chain = cast(Chain, SimpleNamespace(append=self._append, recorded=0))
         callers = Callers.of(self.engine, record=lambda _: None, door="wall")
         members = Members(self.engine) if self.quick else _NoMembers(self.engine)
         self.rooms = Rooms(
