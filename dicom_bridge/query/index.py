@@ -85,7 +85,7 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
         values[column] = fold_name(text) if column in ("patient_name", "referring") else text
         length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
         values[column] = values[column][:length]
-    ids = orthanc_ids(whole_text_of(kept, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
+    ids = orthanc_ids(whole_text_of(attributes, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
     return values | {
         "sop_uid": sop_uid,
         "orthanc_patient": ids.patient,
@@ -106,17 +106,23 @@ def without_bulk(attributes: Mapping[str, Any]) -> dict[str, Any]:
             items = [without_bulk(item) for item in entry.get("Value", ()) if isinstance(item, Mapping)]
             kept[name] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         else:
-            kept[name] = _finite(entry)
+            kept[name] = _sound(entry)
     return kept
 
 
-def _finite(entry: Mapping[str, Any]) -> dict[str, Any]:
-    values = entry.get("Value") or ()
-    if all(not isinstance(each, float) or math.isfinite(each) for each in values):
-        return dict(entry)
-    kept = [None if isinstance(each, float) and not math.isfinite(each) else each for each in values]
+def _sound(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry whose values every database reads: PostgreSQL takes no NUL in a text, nor escaped in JSON."""
+    kept = [_sound_value(each) for each in entry.get("Value") or ()]
     rest = {name: value for name, value in entry.items() if name != "Value"}
     return rest if all(each is None for each in kept) else rest | {"Value": kept}
+
+
+def _sound_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, Mapping):
+        return {name: _sound_value(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def text_of(attributes: Mapping[str, Any], name: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 _LONGEST = 4096
 _QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
-_PART = re.compile(r'"(?:[^"\\]|\\.)*"|[^",;]+|[,;]')
+# A text that is never closed goes on to the end: looked for from each of its marks, it would cost the square of them.
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"?|[^",;]+|[,;]')
 _DICOM = "application/dicom"
 STORED = "*"
 """Whatever transfer syntax an object is stored in."""

@@ -160,6 +160,16 @@ def test_a_value_that_is_no_number_takes_no_search_and_no_answer_with_it(filled:
     assert without_bulk({"00101030": {"vr": "DS", "Value": [float("inf")]}}) == {"00101030": {"vr": "DS"}}
 
 
+def test_a_nul_within_a_text_takes_no_search_with_it(filled: Engine) -> None:
+    """PostgreSQL takes none in its texts, and ends a question that meets one in JSON, whoever asks."""
+    odd = _object("2.25.4", t00100010="A\0B", t00081030="x\0y") | {"00204000": {"vr": "LT", "Value": ["a\0b"]}}
+    with transaction(filled) as connection:
+        save_instance(connection, store(connection, facts("4")), "2.25.4", odd)
+    for keyword, value in (("PatientName", "ab"), ("StudyDescription", "xy"), ("ImageComments", "ab")):
+        (entity,) = _found(filled, (keyword, value), level=Level.INSTANCE).entities
+        assert entity.attributes["00081030"]["Value"] == ["xy"]
+
+
 @pytest.mark.fast
 @pytest.mark.parametrize(
     "parameters",
