@@ -135,6 +135,8 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("find", {"Level": "Study"}),
         ("find", {"Level": "Nonsense", "Query": {}}),
         ("find", {"Level": "Study", "Query": {"StudyDate": "yesterday"}}),
+        ("find", {"Level": "Study", "Query": {"PatientName": "a\0b"}}),
+        ("find", b'{"Level": "Study", "Query": {"PatientName": "\\ud800"}}'),
         ("find", {"Level": "Study", "Query": {"StudyDate": 20260501}}),
         ("find", {"Level": "Study", "Query": {"ImageComments": "comment-*"}}),
         ("find", {"Level": "Study", "Query": {"_x": "1"}}),
@@ -157,7 +159,7 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("bulk-content", {"Resources": [], "Metadata": True}),
         ("bulk-content", {"Resources": [NOTHING], "Level": 7}),
     ],
-    ids=range(29),
+    ids=range(31),
 )
 def test_what_cannot_be_honoured_is_told_so(archive: Archive, partly: Partly, tool: str, value: Any) -> None:
     assert _tool(archive, tool, value).status == 400

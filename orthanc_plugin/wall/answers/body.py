@@ -26,9 +26,11 @@ def read_json(body: bytes) -> Any:
     if len(body) > MOST_BYTES:
         raise BadBody("too large")
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()  # fails where half of a surrogate pair stands in it
     except (ValueError, RecursionError):
         raise BadBody("no JSON") from None
+    return value
 
 
 def ids(value: Any) -> list[str]:
