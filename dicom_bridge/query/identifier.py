@@ -138,7 +138,7 @@ def retrieve_identifier(identifier: Attributes, root: Root) -> Question:
             continue
         if each < level or level is Level.PATIENT:
             _single(identifier, keyword)
-        if universal(value) or "*" in value or "?" in value:
+        if universal(value) or any(each in value for each in ("*", "?", "\0")):
             raise BadIdentifier(keyword, "the value of a unique key is needed")
         keys.append((keyword, value))
     return Question(Level.INSTANCE, tuple(keys))
@@ -217,7 +217,7 @@ def _text(entry: Any) -> str:
         if isinstance(value, Mapping):
             texts.append("=".join(str(value.get(part, "")) for part in _GROUPS).rstrip("="))
         elif value is not None:
-            texts.append(str(value))
+            texts.append(str(value).rstrip("\0"))  # padding, as some write it behind any text
     return "\\".join(texts).strip(" \0")
 
 

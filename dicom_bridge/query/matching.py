@@ -98,6 +98,8 @@ def check(name: str, value: str, *, empties: bool = False) -> None:
     found = path(name)
     if found is None or universal(value) or (empties and value.strip(" ") == EMPTY):
         return
+    if "\0" in value:  # PostgreSQL has no such text
+        raise BadValue(name)
     if found[-1].vr != "UN":
         matcher(name, found[-1].vr, value)
 

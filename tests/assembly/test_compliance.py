@@ -115,6 +115,20 @@ def test_who_saw_what_did_and_what_left(office: Office) -> None:
     assert {"audit who", "audit saw", "audit disclosures"} <= {line.split("  ")[5] for line in output.splitlines()}
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_a_time_that_no_clock_shows_is_told_in_one_line(office: Office, year: str) -> None:
+    at = f"{year}-12-31T23:59:59"
+    for status, words in (
+        (1, ["consent", "explain", "2.25.1", "--as", "m", "--purpose", "PORTFOLIO", "--by", "c", "--at", at]),
+        (1, ["audit", "who", "2.25.1", "--as", "c", "--from", at]),
+        (1, ["audit", "saw", "m", "--as", "c", "--to", at]),
+        (1, ["audit", "list", "--as", "c", "--since", at]),
+        (2, ["audit", "verify", "--since", at]),
+    ):
+        found, output = office.run(*words)
+        assert (found, output.strip()) == (status, f"a time lies from 1900 to 2999, and not in {int(year)}")
+
+
 def test_where_photos_were_sent_is_told(office: Office) -> None:
     with open_node(load(office.file), "test") as node:
         told = {"to": "ARCHIVE", "from": "VIEWER", "caller": "d", "level": "STUDY"}

@@ -184,6 +184,9 @@ def test_keys_that_are_not_matched_are_named(filled: Engine) -> None:
         (identifier("SERIES", StudyInstanceUID=["1", "2"]), Root.STUDY, "StudyInstanceUID"),
         (identifier("IMAGE", StudyInstanceUID="1"), Root.STUDY, "SeriesInstanceUID"),
         (identifier("STUDY", StudyDate="May"), Root.STUDY, "StudyDate"),
+        (identifier("STUDY", PatientID="a\0b"), Root.STUDY, "PatientID"),
+        (identifier("STUDY", StudyDescription="a\0b"), Root.STUDY, "StudyDescription"),
+        (identifier("STUDY", PatientID="a\0b"), Root.PATIENT, "PatientID"),
         (identifier("STUDY", StudyTime="-"), Root.STUDY, "StudyTime"),
         (identifier("STUDY", StudyDescription="*a*b*c*d*e*f*g*h*i*"), Root.STUDY, "StudyDescription"),
         (
@@ -204,6 +207,7 @@ def test_photos_to_retrieve(filled: Engine) -> None:
         (identifier("PATIENT", PatientID="P"), Root.PATIENT, ["2.25.1", "2.25.2"]),
         (identifier("STUDY", StudyInstanceUID=["1.2", "1.9"]), Root.STUDY, ["2.25.1", "2.25.2", "2.25.3"]),
         (identifier("STUDY", StudyInstanceUID="1.2", PatientID="Q"), Root.PATIENT, []),
+        (identifier("STUDY", StudyInstanceUID=["1.2\0", "1.9\0"]), Root.STUDY, ["2.25.1", "2.25.2", "2.25.3"]),
         (identifier("SERIES", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.4"), Root.STUDY, ["2.25.2"]),
         (identifier("IMAGE", SOPInstanceUID=["2.25.3", "2.25.1"]), Root.STUDY, ["2.25.1", "2.25.3"]),
     ):
@@ -221,6 +225,7 @@ def test_photos_to_retrieve(filled: Engine) -> None:
         (identifier("PATIENT", PatientID=["P", "Q"]), Root.PATIENT, "PatientID"),
         (identifier("STUDY", StudyInstanceUID=""), Root.STUDY, "StudyInstanceUID"),
         (identifier("STUDY", StudyInstanceUID="1.*"), Root.STUDY, "StudyInstanceUID"),
+        (identifier("STUDY", StudyInstanceUID="1\0.2"), Root.STUDY, "StudyInstanceUID"),
         (identifier("IMAGE", StudyInstanceUID=["1", "2"], SOPInstanceUID="3"), Root.STUDY, "StudyInstanceUID"),
         (identifier("PATIENT", PatientID="P"), Root.STUDY, "QueryRetrieveLevel"),
     ],

@@ -146,6 +146,8 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("find", {"Level": "Study"}),
         ("find", {"Level": "Nonsense", "Query": {}}),
         ("find", {"Level": "Study", "Query": {"StudyDate": "yesterday"}}),
+        ("find", {"Level": "Study", "Query": {"PatientName": "a\0b"}}),
+        ("find", b'{"Level": "Study", "Query": {"PatientName": "\\ud800"}}'),
         ("find", {"Level": "Study", "Query": {"StudyDate": 20260501}}),
         ("find", {"Level": "Study", "Query": {"ImageComments": "comment-*"}}),
         ("find", {"Level": "Study", "Query": {"_x": "1"}}),

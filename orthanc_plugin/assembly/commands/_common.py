@@ -6,6 +6,7 @@ import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +77,22 @@ def require(requester: Requester, *, right: Right | None = None, purpose: str | 
         raise AssemblyError(f"account {requester.account} lacks the right {right.value!r}")
     if purpose is not None and purpose not in requester.purposes:
         raise AssemblyError(f"account {requester.account} does not hold the purpose {purpose}")
+
+
+_YEARS = range(1900, 3000)
+
+
+def local(typed: datetime) -> datetime:
+    """A time that was typed, of this machine's clock.
+
+    Raises
+    ------
+    AssemblyError
+        No clock shows it: not every time zone has it.
+    """
+    if typed.year not in _YEARS:
+        raise AssemblyError(f"a time lies from {_YEARS[0]} to {_YEARS[-1]}, and not in {typed.year}")
+    return typed.astimezone()
 
 
 def os_user() -> str:

@@ -22,6 +22,7 @@ from orthanc_plugin.assembly.commands._common import (
     SettingsOption,
     account_of,
     failing,
+    local,
     os_user,
     require,
     show,
@@ -115,7 +116,7 @@ def explain(
                     emergency_reason=reason,
                     emergency_patient=patient,
                 )
-                found = inquire(connection, request, about, None if at is None else at.astimezone())
+                found = inquire(connection, request, about, None if at is None else local(at))
                 made = _told(found.explanation) | {
                     "photo": about.sop_uid,
                     "account": as_account,

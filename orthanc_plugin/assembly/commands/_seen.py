@@ -26,6 +26,7 @@ from orthanc_plugin.assembly.commands._common import (
     SettingsOption,
     account_of,
     failing,
+    local,
     os_user,
     require,
 )
@@ -125,8 +126,8 @@ def _asker(node: Node, name: str | None) -> str:
 def _window(since: datetime | None, until: datetime | None, purpose: str | None) -> Window:
     usual = Window()
     return Window(
-        usual.since if since is None else micros(since.astimezone()),
-        usual.until if until is None else micros(until.astimezone()),
+        usual.since if since is None else micros(local(since)),
+        usual.until if until is None else micros(local(until)),
         purpose,
     )
 

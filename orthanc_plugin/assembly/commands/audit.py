@@ -30,6 +30,7 @@ from orthanc_plugin.assembly.commands._common import (
     SettingsOption,
     account_of,
     failing,
+    local,
     os_user,
     require,
     show,
@@ -66,7 +67,7 @@ def listing(
     with failing(), open_node(load(settings)) as node:
         who = account_of(node, as_account)
         require(who, purpose=HCOMPL)
-        start = 0 if since is None else micros(since.astimezone())
+        start = 0 if since is None else micros(local(since))
         wanted = {"account": account, "photo": photo, "kind": kind and kind.value, "purpose": purpose}
         number = _number(node.archive, photo) if photo is not None else None
         found = [record for record in _all(node.archive) if record["at"] >= start and _fits(record, wanted, number)]
@@ -192,7 +193,7 @@ def verify(
         keys = (
             tuple(read_vkey(word) for word in trusted) if trusted else signing.load(node.settings.checkpoint_key).public
         )
-        signed = Signed(places, keys, None if since is None else since.astimezone())
+        signed = Signed(places, keys, None if since is None else local(since))
         verdict = _with_progress(node.archive, signed)
     show(
         {

@@ -28,7 +28,7 @@ def read_json(body: bytes) -> Any:
     try:
         value = json.loads(body.decode("utf-8-sig"))
         if b"\\u" in body:
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode()  # fails where half of a surrogate pair stands in it
     except (ValueError, RecursionError):
         raise BadBody("no JSON") from None
     return value
