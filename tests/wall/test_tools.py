@@ -172,7 +172,7 @@ def test_bulk_content(archive: Archive, partly: Partly) -> None:
         ("bulk-content", {"Resources": [], "Metadata": True}),
         ("bulk-content", {"Resources": [NOTHING], "Level": 7}),
     ],
-    ids=range(31),
+    ids=range(33),
 )
 def test_what_cannot_be_honoured_is_told_so(archive: Archive, partly: Partly, tool: str, value: Any) -> None:
     assert _tool(archive, tool, value).status == 400
