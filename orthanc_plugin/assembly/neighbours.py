@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orthanc_plugin.assembly.finding import LEAST_FREE, Finding
 
-_PLUGINS = frozenset({"python", "dicom-web", "explorer.js", "postgresql-index", "postgresql-storage", "gdcm"})
+_PLUGINS = frozenset({"python", "dicom-web", "explorer.js", "gdcm"}) | {
+    f"{database}-{what}" for database in ("postgresql", "mysql", "odbc") for what in ("index", "storage")
+}
 """What may stand in Orthanc beside the wall: nothing of it opens a door, or serves a copy of its own."""
 
 

@@ -17,6 +17,9 @@ from orthanc_plugin.wall.section import NAME
 PLUGINS = ("libOrthancPython.so*", "libOrthancDicomWeb.so*")
 """In this order: the first that claims a route answers it."""
 
+_STORES = re.compile(r"libOrthanc(?:(?:PostgreSQL|MySQL|Odbc)(?:Index|Storage)|Gdcm)\.so[0-9.]*")
+"""Other plugins that an Orthanc keeps: where its index and its objects are, and a decoder. They open no door."""
+
 ORIGINAL_ATTACHMENT = 1024
 """Orthanc's number for our attachment ``original``; it must never change."""
 
@@ -153,8 +156,13 @@ def behind_the_wall(former: Mapping[str, Any], needed: Mapping[str, Any], settin
     if port != wanted:
         raise ConfigurationUnfit(f"Orthanc's HttpPort is {port}, and the setting 'orthanc' says {wanted}")
     found, changed = dict(former), []
+    kept, left_out = _others(former.get("Plugins"))
+    changed += [f"Plugins: {name} is left out: the wall does not know what it opens" for name in left_out]
     for name, value in needed.items():
         merged = _merged(former.get(name), value) if name != NAME else dict(former.get(name) or {}) | value
+        if name == "Plugins":
+            found[name] = [*value, *kept]
+            continue
         if name in former and former[name] != merged:
             changed.append(f"{name}: {_said(former[name])} -> {_said(merged)}")
         found[name] = merged
@@ -163,6 +171,19 @@ def behind_the_wall(former: Mapping[str, Any], needed: Mapping[str, Any], settin
         found[NAME].setdefault("Script", script)
         changed.append(f"{NAME}.Script: {script} is loaded after the wall")
     return Walled(found, tuple(changed))
+
+
+def _others(plugins: Any) -> tuple[list[str], list[str]]:
+    """Of the plugins that an existing Orthanc loads beside the wall's: those that it keeps, and the names of the rest.
+
+    Orthanc takes files, and folders of them.
+    """
+    places = [Path(str(each)) for each in ([plugins] if isinstance(plugins, str) else plugins or ())]
+    files = [file for place in places for file in (sorted(place.glob("*.so*")) if place.is_dir() else [place])]
+    ours = [file for pattern in PLUGINS for file in files if file.match(pattern)]
+    others = list(dict.fromkeys(file for file in files if file not in ours and ".so" in file.name))  # no missing folder
+    kept = [file for file in others if _STORES.fullmatch(file.name)]
+    return [str(file) for file in kept], [file.name for file in others if file not in kept]
 
 
 def _merged(former: Any, value: Any) -> Any:

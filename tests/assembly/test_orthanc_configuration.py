@@ -49,6 +49,25 @@ def test_what_the_wall_needs_is_what_it_asks_for(needed: dict[str, Any], setting
     assert [Path(each).name for each in needed["Plugins"]] == ["libOrthancPython.so.4.0", "libOrthancDicomWeb.so.1.7"]
 
 
+@pytest.mark.parametrize("by_folder", [False, True])
+def test_where_index_and_objects_are_is_kept_and_other_plugins_are_left_out(
+    needed: dict[str, Any], settings: Settings, tmp_path: Path, by_folder: bool
+) -> None:
+    """Else an Orthanc whose index is in PostgreSQL would begin anew with an empty one."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    names = ["libOrthancPython.so", "libOrthancPostgreSQLIndex.so", "libOrthancWebViewer.so", "libServeFolders.so.1"]
+    for name in names:
+        (folder / name).touch()
+    listed = [str(folder), str(tmp_path / "none")] if by_folder else [str(folder / name) for name in names]
+    walled = behind_the_wall({"Plugins": listed}, needed, settings)
+    assert walled.configuration["Plugins"] == [*needed["Plugins"], str(folder / "libOrthancPostgreSQLIndex.so")]
+    told = " ".join(walled.changed)
+    assert "libOrthancWebViewer.so" in told
+    assert "libServeFolders.so.1" in told
+    assert len(walled.changed) == 2
+
+
 def test_an_existing_one_keeps_its_own_words_and_opens_no_door(needed: dict[str, Any], settings: Settings) -> None:
     former = {
         "Name": "old",
