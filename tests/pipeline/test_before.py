@@ -29,7 +29,7 @@ from tests.pipeline.sent import encoded, is_seen, state_of
 from tests.pipeline.world import ACSN, World
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("before")]
 
 NAME = "objects-before-the-wall"
 OBJECTS = count(NAME, small=120, full=2_500)
