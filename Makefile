@@ -19,7 +19,7 @@ stop: ## stop what `make demo` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
 
 test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## install what tests need and run every test at small counts
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not full"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not full"
 
 test-fast: .run/dev.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast

@@ -20,7 +20,7 @@ from tests.issuer import NAME, TestIssuer
 from tests.ports import free_port
 from tests.workspace.client import Client
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("bearer")]
+pytestmark = [pytest.mark.orthanc]
 
 SUBJECTS = {"clinician": "sub-clinician", "doctor": "sub-doctor", "anna": "sub-anna", "admin": "sub-admin"}
 

@@ -26,7 +26,7 @@ from tests.issuer import TestIssuer
 from tests.ports import free_port
 from tests.workspace.client import Client
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("lock-out")]
+pytestmark = [pytest.mark.orthanc]
 
 HERE, THERE = "203.0.113.7", "198.51.100.9"
 

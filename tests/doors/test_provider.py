@@ -29,7 +29,7 @@ from tests.doors.provider import AUDIENCE, Provider, walk
 from tests.ports import free_port
 from tests.workspace.conftest import Running
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("provider")]
+pytestmark = [pytest.mark.orthanc]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from tests.archive import Archive, basic
 from tests.faults.world import World
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.orthanc]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from orthanc_plugin.assembly.cli import build
 from tests.faults.world import World
 from tests.store.world import consent
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.orthanc]
 
 LIBRARY = os.environ.get("PHOTOSPINE_TEST_FAKETIME", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 """Of Debian's package ``libfaketime``: the clock of a process, without the machine's."""

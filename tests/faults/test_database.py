@@ -16,7 +16,7 @@ import pytest
 from consent.store.home import LOOK_SECONDS
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.orthanc]
 
 _LOCKER = """
 import fcntl, os, sys

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from tests import postgres
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.postgres, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.orthanc, pytest.mark.postgres]
 
 
 @dataclass(frozen=True, slots=True)

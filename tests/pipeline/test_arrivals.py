@@ -31,7 +31,7 @@ from tests.archive import Photo
 from tests.pipeline.sent import encoded, is_seen, renamed, send, state_of
 from tests.pipeline.world import World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.counts import count, report
 from tests.pipeline.sent import is_seen, send, state_of
 from tests.pipeline.world import World, spread
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 STEPS = list(Step)
 _UNLINKED = {Step.RECORDED, Step.READ, Step.INTENDED, Step.WRITTEN}

@@ -29,7 +29,7 @@ from tests.pipeline.sent import encoded, is_seen, state_of
 from tests.pipeline.world import ACSN, World
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 NAME = "objects-before-the-wall"
 OBJECTS = count(NAME, small=120, full=2_500)
@@ -144,6 +144,8 @@ def test_one_that_waits_is_seen_once_its_visit_is_told(hospital: Hospital) -> No
     _visit(world, "ACC-1")
     with world.node("worker") as node, open_archive(node) as archive:
         arrivals = worker_of(node, archive, lambda _: None, Event()).arrivals
+        linked = 0
         for _ in range(OBJECTS // 1000 + 1):
-            arrivals.relink()
+            linked += arrivals.relink()
+    assert linked == 1
     assert is_seen(world, hospital.later)

@@ -13,7 +13,7 @@ from fhir_mapping.store.validate import structure
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.pipeline.world import Visit, World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 
 @contextmanager

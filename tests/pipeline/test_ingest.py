@@ -19,7 +19,7 @@ from fhir_mapping.tables import fhir_version
 from tests.pipeline.commands import ingest, refused, state
 from tests.pipeline.world import Visit, World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 
 def test_a_photo_comes_in_with_its_treatment(world: World) -> None:

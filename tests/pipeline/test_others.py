@@ -26,7 +26,7 @@ from tests.pipeline.sent import encoded
 from tests.pipeline.world import World
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 ALL = 11
 """The doors that are tried."""

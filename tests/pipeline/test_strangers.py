@@ -20,7 +20,7 @@ from tests.photos import Shot, jpeg
 from tests.pipeline.commands import ingest, refused, state
 from tests.pipeline.world import World
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.orthanc]
 
 GOOD = jpeg(Shot(seed=7))
 BEN = "Patient?identifier=urn:mrn|PID-ben"

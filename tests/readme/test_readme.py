@@ -45,7 +45,6 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.orthanc
-@pytest.mark.xdist_group("readme")
 def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
     (clinic / "photo.jpg").write_bytes(photos.jpeg(photos.Shot(width=640, height=480, orientation=6, seed=77)))
     found = re.search(r"<!-- walk-through -->\n```sh\n(.*?)```\n<!-- walk-through -->", README, re.DOTALL)
@@ -98,7 +97,6 @@ orthanc.RegisterOnChangeCallback(changed)
 
 
 @pytest.mark.orthanc
-@pytest.mark.xdist_group("readme")
 def test_an_orthanc_that_exists_already_is_taken_behind_the_wall(tmp_path: Path) -> None:
     found = re.search(r"<!-- existing -->\n```sh\n(.*?)```\n<!-- existing -->", README, re.DOTALL)
     assert found is not None

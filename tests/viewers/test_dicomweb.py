@@ -17,7 +17,7 @@ from tests.archive import Archive, Photo
 from tests.ports import free_port
 from tests.viewers.patterns import PATTERNS, Study, populate
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("viewers")]
+pytestmark = [pytest.mark.orthanc]
 
 _AS_STORED = (("application/dicom", "*"),)
 _JPEG = (("image/jpeg", "1.2.840.10008.1.2.4.50"),)

@@ -16,7 +16,7 @@ from tests.ports import free_port
 from tests.viewers.patterns import PATTERNS, Study, populate
 from tests.workspace.conftest import Running, assets, watched
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.browser, pytest.mark.xdist_group("viewers")]
+pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
 _NAME = "partly permitted studies opened in OHIF"
 _SHOWN = [each for each in PATTERNS if "p" in each]

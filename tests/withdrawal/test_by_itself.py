@@ -22,7 +22,7 @@ from tests.withdrawal.doors import refused, shown
 from tests.withdrawal.nodes import PATIENT, READERS, Two
 from tests.withdrawal.streams import SLOW_SECONDS, Page, Stream
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.postgres, pytest.mark.xdist_group("withdrawal")]
+pytestmark = [pytest.mark.orthanc, pytest.mark.postgres]
 
 SECOND = 1_000_000
 LASTS = timedelta(seconds=3)

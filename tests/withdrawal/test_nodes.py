@@ -20,7 +20,7 @@ from tests.fhir.clinic import consent_of
 from tests.withdrawal.doors import refused, shown
 from tests.withdrawal.nodes import READERS, Joined, Two
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.postgres, pytest.mark.xdist_group("withdrawal")]
+pytestmark = [pytest.mark.orthanc, pytest.mark.postgres]
 
 
 def test_what_is_written_at_one_node_counts_at_both(both: Two) -> None:

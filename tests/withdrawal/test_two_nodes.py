@@ -27,7 +27,6 @@ from tests.withdrawal.streams import SLOW_SECONDS, Page, Stream, moment
 pytestmark = [
     pytest.mark.orthanc,
     pytest.mark.postgres,
-    pytest.mark.xdist_group("withdrawal"),
 ]
 
 NAME = "withdrawal on two nodes"

@@ -14,7 +14,7 @@ from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit, assets
 from tests.workspace.pair import PAIR, places
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.browser]
 
 _PAGES = (
     "/chart",

@@ -11,7 +11,7 @@ from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit
 from tests.workspace.pair import PAIR, open_pair, places
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.browser]
 
 
 def test_linked_photos_move_together_and_unlinked_ones_do_not(visit: Visit) -> None:

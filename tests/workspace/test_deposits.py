@@ -24,7 +24,7 @@ from tests.archive import Archive, Photo, basic
 from tests.ports import free_port
 from tests.workspace.client import Client
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.orthanc]
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENDS_ORTHANC = 60

@@ -30,7 +30,7 @@ from tests.ports import free_port
 from tests.workspace.client import Client
 from tests.workspace.conftest import Running, assets, watched
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.orthanc]
 
 _SIGNED = Span(datetime(2026, 5, 10, tzinfo=UTC), datetime(2026, 5, 11, tzinfo=UTC))
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')

@@ -20,7 +20,7 @@ from tests.doors.provider import Provider
 from tests.ports import free_port
 from tests.workspace.conftest import Running, assets, watched
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.browser]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.ports import free_port
 from tests.store.world import consent
 from tests.workspace.conftest import Running, assets
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.xdist_group("workspace")]
+pytestmark = [pytest.mark.orthanc]
 
 PROMPT = 3.0
 """Seconds within which others are answered; held up, they would wait as long as the slow one does not read."""
