@@ -22,7 +22,7 @@ from consent.store import clock, jobs
 from consent.store.clock import micros, micros_or_none
 from consent.store.engine import before_commit, reading, transaction
 from consent.store.load import LINKED, Loader, load_site_facts
-from consent.store.sites import NoSite
+from consent.store.sites import site_or_none
 from consent.store.sites import stored_purposes as purposes_in_database
 from consent.store.tables import decided, patient, patient_state, photo, photo_patient
 from consent.store.versions import lock
@@ -100,7 +100,7 @@ def settle_before_commit(connection: Connection, patients: Iterable[str]) -> Non
 
 def _settle_some(connection: Connection, patients: set[str]) -> None:
     """Settle patients until 500 answers are decided; the others are jobs, and decided live until those are done."""
-    site = load_site_facts_or_none(connection)
+    site = site_or_none(connection)
     if site is None:
         return
     each = sum(len(audiences(site, purpose)) for purpose in stored_purposes(site))
@@ -120,14 +120,6 @@ def _settle_some(connection: Connection, patients: set[str]) -> None:
             write(connection, decide_all(connection, identity))
         else:
             jobs.put(connection, jobs.REDECIDE, identity)
-
-
-def load_site_facts_or_none(connection: Connection) -> Site | None:
-    """The settings; None in a database that has none yet."""
-    try:
-        return load_site_facts(connection).site
-    except NoSite:
-        return None
 
 
 def decide_all(connection: Connection, identity: str) -> Answers:

@@ -31,7 +31,7 @@ from consent.rules.site import SiteRuleId
 from consent.site import Site
 from consent.store import clock
 from consent.store.load import SHOWN, Belonging, Loader, SiteFacts, followed, load_site_facts
-from consent.store.sites import NoSite
+from consent.store.sites import NoSite, site_or_none
 from consent.store.tables import facts_then, membership, organization_parent, patient, photo, photo_facts, site_state
 from consent.store.versions import group
 from consent.store.write import among, insert_missing
@@ -117,10 +117,8 @@ def supersede_members(connection: Connection, source: str, fresh: Sequence[Mappi
 
 def results_are_read(connection: Connection) -> bool:
     """Whether facts of a patient depend on her photos."""
-    try:
-        return SiteRuleId.SIGNATURE_AFTER_RESULT in load_site_facts(connection).site.rules_on
-    except NoSite:
-        return False
+    site = site_or_none(connection)
+    return site is not None and SiteRuleId.SIGNATURE_AFTER_RESULT in site.rules_on
 
 
 def _members() -> Any:

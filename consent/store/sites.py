@@ -31,6 +31,14 @@ def load_site(connection: Connection) -> Site:
     return site_from_json(body)
 
 
+def site_or_none(connection: Connection) -> Site | None:
+    """The settings; None in a database that has none yet."""
+    try:
+        return load_site(connection)
+    except NoSite:
+        return None
+
+
 def save_site(connection: Connection, site: Site, stored: tuple[str, ...]) -> bool:
     """Write the settings; tells whether they changed anything.
 

@@ -27,8 +27,9 @@ from tests.archive import Archive
 from tests.judges import worlds as build
 from tests.judges.plain import PlainJudge
 from tests.judges.product import Product, site_of
+from tests.matrix.case import MEMBERS, PARTS, Case
 from tests.matrix.marks import Finder, Planted, dataset, plant
-from tests.matrix.states import MEMBERS, PARTS, STATES, Case, drawn
+from tests.matrix.states import STATES, drawn
 
 PASSWORD = "matrix-demo"
 _SALT = bytes(16)

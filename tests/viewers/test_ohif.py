@@ -14,22 +14,13 @@ from tests import counts
 from tests.archive import Archive
 from tests.ports import free_port
 from tests.viewers.patterns import PATTERNS, Study, populate
+from tests.workspace.canvas import colourful
 from tests.workspace.conftest import Running, assets, watched
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
 _NAME = "partly permitted studies opened in OHIF"
 _SHOWN = [each for each in PATTERNS if "p" in each]
-_COLOURFUL = """() => [...document.querySelectorAll('canvas')].some(canvas => {
-  const small = document.createElement('canvas');
-  small.width = small.height = 64;
-  const drawing = small.getContext('2d');
-  try { drawing.drawImage(canvas, 0, 0, 64, 64); } catch { return false; }
-  const data = drawing.getImageData(0, 0, 64, 64).data;
-  const seen = new Set();
-  for (let i = 0; i < data.length; i += 4) seen.add(data[i] + ',' + data[i + 1] + ',' + data[i + 2]);
-  return seen.size > 100;
-})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ def _opened(viewer: _Viewer, browser: Browser, study: Study) -> list[str]:
     visit.page.on("response", lambda answer: answers.append(answer))
     visit.sign_in("clinician")
     visit.page.goto(f"{viewer.address}/ohif/viewer?StudyInstanceUIDs={study.uid}")
-    visit.page.wait_for_function(_COLOURFUL, timeout=60_000)
+    visit.page.wait_for_function(colourful(100), timeout=60_000)
     shown = visit.page.locator('[data-cy="study-browser-thumbnail"]')
     expect(shown).to_have_count(len({photo.series for photo in study.permitted}), timeout=20_000)
     urls = [answer.url for answer in answers if "/dicom-web/" in answer.url]

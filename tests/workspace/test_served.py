@@ -27,6 +27,7 @@ from orthanc_plugin.assembly.serve import Served, build
 from orthanc_plugin.assembly.settings import Settings
 from tests.archive import Archive, Photo, basic
 from tests.ports import free_port
+from tests.workspace.canvas import colourful
 from tests.workspace.client import Client
 from tests.workspace.conftest import Running, assets, watched
 
@@ -308,7 +309,7 @@ def test_ohif_opens_a_partly_permitted_study(clinic: Clinic, browser: Browser) -
         visit.sign_in("clinician")
         visit.page.goto(f"{running.address}/chart/patient/anna")
         visit.page.get_by_role("link", name="Open in OHIF").first.click()
-        visit.page.wait_for_function(_COLOURFUL, timeout=60_000)
+        visit.page.wait_for_function(colourful(300), timeout=60_000)
         thumbnails = visit.page.locator('[data-cy="study-browser-thumbnail"]')
         thumbnails.first.wait_for(timeout=20_000)
         assert thumbnails.count() == 2
@@ -318,18 +319,6 @@ def test_ohif_opens_a_partly_permitted_study(clinic: Clinic, browser: Browser) -
         assert not [url for url in asked if clinic.denied.sop in url]
         assert not [body for body in bodies if clinic.denied.sop.encode() in body]
         context.close()
-
-
-_COLOURFUL = """() => [...document.querySelectorAll('canvas')].some(canvas => {
-  const small = document.createElement('canvas');
-  small.width = small.height = 64;
-  const drawing = small.getContext('2d');
-  try { drawing.drawImage(canvas, 0, 0, 64, 64); } catch { return false; }
-  const data = drawing.getImageData(0, 0, 64, 64).data;
-  const seen = new Set();
-  for (let i = 0; i < data.length; i += 4) seen.add(data[i] + ',' + data[i + 1] + ',' + data[i + 2]);
-  return seen.size > 300;
-})"""
 
 
 def _body(request: Request) -> bytes:
