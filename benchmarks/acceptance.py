@@ -1,13 +1,16 @@
 """``make test-full``: every test at full counts, file by file, resumable; writes ``benchmarks/ACCEPTANCE.md``.
 
-As many files run at once as the machine has processors; a file's seconds are those of a busy machine. A file that
-passed at this commit is not run again, so that a run that was interrupted goes on where it stopped. What a counted test
-was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and
-what was skipped stands in a list of its own, with its reason.
+As many files run at once as the machine has processors, the longest of the last run first; a file's seconds are those
+of a busy machine. A file that passed at this commit is not run again, so that a run that was interrupted goes on where
+it stopped. ``--keep COMMIT`` also keeps what passed at an earlier commit, for a change that the other files have
+nothing to do with; the table then says of each file at which commit it ran. What a counted test was asked and what it
+ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and what was skipped
+stands in a list of its own, with its reason.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -39,24 +42,28 @@ class Outcome:
     not_run: dict[str, int] = field(default_factory=dict)
     """Why tests were skipped, and how many for each reason."""
 
+    commit: str = ""
+    """At which it ran."""
+
 
 def main() -> int:
     """Run what is left to run, write the table; 0 when all passed."""
+    asking = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    asking.add_argument("--keep", metavar="COMMIT", action="append", default=[], help="keep what passed at COMMIT too")
     at = commit()
-    folder = _STATE / at
-    folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
+    kept = [at, *asking.parse_args().keep]
+    (_STATE / at).mkdir(parents=True, exist_ok=True)
+    files = longest_first(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
 
     def outcome_of(numbered: tuple[int, str]) -> Outcome:
         number, file = numbered
-        known = _known(folder, file)
-        if known is not None:
+        for known in filter(None, (_known(each, file) for each in kept)):
             return known
         print(f"[{number}/{len(files)}] {file}", flush=True)
-        return _run(folder, file)
+        return _run(at, file)
 
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        outcomes = list(workers.map(outcome_of, enumerate(files, start=1)))
+        outcomes = sorted(workers.map(outcome_of, enumerate(files, start=1)), key=lambda each: each.file)
     _TABLE.write_text(_table(at, outcomes), encoding="utf-8")
     failed = [outcome for outcome in outcomes if not outcome.passed]
     skipped = sum(1 for outcome in outcomes if outcome.not_run)
@@ -64,21 +71,30 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _state_file(folder: Path, file: str) -> Path:
-    return folder / (file.replace("/", "__") + ".json")
+def longest_first(files: Iterable[str]) -> list[str]:
+    """The files by the seconds that the table on record tells, those that it does not know first."""
+    table = _TABLE.read_text("utf-8").splitlines() if _TABLE.exists() else []
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table if line.startswith("| tests/")]
+    seconds = {row[0]: float(row[2]) for row in rows if len(row) > 2 and row[2].replace(".", "", 1).isdigit()}
+    return sorted(files, key=lambda each: (-seconds.get(each, float("inf")), each))
 
 
-def _known(folder: Path, file: str) -> Outcome | None:
-    """The outcome of an earlier run at this commit, if it passed and nothing was left out."""
-    state = _state_file(folder, file)
+def _state_file(at: str, file: str) -> Path:
+    return _STATE / at / (file.replace("/", "__") + ".json")
+
+
+def _known(at: str, file: str) -> Outcome | None:
+    """The outcome of an earlier run at a commit, if it passed and nothing was left out."""
+    state = _state_file(at, file)
     if not state.exists():
         return None
     outcome = Outcome(**json.loads(state.read_text("utf-8")))
+    outcome.commit = at
     return outcome if outcome.passed and not outcome.not_run else None
 
 
-def _run(folder: Path, file: str) -> Outcome:
-    report = folder / (file.replace("/", "__") + ".counts")
+def _run(at: str, file: str) -> Outcome:
+    report = _state_file(at, file).with_suffix(".counts")
     report.unlink(missing_ok=True)
     environment = {**os.environ, "PHOTOSPINE_TEST_FULL": "1", "PHOTOSPINE_TEST_REPORT": str(report)}
     started = time.monotonic()
@@ -98,10 +114,11 @@ def _run(folder: Path, file: str) -> Outcome:
         seconds=round(time.monotonic() - started, 1),
         counted=[json.loads(line) for line in report.read_text("utf-8").splitlines()] if report.exists() else [],
         not_run=skipped(lines),
+        commit=at,
     )
     if not outcome.passed:
         print(done.stdout[-6000:], flush=True)
-    _state_file(folder, file).write_text(
+    _state_file(at, file).write_text(
         json.dumps({name: getattr(outcome, name) for name in Outcome.__slots__}), encoding="utf-8"
     )
     return outcome
@@ -135,10 +152,10 @@ def _table(at: str, outcomes: list[Outcome]) -> str:
             f"| {row['name']} | {row['asked']:,} | {row['run']:,} | {row['failures']} | {seed} | {row['seconds']} "
             f"| {row['measured']} |"
         )
-    lines += ["", "## Files", "", "| file | outcome | seconds |", "|---|---|---:|"]
+    lines += ["", "## Files", "", "| file | outcome | seconds | commit |", "|---|---|---:|---|"]
     for outcome in outcomes:
         verdict = outcome.summary if outcome.passed else f"**failed**: {outcome.summary}"
-        lines.append(f"| {outcome.file} | {verdict} | {outcome.seconds} |")
+        lines.append(f"| {outcome.file} | {verdict} | {outcome.seconds} | {outcome.commit} |")
     missed = [(outcome.file, *each) for outcome in outcomes for each in outcome.not_run.items()]
     if missed:
         lines += ["", "## Not run", "", "| file | tests | why |", "|---|---:|---|"]

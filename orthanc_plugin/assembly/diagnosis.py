@@ -45,7 +45,7 @@ from orthanc_plugin.assembly.archive_process import WallDown, prove
 from orthanc_plugin.assembly.clock import CLOCK_REMEDY, clock_finding
 from orthanc_plugin.assembly.finding import LEAST_FREE, Finding, untried
 from orthanc_plugin.assembly.knocking import Heard, knock
-from orthanc_plugin.assembly.neighbours import plugins, storage
+from orthanc_plugin.assembly.neighbours import plugins, sending, storage
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.wall.answers.work import STATE
 from orthanc_plugin.wall.canary import CORE
@@ -114,7 +114,7 @@ def _working(settings: Settings, wall: Finding) -> tuple[Finding, list[Finding]]
         stored, _ = _ask("POST", settings.orthanc, _STOW, ticket)
     except (OSError, HTTPException, ValueError) as error:
         status, state, stored = 0, {"fault": "", "says": type(error).__name__}, 0
-    beside = [*plugins(state.get("plugins")), *storage(state.get("free"))]
+    beside = [*plugins(state.get("plugins")), *storage(state.get("free")), *sending(state.get("holds_up"))]
     if status == 403:
         remedy = (
             "'node' must be the same in the settings and in the section Photospine of Orthanc's configuration; where "

@@ -1,4 +1,4 @@
-"""What is found in Orthanc beside the wall: other plugins, and the room for photos."""
+"""What is found in Orthanc beside the wall: other plugins, the room for photos, and how answers are sent."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ def storage(free: Mapping[str, int] | None) -> Iterator[Finding]:
         )
     if free and not short:
         yield Finding("storage", True, "Orthanc has room for photos")
+
+
+def sending(holds_up: bool | None) -> Iterator[Finding]:
+    """How the Python plugin sends: one that keeps Python's lock meanwhile lets one slow reader stop everybody."""
+    if holds_up:
+        yield Finding(
+            "sending",
+            False,
+            "one client that reads slowly holds up everybody: this Python plugin sends one answer at a time",
+            "install the orthanc-python of Debian 13, or another newer than 4.0, then start Orthanc anew",
+        )

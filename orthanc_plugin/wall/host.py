@@ -64,6 +64,9 @@ class Host(Protocol):
     def configuration(self) -> Mapping[str, Any]:
         """Orthanc's whole configuration."""
 
+    def holds_up(self) -> bool:
+        """Whether an answer holds up all others until its client has read it."""
+
     def on_request(self, decide: Filter) -> None:
         """Have every HTTP request asked for first."""
 

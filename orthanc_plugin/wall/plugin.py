@@ -29,13 +29,17 @@ class Orthanc:
         # A plugin that cannot stream is one that knows no AllowThreads either: it sends with Python's lock held.
         keeps_lock = not hasattr(sdk.RestOutput, "StartStreamAnswer")
         self._context = unlocked.find(sdk.RestOutput) if keeps_lock else None
-        if keeps_lock and self._context is None:
+        self._holds_up = keeps_lock and self._context is None
+        if self._holds_up:
             self.log("answers hold up each other: Orthanc's way of sending was not found in its Python plugin")
 
     def configuration(self) -> Mapping[str, Any]:
         """See the Protocol, as for all methods here."""
         found: Mapping[str, Any] = json.loads(sdk.GetConfiguration())
         return found
+
+    def holds_up(self) -> bool:
+        return self._holds_up
 
     def on_request(self, decide: Filter) -> None:
         sdk.RegisterIncomingHttpRequestFilter(decide)

@@ -271,6 +271,27 @@ def test_the_wall_can_prove_no_signature(node: Node) -> None:
         node.blames("wall", "no signature", "python3-cryptography")
 
 
+@pytest.mark.orthanc
+def test_answers_hold_up_each_other(node: Node) -> None:
+    """A Python plugin that sends with Python's lock held, and in which no other way of sending was found."""
+    folder = node.folder / "wall"
+    folder.mkdir()
+    for each in wall_folder.DEFAULT.iterdir():
+        (folder / each.name).symlink_to(each)
+    (folder / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "sys.path[:0] = os.environ['PYTHONPATH'].split(':')\n"
+        "from orthanc_plugin.wall import unlocked\n"
+        "unlocked.find = lambda rest_output: None\n"
+    )
+    node.archive.wall = folder
+    with node.running():
+        log = (node.folder / "orthanc").glob("**/*.log")
+        if not any("answers hold up each other" in each.read_text("utf-8", "replace") for each in log):
+            pytest.skip("this Orthanc's Python plugin lets go of the lock by itself")
+        node.blames("sending", "one client that reads slowly", "orthanc-python")
+
+
 # --- keys, database, folders ------------------------------------------------------------------------------------------
 
 

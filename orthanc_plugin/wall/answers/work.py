@@ -57,7 +57,9 @@ def state(foundation: Foundation, _asked: Asked) -> Answer:
         foundation.check()
     except (WallError, ConsentError, SQLAlchemyError) as error:
         fault = error.__cause__ if isinstance(error, NotReady) and error.__cause__ is not None else error
-    beside = {"plugins": json.loads(foundation.host.get("/plugins")), "free": _free(foundation.host.configuration())}
+    host = foundation.host
+    beside: dict[str, Any] = {"plugins": json.loads(host.get("/plugins")), "free": _free(host.configuration())}
+    beside["holds_up"] = host.holds_up()
     if fault is None:
         with glancing(foundation.rooms().engine) as connection:
             proves = not policy.load(connection).issuers or signatures.available()
