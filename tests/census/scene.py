@@ -20,6 +20,9 @@ from tests.store.world import consent
 SHOWN, HIDDEN, WAITING = 1, 2, 3
 """Photos: permitted; denied by the patient; not linked to anybody yet."""
 
+EMERGENCY = "clinician"
+"""Who may see, for a reason that is given, what the patient denies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -77,7 +80,7 @@ class Scene:
         yield Caller("a ticket of nobody", (("Authorization", "Ticket x.y"),), account=False)
         every = tuple(right for right in Right if right not in (Right.ADMIN, Right.STORE))
         for name, purposes, rights in (
-            ("clinician", ("TREAT", "BTG"), ()),
+            (EMERGENCY, ("TREAT", "BTG"), ()),
             ("integrator", ("TREAT",), every),
             ("marketing", ("WEB", "PORTFOLIO", "SOCIAL"), ()),
             ("compliance", ("HCOMPL", "PATSFTY"), ()),
