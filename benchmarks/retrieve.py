@@ -15,11 +15,13 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bare import bare
-from consent.audit.read import Archive as AuditArchive
+from benchmarks.sides import recorded
 from consent.directive import Data, Reach
 from consent.identity import accounts
 from consent.store.engine import transaction
@@ -73,7 +75,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
                 for kind, path in study.paths.items():
                     for side, port in _turn(len(times)):
                         times.setdefault((study.count, kind, side), []).append(_fetch(port, path, study.count))
-    records = _records(archive)
+    records = recorded(archive, _counts)
     responses = sum(len(spent) for (_, _, side), spent in times.items() if side == "walled")
     _report(times, options, len(standing.rows), records, responses)
     return 0 if records == responses else 1
@@ -126,11 +128,9 @@ def _fetch(port: int, path: str, count: int) -> float:
     return spent
 
 
-def _records(archive: Archive) -> int:
-    """Sets that were released by these routes, in all chains of the walled node."""
-    chains = AuditArchive(archive.engine, archive.settings.audit_folder)
-    records = (json.loads(row.body) for chain in chains.chains() for row in chains.rows(chain))
-    return sum(each.get("route") in _KINDS.values() and bool(each.get("released")) for each in records)
+def _counts(record: Mapping[str, Any]) -> bool:
+    """Sets that were released by these routes."""
+    return record.get("route") in _KINDS.values() and bool(record.get("released"))
 
 
 def _report(

@@ -21,13 +21,15 @@ import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bare import bare
-from consent.audit.read import Archive as AuditArchive
+from benchmarks.sides import recorded, share
 from consent.identity import accounts
 from consent.store.engine import transaction
 from orthanc_plugin.assembly.archive_process import prove
@@ -77,7 +79,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
             assert archive.ask(paths[number % len(paths)], name).status == 200
         os.sync()  # what the preparation left to be written is not the race's
         flat, paced = _race(folder, paths, names, options)
-    records = _records(archive)
+    records = recorded(archive, _counts)
     responses = len(names) + len(flat.times["walled"]) + len(paced.times["walled"])
     _report(flat, paced, options, len(standing.rows), records, responses)
     return 0 if records == responses else 1
@@ -99,18 +101,14 @@ def _load(archive: Archive, folder: Path, count: int) -> list[Photo]:
             wire.close()
             photos.append(replace(photo, dicom=b"", pixels=b""))
             if number % 100 == 99:
-                _share(storage)
-    _share(storage)
-    for target in (folder / "walled" / "orthanc" / "storage", folder / "asking" / "storage"):
-        shutil.copytree(storage, target, copy_function=os.link)
-        for index in target.glob("index*"):  # each side writes an index of its own
-            index.unlink()
-            shutil.copy2(storage / index.name, index)
+                _fold(storage)
+    _fold(storage)
+    share(storage, folder / "walled" / "orthanc" / "storage", folder / "asking" / "storage")
     with transaction(archive.engine) as connection:
         return [archive.know(connection, photo) for photo in photos]
 
 
-def _share(storage: Path) -> None:
+def _fold(storage: Path) -> None:
     """Let files of one size be one file."""
     first: dict[int, Path] = {}
     for file in sorted(storage.rglob("*")):
@@ -222,11 +220,9 @@ def _read(wire: socket.socket, buffer: bytearray) -> None:
         left -= got
 
 
-def _records(archive: Archive) -> int:
-    """Permitted answers on this route in all chains of the walled node."""
-    chains = AuditArchive(archive.engine, archive.settings.audit_folder)
-    records = (json.loads(row.body) for chain in chains.chains() for row in chains.rows(chain))
-    return sum(each.get("route") == _ROUTE and each.get("effect") == "permit" for each in records)
+def _counts(record: Mapping[str, Any]) -> bool:
+    """Permitted answers on this route."""
+    return record.get("route") == _ROUTE and record.get("effect") == "permit"
 
 
 def _added(outcome: _Outcome, side: str, share: float) -> str:
