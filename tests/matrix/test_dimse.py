@@ -55,9 +55,11 @@ def test_peers_find_and_get_what_their_accounts_may_have(
         model = Model(clinic, 0, [f"GET {_STUDY.path}"])
         with gate(archive) as door:
             peers = [one for one in clinic.askers if one.account is not None and one.understood and _peer(one)]
+            # Who publishes gets no object: what is not given to anybody says little of what is given rightly.
+            given = [one for one in peers if model.released(_STUDY, one, list(clinic.photos))]
             each = 6
             for number in range(-(-asked // each)):
-                asker = random.choice(peers)
+                asker = random.choice(random.choice((peers, given, given)))
                 title = f"P{number}"
                 door.peer(
                     title, str(asker.name.split()[0]), asker.purpose, channel=asker.channel, project=asker.project
@@ -70,7 +72,7 @@ def test_peers_find_and_get_what_their_accounts_may_have(
                 ) as made:
                     assert made.is_established
                     for _ in range(each):
-                        for _ in range(random.choice((1, 8))):  # half the time, one of which there is something to find
+                        for _ in range(random.choice((1, 40, 40))):  # mostly one of which there is something to find
                             study = random.choice(model.targets(Level.STUDY))
                             whole = [n for n, placed in clinic.photos.items() if placed.planted.study_number == study]
                             released = model.released(_STUDY, asker, whole)
@@ -90,7 +92,7 @@ def test_peers_find_and_get_what_their_accounts_may_have(
     counts.report(name, asked=asked, run=run, failures=len(faults), seed=SEED, started=started)
     print(f"{orthanc}: {dict(seen)}, {time.monotonic() - started:.0f} s")
     assert not faults, f"{len(faults)} of {run}:\n" + "\n".join(faults[:30])
-    assert seen["permit"] >= run / 4
+    assert seen["permit"] >= run * 0.4
 
 
 def _peer(one: Asker) -> bool:
