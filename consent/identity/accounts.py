@@ -24,7 +24,10 @@ from consent.store.tables import account
 from consent.types import Requester, Right
 
 REMEMBER_SECONDS = 300.0
-"""How long a verified password is remembered by a process."""
+"""How long a verified password is remembered by a process after it was given last.
+
+Who works on is not asked to wait because somebody else at the same address guesses; a change of the account ends it.
+"""
 
 _REMEMBER_MOST = 10_000
 _AT_ONCE = 2
@@ -300,9 +303,13 @@ class Authenticator:
             found = self._remembered.get(mark)
             if found is None:
                 return False
-            if found[0] != version or found[1] <= self._clock():
+            moment = self._clock()
+            if found[0] != version or found[1] <= moment:
                 del self._remembered[mark]
                 return False
+            if found[1] - moment < REMEMBER_SECONDS / 2:
+                self._remembered[mark] = (version, moment + REMEMBER_SECONDS)
+                self._remembered.move_to_end(mark)
             return True
 
     def _requester(self, row: Row[Any]) -> Requester:

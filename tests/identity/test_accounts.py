@@ -74,6 +74,22 @@ def test_a_remembered_password_is_not_hashed_again_and_ends_with_any_change(
     assert door.authenticate("d", "new") is None
 
 
+def test_a_password_that_is_given_again_and_again_stays_remembered(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else somebody who guesses at the same address would keep out who works on, once every five minutes."""
+    _make(engine)
+    clock = [0.0]
+    door = Authenticator(engine, clock=lambda: clock[0])
+    assert door.authenticate("d", "d-demo", "127.0.0.1") is not None
+    monkeypatch.setattr(scrypt, "matches", lambda password, stored: False)
+    for _ in range(8):
+        clock[0] += 200
+        assert door.remembered("d", "d-demo", "127.0.0.1") is not None
+    clock[0] += 301
+    assert door.remembered("d", "d-demo", "127.0.0.1") is None
+
+
 def test_an_unknown_account_costs_the_same_as_a_wrong_password(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     _make(engine)
     _make(engine, "portal", None)
