@@ -17,6 +17,7 @@ from fhir_mapping.resources.session import session_extension
 from fhir_mapping.treatment import points
 from fhir_mapping.treatment.elements import concept, quantity, site
 from fhir_mapping.treatment.session import (
+    UNNAMED,
     Amount,
     Given,
     Implant,
@@ -32,6 +33,9 @@ from fhir_mapping.treatment.settings import AMOUNT_USED, DEVICE_SETTINGS
 
 LOTS = "urn:photospine:lot"
 """Identifier system: a product in one lot, by a digest of product, lot and expiry."""
+
+KEYS = "urn:photospine:session-key"
+"""Identifier system of a Procedure: :attr:`Session.key`."""
 
 PROCEDURE_URL = "urn:photospine:session:procedure"
 """fullUrl of the session's Procedure in the Bundle."""
@@ -89,11 +93,13 @@ class _Made:
             "status": "completed",
             "subject": {"reference": f"Patient/{session.patient}"},
         }
+        if session.key:
+            made["identifier"] = [{"system": KEYS, "value": session.key}]
         if session.number is not None:
             made["extension"] = [session_extension(session.number)]
         if session.plans:
             made["basedOn"] = [{"reference": each} for each in session.plans]
-        if session.title != type(session.title)():
+        if session.title != UNNAMED:
             made["code"] = concept(session.title)
         if session.encounter is not None:
             made["encounter"] = {"reference": session.encounter}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from fhir_mapping import references
+from fhir_mapping import dates, references
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.search.index import lots_of
 from fhir_mapping.treatment import points
+from fhir_mapping.treatment.build import KEYS
 from fhir_mapping.treatment.elements import (
     Json,
     amount,
@@ -23,6 +25,7 @@ from fhir_mapping.treatment.elements import (
     text,
 )
 from fhir_mapping.treatment.session import (
+    UNNAMED,
     Amount,
     Given,
     Implant,
@@ -48,7 +51,7 @@ _USE = {
     "MedicationStatement": Use.HOME,
 }
 _STRUCTURE = "http://hl7.org/fhir/StructureDefinition/procedure-targetBodyStructure"
-_LEFT_IN = frozenset({"implanted", "skin-substitute"})
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def treatments(found: Surroundings, *, others: Callable[[Json], bool] = lambda _
     """
     reader = _Reader(found, others)
     made = [reader.treated(centre) for centre in sorted(reader.centres())]
-    return tuple(sorted(made, key=lambda each: (each.session.start or each.session.end, each.reference)))
+    return tuple(sorted(made, key=lambda each: (_moment(each.session), each.reference)))
 
 
 class _Reader:
@@ -279,7 +282,7 @@ class _Reader:
             status=text(resource, "status"),
             session=Session(
                 patient=self._patient(resource),
-                title=named(resource.get("code")) if centre.startswith("Procedure/") else Named(),
+                title=named(resource.get("code")) if centre.startswith("Procedure/") else UNNAMED,
                 start=start,
                 end=end,
                 encounter=self._visit(resource),
@@ -291,6 +294,7 @@ class _Reader:
                 implants=self._implants(resource, real, told, maps),
                 machines=self._machines(resource, settings),
                 note="\n".join(filter(None, (text(each, "text") for each in parts(resource, "note")))),
+                key=_key(resource),
             ),
             uses=tuple(uses),
             observed=tuple(observed),
@@ -372,10 +376,10 @@ class _Reader:
         reference = next(iter(self._found.targets(use, "medicationReference")), None)
         concept = named(use.get("medicationCodeableConcept"))
         if medication is None:
-            return Lot(concept if concept != Named() else Named(text(stated, "display")), reference=reference)
+            return Lot(concept if concept != UNNAMED else Named(text(stated, "display")), reference=reference)
         lot, expires = lots_of(medication)[0]
         said = named(medication.get("code"))
-        return Lot(said if said != Named() else concept, lot or "", expires or "", reference)
+        return Lot(said if said != UNNAMED else concept, lot or "", expires or "", reference)
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
@@ -547,12 +551,26 @@ def _value(part: Json) -> Amount | str | None:
     return None
 
 
+def _key(resource: Json) -> str:
+    found = (text(each, "value") for each in parts(resource, "identifier") if text(each, "system") == KEYS)
+    return next(found, "")
+
+
 def _dosage(resource: Json) -> Json:
     """The first dosage, whatever the resource calls it."""
     for member in ("dosage", "dosageInstruction"):
         for each in parts(resource, member):
             return each
     return {}
+
+
+def _moment(session: Session) -> float:
+    """When it began, to put sessions in order; one without a time comes first."""
+    try:
+        begun = dates.span(session.start or session.end, _UTC).start
+    except ValueError:
+        return float("-inf")
+    return float("-inf") if begun is None else begun.timestamp()
 
 
 def _time(resource: Json) -> tuple[str, str]:

@@ -18,6 +18,9 @@ class Named:
     """``system|code``."""
 
 
+UNNAMED = Named()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An area of the body."""
@@ -167,7 +170,7 @@ class Session:
     patient: str
     """Id."""
 
-    title: Named = Named()
+    title: Named = UNNAMED
     start: str = ""
     """FHIR dateTime."""
 
@@ -187,6 +190,8 @@ class Session:
     implants: tuple[Implant, ...] = ()
     machines: tuple[Machine, ...] = ()
     note: str = ""
+    key: str = ""
+    """What makes a session that is sent twice one session."""
 
 
 def plain(value: Decimal) -> str:
