@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, select
 
 from consent.store.engine import reading, transaction
 from fhir_mapping.errors import Issue
+from fhir_mapping.outcome.project import project as outcomes
 from fhir_mapping.projections import consents, people, photo
 from fhir_mapping.projections.excerpt import LINKED_TYPES
 from fhir_mapping.projections.read import history
@@ -28,11 +29,23 @@ _PEOPLE: dict[str, tuple[Projection, ...]] = {
     "Procedure": (people.care,),
 }
 
+#: What questions read, and no decision.
+_ASKED: dict[str, tuple[Projection, ...]] = {"Observation": (outcomes,)}
+
 #: Writing these can change the facts of photos.
 _PHOTOS = LINKED_TYPES | {"DocumentReference", "ImagingStudy", "Provenance"}
 
 #: Rebuilding goes in this order: people before what is read against them.
-_REBUILD = (*_PEOPLE, "Provenance", "ImagingStudy", "EpisodeOfCare", "CarePlan", "DocumentReference", "Consent")
+_REBUILD = (
+    *_PEOPLE,
+    *_ASKED,
+    "Provenance",
+    "ImagingStudy",
+    "EpisodeOfCare",
+    "CarePlan",
+    "DocumentReference",
+    "Consent",
+)
 
 
 def project(connection: Connection, setting: Setting, written: Sequence[Written]) -> list[list[Issue]]:
@@ -47,7 +60,7 @@ def project(connection: Connection, setting: Setting, written: Sequence[Written]
     """
     documents: set[str] = set()
     for each in written:
-        for projection in _PEOPLE.get(each.type, ()):
+        for projection in (*_PEOPLE.get(each.type, ()), *_ASKED.get(each.type, ())):
             projection(connection, setting, each)
         if each.type in _PHOTOS:
             documents |= photo.affected(connection, setting, each)

@@ -1,0 +1,1 @@
+"""Outcomes: how an area has changed, by whose judgement, seen on which two photos."""
