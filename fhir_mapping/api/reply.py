@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any
 
-from fhir_mapping import text
+from fhir_mapping import dates, text
 from fhir_mapping.errors import Issue, Refused, Unauthenticated
 from fhir_mapping.resources.operation_outcome import outcome
+from fhir_mapping.store.deletion import Deleted
+from fhir_mapping.store.history import Event
 from fhir_mapping.store.reader import Stored
 
 MEDIA_TYPE = "application/fhir+json"
@@ -99,6 +101,47 @@ def searchset(
     if parts:
         body = body[:-1] + b',"entry":[' + b",".join(parts) + b"]}"
     return Reply(200, body)
+
+
+def history(
+    base: str,
+    kind: str,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    entries: Sequence[tuple[Event, Stored | None]],
+    warnings: Sequence[Issue] = (),
+) -> Reply:
+    """A history Bundle; versions go in as they are kept, byte for byte."""
+    head: dict[str, Any] = {"resourceType": "Bundle", "type": "history"}
+    if total is not None:
+        head["total"] = total
+    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
+    parts: list[bytes] = []
+    for event, version in entries:
+        reference = f"{kind}/{event.place.id}"
+        response: dict[str, Any] = {
+            "status": "204 No Content" if event.deleted else "201 Created" if event.place.version == 1 else "200 OK",
+            "etag": f'W/"{event.place.version}"',
+            "lastModified": dates.instant(event.updated),
+        }
+        if warnings and not parts:
+            response["outcome"] = outcome(warnings)
+        about = {"request": {"method": "DELETE" if event.deleted else "PUT", "url": reference}, "response": response}
+        body = b"" if version is None else b'"resource":%s,' % version.body
+        parts.append(b'{"fullUrl":%s,%s%s' % (text.dump(f"{base}/{reference}"), body, text.dump(about)[1:]))
+    body = text.dump(head)
+    if parts:
+        body = body[:-1] + b',"entry":[' + b",".join(parts) + b"]}"
+    return Reply(200, body)
+
+
+def deleted(value: Deleted, returns: str) -> Reply:
+    """The answer to a delete: nothing, or what was done where the request prefers an OperationOutcome."""
+    headers = {"ETag": f'W/"{value.version}"'}
+    if returns == "OperationOutcome":
+        said = Issue("informational", f"{value.type}/{value.id} is deleted.", None, "information")
+        return Reply(200, text.dump(outcome([said])), headers)
+    return Reply(204, b"", headers)
 
 
 def transaction(base: str, done: Sequence[Stored]) -> Reply:

@@ -97,6 +97,17 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
                 http.headers.get("if-none-match"),
             )
         )
+    if Interaction.UPDATE in offered:
+        whole["PUT"] = lambda http: (
+            lambda asked, body: writes.update_where(
+                node, asked, kind, _condition(http), body, http.headers.get("if-match")
+            )
+        )
+    if Interaction.DELETE in offered:
+        one["DELETE"] = lambda http: (
+            lambda asked, _: writes.delete(node, asked, kind, _id(http), http.headers.get("if-match"))
+        )
+        whole["DELETE"] = lambda http: lambda asked, _: writes.delete_where(node, asked, kind, _condition(http))
     if row.explained:
         asked_why: dict[str, Callable[[HttpRequest], Work]] = {
             "GET": lambda http: lambda asked, _: explain.explain(node, asked, _id(http), _pairs(http.url.query)),
@@ -106,9 +117,19 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
-            "GET": lambda http: lambda asked, _: reads.vread(node, asked, kind, _id(http), http.path_params["version"])
+            "GET": lambda http: lambda asked, _: door.vread(node, asked, kind, _id(http), http.path_params["version"])
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
+    if Interaction.HISTORY in offered:
+        of_one: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: door.changes(node, asked, kind, _id(http), _pairs(http.url.query))
+        }
+        made.append(_route(node, f"{under}/{kind}/{{id}}/_history", of_one))
+    if Interaction.HISTORY_TYPE in offered:
+        of_all: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: door.changes(node, asked, kind, None, _pairs(http.url.query))
+        }
+        made.insert(0, _route(node, f"{under}/{kind}/_history", of_all))
     return made
 
 
@@ -265,6 +286,15 @@ def _form(body: bytes) -> Sequence[tuple[str, str]]:
         return _pairs(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise Malformed(Issue("value", "The search is not UTF-8.")) from None
+
+
+def _condition(http: HttpRequest) -> str:
+    """The condition of a conditional write: a search by identifier in the address."""
+    if len(http.url.query) > _MAX_QUERY:
+        raise TooLarge(Issue("too-long", "The search is too long."))
+    if not http.url.query:
+        raise NotAllowed(Issue("not-supported", f"{http.method} wants an id, or ?identifier=."))
+    return http.url.query
 
 
 def _id(http: HttpRequest) -> str:

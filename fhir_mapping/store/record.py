@@ -19,12 +19,13 @@ from consent.site import Site
 from consent.store import clock as database_clock
 from consent.store.versions import lock
 from fhir_mapping import references, text
-from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, NotFound, VersionMismatch
+from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, NotAllowed, NotFound, VersionMismatch
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search.values import indexed, parts, token
+from fhir_mapping.store.deletion import Deleted, delete_resource
 from fhir_mapping.store.draft import Draft, check_references, keep
-from fhir_mapping.store.kinds import CLINICAL, KEPT, ORDER
+from fhir_mapping.store.kinds import CLINICAL, KEPT, LASTING, ORDER
 from fhir_mapping.store.prepared import Entry, Prepared, entries_of, lost_denials, prepare
 from fhir_mapping.store.reader import RecordReader, Stored, served
 
@@ -157,6 +158,50 @@ class RecordStore(RecordReader):
         draft.if_match = if_match
         return self._write(connection, [draft], arrived)[0]
 
+    def update_where(
+        self,
+        connection: Connection,
+        type: str,
+        condition: str,
+        body: bytes | Mapping[str, Any] | Prepared,
+        *,
+        source: str,
+        fresh: str,
+        if_match: int | None = None,
+    ) -> Stored:
+        """A new version of the one resource that a condition finds; where there is none, it is created (R4).
+
+        Parameters
+        ----------
+        fresh
+            The id of what is created, where the resource states none.
+        """
+        ready = self._ready(type, body)
+        named = ready.resource.get("id")
+        there = self.where(connection, type, condition, type)
+        if there is not None and named not in (None, there):
+            raise Malformed(Issue("value", "The resource's id is not that of the resource found.", f"{type}.id"))
+        draft = self._draft(ready, there or named or fresh, source)
+        draft.must_be_new = there is None and named is None
+        draft.if_match = if_match
+        return self._write(connection, [draft], False)[0]
+
+    def delete(
+        self, connection: Connection, type: str, id: str, *, source: str, if_match: int | None = None
+    ) -> Deleted:
+        """Delete a resource; one that is deleted already stays as it is.
+
+        Raises
+        ------
+        Refused
+            It never was there, has another version, is of a type that lasts, or something names it.
+        """
+        if type in LASTING:
+            raise NotAllowed(Issue("not-supported", f"A {type} is marked entered-in-error, and never deleted."))
+        lock(connection)
+        now = self._clock(connection)
+        return delete_resource(connection, self, self._setting, type, id, source=source, now=now, if_match=if_match)
+
     def write_all(self, connection: Connection, made: Sequence[Made], *, source: str) -> list[Stored]:
         """Keep several resources by the statements of one; one answer for each, in order.
 
@@ -218,11 +263,9 @@ class RecordStore(RecordReader):
         """What an entry asks to be written, or what it has found already there."""
         if entry.if_none_exist is not None:
             at = f"{entry.element}.request.ifNoneExist"
-            matches = self._by_condition(connection, entry.ready.type, entry.if_none_exist, at)
-            if len(matches) > 1:
-                raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", at))
-            if matches:
-                return None, self.read(connection, entry.ready.type, matches[0])
+            there = self.where(connection, entry.ready.type, entry.if_none_exist, at)
+            if there is not None:
+                return None, self.read(connection, entry.ready.type, there)
         draft = self._draft(entry.ready, entry.id if entry.id is not None else self._ids(), source)
         draft.element, draft.url = entry.element, entry.url
         draft.must_be_new = entry.id is None
@@ -293,7 +336,7 @@ class RecordStore(RecordReader):
                 draft.version,
                 now,
                 served(draft.body, draft.id, draft.version, now),
-                created=draft.version == 1,
+                created=draft.fresh,
                 notes=notes[id(draft)],
             )
             for draft in drafts
@@ -313,8 +356,19 @@ class RecordStore(RecordReader):
         VersionMismatch
             Several match.
         """
+        there = self.where(connection, type, condition, "If-None-Exist")
+        return None if there is None else self.read(connection, type, there)
+
+    def where(self, connection: Connection, type: str, condition: str, element: str) -> str | None:
+        """The id of the one resource that a condition finds: a search by identifier. None: there is none.
+
+        Raises
+        ------
+        VersionMismatch
+            Several match.
+        """
         lock(connection)
-        matches = self._by_condition(connection, type, condition, "If-None-Exist")
+        matches = self._by_condition(connection, type, condition, element)
         if len(matches) > 1:
-            raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))
-        return self.read(connection, type, matches[0]) if matches else None
+            raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", element))
+        return matches[0] if matches else None
