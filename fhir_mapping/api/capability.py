@@ -51,7 +51,7 @@ def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
                     "leaves; without it the first of them counts.",
                 },
                 "resource": [_resource(row) for row in TABLE],
-                "interaction": [{"code": "transaction"}],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
             }
         ],
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 from fhir_mapping import dates, text
@@ -17,6 +18,7 @@ from fhir_mapping.store.reader import Stored
 MEDIA_TYPE = "application/fhir+json"
 
 _MOST_WARNINGS = 8
+_OUTCOME = b'{"resourceType":"OperationOutcome"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,7 @@ def written(value: Stored, base: str, returns: str) -> Reply:
     if returns == "minimal":
         return Reply(status, b"", headers)
     if returns == "OperationOutcome":
-        kept = Issue("informational", f"Kept as {value.reference}, version {value.version}.", None, "information")
-        return Reply(status, text.dump(outcome([kept, *value.notes])), headers)
+        return Reply(status, text.dump(outcome([_kept(value), *value.notes])), headers)
     return Reply(status, value.body, headers)
 
 
@@ -144,23 +145,67 @@ def deleted(value: Deleted, returns: str) -> Reply:
     return Reply(204, b"", headers)
 
 
-def transaction(base: str, done: Sequence[Stored]) -> Reply:
-    """A transaction-response Bundle."""
-    entries = []
-    for value in done:
-        response: dict[str, Any] = {
-            "status": "201 Created" if value.created else "200 OK",
-            "location": location(value, base),
-            "etag": f'W/"{value.version}"',
-            "lastModified": text.kept(value.body)["meta"]["lastUpdated"],
-        }
-        if value.notes:
-            response["outcome"] = outcome(value.notes)
-        entries.append({"fullUrl": f"{base}/{value.reference}", "response": response})
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction-response"}
-    if entries:
-        bundle["entry"] = entries
-    return resource(bundle)
+def transaction(base: str, done: Sequence[tuple[Stored | Deleted, str]]) -> Reply:
+    """A transaction-response Bundle.
+
+    Parameters
+    ----------
+    done
+        What each entry did, and what it returns: ``representation``, ``minimal`` or ``OperationOutcome``.
+    """
+    return _bundle("transaction-response", [_done(base, value, returns) for value, returns in done])
+
+
+def batch(answers: Sequence[Reply]) -> Reply:
+    """A batch-response Bundle: each entry's answer as it would have come by itself."""
+    return _bundle("batch-response", [_answered(each) for each in answers])
+
+
+def _done(base: str, value: Stored | Deleted, returns: str) -> bytes:
+    if isinstance(value, Deleted):
+        response = _response(204, value.version, dates.instant(value.updated))
+        return text.dump({"response": response})
+    updated = text.kept(value.body)["meta"]["lastUpdated"]
+    response = _response(201 if value.created else 200, value.version, updated)
+    response["location"] = location(value, base)
+    if returns == "OperationOutcome":
+        response["outcome"] = outcome([_kept(value), *value.notes])
+    elif value.notes:
+        response["outcome"] = outcome(value.notes)
+    body = b'"resource":%s,' % value.body if returns == "representation" else b""
+    url = text.dump(f"{base}/{value.reference}")
+    return b'{"fullUrl":%s,%s"response":%s}' % (url, body, text.dump(response))
+
+
+def _answered(answer: Reply) -> bytes:
+    response: dict[str, Any] = {"status": _status(answer.status)}
+    for name, header in (("location", "Location"), ("etag", "ETag")):
+        if header in answer.headers:
+            response[name] = answer.headers[header]
+    if "Last-Modified" in answer.headers:
+        response["lastModified"] = dates.instant(parsedate_to_datetime(answer.headers["Last-Modified"]))
+    if answer.body.startswith(_OUTCOME):
+        response["outcome"] = text.kept(answer.body)
+        return text.dump({"response": response})
+    body = b'"resource":%s,' % answer.body if answer.body else b""
+    return b'{%s"response":%s}' % (body, text.dump(response))
+
+
+def _response(status: int, version: int, updated: str) -> dict[str, Any]:
+    return {"status": _status(status), "etag": f'W/"{version}"', "lastModified": updated}
+
+
+def _status(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def _bundle(kind: str, entries: Sequence[bytes]) -> Reply:
+    head = text.dump({"resourceType": "Bundle", "type": kind})
+    return Reply(200, head[:-1] + b',"entry":[' + b",".join(entries) + b"]}" if entries else head)
+
+
+def _kept(value: Stored) -> Issue:
+    return Issue("informational", f"Kept as {value.reference}, version {value.version}.", None, "information")
 
 
 def _foremost(notes: Sequence[Issue]) -> Sequence[Issue]:

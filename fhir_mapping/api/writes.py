@@ -17,7 +17,9 @@ from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.errors import ConsentRefused, Forbidden, Invalid, Issue, Malformed, NotFound
 from fhir_mapping.resources.task import refused_consent
+from fhir_mapping.store.deletion import Deleted
 from fhir_mapping.store.prepared import expected_version
+from fhir_mapping.store.reader import Stored
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -126,15 +128,27 @@ def delete_where(node: Node, asked: Asked, kind: str, condition: str) -> Reply:
 def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
     """Carry out a transaction Bundle, whole or not at all; a denial that is undone with it leaves a Task."""
     types = access.writable(asked.request.requester)
+    if asked.scopes is not None:
+        types = frozenset(each for each in types if asked.scopes.may_write(each))
     if not types:
-        raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent'."))
+        raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent', and scopes that cover it."))
     source = asked.request.requester.account
+    returns = asked.returns if asked.prefers else "minimal"
+
+    def shown(done: Stored | Deleted) -> str:
+        # Who may write, and not read, is told that it is there, and not what it says.
+        found = isinstance(done, Stored) and not done.created
+        readable = access.reach(asked.request, done.type) is access.Reach.ALL
+        return "minimal" if found and not readable and returns == "representation" else returns
 
     def prepare() -> Work[Reply]:
-        entries = node.record.prepare_transaction(body, types)
-        return lambda connection: reply.transaction(
-            node.base, node.record.transaction(connection, entries, source=source)
-        )
+        steps = node.record.prepare_steps(body, types)
+
+        def work(connection: Connection) -> Reply:
+            done = node.record.carry_out(connection, steps, source=source)
+            return reply.transaction(node.base, [(each, shown(each)) for each in done])
+
+        return work
 
     intent = _intent(node, asked, "Bundle", body)
     try:

@@ -50,7 +50,7 @@ def last_deletion(connection: Connection, kind: str, identity: str) -> Deleted |
     return None if row is None else Deleted(kind, identity, row.version, instant(row.updated), row.patient)
 
 
-def delete_resource(
+def remove(
     connection: Connection,
     reader: RecordReader,
     setting: Setting,
@@ -60,14 +60,10 @@ def delete_resource(
     source: str,
     now: datetime,
     if_match: int | None = None,
-    with_these: frozenset[str] = frozenset(),
 ) -> Deleted:
     """Delete a resource; one that is deleted already stays as it is.
 
-    Parameters
-    ----------
-    with_these
-        References that the same transaction deletes: what they name does not hold the resource back.
+    :func:`require_unnamed` belongs before the end of the transaction.
 
     Raises
     ------
@@ -75,8 +71,6 @@ def delete_resource(
         There never was one.
     VersionMismatch
         ``if_match`` is another version than the current one.
-    Conflict
-        Something names it; the issue says what, but for photos.
     """
     lock(connection)
     row = connection.execute(
@@ -91,10 +85,6 @@ def delete_resource(
         return former
     if if_match is not None and if_match != row.version:
         raise VersionMismatch(Issue("conflict", "The resource has another version now.", kind))
-    reference = f"{kind}/{identity}"
-    referrers = _referrers(connection, reference, with_these | {reference})
-    if referrers:
-        raise Conflict(Issue("business-rule", _said(referrers), kind))
     previous = reader.read(connection, kind, identity).json()
     connection.execute(delete(fhir_resource).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity))
     index.save(connection, [], former=[(kind, identity)])
@@ -118,16 +108,24 @@ def versions_before(connection: Connection, kind: str, ids: Iterable[str]) -> di
     return {row.id: row.version for row in connection.execute(query)}
 
 
-def _referrers(connection: Connection, reference: str, apart: frozenset[str]) -> list[str]:
+def require_unnamed(connection: Connection, kind: str, identity: str, element: str | None = None) -> None:
+    """Nothing in the record names what was deleted.
+
+    Raises
+    ------
+    Conflict
+        Something does; the issue says what, but for photos.
+    """
     query = (
         select(fhir_reference.c.type, fhir_reference.c.id)
-        .where(fhir_reference.c.target == reference)
+        .where(fhir_reference.c.target == f"{kind}/{identity}")
         .distinct()
         .order_by(fhir_reference.c.type, fhir_reference.c.id)
-        .limit(_MOST_NAMED + 1 + len(apart))
+        .limit(_MOST_NAMED + 1)
     )
     named = [f"{row.type}/{row.id}" for row in connection.execute(query)]
-    return [each for each in named if each not in apart]
+    if named:
+        raise Conflict(Issue("business-rule", _said(named), element or kind))
 
 
 def _said(referrers: list[str]) -> str:
