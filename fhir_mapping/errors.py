@@ -10,6 +10,7 @@
     - NotAllowed            405  the address is known, and the method is not offered there
     - NotAcceptable         406
     - Conflict              409
+    - Gone                  410  it was deleted; its former versions are there
     - VersionMismatch       412  If-Match names another version
     - TooLarge              413
     - UnsupportedMediaType  415
@@ -93,9 +94,18 @@ class NotAcceptable(Refused):
 
 
 class Conflict(Refused):
-    """Somebody else wrote at the same moment, or several resources match where one is asked for."""
+    """Somebody else wrote at the same moment, several resources match where one is asked for, or others refer to it."""
 
     status = 409
+
+
+class Gone(Refused):
+    """The resource was deleted, and this requester might have read it."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(Issue("deleted", "The resource was deleted. Its history tells its former versions."))
 
 
 class VersionMismatch(Refused):

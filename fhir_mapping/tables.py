@@ -37,6 +37,21 @@ fhir_version = Table(
     Column("status", String(64)),
     Column("body", LargeBinary, nullable=False),  # served, with id and meta spliced in; JSON, UTF-8
     Column("received", LargeBinary),  # as it came, where a transaction's references had to be resolved in body
+    Index("ix_fhir_version_updated", "type", "updated", "id", "version"),  # the history of a type, newest first
+)
+
+#: Deletions. A deleted resource has no current row, so nothing finds it; its versions stay, and the deletion is one.
+fhir_deletion = Table(
+    "fhir_deletion",
+    METADATA,
+    Column("type", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("updated", BigInteger, nullable=False),
+    Column("source", String(200), nullable=False),  # who deleted it
+    Column("patient", String(64)),  # whose compartment it was in
+    Index("ix_fhir_deletion_updated", "type", "updated", "id", "version"),
+    Index("ix_fhir_deletion_patient", "patient", "type"),
 )
 
 CURRENT = fhir_version.join(

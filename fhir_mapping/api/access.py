@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, exists, false, literal, or_, select, true
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
 from fhir_mapping.resources.task import CONSENT_REFUSED
+from fhir_mapping.store.history import Narrowing
 from fhir_mapping.store.kinds import CLINICAL
-from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
+from fhir_mapping.tables import fhir_deletion, fhir_reference, fhir_resource, fhir_token
 
 _EVERYTHING = frozenset({"TREAT", "HCOMPL", "PATSFTY", "HLEGAL"})
 _OWN = "PATRQT"
@@ -88,6 +89,29 @@ def condition(request: Request, kind: str) -> ColumnElement[bool]:
         )
     )
     return or_(fhir_resource.c.patient.in_(patients), fhir_resource.c.patient.is_(None) & named)
+
+
+def of_versions(request: Request, kind: str) -> Narrowing:
+    """The versions and deletions that a request may know of: of what it may read now, or might have when it was there.
+
+    Raises
+    ------
+    Forbidden
+        As :func:`condition`.
+    """
+    may = condition(request, kind)
+    if reach(request, kind) is Reach.ALL and kind != "Task":
+        return lambda _columns: true()
+    patients = sorted(own_patients(request.requester))
+    here = select(fhir_resource.c.id).where(fhir_resource.c.type == kind, may)
+    last, later = fhir_deletion.alias("last"), fhir_deletion.alias("later")
+    gone = select(last.c.id).where(
+        last.c.type == kind,
+        last.c.patient.in_(patients),
+        ~exists().where(fhir_resource.c.type == kind, fhir_resource.c.id == last.c.id),
+        ~exists().where(later.c.type == kind, later.c.id == last.c.id, later.c.version > last.c.version),
+    )
+    return lambda columns: or_(columns.id.in_(here), columns.id.in_(gone))
 
 
 def require_write(requester: Requester, kind: str) -> None:

@@ -51,7 +51,7 @@ def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
                     "leaves; without it the first of them counts.",
                 },
                 "resource": [_resource(row) for row in TABLE],
-                "interaction": [{"code": "transaction"}],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
             }
         ],
     }
@@ -64,13 +64,17 @@ def _resource(row: Row) -> dict[str, Any]:
     }
     if row.documentation:
         made["documentation"] = row.documentation
+    if Interaction.VREAD in row.interactions:
+        made |= {"versioning": "versioned", "readHistory": Interaction.HISTORY in row.interactions}
     if Interaction.UPDATE in row.interactions:
         made |= {
             "versioning": "versioned-update",
-            "readHistory": True,
             "updateCreate": True,
             "conditionalCreate": True,
+            "conditionalUpdate": True,
         }
+    if Interaction.DELETE in row.interactions:
+        made["conditionalDelete"] = "single"
     if row.explained:
         made["operation"] = [
             {

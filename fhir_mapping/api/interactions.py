@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fhir_mapping.store.kinds import CLINICAL
+from fhir_mapping.store.kinds import CLINICAL, LASTING
 
 
 class Interaction(StrEnum):
@@ -15,6 +15,9 @@ class Interaction(StrEnum):
     VREAD = "vread"
     CREATE = "create"
     UPDATE = "update"
+    DELETE = "delete"
+    HISTORY = "history-instance"
+    HISTORY_TYPE = "history-type"
     SEARCH = "search-type"
 
 
@@ -32,18 +35,31 @@ class Row:
     """Whether ``$explain`` tells why somebody may or may not see one."""
 
 
-_WHOLE = (Interaction.READ, Interaction.VREAD, Interaction.CREATE, Interaction.UPDATE, Interaction.SEARCH)
+_HISTORY = (Interaction.VREAD, Interaction.HISTORY, Interaction.HISTORY_TYPE)
 _LOOK = (Interaction.READ, Interaction.SEARCH)
+_LASTING = (*_LOOK, *_HISTORY, Interaction.CREATE, Interaction.UPDATE)
+_WHOLE = (*_LASTING, Interaction.DELETE)
 
 TABLE: tuple[Row, ...] = (
-    *(Row(kind, _WHOLE) for kind in CLINICAL),
+    *(
+        Row(kind, _LASTING, documentation="It is marked entered-in-error, and never deleted.")
+        if kind in LASTING
+        else Row(kind, _WHOLE)
+        for kind in CLINICAL
+    ),
     Row(
         "DocumentReference",
-        _LOOK,
+        (*_LOOK, *_HISTORY),
         True,
         "One photo. Those that consent refuses are answered as if they did not exist.",
         explained=True,
     ),
-    Row("ImagingStudy", _LOOK, True, "The photos of one visit that consent permits, with counts of these alone."),
-    Row("Task", _LOOK, False, "Work for a person, such as a Consent that could not be honoured."),
+    Row(
+        "ImagingStudy",
+        (*_LOOK, Interaction.VREAD),
+        True,
+        "The photos of one visit that consent permits, with counts of these alone. It is made for each answer, so its "
+        "version is of what is answered, and former ones are not kept.",
+    ),
+    Row("Task", (*_LOOK, *_HISTORY), False, "Work for a person, such as a Consent that could not be honoured."),
 )

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from consent.audit.chain import Chain
 from consent.identity.bearer import Caller
+from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
 from consent.types import Request
 from fhir_mapping.store.record import RecordStore
@@ -49,3 +50,9 @@ class Asked:
 
     returns: str = "representation"
     """``Prefer: return=``: representation, minimal or OperationOutcome."""
+
+    prefers: bool = False
+    """Whether the request said so itself."""
+
+    scopes: Scopes | None = None
+    """The token's SMART scopes, for a Bundle, whose entries are held against them one by one."""

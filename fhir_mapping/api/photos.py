@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from consent.service import for_one_patient
 from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.store.tables import photo
-from consent.types import Obligation
+from consent.types import Obligation, Request
 from fhir_mapping import dates, references, text
-from fhir_mapping.api import paging, reply
+from fhir_mapping.api import changing, paging, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reads import page
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.errors import NotFound
+from fhir_mapping.projections.photo import patients_shown
+from fhir_mapping.projections.written import Setting
 from fhir_mapping.search.query import matching
+from fhir_mapping.store import history
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.tables import fhir_resource
 
@@ -41,17 +45,84 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
     """One photo, or the photos of one visit."""
     if kind == STUDY:
         return _read_study(node, asked, identity)
-    with reading(node.engine) as connection:
-        uid = connection.execute(select(photo.c.sop_uid).where(photo.c.document == identity)).scalar_one_or_none()
-    answer = node.decisions.photo(asked.request, uid or "", route=asked.route, fulfils=FULFILS)
-    if not answer.permitted:
-        raise NotFound
+    _decide(node, asked, identity)
     with reading(node.engine) as connection:
         found = node.record.read(connection, DOCUMENT, identity)
-        question = for_one_patient(connection, asked.request, photo.c.document == identity)
-        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
+        may = _permitted(node, connection, asked, photo.c.document == identity)[1]
         body = _without_refused_sources(connection, found, may, node.record.base)
     return Reply(200, body, reply.version_headers(found))
+
+
+def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> Reply:
+    """One version of a photo's document, decided as the photo is now; or a study as it is answered now.
+
+    A version of the time when the photo was linked to others is not shown.
+
+    Raises
+    ------
+    NotFound
+    """
+    if kind == STUDY:
+        found = _read_study(node, asked, identity)
+        if found.headers["ETag"] != f'W/"{version}"':
+            raise NotFound
+        return found
+    _decide(node, asked, identity)
+    if not version.isascii() or not version.isdigit() or len(version) > 9:
+        raise NotFound
+    with reading(node.engine) as connection:
+        then = node.record.vread(connection, DOCUMENT, identity, int(version))
+        may = _permitted(node, connection, asked, photo.c.document == identity)[1]
+        seen = _of_the_same(node, connection, [then])
+        if not seen:
+            raise NotFound
+        body = _without_refused_sources(connection, then, may, node.record.base)
+    return Reply(200, body, reply.version_headers(then))
+
+
+def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Sequence[tuple[str, str]]) -> Reply:
+    """The history of a photo's document, or of all that may be seen: the versions since it was linked as it is now."""
+    wanted = changing.read(kind, identity, pairs, node.record.site.zone, lenient=asked.lenient)
+    if identity is not None:
+        _decide(node, asked, identity)
+    about = photo.c.document.is_not(None) if identity is None else photo.c.document == identity
+    with reading(node.engine) as connection:
+        question, may = _permitted(node, connection, asked, about)
+        shown = select(photo.c.document).where(photo.c.document.is_not(None), may.clause(photo.c.photo))
+        events = history.page(connection, wanted.asked, wanted.count + 1, lambda columns: columns.id.in_(shown))
+        keys = changing.kept(events[: wanted.count])
+        versions = _of_the_same(node, connection, node.record.read_versions(connection, kind, keys))
+        bare = [
+            replace(each, body=_without_refused_sources(connection, each, may, node.record.base)) for each in versions
+        ]
+        numbers = _numbers(connection, photo.c.document, {each.id for each in versions}, may)
+    if identity is None:
+        node.decisions.record_set(question, asked.route, numbers)
+    entries = changing.entries(events[: wanted.count], bare)
+    return reply.history(node.base, kind, wanted.links(node.base, events), None, entries, wanted.warnings)
+
+
+def _decide(node: Node, asked: Asked, identity: str) -> None:
+    """Decide one photo, live, and record it; a refusal is an absence."""
+    with reading(node.engine) as connection:
+        uid = connection.execute(select(photo.c.sop_uid).where(photo.c.document == identity)).scalar_one_or_none()
+    if not node.decisions.photo(asked.request, uid or "", route=asked.route, fulfils=FULFILS).permitted:
+        raise NotFound
+
+
+def _permitted(
+    node: Node, connection: Connection, asked: Asked, about: ColumnElement[bool]
+) -> tuple[Request, Permitted]:
+    question = for_one_patient(connection, asked.request, about)
+    return question, node.decisions.permitted(connection, question, fulfils=FULFILS)
+
+
+def _of_the_same(node: Node, connection: Connection, versions: Sequence[Stored]) -> list[Stored]:
+    """Those versions that show the patients whom the photo shows now: others are of somebody else's record."""
+    setting = Setting(node.record.site, node.record.base)
+    current = node.record.read_many(connection, DOCUMENT, sorted({each.id for each in versions}))
+    now = {each.id: set(patients_shown(each.json(), setting)) for each in current}
+    return [each for each in versions if set(patients_shown(each.json(), setting)) == now.get(each.id)]
 
 
 def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:

@@ -9,51 +9,94 @@ from sqlalchemy import Connection, Select, func, select
 from consent.audit.record import Kind, of_request
 from consent.store.engine import reading
 from fhir_mapping import text
-from fhir_mapping.api import access, paging, reply
+from fhir_mapping.api import access, changing, paging, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
-from fhir_mapping.errors import NotFound, Refused
+from fhir_mapping.errors import Gone, NotFound
 from fhir_mapping.search import index
 from fhir_mapping.search.query import matching
+from fhir_mapping.store import history
+from fhir_mapping.store.reader import Stored
 from fhir_mapping.tables import fhir_resource
 
 
 def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
-    """The current version, where the request may read it; absent and not to be read are answered alike."""
+    """The current version, where the request may read it; absent and not to be read are answered alike.
+
+    Raises
+    ------
+    NotFound, Gone
+    """
     may = access.condition(asked.request, kind)
-    found = None
+    known = access.of_versions(asked.request, kind)
+    found, gone = None, False
     with reading(node.engine) as connection:
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity, may)
         if connection.execute(query).first() is not None:
             found = node.record.read(connection, kind, identity)
+        else:
+            newest = history.page(connection, history.Asked(kind, identity), 1, known)
+            gone = bool(newest) and newest[0].deleted
     _record(node, asked, f"{kind}/{identity}", 0 if found is None else 1)
     if found is None:
-        raise NotFound
+        raise Gone if gone else NotFound
     return reply.stored(found)
 
 
 def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> Reply:
-    """One version. Who may read the current one may read the earlier ones that were of the same patient."""
-    may = access.condition(asked.request, kind)
-    found = None
+    """One version. Who may read the current one may read the earlier ones that were of the same patient.
+
+    Raises
+    ------
+    NotFound, Gone
+        Gone: this version is a deletion.
+    """
+    known = access.of_versions(asked.request, kind)
+    found, gone = None, False
     if version.isascii() and version.isdigit() and len(version) < 10:
         with reading(node.engine) as connection:
-            query = select(fhir_resource.c.patient).where(
-                fhir_resource.c.type == kind, fhir_resource.c.id == identity, may
-            )
-            row = connection.execute(query).one_or_none()
-            try:
-                found = None if row is None else node.record.vread(connection, kind, identity, int(version))
-            except Refused:
-                found = None
-        if found is not None and access.reach(asked.request, kind) is access.Reach.OWN:
-            then = index.extract(identity, text.kept(found.body), node.record.site.zone, node.record.base)
-            if then.patient is not None and then.patient not in access.own_patients(asked.request.requester):
-                found = None
+            event = history.one(connection, kind, identity, int(version), known)
+            gone = event is not None and event.deleted
+            if event is not None and not event.deleted:
+                found = node.record.vread(connection, kind, identity, int(version))
+        if found is not None and not _hers(node, asked, found):
+            found = None
     _record(node, asked, f"{kind}/{identity}/_history/{version[:10]}", 0 if found is None else 1)
     if found is None:
-        raise NotFound
+        raise Gone if gone else NotFound
     return reply.stored(found)
+
+
+def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Sequence[tuple[str, str]]) -> Reply:
+    """The history of a resource, or of a type with ``identity`` None: versions and deletions, newest first.
+
+    Raises
+    ------
+    NotFound
+        There is no such resource, or it may not be read.
+    """
+    known = access.of_versions(asked.request, kind)
+    wanted = changing.read(kind, identity, pairs, node.record.site.zone, lenient=asked.lenient)
+    with reading(node.engine) as connection:
+        there = identity is None or bool(history.page(connection, history.Asked(kind, identity), 1, known))
+        counted = there and identity is not None and access.reach(asked.request, kind) is access.Reach.ALL
+        total = history.total(connection, wanted.whole, known) if counted else None
+        events = history.page(connection, wanted.asked, wanted.count + 1, known) if there else []
+        versions = node.record.read_versions(connection, kind, changing.kept(events[: wanted.count]))
+    entries = changing.entries(events[: wanted.count], [each for each in versions if _hers(node, asked, each)])
+    subject = f"{kind}/{identity}/_history" if identity is not None else f"{kind}/_history"
+    _record(node, asked, subject, len(entries))
+    if not there:
+        raise NotFound
+    return reply.history(node.base, kind, wanted.links(node.base, events), total, entries, wanted.warnings)
+
+
+def _hers(node: Node, asked: Asked, version: Stored) -> bool:
+    """Whether a version was of the requester's own patient, where she reads her own alone."""
+    if access.reach(asked.request, version.type) is not access.Reach.OWN:
+        return True
+    then = index.extract(version.id, text.kept(version.body), node.record.site.zone, node.record.base)
+    return then.patient is None or then.patient in access.own_patients(asked.request.requester)
 
 
 def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
-from fhir_mapping import text
+from fhir_mapping import dates, text
 from fhir_mapping.errors import Issue, Refused, Unauthenticated
 from fhir_mapping.resources.operation_outcome import outcome
+from fhir_mapping.store.deletion import Deleted
+from fhir_mapping.store.history import Event
 from fhir_mapping.store.reader import Stored
 
 MEDIA_TYPE = "application/fhir+json"
 
 _MOST_WARNINGS = 8
+_OUTCOME = b'{"resourceType":"OperationOutcome"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,7 @@ def written(value: Stored, base: str, returns: str) -> Reply:
     if returns == "minimal":
         return Reply(status, b"", headers)
     if returns == "OperationOutcome":
-        kept = Issue("informational", f"Kept as {value.reference}, version {value.version}.", None, "information")
-        return Reply(status, text.dump(outcome([kept, *value.notes])), headers)
+        return Reply(status, text.dump(outcome([_kept(value), *value.notes])), headers)
     return Reply(status, value.body, headers)
 
 
@@ -101,23 +104,108 @@ def searchset(
     return Reply(200, body)
 
 
-def transaction(base: str, done: Sequence[Stored]) -> Reply:
-    """A transaction-response Bundle."""
-    entries = []
-    for value in done:
+def history(
+    base: str,
+    kind: str,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    entries: Sequence[tuple[Event, Stored | None]],
+    warnings: Sequence[Issue] = (),
+) -> Reply:
+    """A history Bundle; versions go in as they are kept, byte for byte."""
+    head: dict[str, Any] = {"resourceType": "Bundle", "type": "history"}
+    if total is not None:
+        head["total"] = total
+    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
+    parts: list[bytes] = []
+    for event, version in entries:
+        reference = f"{kind}/{event.place.id}"
         response: dict[str, Any] = {
-            "status": "201 Created" if value.created else "200 OK",
-            "location": location(value, base),
-            "etag": f'W/"{value.version}"',
-            "lastModified": text.kept(value.body)["meta"]["lastUpdated"],
+            "status": "204 No Content" if event.deleted else "201 Created" if event.place.version == 1 else "200 OK",
+            "etag": f'W/"{event.place.version}"',
+            "lastModified": dates.instant(event.updated),
         }
-        if value.notes:
-            response["outcome"] = outcome(value.notes)
-        entries.append({"fullUrl": f"{base}/{value.reference}", "response": response})
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction-response"}
-    if entries:
-        bundle["entry"] = entries
-    return resource(bundle)
+        if warnings and not parts:
+            response["outcome"] = outcome(warnings)
+        about = {"request": {"method": "DELETE" if event.deleted else "PUT", "url": reference}, "response": response}
+        body = b"" if version is None else b'"resource":%s,' % version.body
+        parts.append(b'{"fullUrl":%s,%s%s' % (text.dump(f"{base}/{reference}"), body, text.dump(about)[1:]))
+    body = text.dump(head)
+    if parts:
+        body = body[:-1] + b',"entry":[' + b",".join(parts) + b"]}"
+    return Reply(200, body)
+
+
+def deleted(value: Deleted, returns: str) -> Reply:
+    """The answer to a delete: nothing, or what was done where the request prefers an OperationOutcome."""
+    headers = {"ETag": f'W/"{value.version}"'}
+    if returns == "OperationOutcome":
+        said = Issue("informational", f"{value.type}/{value.id} is deleted.", None, "information")
+        return Reply(200, text.dump(outcome([said])), headers)
+    return Reply(204, b"", headers)
+
+
+def transaction(base: str, done: Sequence[tuple[Stored | Deleted, str]]) -> Reply:
+    """A transaction-response Bundle.
+
+    Parameters
+    ----------
+    done
+        What each entry did, and what it returns: ``representation``, ``minimal`` or ``OperationOutcome``.
+    """
+    return _bundle("transaction-response", [_done(base, value, returns) for value, returns in done])
+
+
+def batch(answers: Sequence[Reply]) -> Reply:
+    """A batch-response Bundle: each entry's answer as it would have come by itself."""
+    return _bundle("batch-response", [_answered(each) for each in answers])
+
+
+def _done(base: str, value: Stored | Deleted, returns: str) -> bytes:
+    if isinstance(value, Deleted):
+        response = _response(204, value.version, dates.instant(value.updated))
+        return text.dump({"response": response})
+    updated = text.kept(value.body)["meta"]["lastUpdated"]
+    response = _response(201 if value.created else 200, value.version, updated)
+    response["location"] = location(value, base)
+    if returns == "OperationOutcome":
+        response["outcome"] = outcome([_kept(value), *value.notes])
+    elif value.notes:
+        response["outcome"] = outcome(value.notes)
+    body = b'"resource":%s,' % value.body if returns == "representation" else b""
+    url = text.dump(f"{base}/{value.reference}")
+    return b'{"fullUrl":%s,%s"response":%s}' % (url, body, text.dump(response))
+
+
+def _answered(answer: Reply) -> bytes:
+    response: dict[str, Any] = {"status": _status(answer.status)}
+    for name, header in (("location", "Location"), ("etag", "ETag")):
+        if header in answer.headers:
+            response[name] = answer.headers[header]
+    if "Last-Modified" in answer.headers:
+        response["lastModified"] = dates.instant(parsedate_to_datetime(answer.headers["Last-Modified"]))
+    if answer.body.startswith(_OUTCOME):
+        response["outcome"] = text.kept(answer.body)
+        return text.dump({"response": response})
+    body = b'"resource":%s,' % answer.body if answer.body else b""
+    return b'{%s"response":%s}' % (body, text.dump(response))
+
+
+def _response(status: int, version: int, updated: str) -> dict[str, Any]:
+    return {"status": _status(status), "etag": f'W/"{version}"', "lastModified": updated}
+
+
+def _status(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def _bundle(kind: str, entries: Sequence[bytes]) -> Reply:
+    head = text.dump({"resourceType": "Bundle", "type": kind})
+    return Reply(200, head[:-1] + b',"entry":[' + b",".join(entries) + b"]}" if entries else head)
+
+
+def _kept(value: Stored) -> Issue:
+    return Issue("informational", f"Kept as {value.reference}, version {value.version}.", None, "information")
 
 
 def _foremost(notes: Sequence[Issue]) -> Sequence[Issue]:

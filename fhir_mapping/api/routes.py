@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +19,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import explain, photos, reads, reply, writes
+from fhir_mapping.api import batch, explain, photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -55,9 +56,8 @@ def routes(node: Node) -> list[BaseRoute]:
     made: list[BaseRoute] = [
         _route(node, f"{under}/metadata", {"GET": _statement(node)}, public=True),
         _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
-        _route(node, under, {"POST": _transaction(node)}, bundle=True),
-        _route(node, f"{under}/", {"POST": _transaction(node)}, bundle=True),
     ]
+    made += [_route(node, each, {"POST": _bundle(node, under, made)}, bundle=True) for each in (under, f"{under}/")]
     for row in TABLE:
         made += _resource_routes(node, row, under)
     made.append(_route(node, under + "/{anything:path}", {}))
@@ -97,6 +97,17 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
                 http.headers.get("if-none-match"),
             )
         )
+    if Interaction.UPDATE in offered:
+        whole["PUT"] = lambda http: (
+            lambda asked, body: writes.update_where(
+                node, asked, kind, _condition(http), body, http.headers.get("if-match")
+            )
+        )
+    if Interaction.DELETE in offered:
+        one["DELETE"] = lambda http: (
+            lambda asked, _: writes.delete(node, asked, kind, _id(http), http.headers.get("if-match"))
+        )
+        whole["DELETE"] = lambda http: lambda asked, _: writes.delete_where(node, asked, kind, _condition(http))
     if row.explained:
         asked_why: dict[str, Callable[[HttpRequest], Work]] = {
             "GET": lambda http: lambda asked, _: explain.explain(node, asked, _id(http), _pairs(http.url.query)),
@@ -106,9 +117,19 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
-            "GET": lambda http: lambda asked, _: reads.vread(node, asked, kind, _id(http), http.path_params["version"])
+            "GET": lambda http: lambda asked, _: door.vread(node, asked, kind, _id(http), http.path_params["version"])
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
+    if Interaction.HISTORY in offered:
+        of_one: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: door.changes(node, asked, kind, _id(http), _pairs(http.url.query))
+        }
+        made.append(_route(node, f"{under}/{kind}/{{id}}/_history", of_one))
+    if Interaction.HISTORY_TYPE in offered:
+        of_all: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: door.changes(node, asked, kind, None, _pairs(http.url.query))
+        }
+        made.insert(0, _route(node, f"{under}/{kind}/_history", of_all))
     return made
 
 
@@ -121,8 +142,62 @@ def _smart(node: Node) -> Callable[[HttpRequest], Work]:
     return lambda _http: lambda _asked, _body: smart_configuration(node.engine)
 
 
-def _transaction(node: Node) -> Callable[[HttpRequest], Work]:
-    return lambda _http: lambda asked, body: writes.transaction(node, asked, body)
+def _bundle(node: Node, under: str, routes: Sequence[BaseRoute]) -> Callable[[HttpRequest], Work]:
+    """A transaction, or a batch, whose entries go by these routes."""
+
+    def work(asked: Asked, body: bytes) -> Reply:
+        if batch.kind_of(body) == "transaction":
+            return writes.transaction(node, asked, body)
+        if not asked.prefers:
+            asked = replace(asked, returns="minimal")
+        return batch.carry_out(body, node.base, under, lambda http, own: _entry(routes, asked, http, own))
+
+    return lambda _http: work
+
+
+def _entry(routes: Sequence[BaseRoute], asked: Asked, http: HttpRequest, body: bytes) -> Reply:
+    """One entry of a batch, by the first route that its path matches."""
+    route, methods, path = next(_matching(routes, http))
+    work = methods.get(http.method)
+    if not methods:
+        raise NotFound(Issue("not-supported", "There is nothing at this address."))
+    if work is None or route.bundle or route.form:
+        raise NotAllowed(Issue("not-supported", f"{http.method} is not offered here."))
+    name = f"{http.method} {route.path}"
+
+    def answer() -> Reply:
+        if asked.scopes is not None and not route.public:
+            require_scope(asked.scopes, http.method, route.path, [each for each, _ in _pairs(http.url.query)])
+        http.scope["path_params"] = path
+        return work(http)(replace(asked, route=name), body)
+
+    return _safely(answer)
+
+
+def _matching(
+    routes: Sequence[BaseRoute], http: HttpRequest
+) -> Iterator[tuple[_Address, Mapping[str, Callable[[HttpRequest], Work]], dict[str, str]]]:
+    for route in routes:
+        match = route.path_regex.match(http.scope["path"]) if isinstance(route, _Address) else None
+        if isinstance(route, _Address) and match is not None:
+            yield route, route.offered, match.groupdict()
+
+
+class _Address(Route):
+    """A route that a batch can go by as well."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[HttpRequest], Awaitable[Response]],
+        *,
+        offered: Mapping[str, Callable[[HttpRequest], Work]],
+        public: bool,
+        form: bool,
+        bundle: bool,
+    ) -> None:
+        super().__init__(path, endpoint, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+        self.offered, self.public, self.form, self.bundle = offered, public, form, bundle
 
 
 def _route(
@@ -156,15 +231,18 @@ def _route(
             headers.setdefault("Content-Type", f"{MEDIA_TYPE}; charset=utf-8")
         return Response(answer.body, answer.status, headers)
 
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Route(path, endpoint, methods=every)
+    return _Address(path, endpoint, offered=methods, public=public, form=form, bundle=bundle)
 
 
 def _answer(node: Node, http: HttpRequest, work: Work, body: bytes, path: str, public: bool) -> Reply:
-    """Who asks, for what, and the answer. The outermost edge: whatever fails here is a refusal with an id."""
+    """Who asks, for what, and the answer."""
+    return _safely(lambda: work(_asked(node, http, path, public), body))
+
+
+def _safely(answer: Callable[[], Reply]) -> Reply:
+    """An answer in any case. The outermost edge: whatever fails here is a refusal with an id."""
     try:
-        asked = _asked(node, http, path, public)
-        return work(asked, body)
+        return answer()
     except Refused as error:
         return reply.refused(error)
     except (DBAPIError, ConsentError) as error:  # no database, another schema, no audit
@@ -185,7 +263,8 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
     caller = node.identify(http.headers.get("authorization"), http.client.host if http.client else "")
     if caller is None:
         raise Unauthenticated(Issue("login", "An account is needed: HTTP Basic, or an access token (Bearer)."))
-    if caller.scopes is not None:
+    bundle = path.rstrip("/") == urlsplit(node.base).path
+    if caller.scopes is not None and not bundle:
         require_scope(caller.scopes, http.method, path, [name for name, _ in _pairs(http.url.query)])
     request = choose(caller.requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
     if request is None:
@@ -196,6 +275,8 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
         name,
         lenient=preferences.get("handling") == "lenient",
         returns=preferences.get("return", "representation"),
+        prefers="return" in preferences,
+        scopes=caller.scopes if bundle else None,
     )
 
 
@@ -265,6 +346,15 @@ def _form(body: bytes) -> Sequence[tuple[str, str]]:
         return _pairs(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise Malformed(Issue("value", "The search is not UTF-8.")) from None
+
+
+def _condition(http: HttpRequest) -> str:
+    """The condition of a conditional write: a search by identifier in the address."""
+    if len(http.url.query) > _MAX_QUERY:
+        raise TooLarge(Issue("too-long", "The search is too long."))
+    if not http.url.query:
+        raise NotAllowed(Issue("not-supported", f"{http.method} wants an id, or ?identifier=."))
+    return http.url.query
 
 
 def _id(http: HttpRequest) -> str:

@@ -18,7 +18,7 @@ def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str])
     Parameters
     ----------
     route
-        The path of the route: its resource type is a segment; a transaction has none, and wants every type.
+        The path of the route: its resource type is a segment; an address that has none wants every type.
     names
         Search parameters in the address: one that reaches into other types wants all of them.
 

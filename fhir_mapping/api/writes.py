@@ -15,9 +15,11 @@ from fhir_mapping import references
 from fhir_mapping.api import access, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
-from fhir_mapping.errors import ConsentRefused, Forbidden, Invalid, Issue, Malformed
+from fhir_mapping.errors import ConsentRefused, Forbidden, Invalid, Issue, Malformed, NotFound
 from fhir_mapping.resources.task import refused_consent
+from fhir_mapping.store.deletion import Deleted
 from fhir_mapping.store.prepared import expected_version
+from fhir_mapping.store.reader import Stored
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -75,18 +77,78 @@ def update(
     return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
 
 
+def update_where(node: Node, asked: Asked, kind: str, condition: str, body: bytes, if_match: str | None) -> Reply:
+    """Conditional update (R4), by identifier: what has it gets a new version; where nothing has it, it is created."""
+    access.require_write(asked.request.requester, kind)
+    expected = expected_version(if_match, None)
+    source = asked.request.requester.account
+    fresh = node.record.new_id()
+
+    def prepare() -> Work[Reply]:
+        ready = node.record.prepare(kind, body)
+
+        def work(connection: Connection) -> Reply:
+            made = node.record.update_where(
+                connection, kind, condition, ready, source=source, fresh=fresh, if_match=expected
+            )
+            return reply.written(made, node.base, asked.returns)
+
+        return work
+
+    return perform(node, _intent(node, asked, f"{kind}?", body), source, prepare)
+
+
+def delete(node: Node, asked: Asked, kind: str, identity: str, if_match: str | None = None) -> Reply:
+    """Delete a resource; what was deleted before is answered alike."""
+    access.require_write(asked.request.requester, kind)
+    expected = expected_version(if_match, None)
+    source = asked.request.requester.account
+
+    def work(connection: Connection) -> Reply:
+        gone = node.record.delete(connection, kind, identity, source=source, if_match=expected)
+        return reply.deleted(gone, asked.returns)
+
+    return perform(node, _intent(node, asked, f"{kind}/{identity}", b""), source, lambda: work)
+
+
+def delete_where(node: Node, asked: Asked, kind: str, condition: str) -> Reply:
+    """Conditional delete (R4) of the one resource that has an identifier."""
+    access.require_write(asked.request.requester, kind)
+    source = asked.request.requester.account
+
+    def work(connection: Connection) -> Reply:
+        there = node.record.where(connection, kind, condition, kind)
+        if there is None:
+            raise NotFound
+        return reply.deleted(node.record.delete(connection, kind, there, source=source), asked.returns)
+
+    return perform(node, _intent(node, asked, f"{kind}?", b""), source, lambda: work)
+
+
 def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
     """Carry out a transaction Bundle, whole or not at all; a denial that is undone with it leaves a Task."""
     types = access.writable(asked.request.requester)
+    if asked.scopes is not None:
+        types = frozenset(each for each in types if asked.scopes.may_write(each))
     if not types:
-        raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent'."))
+        raise Forbidden(Issue("forbidden", "Writing needs the right 'record' or 'consent', and scopes that cover it."))
     source = asked.request.requester.account
+    returns = asked.returns if asked.prefers else "minimal"
+
+    def shown(done: Stored | Deleted) -> str:
+        # Who may write, and not read, is told that it is there, and not what it says.
+        found = isinstance(done, Stored) and not done.created
+        readable = access.reach(asked.request, done.type) is access.Reach.ALL
+        return "minimal" if found and not readable and returns == "representation" else returns
 
     def prepare() -> Work[Reply]:
-        entries = node.record.prepare_transaction(body, types)
-        return lambda connection: reply.transaction(
-            node.base, node.record.transaction(connection, entries, source=source)
-        )
+        steps = node.record.prepare_steps(body, types)
+
+        def work(connection: Connection) -> Reply:
+            done = node.record.carry_out(connection, steps, source=source)
+            return reply.transaction(node.base, [(each, shown(each)) for each in done])
+
+        return work
 
     intent = _intent(node, asked, "Bundle", body)
     try:

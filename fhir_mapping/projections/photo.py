@@ -158,7 +158,7 @@ def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset
     custodians = references.local_of(document, setting.base, "custodian")
     return PhotoFacts(
         photo=uid,
-        patients=_patients(document, setting),
+        patients=patients_shown(document, setting),
         known_since=_known_since(excerpt, setting, document_id, document),
         document=reference,
         imaging_study=f"ImagingStudy/{studies[0]}" if studies else None,
@@ -176,7 +176,7 @@ def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset
     )
 
 
-def _patients(document: Mapping[str, Any], setting: Setting) -> tuple[str, ...]:
+def patients_shown(document: Mapping[str, Any], setting: Setting) -> tuple[str, ...]:
     """Everybody shown, the subject first."""
     named = references.local_of(document, setting.base, "subject")
     for extension in _extensions(document, ALSO_SHOWS):
@@ -190,10 +190,10 @@ def _known_since(
 ) -> dict[str, datetime]:
     """For each patient, the write since which she has been named without a break, or the manifest's day."""
     since: dict[str, datetime] = {}
-    open_patients = set(_patients(document, setting))
+    open_patients = set(patients_shown(document, setting))
     first: set[str] = set()
     for version, written, body in excerpt.history(document_id):
-        open_patients &= set(_patients(body, setting))
+        open_patients &= set(patients_shown(body, setting))
         for patient in open_patients:
             since[patient] = written
         if version == 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
@@ -66,6 +68,28 @@ def project(connection: Connection, setting: Setting, written: Sequence[Written]
             documents |= photo.affected(connection, setting, each)
     photo.refresh(connection, setting, documents)
     return [consents.consent(connection, setting, each) if each.type == "Consent" else [] for each in written]
+
+
+def forget(
+    connection: Connection,
+    setting: Setting,
+    kind: str,
+    identity: str,
+    version: int,
+    previous: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Take back what decisions read of a resource that was deleted: it says nothing any more.
+
+    Parameters
+    ----------
+    version
+        Of the deletion.
+    previous
+        What it said last.
+    """
+    nothing = {"resourceType": kind, "id": identity}
+    project(connection, setting, [Written(kind, identity, version, nothing, previous, b"", now)])
 
 
 def rebuild(connection: Connection, setting: Setting) -> int:

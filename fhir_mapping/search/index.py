@@ -53,6 +53,8 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
         if target is not None and len(found.path) <= 200:
             index.references.add((found.path, target))
     index.patient = identity if kind == "Patient" else _patient(resource, base)
+    if kind == "Appointment":
+        index.patient = _participant(resource, base)
     status = resource.get("status")
     index.status = status if isinstance(status, str) else None
     if index.status is not None:
@@ -108,6 +110,13 @@ def _patient(resource: Mapping[str, Any], base: str | None) -> str | None:
             if target is not None and target.startswith("Patient/"):
                 return references.id_of(target)
     return None
+
+
+def _participant(resource: Mapping[str, Any], base: str | None) -> str | None:
+    """The patient whom an Appointment is with; an appointment of several is, as a Group, in nobody's compartment."""
+    actors = references.local_of(resource, base, "participant", "actor")
+    patients = {references.id_of(each) for each in actors if each.startswith("Patient/")}
+    return patients.pop() if len(patients) == 1 else None
 
 
 def _tokens(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

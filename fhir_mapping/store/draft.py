@@ -16,6 +16,7 @@ from fhir_mapping.errors import Conflict, Invalid, Issue, VersionMismatch
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.search import index
+from fhir_mapping.store.deletion import versions_before
 from fhir_mapping.store.prepared import placed
 from fhir_mapping.store.reader import RecordReader, existing
 from fhir_mapping.tables import fhir_resource, fhir_version
@@ -40,6 +41,9 @@ class Draft:
     """Its fullUrl there."""
 
     version: int = 0
+    fresh: bool = True
+    """There is no current version before it."""
+
     previous: dict[str, Any] | None = None
 
     def at(self, element: str) -> str:
@@ -54,7 +58,7 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
     ------
     VersionMismatch, Conflict, Invalid
     """
-    known = _versions(connection, drafts)
+    known, deleted = _versions(connection, drafts)
     versions: list[dict[str, Any]] = []
     fresh: list[dict[str, Any]] = []
     extracts: list[tuple[str, str, index.Index]] = []
@@ -66,7 +70,8 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
             raise Conflict(Issue("duplicate", "This id is taken.", draft.at(f"{draft.type}.id")))
         if current is not None:
             draft.previous = reader.read(connection, draft.type, draft.id).json()
-        draft.version = (current or 0) + 1
+        draft.version = (current or deleted.get((draft.type, draft.id), 0)) + 1
+        draft.fresh = current is None
         try:
             extracted = index.extract(draft.id, draft.resource, reader.site.zone, reader.base)
         except (ValueError, OverflowError):
@@ -92,7 +97,7 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
         connection.execute(insert(fhir_version), versions)
     if fresh:
         connection.execute(insert(fhir_resource), fresh)
-    index.save(connection, extracts, former={(each.type, each.id) for each in drafts if each.version > 1})
+    index.save(connection, extracts, former={(each.type, each.id) for each in drafts if not each.fresh})
 
 
 def check_references(connection: Connection, setting: Setting, drafts: Sequence[Draft]) -> None:
@@ -135,15 +140,23 @@ def _wanted(draft: Draft, base: str | None) -> tuple[dict[str, str], list[Issue]
     return wanted, issues
 
 
-def _versions(connection: Connection, drafts: Iterable[Draft]) -> dict[tuple[str, str], int]:
-    """The current versions of those that are in the record."""
+_Kept = tuple[str, str]
+"""Type and id."""
+
+
+def _versions(connection: Connection, drafts: Iterable[Draft]) -> tuple[dict[_Kept, int], dict[_Kept, int]]:
+    """The current versions of those that are in the record; and of those that are deleted, the deletion's version."""
     by_type: dict[str, set[str]] = {}
     for draft in drafts:
         by_type.setdefault(draft.type, set()).add(draft.id)
-    found: dict[tuple[str, str], int] = {}
+    found: dict[_Kept, int] = {}
+    before: dict[_Kept, int] = {}
     for kind, ids in by_type.items():
         query = select(fhir_resource.c.id, fhir_resource.c.version).where(
             fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
         )
         found |= {(kind, row.id): row.version for row in connection.execute(query)}
-    return found
+        gone = ids - {identity for of, identity in found if of == kind}
+        if gone:
+            before |= {(kind, each): version for each, version in versions_before(connection, kind, gone).items()}
+    return found, before

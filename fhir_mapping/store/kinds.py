@@ -14,6 +14,9 @@ CLINICAL = (
     "CareTeam",
     "EpisodeOfCare",
     "Encounter",
+    "Appointment",
+    "ServiceRequest",
+    "Goal",
     "CarePlan",
     "Condition",
     "BodyStructure",
@@ -25,6 +28,21 @@ CLINICAL = (
     "MedicationDispense",
     "Observation",
     "Consent",
+)
+
+#: What is never deleted: what a patient has decided, and what was done to her or seen on her. A version with the status
+#: ``entered-in-error`` takes it back, and whoever looks for a lot or a refusal still finds it.
+LASTING = frozenset(
+    {
+        "Communication",
+        "Consent",
+        "DeviceUseStatement",
+        "MedicationAdministration",
+        "MedicationDispense",
+        "MedicationStatement",
+        "Observation",
+        "Procedure",
+    }
 )
 
 #: What this product alone writes.

@@ -11,12 +11,17 @@ from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, Refus
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.store import validate
+from fhir_mapping.store.kinds import LASTING
 from fhir_mapping.to_directive import has_denial
 
 _MAX_ENTRIES = 1000
 
 #: What an entry of a transaction may ask beside its method and address.
-_CONDITIONS: Mapping[str, tuple[str, ...]] = {"POST": ("ifNoneExist",), "PUT": ("ifMatch", "ifNoneMatch")}
+_CONDITIONS: Mapping[str, tuple[str, ...]] = {
+    "POST": ("ifNoneExist",),
+    "PUT": ("ifMatch", "ifNoneMatch"),
+    "DELETE": ("ifMatch",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a transaction."""
+    """One entry of a transaction that writes."""
 
     ready: Prepared
     id: str | None
-    """PUT: the id that is written to; None: POST."""
+    """PUT: the id that is written to; None: POST, or PUT by a condition."""
 
     url: str | None
     """fullUrl."""
@@ -47,6 +52,25 @@ class Entry:
 
     element: str
     """Where it stands in the Bundle, for an OperationOutcome."""
+
+    where: str | None = None
+    """PUT by a condition: the search, by identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One entry of a transaction that deletes."""
+
+    type: str
+    id: str | None
+    where: str | None
+    """The condition that finds it, where no id is given."""
+
+    if_match: int | None
+    element: str
+
+
+Step = Entry | Removal
 
 
 def prepare(setting: Setting, kind: str, body: bytes | Mapping[str, Any]) -> Prepared:
@@ -70,6 +94,23 @@ def prepare(setting: Setting, kind: str, body: bytes | Mapping[str, Any]) -> Pre
 
 
 def entries_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: frozenset[str]) -> tuple[Entry, ...]:
+    """Read and check a transaction Bundle that writes by id alone, and deletes nothing.
+
+    Raises
+    ------
+    Refused
+        As :func:`steps_of`.
+    """
+    entries: list[Entry] = []
+    for step in steps_of(setting, bundle, allowed):
+        if isinstance(step, Removal) or step.where is not None:
+            said = "An entry here is a POST, or a PUT to an id."
+            raise Invalid(Issue("not-supported", said, f"{step.element}.request"))
+        entries.append(step)
+    return tuple(entries)
+
+
+def steps_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: frozenset[str]) -> tuple[Step, ...]:
     """Read and check a transaction Bundle.
 
     Parameters
@@ -101,38 +142,61 @@ def entries_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: fro
 
 def _entry(
     setting: Setting, entry: Mapping[str, Any], resource: bytes | None, element: str, allowed: frozenset[str]
-) -> Entry:
+) -> Step:
     request = entry.get("request")
-    if not isinstance(request, Mapping) or resource is None or not isinstance(entry.get("resource"), Mapping):
-        raise Invalid(Issue("required", "An entry needs a resource and a request.", element))
-    method, address = request.get("method"), str(request.get("url", ""))
-    if method not in ("POST", "PUT"):
-        raise Invalid(Issue("not-supported", "An entry is a POST or a PUT.", f"{element}.request.method"))
-    kind, _, identity = address.partition("/")
-    if kind not in allowed:
+    if not isinstance(request, Mapping):
+        raise Invalid(Issue("required", "An entry needs a request.", element))
+    method, address = request.get("method"), request.get("url")
+    if not isinstance(method, str) or method not in _CONDITIONS:
+        said = "An entry of a transaction is a POST, PUT or DELETE; a batch takes GET as well."
+        raise Invalid(Issue("not-supported", said, f"{element}.request.method"))
+    kind, identity, where = _address(setting, address if isinstance(address, str) else "")
+    if kind not in allowed or (method == "DELETE" and kind in LASTING):
         raise Invalid(Issue("not-supported", "This type may not be written here.", f"{element}.request.url"))
-    if (method == "PUT") != bool(references.ID.fullmatch(identity)):
-        raise Invalid(Issue("value", "POST names a type, PUT a type and an id.", f"{element}.request.url"))
+    if (method == "POST") != (identity is None and where is None):
+        said = "POST names a type, PUT and DELETE a type and an id, or ?identifier=."
+        raise Invalid(Issue("value", said, f"{element}.request.url"))
+    asked = {name: _text(request, name, f"{element}.request") for name in _CONDITIONS[method]}
+    for name in request:
+        if name not in ("method", "url", "id", "extension", *asked):
+            raise Invalid(Issue("not-supported", f"A {method} is not asked for so.", f"{element}.request.{name}"))
+    expected = expected_version(asked.get("ifMatch"), asked.get("ifNoneMatch"), f"{element}.request")
+    if method == "DELETE":
+        if resource is not None:
+            raise Invalid(Issue("structure", "A DELETE brings no resource.", f"{element}.resource"))
+        return Removal(kind, identity, where, expected, element)
+    if resource is None or not isinstance(entry.get("resource"), Mapping):
+        raise Invalid(Issue("required", "An entry needs a resource and a request.", element))
     try:
         ready = prepare(setting, kind, resource)
     except ConsentRefused:
         raise
     except Invalid as error:
         raise Invalid(replace(each, element=placed(each.element, element)) for each in error.issues) from None
-    if method == "PUT" and ready.resource.get("id") != identity:
+    if identity is not None and ready.resource.get("id") != identity:
         raise Invalid(Issue("value", "The resource's id must be that of the request.", f"{element}.resource.id"))
-    asked = {name: _text(request, name, f"{element}.request") for name in _CONDITIONS[method]}
-    for name in request:
-        if name not in ("method", "url", "id", "extension", *asked):
-            raise Invalid(Issue("not-supported", f"A {method} is not asked for so.", f"{element}.request.{name}"))
     return Entry(
         ready=ready,
-        id=identity if method == "PUT" else None,
+        id=identity,
         url=_text(entry, "fullUrl", element),
         if_none_exist=asked.get("ifNoneExist"),
-        if_match=expected_version(asked.get("ifMatch"), asked.get("ifNoneMatch"), f"{element}.request"),
+        if_match=expected,
         element=element,
+        where=where,
     )
+
+
+def _address(setting: Setting, address: str) -> tuple[str, str | None, str | None]:
+    """Type, id and condition of an entry's address, which is relative to this server, or whole."""
+    if setting.base is not None:
+        address = address.removeprefix(f"{setting.base}/")
+    path, question, condition = address.partition("?")
+    kind, slash, identity = path.partition("/")
+    if slash and not references.ID.fullmatch(identity):
+        return "", None, None
+    if slash and question:
+        return "", None, None
+    return kind, identity if slash else None, condition if question else None
 
 
 def lost_denials(setting: Setting, bundle: bytes, fault: Invalid) -> list[ConsentRefused]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from consent.site import Site
 from consent.store.clock import instant
@@ -92,6 +92,16 @@ class RecordReader:
         if row is None:
             raise NotFound
         return _stored(type, id, version, row.updated, row.body)
+
+    def read_versions(self, connection: Connection, type: str, keys: Sequence[tuple[str, int]]) -> list[Stored]:
+        """Versions of one type by id and number, in the order asked; those that are not there are left out."""
+        rows = connection.execute(
+            select(fhir_version.c.id, fhir_version.c.version, fhir_version.c.updated, fhir_version.c.body).where(
+                fhir_version.c.type == type, tuple_(fhir_version.c.id, fhir_version.c.version).in_(list(keys))
+            )
+        )
+        found = {(row.id, row.version): _stored(type, row.id, row.version, row.updated, row.body) for row in rows}
+        return [found[key] for key in keys if key in found]
 
     def read_many(self, connection: Connection, type: str, ids: Sequence[str]) -> list[Stored]:
         """The current versions of those that are there, in the order asked."""

@@ -19,14 +19,16 @@ from consent.site import Site
 from consent.store import clock as database_clock
 from consent.store.versions import lock
 from fhir_mapping import references, text
-from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, NotFound, VersionMismatch
+from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, NotAllowed, NotFound, VersionMismatch
 from fhir_mapping.projections.project import project
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search.values import indexed, parts, token
+from fhir_mapping.store.deletion import Deleted, remove, require_unnamed
 from fhir_mapping.store.draft import Draft, check_references, keep
-from fhir_mapping.store.kinds import CLINICAL, KEPT, ORDER
-from fhir_mapping.store.prepared import Entry, Prepared, entries_of, lost_denials, prepare
+from fhir_mapping.store.kinds import CLINICAL, KEPT, LASTING, ORDER
+from fhir_mapping.store.prepared import Entry, Prepared, Step, entries_of, lost_denials, prepare, steps_of
 from fhir_mapping.store.reader import RecordReader, Stored, served
+from fhir_mapping.store.transactions import carry_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class RecordStore(RecordReader):
         base: str | None = None,
     ) -> None:
         super().__init__(site, base)
-        self._setting = Setting(site, base)
-        self._clock = clock
+        self.setting = Setting(site, base)
+        self.clock = clock
         self._ids = ids
 
     # --- before a transaction: what needs no database ---------------------------------------------------------------
@@ -80,7 +82,7 @@ class RecordStore(RecordReader):
         """
         if type not in KEPT:
             raise NotFound(Issue("not-supported", f"{type} is not kept here."))
-        return prepare(self._setting, type, body)
+        return prepare(self.setting, type, body)
 
     def own(self, type: str, resource: Mapping[str, Any]) -> Prepared:
         """A resource that this product has made of what was checked before; it is not checked once more.
@@ -93,11 +95,19 @@ class RecordStore(RecordReader):
         self, bundle: bytes | Mapping[str, Any], types: Iterable[str] = CLINICAL
     ) -> tuple[Entry, ...]:
         """Read and check a transaction Bundle and every resource in it, likewise."""
-        return entries_of(self._setting, bundle, frozenset(types) & KEPT)
+        return entries_of(self.setting, bundle, frozenset(types) & KEPT)
+
+    def prepare_steps(self, bundle: bytes, types: Iterable[str]) -> tuple[Step, ...]:
+        """The same, with all that a client may ask of a transaction: also deletions, and conditions by identifier."""
+        return steps_of(self.setting, bundle, frozenset(types) & KEPT)
+
+    def carry_out(self, connection: Connection, steps: Sequence[Step], *, source: str) -> list[Stored | Deleted]:
+        """Carry out what :meth:`prepare_steps` read, whole or not at all; one answer for each entry, in order."""
+        return carry_out(self, connection, steps, source=source)
 
     def lost_denials(self, bundle: bytes, fault: Invalid) -> list[ConsentRefused]:
         """What a transaction that was refused whole denied beside its fault, so that a person can see to it."""
-        return lost_denials(self._setting, bundle, fault)
+        return lost_denials(self.setting, bundle, fault)
 
     def _ready(self, type: str, body: bytes | Mapping[str, Any] | Prepared) -> Prepared:
         return body if isinstance(body, Prepared) else self.prepare(type, body)
@@ -128,9 +138,9 @@ class RecordStore(RecordReader):
         Refused
             See :mod:`fhir_mapping.errors`; nothing may be committed then.
         """
-        draft = self._draft(self._ready(type, body), id if id is not None else self._ids(), source)
+        draft = self.draft(self._ready(type, body), id if id is not None else self._ids(), source)
         draft.must_be_new = True
-        return self._write(connection, [draft], arrived)[0]
+        return self.write(connection, [draft], arrived)[0]
 
     def update(
         self,
@@ -150,12 +160,58 @@ class RecordStore(RecordReader):
         if_match
             The version that the writer has read; 0: there is none.
         """
-        draft = self._draft(self._ready(type, body), id, source)
+        draft = self.draft(self._ready(type, body), id, source)
         named = draft.resource.get("id")
         if named != id:
             raise Malformed(Issue("value", "The resource's id must be the id that is written to.", f"{type}.id"))
         draft.if_match = if_match
-        return self._write(connection, [draft], arrived)[0]
+        return self.write(connection, [draft], arrived)[0]
+
+    def update_where(
+        self,
+        connection: Connection,
+        type: str,
+        condition: str,
+        body: bytes | Mapping[str, Any] | Prepared,
+        *,
+        source: str,
+        fresh: str,
+        if_match: int | None = None,
+    ) -> Stored:
+        """A new version of the one resource that a condition finds; where there is none, it is created (R4).
+
+        Parameters
+        ----------
+        fresh
+            The id of what is created, where the resource states none.
+        """
+        ready = self._ready(type, body)
+        named = ready.resource.get("id")
+        there = self.where(connection, type, condition, type)
+        if there is not None and named not in (None, there):
+            raise Malformed(Issue("value", "The resource's id is not that of the resource found.", f"{type}.id"))
+        draft = self.draft(ready, there or named or fresh, source)
+        draft.must_be_new = there is None and named is None
+        draft.if_match = if_match
+        return self.write(connection, [draft], False)[0]
+
+    def delete(
+        self, connection: Connection, type: str, id: str, *, source: str, if_match: int | None = None
+    ) -> Deleted:
+        """Delete a resource; one that is deleted already stays as it is.
+
+        Raises
+        ------
+        Refused
+            It never was there, has another version, is of a type that lasts, or something names it.
+        """
+        if type in LASTING:
+            raise NotAllowed(Issue("not-supported", f"A {type} is marked entered-in-error, and never deleted."))
+        lock(connection)
+        now = self.clock(connection)
+        gone = remove(connection, self, self.setting, type, id, source=source, now=now, if_match=if_match)
+        require_unnamed(connection, type, id)
+        return gone
 
     def write_all(self, connection: Connection, made: Sequence[Made], *, source: str) -> list[Stored]:
         """Keep several resources by the statements of one; one answer for each, in order.
@@ -167,10 +223,10 @@ class RecordStore(RecordReader):
         """
         drafts = []
         for each in made:
-            draft = self._draft(each.ready, each.id if each.id is not None else self._ids(), source)
+            draft = self.draft(each.ready, each.id if each.id is not None else self._ids(), source)
             draft.must_be_new = each.new
             drafts.append(draft)
-        return self._write(connection, drafts, False)
+        return self.write(connection, drafts, False)
 
     def transaction(
         self,
@@ -185,74 +241,10 @@ class RecordStore(RecordReader):
         fullUrl, also relative ones, and conditional ones by identifier are resolved in what is served.
         """
         entries = bundle if isinstance(bundle, tuple) else self.prepare_transaction(bundle)
-        lock(connection)
-        drafts: list[Draft | None] = []
-        answers: list[Stored | None] = []
-        targets: dict[str, str] = {}
-        conditions: set[tuple[str, str | None]] = set()
-        for entry in entries:
-            draft, found = self._entry(connection, entry, source)
-            condition = (entry.ready.type, entry.if_none_exist)
-            if draft is not None and condition in conditions:
-                at = f"{entry.element}.request.ifNoneExist"
-                raise Invalid(Issue("duplicate", "Two entries would be created where there is none.", at))
-            if entry.if_none_exist is not None:
-                conditions.add(condition)
-            drafts.append(draft)
-            answers.append(found)
-            if entry.url is not None:
-                if entry.url in targets:
-                    raise Invalid(Issue("duplicate", "Two entries have this fullUrl.", f"{entry.element}.fullUrl"))
-                targets[entry.url] = found.reference if found is not None else f"{draft.type}/{draft.id}"  # type: ignore[union-attr]
-        written = [draft for draft in drafts if draft is not None]
-        seen: set[str] = set()
-        for draft in written:
-            if f"{draft.type}/{draft.id}" in seen:
-                raise Invalid(Issue("duplicate", "Two entries write the same resource.", draft.element))
-            seen.add(f"{draft.type}/{draft.id}")
-            self._resolve(connection, draft, targets)
-        done = iter(self._write(connection, written, False))
-        return [next(done) if answer is None else answer for answer in answers]
+        done = carry_out(self, connection, entries, source=source)
+        return [each for each in done if isinstance(each, Stored)]
 
-    def _entry(self, connection: Connection, entry: Entry, source: str) -> tuple[Draft | None, Stored | None]:
-        """What an entry asks to be written, or what it has found already there."""
-        if entry.if_none_exist is not None:
-            at = f"{entry.element}.request.ifNoneExist"
-            matches = self._by_condition(connection, entry.ready.type, entry.if_none_exist, at)
-            if len(matches) > 1:
-                raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", at))
-            if matches:
-                return None, self.read(connection, entry.ready.type, matches[0])
-        draft = self._draft(entry.ready, entry.id if entry.id is not None else self._ids(), source)
-        draft.element, draft.url = entry.element, entry.url
-        draft.must_be_new = entry.id is None
-        draft.if_match = entry.if_match
-        return draft, None
-
-    def _resolve(self, connection: Connection, draft: Draft, targets: Mapping[str, str]) -> None:
-        """Put real ids in place of fullUrls and conditional references."""
-        wanted = dict(targets)
-        for found in references.found(draft.resource):
-            whole = references.within(found.text, draft.url)
-            if whole is not None and whole in targets:
-                wanted[found.text] = targets[whole]
-            if found.text in wanted or "?" not in found.text:
-                continue
-            kind, _, condition = found.text.partition("?")
-            at = draft.at(f"{found.element}.reference")
-            if kind not in KEPT:
-                raise Invalid(Issue("not-found", "The reference names nothing that is kept here.", at))
-            matches = self._by_condition(connection, kind, condition, at)
-            if len(matches) != 1:
-                raise Invalid(Issue("not-found", "The conditional reference does not name one resource.", at))
-            wanted[found.text] = f"{kind}/{matches[0]}"
-        replaced = text.replace_references(draft.body, wanted)
-        if replaced != draft.body:
-            draft.received = draft.body
-            draft.body = replaced
-            draft.resource = text.kept(replaced)
-
-    def _by_condition(self, connection: Connection, kind: str, condition: str, element: str) -> list[str]:
+    def by_condition(self, connection: Connection, kind: str, condition: str, element: str) -> list[str]:
         """Ids of what a search by identifier finds: the search alone, or with its type, or with the whole address."""
         for before in (f"{self.base}/{kind}?", f"{kind}?", "?"):
             condition = condition.removeprefix(before)
@@ -263,23 +255,31 @@ class RecordStore(RecordReader):
             raise Invalid(Issue("not-supported", "A condition is one identifier and nothing else.", element))
         return self.by_identifier(connection, kind, code, system)
 
-    def _draft(self, ready: Prepared, identity: str, source: str) -> Draft:
+    def draft(self, ready: Prepared, identity: str, source: str) -> Draft:
+        """A version on its way, under an id.
+
+        Raises
+        ------
+        Malformed
+            That is no id.
+        """
         if not references.ID.fullmatch(identity):
             raise Malformed(Issue("value", "An id is 1 to 64 letters, digits, '-' and '.'.", f"{ready.type}.id"))
         return Draft(ready.type, identity, ready.body, ready.resource, indexed(ready.owner or source))
 
-    def _write(self, connection: Connection, drafts: Sequence[Draft], arrived: bool) -> list[Stored]:
+    def write(self, connection: Connection, drafts: Sequence[Draft], arrived: bool) -> list[Stored]:
+        """Keep drafts: versions, indexes, and what decisions read of them; one answer for each, in order."""
         lock(connection)
-        now = self._clock(connection)
+        now = self.clock(connection)
         keep(connection, self, drafts, now)
         # A Consent that arrived is kept in any case: what it names in vain holds its patient.
         check_references(
-            connection, self._setting, [each for each in drafts if not (arrived and each.type == "Consent")]
+            connection, self.setting, [each for each in drafts if not (arrived and each.type == "Consent")]
         )
         ordered = sorted(drafts, key=lambda each: ORDER[each.type])
         told = project(
             connection,
-            self._setting,
+            self.setting,
             [
                 Written(each.type, each.id, each.version, each.resource, each.previous, each.body, now, arrived)
                 for each in ordered
@@ -293,7 +293,7 @@ class RecordStore(RecordReader):
                 draft.version,
                 now,
                 served(draft.body, draft.id, draft.version, now),
-                created=draft.version == 1,
+                created=draft.fresh,
                 notes=notes[id(draft)],
             )
             for draft in drafts
@@ -313,8 +313,19 @@ class RecordStore(RecordReader):
         VersionMismatch
             Several match.
         """
+        there = self.where(connection, type, condition, "If-None-Exist")
+        return None if there is None else self.read(connection, type, there)
+
+    def where(self, connection: Connection, type: str, condition: str, element: str) -> str | None:
+        """The id of the one resource that a condition finds: a search by identifier. None: there is none.
+
+        Raises
+        ------
+        VersionMismatch
+            Several match.
+        """
         lock(connection)
-        matches = self._by_condition(connection, type, condition, "If-None-Exist")
+        matches = self.by_condition(connection, type, condition, element)
         if len(matches) > 1:
-            raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier."))
-        return self.read(connection, type, matches[0]) if matches else None
+            raise VersionMismatch(Issue("multiple-matches", "Several resources have this identifier.", element))
+        return matches[0] if matches else None
