@@ -16,6 +16,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from consent.audit.read import Archive as AuditArchive
+from consent.store import clock, photos
 from consent.store.engine import glancing
 from consent.store.tables import photo
 from consent.types import Right
@@ -23,6 +24,7 @@ from dicom_bridge.objects.uids import fhir_id
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.intake import open_archive
 from tests.archive import Archive
+from tests.fhir.clinic import consent_of
 from tests.pipeline.world import Visit, World
 
 
@@ -57,15 +59,20 @@ class Links(World):
                 said += [f"--{name}", value]
         return CliRunner().invoke(build(), said, env={"PHOTOSPINE_ACCOUNT": None})
 
-    def corrected(self, sop: str, **options: str | None) -> str:
+    def corrected(self, sop: str, account: str | None = None, **options: str | None) -> str:
         """Correct a photo; the SOP Instance UID of the instance that took its place."""
-        result = self.link(sop, "--json", **({"reason": "Seen on the picture."} | options))
+        result = self.link(sop, "--json", account=account, **({"reason": "Seen on the picture."} | options))
         assert result.exit_code == 0, result.output
-        told = json.loads(result.stdout)
-        assert told["new_instance"]
-        made = str(told["done"]["sop_uid"])
+        made = self.told(result)
         assert made != sop
         return made
+
+    @staticmethod
+    def told(result: Result) -> str:
+        """The instance that the command says it has made."""
+        told = json.loads(result.stdout)
+        assert told["new_instance"]
+        return str(told["done"]["sop_uid"])
 
     # --- what is there ----------------------------------------------------------------------------------------------
 
@@ -115,6 +122,25 @@ class Links(World):
         """A resource of the record."""
         with glancing(self.engine) as connection:
             return self.store.read(connection, kind, identity).json()
+
+    def bare(self, kind: str, identity: str) -> dict[str, Any]:
+        """A resource of the record, to be written anew."""
+        return {key: value for key, value in self.resource(kind, identity).items() if key != "meta"}
+
+    def links_of(self, sop: str) -> set[str]:
+        """What the record links a photo to."""
+        with glancing(self.engine) as connection:
+            found = photos.by_sop(connection, sop)
+        assert found is not None
+        return set(found.facts.links)
+
+    def agree(self, name: str, purpose: str, patient: str) -> None:
+        """She agrees to all of her photos being used so, now."""
+        with glancing(self.engine) as connection:
+            moment = clock.now(connection)
+        said = consent_of(name, "permit", purpose, patient, signed=moment.isoformat(timespec="milliseconds"))
+        said["organization"] = [{"reference": f"Organization/{self.store.site.organization}"}]
+        self.put(said)
 
     def records(self, route: str) -> list[dict[str, Any]]:
         """The audit records of a route."""
