@@ -246,6 +246,8 @@ def _photo_out(photo: PhotoFacts) -> dict[str, Any]:
             "patients": list(photo.patients),
             "known_since": {patient: _instant_out(instant) for patient, instant in photo.known_since.items()},
             "document": photo.document,
+            "formerly": list(photo.formerly),
+            "formerly_hers": list(photo.formerly_hers),
             "imaging_study": photo.imaging_study,
             "encounter": photo.encounter,
             "links": sorted(photo.links),
@@ -272,6 +274,8 @@ def _photo_in(value: Mapping[str, Any]) -> PhotoFacts:
             for patient, instant in value.get("known_since", {}).items()
         },
         document=value.get("document"),
+        formerly=tuple(value.get("formerly", ())),
+        formerly_hers=tuple(value.get("formerly_hers", ())),
         imaging_study=value.get("imaging_study"),
         encounter=value.get("encounter"),
         links=frozenset(value.get("links", ())),

@@ -29,6 +29,13 @@ class PhotoFacts:
     document: str | None = None
     """``DocumentReference/…``"""
 
+    formerly: tuple[str, ...] = ()
+    """The DocumentReferences of the rejected instances whose place it takes: a denial that names one of them reaches
+    it."""
+
+    formerly_hers: tuple[str, ...] = ()
+    """Those of them since which the same patients are shown: a permit that names one of them reaches it, too."""
+
     imaging_study: str | None = None
     """``ImagingStudy/…``"""
 

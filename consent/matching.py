@@ -154,7 +154,7 @@ def _denies_photo(rule: Rule, question: Question) -> bool:
     if rule.data is not None and not any(
         _reaches(entry, photo)
         or _was_made_by(entry, photo)
-        or (entry.reach is _PHOTO and entry.reference in question.copies)
+        or (entry.reach is _PHOTO and (entry.reference in question.copies or entry.reference in photo.formerly))
         for entry in rule.data
     ):
         return False
@@ -174,7 +174,7 @@ def _known_when_signed(directive: Directive, photo: PhotoFacts) -> bool:
 def _reaches(entry: Data, photo: PhotoFacts) -> bool:
     reach = entry.reach
     if reach is _PHOTO:
-        return entry.reference == photo.document
+        return entry.reference == photo.document or entry.reference in photo.formerly_hers
     if reach is _VISIT:
         return entry.reference == photo.imaging_study
     if reach is _LINKED:

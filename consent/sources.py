@@ -24,7 +24,7 @@ def sources_of(photo: PhotoFacts) -> tuple[Source, ...]:
     found: list[Source] = []
     for origin, patients, copies in (each for source in photo.sources for each in sources_of(source)):
         as_copied = replace(origin, regions=photo.regions, labels=photo.labels) if photo.own_description else origin
-        found.append((as_copied, patients, copies | {photo.document}))
+        found.append((as_copied, patients, copies | {photo.document, *photo.formerly}))
     known = {patient for _, patients, _ in found for patient in patients}
     further = tuple(patient for patient in photo.patients if patient not in known)
     if further:

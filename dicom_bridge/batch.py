@@ -89,14 +89,18 @@ class Item:
 def announcement(entries: Sequence[Entry], plan: Plan, door: str) -> AuditRecord:
     """What the audit chain says of a batch before the ledger has it, and with the outcome once more at its end."""
     digests = sorted(entry.sha256 for entry in entries)
+    details: dict[str, Any] = {"originals": digests, "photos": sorted(entry.sop_uid for entry in entries)}
+    if plan.corrects is not None:
+        details["reason"] = plan.reason or ""
     return AuditRecord(
         kind=Kind.INTENT,
         door=door,
-        route="ingest",
+        route="ingest" if plan.corrects is None else "link",
         account=plan.account,
         os_user=plan.os_user,
+        photo=plan.corrects,
         patient=plan.patient,
         subject=f"Encounter/{plan.visit}",
         digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
-        details={"originals": digests, "photos": sorted(entry.sop_uid for entry in entries)},
+        details=details,
     )

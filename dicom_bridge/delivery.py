@@ -46,37 +46,51 @@ class Delivery:
         self._rise(entry, State.ATTACHED)
         way.at(Arrow.ATTACHED)
 
+    def deliver_alone(self, entry: Entry, file: bytes) -> None:
+        """An object that has no original, into Orthanc."""
+        way = self._way
+        way.archive.store(entry.batch, entry.orthanc_id, file)
+        way.at(Arrow.TOLD)
+        self._rise(entry, State.ATTACHED)
+        way.at(Arrow.NOTED)
+
     def _rise(self, entry: Entry, state: State) -> None:
         with transaction(self._way.engine) as connection:
             ledger.rise(connection, entry.sop_uid, state)
 
-    def commit(self, plan: Plan, intent: str, photos: Sequence[Fresh]) -> None:
+    def commit(self, plan: Plan, intent: str, photos: Sequence[Fresh], rejection: Held | None = None) -> None:
         """Commit a batch whose photos are all in Orthanc, and clear up behind it.
 
         Parameters
         ----------
         intent
             Id of the audit record that announced it.
+        rejection
+            Where a photo is corrected: the document about the instance that is rejected.
         """
         way = self._way
-        entries = [photo.entry for photo in photos]
         record = way.treatments.prepare(plan)
         with transaction(way.engine) as connection:
-            rows = ledger.of_batch(connection, entries[0].batch, lock=True)
+            rows = ledger.of_batch(connection, photos[0].entry.batch, lock=True)
             # A batch is committed whole; another process may have done so while this one was on its way here.
             already = bool(rows) and all(row.state is State.DONE for row in rows)
             if not already:
-                self.write(connection, plan, record, photos)
-                for entry in entries:
+                self.write(connection, plan, record, photos, rejection)
+                for entry in rows:
                     ledger.rise(connection, entry.sop_uid, State.DONE)
             way.at(Arrow.WRITTEN)
         way.at(Arrow.COMMITTED)
         if not already:
-            self.clear(entries, plan, intent)
+            self.clear(rows, plan, intent)
         way.at(Arrow.CLEARED)
 
     def write(
-        self, connection: Connection, plan: Plan, record: tuple[RecordEntry, ...], photos: Sequence[Fresh]
+        self,
+        connection: Connection,
+        plan: Plan,
+        record: tuple[RecordEntry, ...],
+        photos: Sequence[Fresh],
+        rejection: Held | None = None,
     ) -> None:
         """The record, the index and the photos' rows, on one connection.
 
@@ -94,7 +108,13 @@ class Delivery:
                 way.tasks.of_another_patient(connection, entry)
             return
         link = way.treatments.begin(connection, plan, record)
-        way.linker.link(connection, plan, link, photos)
+        if rejection is None:
+            way.linker.link(connection, plan, link, photos)
+            return
+        (photo,) = photos
+        assert plan.corrects is not None
+        way.linker.replace(connection, plan, link, photo, rejection)
+        way.tasks.settled(connection, plan.corrects)
 
     def clear(self, entries: Sequence[Entry], plan: Plan, intent: str) -> None:
         """After the commit: its record of outcome, then nothing is left to do but what may be done twice."""

@@ -47,6 +47,23 @@ def keep_unseen(connection: Connection, held: Held) -> int:
     return number
 
 
+def keep_rejected(connection: Connection, held: Held) -> int:
+    """Keep an object that nobody is to see, and that is known all the same: a document about a rejected one."""
+    number = photos.save_photo(
+        connection,
+        PhotoFacts(photo=held.sop_uid, other=True),
+        series_uid=held.series_uid,
+        study_uid=held.study_uid,
+        orthanc_id=held.orthanc_id,
+        state=PhotoState.REJECTED,
+        area=None,
+        view=None,
+        procedure=None,
+    )
+    save_instance(connection, number, held.sop_uid, held.attributes)
+    return number
+
+
 def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
     """Objects that are no photos and that Orthanc holds no more: their archive removed them, as it may."""
     supersede_photos(connection, dict.fromkeys(numbers, ("", "")))  # what was answered about them can be told later

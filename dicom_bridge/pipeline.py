@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.audit.chain import outcome
 from consent.store import clock, jobs
 from consent.store.engine import glancing, reading, rehearsal, transaction
+from consent.store.photos import rejected_among
 from consent.store.versions import lock
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, Item, announcement
@@ -113,6 +114,7 @@ class Pipeline:
         study, series = self._series(plan)
         with glancing(self._way.engine) as connection:
             known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
+            rejected = rejected_among(connection, [each.sop_uid for entries in known.values() for each in entries])
         for photo in photos:
             for entry in known[photo.sha256]:
                 if entry.state not in (State.DONE, State.ABANDONED):
@@ -122,8 +124,14 @@ class Pipeline:
         taken: dict[str, Taken] = {}
         strangers: dict[str, IncomingPhoto] = {}
         for photo in photos:
-            uid = uids.sop_instance_uid(self._key, plan.patient, photo.sha256)
-            mine = next((entry for entry in known[photo.sha256] if entry.sop_uid == uid), None)
+            hers = [entry for entry in known[photo.sha256] if entry.patient == plan.patient]
+            mine = next((entry for entry in hers if entry.sop_uid not in rejected), None)
+            if hers and mine is None:
+                with _about(photo.sha256):
+                    raise PhotoKnown(
+                        f"this file was photo {hers[0].sop_uid} of this patient, and somebody corrected that; "
+                        "whose photo it is, is said by `photospine link`, not by sending the file again"
+                    )
             if mine is not None:
                 with _about(photo.sha256):
                     _require_same_place(mine, study, series)

@@ -36,6 +36,19 @@ class Plan:
     known_since: str | None = None
     """The day that an import's manifest states (FHIR date)."""
 
+    corrects: str | None = None
+    """SOP Instance UID of the instance whose place this one takes; region, side and view may then be empty, which is
+    what the former object says."""
+
+    rejection: str | None = None
+    """SOP Instance UID of the document that says that the former one is rejected."""
+
+    reason: str | None = None
+    """Why it is corrected, as a person typed it."""
+
+    corrector: str | None = None
+    """Relative reference of whoever the account stands for in the record."""
+
     linked: bool = True
     """False where the file is known as another patient's photo: it is kept, unseen, and a person decides."""
 

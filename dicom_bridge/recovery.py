@@ -17,6 +17,7 @@ from dicom_bridge.ledger import Entry, State
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.orthanc_ids import orthanc_ids
+from dicom_bridge.replacing import Replacing
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping.resources.people import PatientFacts
@@ -30,6 +31,7 @@ class Recovery:
     def __init__(self, way: Way) -> None:
         self._way = way
         self._delivery = Delivery(way)
+        self._replacing = Replacing(way)
 
     def recover(self, batch: str) -> None:
         """Go on with a batch that a process left behind, from wherever it stopped.
@@ -51,6 +53,9 @@ class Recovery:
             return
         if any(entry.state is State.ABANDONED for entry in entries):
             self.abandon(batch)
+            return
+        if plan.corrects is not None:
+            self._replacing.go_on(plan, intent, entries)
             return
         with reading(way.engine) as connection:
             patient, visit = way.treatments.read(connection, plan)

@@ -58,6 +58,23 @@ class Tasks:
             done = self._waiting(connection, held, str(known["reasonCode"]["text"]), done=True)
             self._write(connection, name, done)
 
+    def settled(self, connection: Connection, sop_uid: str) -> None:
+        """A person has placed a photo: whatever she was asked about it is done."""
+        for matter in ("waits", "another"):
+            name = _name(matter, sop_uid)
+            known = self._known(connection, name)
+            if known is not None and known["status"] == "requested":
+                done = {key: value for key, value in known.items() if key != "meta"}
+                self._write(connection, name, {**done, "status": "completed"})
+
+    def why_waiting(self, connection: Connection, sop_uid: str) -> str:
+        """What the Task about a photo that waits says; empty where there is none."""
+        for matter in ("waits", "another"):
+            known = self._known(connection, _name(matter, sop_uid))
+            if known is not None:
+                return str((known.get("reasonCode") or {}).get("text") or known["code"]["text"])
+        return ""
+
     def _waiting(self, connection: Connection, held: Held, why: str, *, done: bool = False) -> dict[str, Any]:
         named = {name: text_of(held.attributes, tag) for name, tag in _NAMES.items()}
         return object_waits(held.sop_uid, held.study_uid, why, named, clock.now(connection), done=done)

@@ -5,6 +5,9 @@
 Before the announcement nothing is kept. After it, recovery goes forward: the spool holds the originals, the ledger the
 plan, and each step finds out what was done already. A photo is visible from the commit on, and not before; the commit
 is one SQL transaction of the record, the index, the photo's row and the ledger.
+
+A correction goes the same way without a spool, for the archive has the original; in front of its commit goes the
+document that rejects the former instance. Until the commit the former one is visible, from then on the new one.
 """
 
 from __future__ import annotations
@@ -41,6 +44,10 @@ class Arrow(StrEnum):
     """Orthanc has the original, the ledger does not say so."""
 
     ATTACHED = "attached"
+    TOLD = "told"
+    """Orthanc has the document that rejects the former instance, the ledger does not say so."""
+
+    NOTED = "noted"
     WRITTEN = "written"
     """Within the commit: all is written, nothing committed."""
 

@@ -14,7 +14,6 @@ from consent.errors import ConsentError
 from consent.facts import PhotoFacts
 from consent.store.clock import micros_or_none
 from consent.store.history import results_are_read, supersede_patients, supersede_photos
-from consent.store.load import LINKED
 from consent.store.people import changed, ensure
 from consent.store.tables import decided, photo, photo_facts, photo_link, photo_patient, photo_source
 from consent.store.versions import lock
@@ -30,6 +29,8 @@ class PhotoState(StrEnum):
 
     EXAMINED = "examined"
     LINKED = "linked"
+    REJECTED = "rejected"
+    """It said something wrong of the photo, and another instance took its place: nobody sees it any more."""
 
 
 _ORDER = tuple(PhotoState)
@@ -229,7 +230,8 @@ def _refresh_copies(connection: Connection, facts: Mapping[str, PhotoFacts]) -> 
         changes[row.photo] = before, _replaced(after, facts[row.source_uid])
     for number, (former, fresh) in changes.items():
         if fresh != former:
-            supersede_photos(connection, {number: (LINKED, photo_to_json(fresh))})
+            state = connection.execute(select(photo.c.state).where(photo.c.photo == number)).scalar_one()
+            supersede_photos(connection, {number: (state, photo_to_json(fresh))})
             if results_are_read(connection):
                 query = select(photo_patient.c.patient).where(photo_patient.c.photo == number)
                 supersede_patients(connection, connection.execute(query).scalars())
@@ -248,6 +250,45 @@ def _replaced(copy: PhotoFacts, source: PhotoFacts) -> PhotoFacts:
 def _require_rise(sop_uid: str, former: str, state: str) -> None:
     if _ORDER.index(PhotoState(state)) < _ORDER.index(PhotoState(former)):
         raise PhotoRefused(f"photo {sop_uid} is {former} and cannot become {state}")
+
+
+def reject(connection: Connection, rejected: StoredPhoto) -> None:
+    """Take an instance out of everybody's sight for good; its row stays, and its object.
+
+    What is stored of answers about it goes, in the same transaction.
+    """
+    row = connection.execute(
+        select(photo.c.area, photo.c.view, photo.c.procedure).where(photo.c.photo == rejected.number)
+    ).one()
+    save_photo(
+        connection,
+        rejected.facts,
+        series_uid=rejected.series_uid,
+        study_uid=rejected.study_uid,
+        orthanc_id=rejected.orthanc_id,
+        state=PhotoState.REJECTED,
+        area=row.area,
+        view=row.view,
+        procedure=row.procedure,
+    )
+    connection.execute(delete(decided).where(decided.c.photo == rejected.number))
+
+
+def rejected_among(connection: Connection, sop_uids: Collection[str]) -> frozenset[str]:
+    """Those of the instances that are rejected."""
+    if not sop_uids:
+        return frozenset()
+    query = select(photo.c.sop_uid).where(
+        among(connection, photo.c.sop_uid, set(sop_uids)), photo.c.state == PhotoState.REJECTED.value
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def copies_of(connection: Connection, sop_uid: str) -> list[StoredPhoto]:
+    """The photos that were made from one and are not rejected themselves."""
+    made_from = select(photo_source.c.photo).where(photo_source.c.source_uid == sop_uid)
+    query = _WHOLE.where(photo.c.photo.in_(made_from), photo.c.state != PhotoState.REJECTED.value)
+    return [_stored(row) for row in connection.execute(query.order_by(photo.c.photo))]
 
 
 _WHOLE = select(photo, photo_facts.c.body).join(photo_facts, photo_facts.c.photo == photo.c.photo)

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, JPEGBaseline8Bit
 from pydicom.valuerep import format_number_as_ds
 
+from consent.regions import BodyRegion
 from consent.types import Laterality
 from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.intake.camera import CameraFacts
@@ -19,7 +20,7 @@ from dicom_bridge.objects.coding import code, context_code, context_number, own_
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
 from dicom_bridge.objects.fitting import identifier, person_name, text
 from dicom_bridge.objects.viewing import ViewingCopy, viewing_copy
-from dicom_bridge.objects.vocabulary import OWN_SCHEME
+from dicom_bridge.objects.vocabulary import OWN_SCHEME, Term
 from dicom_bridge.objects.write import encode
 
 VL_PHOTOGRAPHIC = UID("1.2.840.10008.5.1.4.1.1.77.1.4")
@@ -27,7 +28,7 @@ IMPLEMENTATION_CLASS_UID = UID("2.25.181206146402712391653718392740156783419")
 IMPLEMENTATION_VERSION = "PHOTOSPINE"
 _SEXES = ("M", "F", "O")
 
-_EXIF = (
+EXIF = (
     ("LensMake", "lens_make"),
     ("LensModel", "lens_model"),
     ("ExposureTimeInSeconds", "exposure_time"),
@@ -93,11 +94,11 @@ def wrap(
     copy = viewing_copy(photo)
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    _patient(dataset, patient)
-    _study(dataset, visit)
+    patient_module(dataset, patient)
+    study_module(dataset, visit)
     _series(dataset, description)
     _equipment(dataset, visit, photo.camera)
-    _acquisition(dataset, description.taken)
+    acquisition_module(dataset, description.taken)
     _image(dataset, description, copy)
     _view(dataset, description)
     _camera(dataset, photo.camera)
@@ -116,8 +117,8 @@ def _meta(dataset: Dataset) -> FileMetaDataset:
     return meta
 
 
-def _patient(dataset: Dataset, patient: PatientModule) -> None:
-    # Patient (C.7.1.1)
+def patient_module(dataset: Dataset, patient: PatientModule) -> None:
+    """Patient (C.7.1.1)."""
     dataset.PatientName = person_name(patient.name)
     dataset.PatientID = identifier("PatientID", patient.id)
     if not dataset.PatientID:
@@ -128,8 +129,8 @@ def _patient(dataset: Dataset, patient: PatientModule) -> None:
     dataset.PatientSex = patient.sex if patient.sex in _SEXES else ""
 
 
-def _study(dataset: Dataset, visit: VisitModule) -> None:
-    # General Study (C.7.2.1), Patient Study (C.7.2.2)
+def study_module(dataset: Dataset, visit: VisitModule) -> None:
+    """General Study (C.7.2.1), Patient Study (C.7.2.2)."""
     dataset.StudyInstanceUID = visit.study_instance_uid
     dataset.StudyDate, dataset.StudyTime = _date(visit.started), _time(visit.started)
     dataset.AccessionNumber = identifier("AccessionNumber", visit.accession_number, 16)
@@ -146,17 +147,17 @@ def _series(dataset: Dataset, description: PhotoDescription) -> None:
     dataset.Modality = "XC"
     dataset.SeriesInstanceUID = description.series_instance_uid
     dataset.SeriesNumber = None
-    dataset.SeriesDescription = text(_series_description(description))
+    dataset.SeriesDescription = text(
+        series_words(description.region, description.laterality, description.view, description.expression)
+    )
 
 
-def _series_description(description: PhotoDescription) -> str:
+def series_words(region: BodyRegion | None, side: Laterality | None, view: Term | None, expression: Term | None) -> str:
     """What a viewer shows beside the thumbnail: region, side, view, expression. The session is not the series'."""
-    words = [description.region.name.replace("-", " ").capitalize()]
-    if description.region.paired:
-        words.append({"R": "right", "L": "left", "B": "both sides"}[description.laterality.value])
-    words.append(description.view.meaning)
-    if description.expression is not None:
-        words.append(description.expression.meaning)
+    words = [] if region is None else [region.name.replace("-", " ").capitalize()]
+    if region is not None and region.paired and side is not None:
+        words.append({"R": "right", "L": "left", "B": "both sides"}[side.value])
+    words += [each.meaning for each in (view, expression) if each is not None]
     return ", ".join(words)
 
 
@@ -171,8 +172,8 @@ def _equipment(dataset: Dataset, visit: VisitModule, camera: CameraFacts) -> Non
         dataset.InstitutionName = institution
 
 
-def _acquisition(dataset: Dataset, taken: datetime | date | None) -> None:
-    # General Acquisition (C.7.10.1); the offset is that of the camera. What is not told is not there
+def acquisition_module(dataset: Dataset, taken: datetime | date | None) -> None:
+    """General Acquisition (C.7.10.1); the offset is that of the camera. What is not told is not there."""
     if taken is not None:
         dataset.ContentDate = dataset.AcquisitionDate = _date(taken)
         dataset.AcquisitionDateTime = f"{_date(taken)}{_time(taken)}{_zone(taken)}"
@@ -202,7 +203,11 @@ def _view(dataset: Dataset, description: PhotoDescription) -> None:
     # VL Image (C.8.12.1): what is shown, and from where
     region, side = description.region, description.laterality
     dataset.ImageLaterality = side.value if region.paired or side is not Laterality.BOTH else "U"
-    shown, seen, context = region_code(region, side), term_code(description.view), _context(description)
+    shown, seen, context = (
+        region_code(region, side),
+        term_code(description.view),
+        context_items(description.expression, description.session, description.days_since_baseline),
+    )
     dataset.AnatomicRegionSequence = [shown]
     dataset.ViewCodeSequence = [seen]
     # Acquisition Context (C.7.6.14): type 2, so present even when empty
@@ -211,26 +216,28 @@ def _view(dataset: Dataset, description: PhotoDescription) -> None:
         dataset.CodingSchemeIdentificationSequence = scheme
 
 
-def _context(description: PhotoDescription) -> list[Dataset]:
+def context_items(
+    expression: Term | None, session: int | None, days_since_baseline: float | None = None
+) -> list[Dataset]:
     """Expression (BTID 3465 row 1), days since the first photos (its longitudinal rows), session: ours."""
     items = []
-    if description.expression is not None:
+    if expression is not None:
         concept = code("DCM", "130325", "Orthognathic Functional Condition")
-        items.append(context_code(concept, term_code(description.expression)))
-    if description.days_since_baseline is not None:
+        items.append(context_code(concept, term_code(expression)))
+    if days_since_baseline is not None:
         concept = code("DCM", "128741", "Longitudinal Temporal Event Type")
         items.append(context_code(concept, code("DCM", "121079", "Baseline")))
         concept = code("DCM", "128740", "Longitudinal Temporal Offset from Event")
-        items.append(context_number(concept, description.days_since_baseline, "d", "day"))
-    if description.session is not None:
+        items.append(context_number(concept, days_since_baseline, "d", "day"))
+    if session is not None:
         concept = code(OWN_SCHEME, "session-number", "Session number within the course")
-        items.append(context_number(concept, description.session, "1", "no units"))
+        items.append(context_number(concept, session, "1", "no units"))
     return items
 
 
 def _camera(dataset: Dataset, camera: CameraFacts) -> None:
     # VL Photographic Equipment (C.8.12.10) and Acquisition (C.8.12.11), PS3.17 Annex NNNN
-    for keyword, name in _EXIF:
+    for keyword, name in EXIF:
         value = getattr(camera, name)
         if isinstance(value, float):
             setattr(dataset, keyword, format_number_as_ds(value))  # DS holds 16 characters

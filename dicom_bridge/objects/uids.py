@@ -24,6 +24,34 @@ def series_instance_uid(
     return _uid(site_key, "series", visit, region, laterality, view, expression or "")
 
 
+def corrected_instance_uid(site_key: bytes, patient: str, sha256: str, former: str) -> str:
+    """The instance that takes the place of a rejected one, where the photo's own UID is the rejected one's.
+
+    Parameters
+    ----------
+    former
+        SOP Instance UID of the rejected one.
+    """
+    return _uid(site_key, "corrected", patient, sha256, former)
+
+
+def series_in_study_uid(
+    site_key: bytes, study: str, *, region: str, laterality: str, view: str, expression: str | None
+) -> str:
+    """One view within a study that somebody else named; ``study`` is its UID."""
+    return _uid(site_key, "series-in-study", study, region, laterality, view, expression or "")
+
+
+def rejection_uid(site_key: bytes, former: str) -> str:
+    """The document that says of an instance that it is rejected: one, whoever rejects it."""
+    return _uid(site_key, "rejection", former)
+
+
+def rejection_series_uid(site_key: bytes, study: str) -> str:
+    """The series of such documents in a study, by its UID."""
+    return _uid(site_key, "rejections", study)
+
+
 def fhir_id(uid: str) -> str:
     """The id of the resource that stands for a UID: the UUID in it (PS3.5 B.2), else one made from it."""
     number = uid.removeprefix("2.25.")

@@ -11,12 +11,16 @@ from sqlalchemy import Connection, select
 
 from consent.store.clock import instant
 from consent.store.write import among
-from fhir_mapping import text
+from fhir_mapping import references, text
 from fhir_mapping.resources.document_reference import DICOM_UID
 from fhir_mapping.search.values import indexed
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_token, fhir_version
 
 LINKED_TYPES = frozenset({"Procedure", "Encounter", "EpisodeOfCare", "CarePlan"})
+
+
+_MAX_FORMER = 256
+"""So often a photo may have been corrected."""
 
 
 class Excerpt:
@@ -33,14 +37,36 @@ class Excerpt:
         self.connection = connection
         self._versions = _versions(connection, documents)
         uids = {identity: sop_uid_of(versions[0][2]) for identity, versions in self._versions.items()}
+        self._former = self._replaced()
         self._studies = _studies(connection, {uid for uid in uids.values() if uid is not None})
         named = {study for studies in self._studies.values() for study in studies}
         self._bodies = {"ImagingStudy": _bodies(connection, "ImagingStudy", named)}
         self._links: dict[str, set[str]] = defaultdict(set)
-        _gather_links(connection, self._links, {"DocumentReference": set(uids), "ImagingStudy": named})
+        _gather_links(connection, self._links, {"DocumentReference": set(self._versions), "ImagingStudy": named})
         self._provenances = _provenances(connection, set(uids))
         everything = {each for ids in self._provenances.values() for each in ids}
         self._bodies["Provenance"] = _bodies(connection, "Provenance", everything)
+
+    def _replaced(self) -> dict[str, tuple[str, ...]]:
+        """For each document those whose place it takes, the last one first; their versions are read with it."""
+        line = {identity: [identity] for identity in self._versions}
+        for _ in range(_MAX_FORMER):
+            following = {identity: replaced_by(self._versions[each[-1]][0][2]) for identity, each in line.items()}
+            found = {identity: next(iter(sorted(each)), None) for identity, each in following.items()}
+            wanted = {each for each in found.values() if each is not None} - set(self._versions)
+            self._versions |= _versions(self.connection, wanted) if wanted else {}
+            grown = False
+            for identity, former in found.items():
+                if former is not None and former in self._versions and former not in line[identity]:
+                    line[identity].append(former)
+                    grown = True
+            if not grown:
+                break
+        return {identity: tuple(each[1:]) for identity, each in line.items()}
+
+    def former(self, identity: str) -> tuple[str, ...]:
+        """Ids of the DocumentReferences whose place a document takes, one after the other, the last one first."""
+        return self._former.get(identity, ())
 
     def document(self, identity: str) -> dict[str, Any] | None:
         """The current version of a DocumentReference."""
@@ -78,6 +104,13 @@ def sop_uid_of(document: Mapping[str, Any]) -> str | None:
         if identifier.get("system") == DICOM_UID and value.startswith("urn:oid:"):
             return value.removeprefix("urn:oid:")
     return None
+
+
+def replaced_by(document: Mapping[str, Any]) -> set[str]:
+    """Ids of the DocumentReferences whose place a document says it takes (relatesTo, code ``replaces``)."""
+    relations = [each for each in document.get("relatesTo") or () if each.get("code") == "replaces"]
+    targets = (references.local(text) for relation in relations for text in references.of(relation, "target"))
+    return {references.id_of(each) for each in targets if each is not None and each.startswith("DocumentReference/")}
 
 
 def _versions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +28,7 @@ from fhir_mapping.projections.read import current
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.resources.document_reference import DICOM_UID, KNOWN_SINCE_EXTENSION
 from fhir_mapping.search.values import indexed
-from fhir_mapping.tables import fhir_token
+from fhir_mapping.tables import fhir_reference, fhir_token
 
 ALSO_SHOWS = "urn:photospine:also-shows"
 """Extension on DocumentReference (valueReference): a further patient that the photo shows."""
@@ -134,7 +135,23 @@ def affected(connection: Connection, setting: Setting, written: Written) -> set[
             elif target.startswith("ImagingStudy/") and written.type in LINKED_TYPES:
                 study = current(connection, "ImagingStudy", references.id_of(target)) or {}
                 documents |= _documents_of(connection, _instances(study))
-    return documents
+    # What names a photo names whatever takes its place (see _inherited); nothing else is read of the former one.
+    return documents | (_successors(connection, documents) if written.type in LINKED_TYPES else set())
+
+
+def _successors(connection: Connection, documents: set[str]) -> set[str]:
+    """Ids of the DocumentReferences that take the place of these, however often that happened."""
+    found: set[str] = set()
+    pending = set(documents)
+    while pending:
+        query = select(fhir_reference.c.id).where(
+            among(connection, fhir_reference.c.target, {f"DocumentReference/{each}" for each in pending}),
+            fhir_reference.c.type == "DocumentReference",
+            fhir_reference.c.path == "relatesTo.target",
+        )
+        pending = set(connection.execute(query).scalars()) - found - documents
+        found |= pending
+    return found
 
 
 def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset[str]) -> PhotoFacts:
@@ -151,16 +168,23 @@ def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset
             encounter = encounter or next(
                 iter(references.local_of(excerpt.study(study), setting.base, "encounter")), None
             )
+    patients = patients_shown(document, setting)
+    former = excerpt.former(document_id)
+    hers = tuple(itertools.takewhile(lambda each: _shows(excerpt, setting, each, patients), former))
     links = _links(excerpt, reference, studies)
+    for each in hers:
+        links |= _inherited(excerpt, setting, each, encounter)
     if encounter is not None:
         links |= {encounter}
     authors = references.local_of(document, setting.base, "author")
     custodians = references.local_of(document, setting.base, "custodian")
     return PhotoFacts(
         photo=uid,
-        patients=patients_shown(document, setting),
+        patients=patients,
         known_since=_known_since(excerpt, setting, document_id, document),
         document=reference,
+        formerly=tuple(f"DocumentReference/{each}" for each in former),
+        formerly_hers=tuple(f"DocumentReference/{each}" for each in hers),
         imaging_study=f"ImagingStudy/{studies[0]}" if studies else None,
         encounter=encounter,
         links=frozenset(links),
@@ -188,18 +212,17 @@ def patients_shown(document: Mapping[str, Any], setting: Setting) -> tuple[str, 
 def _known_since(
     excerpt: Excerpt, setting: Setting, document_id: str, document: Mapping[str, Any]
 ) -> dict[str, datetime]:
-    """For each patient, the write since which she has been named without a break, or the manifest's day."""
+    """For each patient, the write since which she has been named without a break, or the manifest's day.
+
+    A photo that was corrected is the same photo: where she was named before, she has known it since then.
+    """
     since: dict[str, datetime] = {}
     open_patients = set(patients_shown(document, setting))
-    first: set[str] = set()
-    for version, written, body in excerpt.history(document_id):
-        open_patients &= set(patients_shown(body, setting))
-        for patient in open_patients:
-            since[patient] = written
-        if version == 1:
-            first = set(open_patients)
-        if not open_patients:
-            break
+    for each in (document_id, *excerpt.former(document_id)):
+        for _, written, body in excerpt.history(each):
+            open_patients &= set(patients_shown(body, setting))
+            since |= dict.fromkeys(open_patients, written)
+    first = open_patients
     stated = next(iter(_extensions(document, KNOWN_SINCE_EXTENSION)), None)
     if stated is not None:
         day = stated.get("valueDate", stated.get("valueDateTime"))
@@ -223,6 +246,24 @@ def _links(excerpt: Excerpt, reference: str, studies: list[str]) -> set[str]:
             if not any(each.startswith(f"{kind}/") for each in own):
                 own.add(link)
     return own
+
+
+def _shows(excerpt: Excerpt, setting: Setting, document_id: str, patients: tuple[str, ...]) -> bool:
+    """Whether a document names these patients."""
+    return set(_patients(excerpt.document(document_id) or {}, setting)) == set(patients)
+
+
+def _inherited(excerpt: Excerpt, setting: Setting, former: str, encounter: str | None) -> set[str]:
+    """What names a document in whose place another one stands names the photo still.
+
+    Where the visit was wrong, so was what the visit's treatments say of it; a plan was decided on it all the same.
+    """
+    document = excerpt.document(former) or {}
+    same = encounter in references.local_of(document, setting.base, "context", "encounter")
+    own = set(references.local_of(document, setting.base, "context", "related"))
+    own |= set(references.local_of(document, setting.base, "context", "encounter"))
+    named = excerpt.linked(f"DocumentReference/{former}") - own
+    return named if same else {each for each in named if each.startswith("CarePlan/")}
 
 
 def _documents_of(connection: Connection, uids: Iterable[str]) -> set[str]:

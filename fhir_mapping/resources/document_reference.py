@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +12,7 @@ from consent.regions import BodyRegion
 from consent.types import Laterality
 from fhir_mapping import dates
 from fhir_mapping.consent_codes import REGION_EXTENSION
-from fhir_mapping.resources.session import session_extension
+from fhir_mapping.resources.session import SESSION_EXTENSION, session_extension
 
 DICOM_UID = "urn:dicom:uid"
 ORIGINAL_HASH = "urn:photospine:original-sha-256"
@@ -117,3 +119,93 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     if photo.author is not None:
         resource["author"] = [{"reference": photo.author}]
     return resource
+
+
+_MADE_ANEW = frozenset(
+    {"id", "meta", "text", "status", "identifier", "extension", "subject", "date", "content", "context"}
+)
+
+
+def corrected_document(former: Mapping[str, Any], photo: PhotoDocument, now: datetime) -> dict[str, Any]:
+    """The resource of the instance that takes the place of a rejected one.
+
+    What was recorded of the photo beside what is corrected goes on: labels, further patients, its author, its sources.
+
+    Parameters
+    ----------
+    former
+        The rejected one's, as it stands.
+    """
+    made = document_reference(photo, now)
+    same_patient = (former.get("subject") or {}).get("reference") == photo.patient
+    same_visit = (former.get("context") or {}).get("encounter") == made["context"]["encounter"]
+    for name, value in former.items():
+        if name not in _MADE_ANEW:
+            made[name] = copy.deepcopy(value)
+    known = {(each["system"], each["value"]) for each in made["identifier"]}
+    made["identifier"] += [
+        copy.deepcopy(each)
+        for each in former.get("identifier") or ()
+        if each.get("system") not in (DICOM_UID, ORIGINAL_HASH) and (each.get("system"), each.get("value")) not in known
+    ]
+    extensions = made.pop("extension", [])
+    dropped = {each["url"] for each in extensions} | {SESSION_EXTENSION}
+    if not same_patient:
+        dropped.add(KNOWN_SINCE_EXTENSION)
+    extensions += [copy.deepcopy(each) for each in former.get("extension") or () if each.get("url") not in dropped]
+    if extensions:
+        made["extension"] = extensions
+    security = (former.get("meta") or {}).get("security")
+    if security:
+        made["meta"] = {"security": copy.deepcopy(security)}
+    period = (former.get("context") or {}).get("period")
+    if period and photo.taken is None:
+        made["context"]["period"] = copy.deepcopy(period)
+    if same_patient and same_visit:
+        related = made["context"].get("related", [])
+        related += [
+            copy.deepcopy(each)
+            for each in (former.get("context") or {}).get("related") or ()
+            if not str(each.get("reference", "")).startswith("Procedure/")
+        ]
+        if related:
+            made["context"]["related"] = related
+    made["content"][0]["attachment"]["contentType"] = photo.content_type
+    replaces = {"code": "replaces", "target": {"reference": f"DocumentReference/{former['id']}"}}
+    kept = [copy.deepcopy(each) for each in former.get("relatesTo") or () if each.get("code") != "replaces"]
+    made["relatesTo"] = [replaces, *kept]
+    return made
+
+
+def rejected_document(former: Mapping[str, Any]) -> dict[str, Any]:
+    """The resource of an instance that is rejected: it stands in the record as an error."""
+    made = {name: copy.deepcopy(value) for name, value in former.items() if name != "meta"}
+    security = (former.get("meta") or {}).get("security")
+    return made | {"status": "entered-in-error"} | ({"meta": {"security": security}} if security else {})
+
+
+def with_procedure(document: Mapping[str, Any], procedure: str | None, session: int | None) -> dict[str, Any]:
+    """The resource of a photo that is of another treatment.
+
+    Parameters
+    ----------
+    procedure
+        ``Procedure/…``
+    session
+        Where no Procedure says it.
+    """
+    made = copy.deepcopy(dict(document))
+    context = made.setdefault("context", {})
+    related = [
+        each for each in context.pop("related", ()) if not str(each.get("reference", "")).startswith("Procedure/")
+    ]
+    if procedure is not None:
+        related.insert(0, {"reference": procedure})
+    if related:
+        context["related"] = related
+    extensions = [each for each in made.pop("extension", ()) if each.get("url") != SESSION_EXTENSION]
+    if session is not None:
+        extensions.append(session_extension(session))
+    if extensions:
+        made["extension"] = extensions
+    return made

@@ -1,4 +1,4 @@
-"""ImagingStudy: one visit's photos (R4 ImagingStudy). Instances are added as photos come in, and never taken out.
+"""ImagingStudy: one visit's photos (R4 ImagingStudy). Instances are added as photos come in, and taken out if rejected.
 
 Series bear no number, as in DICOM: whoever sees some of them alone would count the others by it.
 """
@@ -73,6 +73,23 @@ def with_instances(study: Mapping[str, Any] | None, added: Sequence[StudyInstanc
     all_series = resource["series"]
     for series in all_series:
         series["numberOfInstances"] = len(series["instance"])
+    resource["numberOfSeries"] = len(all_series)
+    resource["numberOfInstances"] = sum(len(series["instance"]) for series in all_series)
+    return resource
+
+
+def without_instance(study: Mapping[str, Any], sop_uid: str) -> dict[str, Any]:
+    """The study without one photo; a series that would be empty goes with it. Earlier versions have them still."""
+    resource = copy.deepcopy(dict(study))
+    all_series = []
+    for series in resource.get("series") or ():
+        series["instance"] = [each for each in series.get("instance") or () if each.get("uid") != sop_uid]
+        if series["instance"]:
+            series["numberOfInstances"] = len(series["instance"])
+            all_series.append(series)
+    resource.pop("series", None)
+    if all_series:
+        resource["series"] = all_series
     resource["numberOfSeries"] = len(all_series)
     resource["numberOfInstances"] = sum(len(series["instance"]) for series in all_series)
     return resource

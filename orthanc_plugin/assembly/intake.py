@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dicom_bridge.archive import Archive, OrthancArchive
+from dicom_bridge.corrections import Corrections
 from dicom_bridge.intake import Limits
 from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import Pipeline
@@ -48,3 +49,8 @@ def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: No
 def pipeline(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Pipeline:
     """The way from files to photos, from its beginning."""
     return Pipeline(way(node, archive, at), node.keys.uid)
+
+
+def corrections(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: None) -> Corrections:
+    """What links photos, and links them anew."""
+    return Corrections(way(node, archive, at), record_store(node), node.keys.uid)

@@ -57,9 +57,12 @@ class Hooks:
         sop_uid = parts[3].strip(" \0")
         sop_class = str(tags.get("0008,0016") or "").strip(" \0")
         with glancing(engine) as connection:
-            if sop_class not in PHOTO_CLASSES and load_site(connection).other_objects is OtherObjects.REFUSE:
-                return False
             found = known(connection, sop_uid)
+            # What our own work announced is on its way here, whatever it is.
+            announced = found is not None and found.orthanc_id == ids.instance
+            refused = not announced and sop_class not in PHOTO_CLASSES
+            if refused and load_site(connection).other_objects is OtherObjects.REFUSE:
+                return False
         if found is None or (found.orthanc_id == ids.instance and not found.stored):
             return True
         again = found.orthanc_id == ids.instance

@@ -5,32 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from sqlalchemy import Connection
 
-from consent.regions import BodyRegion
-from consent.store import clock
 from consent.store.engine import reading
 from consent.types import Laterality, Right
-from dicom_bridge.errors import BridgeError, UnknownCode
-from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
+from dicom_bridge.errors import BridgeError
+from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Outcome, Taken
 from dicom_bridge.plan import Plan
 from dicom_bridge.way import Arrow
-from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
-from fhir_mapping.store.record import RecordStore
 from fhir_mapping.text import MAX_BUNDLE_BYTES
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
@@ -41,6 +34,7 @@ from orthanc_plugin.assembly.commands._common import (
     os_user,
     require,
 )
+from orthanc_plugin.assembly.commands._words import coded, finder, require_text, taken_at
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node, open_node
@@ -52,16 +46,6 @@ _LONG = 4
 
 _LARGEST = (1 << 31) - 1
 """Of a positiveInt (R4)."""
-
-_AHEAD = timedelta(minutes=5)
-"""So far may the clock of whoever says when a photo was taken be before the database's."""
-
-#: R4 dateTime.
-_DATE_TIME = re.compile(
-    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00))?)?)?",
-    re.ASCII,
-)
 
 _SAID = {
     Outcome.ADDED: "added",
@@ -105,28 +89,28 @@ def ingest(
         "--photographer": photographer,
     }
     with failing(), open_node(load(settings)) as node:
-        _require_utf8(words)
+        require_text(words)
         who = account_of(node, account)
         require(who, right=Right.CAPTURE)
         if record is not None:
             require(who, right=Right.RECORD)
         with reading(node.engine) as connection:
-            find = _finder(connection, record_store(node))
+            find = finder(connection, record_store(node))
             body = None if record is None else _text(record)
             plan = Plan(
                 account=who.account,
                 os_user=os_user(),
                 patient=find("--patient", "Patient", patient),
                 visit=find("--visit", "Encounter", visit),
-                region=_code("--region", find_region, region),
+                region=coded("--region", find_region, region),
                 laterality=laterality.value,
-                view=_code("--view", find_view, view),
-                expression=None if expression is None else _code("--expression", find_expression, expression),
+                view=coded("--view", find_view, view),
+                expression=None if expression is None else coded("--expression", find_expression, expression),
                 session=session,
                 procedure=_procedure(find, procedure, body),
                 clinician=_person(find, "--clinician", clinician),
                 photographer=_person(find, "--photographer", photographer),
-                taken=_taken(node, connection, taken),
+                taken=taken_at(node, connection, taken),
                 record=body,
             )
         results = _take(node, files, plan)
@@ -185,30 +169,6 @@ def _shown(file: Path) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
-def _require_utf8(words: Mapping[str, str | None]) -> None:
-    """No word is of bytes that are no text: none of the record is named so, and no database takes it."""
-    for option, word in words.items():
-        if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise AssemblyError(f"{option}: it is not UTF-8; write it anew")
-
-
-def _code(option: str, find: Callable[[str], BodyRegion | Term], word: str) -> str:
-    try:
-        return find(word).code
-    except UnknownCode as error:
-        raise AssemblyError(f"{option}: {error}") from None
-
-
-def _finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:
-    def find(option: str, kind: str, name: str) -> str:
-        try:
-            return store.find(connection, kind, name)
-        except MappingError as error:
-            raise AssemblyError(f"{option}: {error}") from None
-
-    return find
-
-
 def _person(find: Callable[[str, str, str], str], option: str, name: str | None) -> str | None:
     return None if name is None else f"Practitioner/{find(option, 'Practitioner', name)}"
 
@@ -218,19 +178,6 @@ def _procedure(find: Callable[[str, str, str], str], name: str | None, record: s
     if name is None or (record is not None and ":" in name and "|" not in name):
         return name
     return find("--procedure", "Procedure", name)
-
-
-def _taken(node: Node, connection: Connection, text: str | None) -> str | None:
-    if text is not None:
-        if not _DATE_TIME.fullmatch(text):
-            raise AssemblyError("--taken: write a day, 2026-05-03, or a time with its zone, 2026-05-03T10:00:00+02:00")
-        try:
-            start = dates.span(text, node.site.zone).start
-        except (ValueError, OverflowError) as error:
-            raise AssemblyError(f"--taken: {error}") from None
-        if start is not None and start > clock.now(connection) + _AHEAD:
-            raise AssemblyError("--taken: it lies in the future")
-    return text
 
 
 def _text(file: Path) -> str:

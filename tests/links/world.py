@@ -1,0 +1,205 @@
+"""A clinic in which photos are corrected, and what every door says of them before and after."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from consent.audit.read import Archive as AuditArchive
+from consent.store import clock, photos
+from consent.store.engine import glancing
+from consent.store.tables import photo
+from consent.types import Right
+from dicom_bridge.objects.uids import fhir_id
+from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.intake import open_archive
+from tests.archive import Archive
+from tests.fhir.clinic import consent_of
+from tests.pipeline.world import Visit, World
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A photo's row."""
+
+    number: int
+    sop: str
+    series: str
+    study: str
+    orthanc_id: str
+    state: str
+    patient: str | None
+
+
+class Links(World):
+    """The clinic."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive)
+        archive.account("linker", "TREAT", rights=(Right.LINK,))
+        archive.account("reconciler", rights=(Right.LINK, Right.RECONCILE))
+
+    # --- the command ------------------------------------------------------------------------------------------------
+
+    def link(self, *words: str, account: str | None = None, **options: str | None) -> Result:
+        """Run the command, as ``linker`` where nobody is named; an option that is None is left out."""
+        said = ["link", *words, "--settings", str(self.file), "--as", account or "linker"]
+        for name, value in options.items():
+            if value is not None:
+                said += [f"--{name}", value]
+        return CliRunner().invoke(build(), said, env={"PHOTOSPINE_ACCOUNT": None})
+
+    def corrected(self, sop: str, account: str | None = None, **options: str | None) -> str:
+        """Correct a photo; the SOP Instance UID of the instance that took its place."""
+        result = self.link(sop, "--json", account=account, **({"reason": "Seen on the picture."} | options))
+        assert result.exit_code == 0, result.output
+        made = self.told(result)
+        assert made != sop
+        return made
+
+    @staticmethod
+    def told(result: Result) -> str:
+        """The instance that the command says it has made."""
+        told = json.loads(result.stdout)
+        assert told["new_instance"]
+        return str(told["done"]["sop_uid"])
+
+    # --- what is there ----------------------------------------------------------------------------------------------
+
+    def row(self, sop: str) -> Row:
+        """The row of an instance."""
+        with glancing(self.engine) as connection:
+            found = connection.execute(select(photo).where(photo.c.sop_uid == sop)).one()
+        return Row(
+            found.photo,
+            found.sop_uid,
+            found.series_uid,
+            found.study_uid,
+            found.orthanc_id,
+            found.state,
+            found.patient,
+        )
+
+    def at(self, orthanc_id: str) -> Row:
+        """The row of an object."""
+        with glancing(self.engine) as connection:
+            found = connection.execute(select(photo.c.sop_uid).where(photo.c.orthanc_id == orthanc_id)).scalar_one()
+        return self.row(found)
+
+    def one(self, visit: Visit) -> Row:
+        """The one photo of a visit, as ``ingest`` made it."""
+        (sop,) = self.sops(visit)
+        return self.row(sop)
+
+    def file_of(self, row: Row) -> bytes:
+        """The object, read as our own work reads it."""
+        with self.node() as node, open_archive(node) as archive:
+            data = archive.file("test", row.orthanc_id)
+        assert data is not None
+        return data
+
+    def original_of(self, row: Row) -> bytes | None:
+        """Its attached original."""
+        with self.node() as node, open_archive(node) as archive:
+            return archive.original("test", row.orthanc_id)
+
+    def document(self, sop: str) -> dict[str, Any]:
+        """The DocumentReference of an instance."""
+        with glancing(self.engine) as connection:
+            return self.store.read(connection, "DocumentReference", fhir_id(sop)).json()
+
+    def resource(self, kind: str, identity: str) -> dict[str, Any]:
+        """A resource of the record."""
+        with glancing(self.engine) as connection:
+            return self.store.read(connection, kind, identity).json()
+
+    def bare(self, kind: str, identity: str) -> dict[str, Any]:
+        """A resource of the record, to be written anew."""
+        return {key: value for key, value in self.resource(kind, identity).items() if key != "meta"}
+
+    def links_of(self, sop: str) -> set[str]:
+        """What the record links a photo to."""
+        with glancing(self.engine) as connection:
+            found = photos.by_sop(connection, sop)
+        assert found is not None
+        return set(found.facts.links)
+
+    def agree(self, name: str, purpose: str, patient: str) -> None:
+        """She agrees to all of her photos being used so, now."""
+        with glancing(self.engine) as connection:
+            moment = clock.now(connection)
+        said = consent_of(name, "permit", purpose, patient, signed=moment.isoformat(timespec="milliseconds"))
+        said["organization"] = [{"reference": f"Organization/{self.store.site.organization}"}]
+        self.put(said)
+
+    def records(self, route: str) -> list[dict[str, Any]]:
+        """The audit records of a route."""
+        archive = AuditArchive(self.engine, self.settings.audit_folder)
+        found = [json.loads(row.body) for chain in archive.chains() for row in archive.rows(chain)]
+        return [each for each in found if each.get("route") == route]
+
+    # --- doors ------------------------------------------------------------------------------------------------------
+
+    def doors(self, row: Row, account: str = "clinician", purpose: str = "TREAT") -> dict[str, bool]:
+        """By each door of Orthanc, whether it shows this instance."""
+        ask = self.archive.ask
+        wado = f"/dicom-web/studies/{row.study}/series/{row.series}/instances/{row.sop}"
+        single = {
+            "file": f"/instances/{row.orthanc_id}/file",
+            "tags": f"/instances/{row.orthanc_id}/simplified-tags",
+            "preview": f"/instances/{row.orthanc_id}/preview",
+            "instance": f"/instances/{row.orthanc_id}",
+            "wado": wado,
+            "metadata": f"{wado}/metadata",
+            "rendered": f"{wado}/rendered",
+            "uri": f"/wado?requestType=WADO&studyUID={row.study}&seriesUID={row.series}&objectUID={row.sop}",
+        }
+        found = {name: ask(path, account, purpose).status == 200 for name, path in single.items()}
+        uid = row.sop.encode()
+        lists = {
+            "qido": f"/dicom-web/instances?SOPInstanceUID={row.sop}",
+            "qido study": f"/dicom-web/studies/{row.study}/instances?limit=1000",
+            "study metadata": f"/dicom-web/studies/{row.study}/metadata",
+        }
+        for name, path in lists.items():
+            reply = ask(path, account, purpose)
+            assert reply.status in (200, 204, 404), (name, reply.status)
+            found[name] = reply.status == 200 and uid in reply.body
+        found["instances"] = row.orthanc_id.encode() in ask("/instances?limit=10000&since=0", account, purpose).body
+        return found
+
+    def seen(self, sop: str, account: str = "clinician", purpose: str = "TREAT") -> bool:
+        """Whether all doors show an instance; None of them must differ from the others."""
+        found = self.doors(self.row(sop), account, purpose)
+        assert len(set(found.values())) == 1, found
+        return found["file"]
+
+    # --- judges from outside ----------------------------------------------------------------------------------------
+
+    def faults(self, data: bytes, folder: Path) -> list[str]:
+        """What dciodvfy holds against an object."""
+        file = folder / "judged.dcm"
+        file.write_bytes(data)
+        done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
+        return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
+
+
+def read(data: bytes) -> Dataset:
+    """An object."""
+    return dcmread(BytesIO(data))
+
+
+def coded(dataset: Mapping[Any, Any] | Dataset, keyword: str) -> tuple[str, str]:
+    """Scheme and value of the one code of an attribute."""
+    (item,) = getattr(dataset, keyword)
+    return item.CodingSchemeDesignator, item.CodeValue
