@@ -128,9 +128,9 @@ def _of_the_same(node: Node, connection: Connection, versions: Sequence[Stored])
 def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:
     """A page of the photos or visits that match and may be seen; the total counts no others."""
     wanted = paging.read(kind, pairs, lenient=asked.lenient)
-    query = matching(kind, wanted.asked, node.record.site.zone, node.record.base)
     link = photo.c.document if kind == DOCUMENT else photo.c.imaging_study
     with reading(node.engine) as connection:
+        query = matching(node.record.scene(connection), kind, wanted.asked)
         question = for_one_patient(connection, asked.request, link.in_(query))
         may = node.decisions.permitted(connection, question, fulfils=FULFILS)
         seen = query.where(exists(select(photo.c.photo).where(link == fhir_resource.c.id, may.clause(photo.c.photo))))

@@ -103,8 +103,8 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
     """A page of what matches and may be read, in order of ids."""
     may = access.condition(asked.request, kind)
     wanted = paging.read(kind, pairs, lenient=asked.lenient)
-    query = matching(kind, wanted.asked, node.record.site.zone, node.record.base).where(may)
     with reading(node.engine) as connection:
+        query = matching(node.record.scene(connection), kind, wanted.asked).where(may)
         total = _count(connection, query) if wanted.total else None
         ids = page(connection, query, wanted)
         more = len(ids) > wanted.count

@@ -250,7 +250,7 @@ def _links(excerpt: Excerpt, reference: str, studies: list[str]) -> set[str]:
 
 def _shows(excerpt: Excerpt, setting: Setting, document_id: str, patients: tuple[str, ...]) -> bool:
     """Whether a document names these patients."""
-    return set(_patients(excerpt.document(document_id) or {}, setting)) == set(patients)
+    return set(patients_shown(excerpt.document(document_id) or {}, setting)) == set(patients)
 
 
 def _inherited(excerpt: Excerpt, setting: Setting, former: str, encounter: str | None) -> set[str]:

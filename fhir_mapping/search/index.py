@@ -1,4 +1,4 @@
-"""What search and projections read of a resource: explicit functions, no FHIRPath (R4 SearchParameter expressions)."""
+"""What search and projections read of a resource: elements by the explicit paths of the parameters, no FHIRPath."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, insert
 
-from consent.directive import Span
-from fhir_mapping import dates, references
+from fhir_mapping import references
+from fhir_mapping.search import elements
+from fhir_mapping.search.parameters import Form, Parameter, parameters
+from fhir_mapping.search.paths import listed, values
 from fhir_mapping.search.udi import lot_in
-from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros
-from fhir_mapping.tables import fhir_date, fhir_reference, fhir_string, fhir_token
+from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros, sounds
+from fhir_mapping.tables import PART, fhir_composite, fhir_date, fhir_number, fhir_reference, fhir_string, fhir_token
 
-#: Element of each resource type that a date search parameter reads (R4 search-parameters.json).
-DATES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "Patient": (("birthdate", ("birthDate",)),),
-    "Encounter": (("date", ("period",)),),
-    "Procedure": (("date", ("performedDateTime", "performedPeriod")),),
-    "Observation": (("date", ("effectiveDateTime", "effectivePeriod", "effectiveInstant")),),
-    "MedicationAdministration": (("effective-time", ("effectiveDateTime", "effectivePeriod")),),
-    "Consent": (("date", ("dateTime",)),),
-    "ImagingStudy": (("started", ("started",)),),
-    "DocumentReference": (("date", ("date",)),),
-}
+EXACT, TEXT, TYPED, IDENTIFIER = ":e", ":t", ":o", ":i"
+"""Behind a parameter's name in the index: ``:exact``, ``:text``, ``:of-type`` and ``:identifier`` read these rows."""
 
+LONGEST_TARGET = 128
 
 #: What people write where a lot cannot be read.
 ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
+
+_STRINGS = {
+    Form.STRING: elements.texts,
+    Form.NAME: elements.names,
+    Form.ADDRESS: elements.addresses,
+}
 
 
 @dataclass(slots=True)
@@ -42,14 +42,22 @@ class Index:
     references: set[tuple[str, str]] = field(default_factory=set)
     dates: set[tuple[str, int, int]] = field(default_factory=set)
     strings: set[tuple[str, str]] = field(default_factory=set)
+    numbers: set[tuple[str, float, float, str, str]] = field(default_factory=set)
+    composites: set[tuple[str, str, str, str, str, float, float]] = field(default_factory=set)
 
 
 def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: str | None) -> Index:
-    """Read the index of a resource that :func:`fhir_mapping.store.validate.structure` has accepted."""
+    """Read the index of a resource that :func:`fhir_mapping.store.validate.structure` has accepted.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        A date does not exist.
+    """
     kind = resource["resourceType"]
     index = Index()
     for found in references.found(resource):
-        target = references.local(found.text, base)
+        target = target_of(found.text, base)
         if target is not None and len(found.path) <= 200:
             index.references.add((found.path, target))
     index.patient = identity if kind == "Patient" else _patient(resource, base)
@@ -57,17 +65,110 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
         index.patient = _participant(resource, base)
     status = resource.get("status")
     index.status = status if isinstance(status, str) else None
-    if index.status is not None:
-        index.tokens.add(("status", "", index.status))
-    for name, system, value in _tokens(kind, resource):
-        index.tokens.add((name, indexed(system), indexed(value)))
-    for name, members in DATES.get(kind, ()):
-        for span in _spans(resource, members, zone):
-            index.dates.add((name, micros(span.start, FIRST), micros(span.end, LAST)))
-    for name, text in _strings(resource):
-        if value := folded(text):
-            index.strings.add((name, value))
+    for parameter in parameters(kind).values():
+        _read(index, parameter, resource, zone, base)
+    for name, value in _products(kind, resource):
+        index.tokens.add((name, "", indexed(value)))
     return index
+
+
+def target_of(text: str, base: str | None) -> str | None:
+    """What a reference names as the index holds it: ``Type/id`` here, the whole address elsewhere."""
+    target = references.local(text, base)
+    if target is None and references.target_type(text) is not None:
+        return indexed(text.partition("/_history/")[0], LONGEST_TARGET)
+    return target
+
+
+def _read(index: Index, parameter: Parameter, resource: Mapping[str, Any], zone: ZoneInfo, base: str | None) -> None:
+    name, form = parameter.name, parameter.form
+    if form is Form.PRESENT:
+        stated = any(value is not False for value in values(resource, parameter.ways))
+        index.tokens.add((name, "", "true" if stated else "false"))
+        return
+    for value in values(resource, parameter.ways):
+        if form in (Form.TOKEN, Form.CODE):
+            index.tokens.update((name, indexed(system), indexed(code)) for system, code in elements.tokens(value))
+            if name == "identifier":
+                index.tokens.update(
+                    (name + TYPED, indexed(system), indexed(code)) for system, code in elements.typed(value)
+                )
+            index.strings.update((name + TEXT, text) for text in map(folded, elements.texts_beside(value)) if text)
+        elif form is Form.CONTACT:
+            index.tokens.update((name, indexed(use), indexed(number)) for use, number in elements.contacts(value))
+        elif form is Form.REFERENCE:
+            if isinstance(value, Mapping) and isinstance(value.get("identifier"), Mapping):
+                index.tokens.update(
+                    (name + IDENTIFIER, indexed(system), indexed(code))
+                    for system, code in elements.tokens(value["identifier"])
+                )
+        elif form in (Form.URI, Form.CANONICAL):
+            if isinstance(value, str):
+                index.tokens.add((name, "", indexed(value)))
+                if form is Form.CANONICAL:
+                    index.tokens.add((name, "", indexed(value.partition("|")[0])))
+        elif form is Form.PHONETIC:
+            index.strings.update((name, sound) for text in elements.names(value) for sound in sounds(text))
+        elif form in _STRINGS:
+            for text in _STRINGS[form](value):
+                if plain := folded(text):
+                    index.strings.add((name, plain))
+                    index.strings.add((name + EXACT, indexed(text)))
+        elif form is Form.DATE:
+            index.dates.update(
+                (name, micros(span.start, FIRST), micros(span.end, LAST)) for span in elements.spans(value, zone)
+            )
+        elif form in (Form.NUMBER, Form.QUANTITY):
+            index.numbers.update(
+                (name, low, high, indexed(system), indexed(code)) for low, high, system, code in elements.ranges(value)
+            )
+        elif form is Form.COMPOSITE:
+            index.composites.update((name, *row) for row in _pairs(parameter, value, zone, base))
+
+
+def _pairs(
+    parameter: Parameter, element: Any, zone: ZoneInfo, base: str | None
+) -> Iterator[tuple[str, str, str, str, float, float]]:
+    """Both parts of a composite that stand in one element."""
+    first, second = parameter.parts
+    heads = {each for value in values(element, first.ways) for each in elements.tokens(value)}
+    for value in values(element, second.ways):
+        for system, text, low, high in _seconds(second.form, value, zone, base):
+            for head_system, code in heads:
+                yield (
+                    indexed(head_system, PART),
+                    indexed(code, PART),
+                    indexed(system, PART),
+                    indexed(text, PART),
+                    low,
+                    high,
+                )
+
+
+def _seconds(form: Form, value: Any, zone: ZoneInfo, base: str | None) -> Iterator[tuple[str, str, float, float]]:
+    if form in (Form.TOKEN, Form.CODE):
+        yield from ((system, code, 0.0, 0.0) for system, code in elements.tokens(value))
+    elif form is Form.QUANTITY:
+        yield from ((system, code, low, high) for low, high, system, code in elements.ranges(value))
+    elif form is Form.DATE:
+        for span in elements.spans(value, zone):
+            yield "", "", float(micros(span.start, FIRST)), float(micros(span.end, LAST))
+    elif form is Form.STRING:
+        yield from (("", folded(text), 0.0, 0.0) for text in elements.texts(value))
+    elif form is Form.REFERENCE and isinstance(value, Mapping) and isinstance(value.get("reference"), str):
+        target = target_of(value["reference"], base)
+        if target is not None:
+            yield "", target, 0.0, 0.0
+
+
+_COLUMNS = {
+    "tokens": (fhir_token, ("name", "system", "value")),
+    "references": (fhir_reference, ("path", "target")),
+    "dates": (fhir_date, ("name", "start", "end")),
+    "strings": (fhir_string, ("name", "value")),
+    "numbers": (fhir_number, ("name", "low", "high", "system", "code")),
+    "composites": (fhir_composite, ("name", "system", "value", "part_system", "part_value", "low", "high")),
+}
 
 
 def save(
@@ -82,22 +183,15 @@ def save(
     former
         Type and id of those that had rows before.
     """
-    for table in (fhir_token, fhir_reference, fhir_date, fhir_string):
+    kept = list(extracts)
+    for member, (table, columns) in _COLUMNS.items():
         for kind, identity in former:
             connection.execute(delete(table).where(table.c.type == kind, table.c.id == identity))
-    tokens: list[dict[str, Any]] = []
-    targets: list[dict[str, Any]] = []
-    spans: list[dict[str, Any]] = []
-    strings: list[dict[str, Any]] = []
-    for kind, identity, index in extracts:
-        key = {"type": kind, "id": identity}
-        tokens += [
-            key | {"name": name, "system": system, "value": value} for name, system, value in sorted(index.tokens)
+        rows: list[dict[str, Any]] = [
+            {"type": kind, "id": identity} | dict(zip(columns, row, strict=True))
+            for kind, identity, index in kept
+            for row in sorted(getattr(index, member))
         ]
-        targets += [key | {"path": path, "target": target} for path, target in sorted(index.references)]
-        spans += [key | {"name": name, "start": start, "end": end} for name, start, end in sorted(index.dates)]
-        strings += [key | {"name": name, "value": value} for name, value in sorted(index.strings)]
-    for table, rows in ((fhir_token, tokens), (fhir_reference, targets), (fhir_date, spans), (fhir_string, strings)):
         if rows:
             connection.execute(insert(table), rows)
 
@@ -119,28 +213,13 @@ def _participant(resource: Mapping[str, Any], base: str | None) -> str | None:
     return patients.pop() if len(patients) == 1 else None
 
 
-def _tokens(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for member in ("identifier", "masterIdentifier"):
-        for entry in _listed(resource.get(member)):
-            if isinstance(entry.get("value"), str):
-                yield "identifier", str(entry.get("system", "")), entry["value"]
-    for member in ("code", "type"):
-        for concept in _listed(resource.get(member)):
-            if isinstance(concept, Mapping):
-                yield from _codings(member, concept)
+def _products(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the batch advisory reads of products: those that are kept by themselves, and those within others."""
     if kind in ("Medication", "Device"):
         yield from _lots(resource, "lot-number")
-    if kind == "Device":
-        for carrier in _listed(resource.get("udiCarrier")):
-            if isinstance(carrier.get("deviceIdentifier"), str):
-                yield "udi-di", "", carrier["deviceIdentifier"]
     for contained in resource.get("contained") or ():
         if contained.get("resourceType") in ("Medication", "Device"):
             yield from _lots(contained, "contained-lot")
-    if kind == "ImagingStudy":
-        for series in resource.get("series") or ():
-            for instance in series.get("instance") or ():
-                yield "instance", "", str(instance.get("uid", ""))
 
 
 def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
@@ -154,57 +233,23 @@ def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
     )
     expiry = expiry if isinstance(expiry, str) else None
     found: list[tuple[str | None, str | None]] = [(lot, expiry)] if isinstance(lot, str) else []
-    carriers = _listed(product.get("udiCarrier")) if product.get("resourceType") == "Device" else []
+    carriers = listed(product.get("udiCarrier")) if product.get("resourceType") == "Device" else []
     for told in filter(None, (lot_in(carrier) for carrier in carriers)):
         if told[0] not in [each for each, _ in found]:
             found.append((told[0], told[1] or expiry))
     return found or [(None, expiry)]
 
 
-def _lots(product: Mapping[str, Any], name: str) -> Iterator[tuple[str, str, str]]:
+def _lots(product: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
     """Lots as they stand, and folded for the advisory; what is no legible lot, or none, is marked as unclear."""
     for lot, _ in lots_of(product):
         if lot is not None:
-            yield name, "", lot.strip()
-            yield f"{name}-key", "", lot_key(lot)
+            yield name, lot.strip()
+            yield f"{name}-key", lot_key(lot)
         if lot is None or unclear_lot(lot):
-            yield f"{name}-unclear", "", "true"
+            yield f"{name}-unclear", "true"
 
 
 def unclear_lot(lot: str) -> bool:
     """Whether a lot is a word for "not legible", or has illegible places."""
     return folded(lot) in ILLEGIBLE or any(mark in lot for mark in "?*_")
-
-
-def _codings(name: str, concept: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for coding in concept.get("coding") or ():
-        if isinstance(coding.get("code"), str):
-            yield name, str(coding.get("system", "")), coding["code"]
-
-
-def _strings(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _listed(resource.get("name")):
-        if isinstance(name, str):
-            yield "name", name
-        elif isinstance(name, Mapping):
-            for member in ("family", "text"):
-                if isinstance(name.get(member), str):
-                    yield "name", name[member]
-            for given in name.get("given") or ():
-                if isinstance(given, str):
-                    yield "name", given
-
-
-def _spans(resource: Mapping[str, Any], members: tuple[str, ...], zone: ZoneInfo) -> Iterator[Span]:
-    for member in members:
-        value = resource.get(member)
-        if isinstance(value, str):
-            yield dates.span(value, zone)
-        elif isinstance(value, Mapping):
-            yield dates.period(value, zone)
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

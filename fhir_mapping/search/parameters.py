@@ -1,21 +1,99 @@
-"""The search parameters that the record answers, for each type. The CapabilityStatement is made from this table."""
+"""The search parameters that the record answers, for each type: ``r4.toml``, and beside R4 ``own.toml``.
+
+The index, the conditions and the CapabilityStatement are all made from these two tables.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from importlib.resources import files
+
+from fhir_mapping.search.paths import Path, members, path
+
+OWN_DEFINITION = "urn:photospine:search-parameter:"
 
 
 class Kind(StrEnum):
-    """How a parameter is compared (R4 search-param-type)."""
+    """How a parameter is compared (R4 search-param-type); ``_id`` and ``_lastUpdated`` are columns, not elements."""
 
     ID = "id"
+    UPDATED = "updated"
     TOKEN = "token"  # noqa: S105  a kind of search parameter, no secret
     REFERENCE = "reference"
     STRING = "string"
     DATE = "date"
+    NUMBER = "number"
+    QUANTITY = "quantity"
+    URI = "uri"
+    COMPOSITE = "composite"
+
+
+class Form(StrEnum):
+    """What the elements are; each is compared in one way."""
+
+    ID = "id"
+    UPDATED = "updated"
+    TOKEN = "token"  # noqa: S105
+    """Coding, CodeableConcept, Identifier."""
+
+    CODE = "code"
+    """code, boolean, id, or a string that is compared as a token: no system is stated."""
+
+    CONTACT = "contact"
+    """ContactPoint: by its value; its system is its use."""
+
+    PRESENT = "present"
+    """``true`` where one of the elements is there and is not false, else ``false``."""
+
+    REFERENCE = "reference"
+    CANONICAL = "canonical"
+    STRING = "string"
+    NAME = "name"
+    """HumanName, by each of its parts."""
+
+    ADDRESS = "address"
+    """Address, by each of its parts."""
+
+    PHONETIC = "phonetic"
+    """HumanName or string, by how it sounds."""
+
+    DATE = "date"
+    """date, dateTime, instant, Period, Timing."""
+
+    NUMBER = "number"
+    QUANTITY = "quantity"
+    """Quantity, Age, Duration, Range, SampledData."""
+
+    URI = "uri"
+    COMPOSITE = "composite"
+
+
+_KINDS = {
+    Form.CODE: Kind.TOKEN,
+    Form.CONTACT: Kind.TOKEN,
+    Form.PRESENT: Kind.TOKEN,
+    Form.CANONICAL: Kind.REFERENCE,
+    Form.NAME: Kind.STRING,
+    Form.ADDRESS: Kind.STRING,
+    Form.PHONETIC: Kind.STRING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the two parts of a composite."""
+
+    form: Form
+    ways: tuple[Path, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """How it is compared."""
+        return _KINDS.get(self.form) or Kind(self.form.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,107 +101,102 @@ class Parameter:
     """One search parameter of one type."""
 
     name: str
-    kind: Kind
-    index: str = ""
-    """Name in the index tables, where it is not a reference."""
-
-    paths: tuple[str, ...] = ()
-    """Reference: the paths of the elements."""
+    form: Form
+    ways: tuple[Path, ...] = ()
+    """The elements; of a composite those that hold its parts."""
 
     targets: tuple[str, ...] = ()
-    """Reference: the types that it may name; a bare id is looked for in all of them."""
+    """Reference: the types kept here that it may name; a bare id is looked for in all of them."""
 
-    bare: bool = False
-    """Token: the element is a code, which has no system."""
+    only: bool = False
+    """Reference: names of other types at these elements are not meant."""
 
+    parts: tuple[Part, ...] = ()
+    """Composite: its two parts."""
 
-def _token(name: str) -> Parameter:
-    return Parameter(name, Kind.TOKEN, name)
+    definition: str = ""
+    """URL of its SearchParameter."""
 
+    text: str = ""
+    """The row of the table that it was read from."""
 
-def _date(name: str) -> Parameter:
-    return Parameter(name, Kind.DATE, name)
+    @property
+    def kind(self) -> Kind:
+        """How it is compared."""
+        return _KINDS.get(self.form) or Kind(self.form.value)
 
+    @property
+    def bare(self) -> bool:
+        """Token: the element is a code, which has no system."""
+        return self.form in (Form.CODE, Form.PRESENT)
 
-def _to(name: str, targets: tuple[str, ...], *paths: str) -> Parameter:
-    return Parameter(name, Kind.REFERENCE, paths=paths, targets=targets)
-
-
-_SUBJECT = ("Patient", "Group", "Device", "Location")
-_COMMON = (Parameter("_id", Kind.ID), _token("identifier"))
-
-
-def _of_patient(path: str) -> tuple[Parameter, ...]:
-    return (_to("patient", ("Patient",), path), _to("subject", _SUBJECT, path))
-
-
-_NAME = Parameter("name", Kind.STRING, "name")
-_STATUS = Parameter("status", Kind.TOKEN, "status", bare=True)
-_ENCOUNTER = _to("encounter", ("Encounter",), "encounter")
-
-_OF_TYPE: Mapping[str, tuple[Parameter, ...]] = {
-    "Patient": (_NAME, _date("birthdate")),
-    "Practitioner": (_NAME,),
-    "Organization": (_NAME, _to("partof", ("Organization",), "partOf")),
-    "RelatedPerson": (_NAME, _to("patient", ("Patient",), "patient")),
-    "PractitionerRole": (
-        _to("practitioner", ("Practitioner",), "practitioner"),
-        _to("organization", ("Organization",), "organization"),
-    ),
-    "Location": (_NAME, _STATUS),
-    "Group": (),
-    "CareTeam": (*_of_patient("subject"), _ENCOUNTER, _STATUS),
-    "EpisodeOfCare": (_to("patient", ("Patient",), "patient"), _STATUS),
-    "Encounter": (*_of_patient("subject"), _STATUS, _date("date")),
-    "CarePlan": (*_of_patient("subject"), _ENCOUNTER, _STATUS),
-    "Condition": (*_of_patient("subject"), _ENCOUNTER),
-    "BodyStructure": (_to("patient", ("Patient",), "patient"),),
-    "Device": (_to("patient", ("Patient",), "patient"), _STATUS),
-    "DeviceUseStatement": (*_of_patient("subject"),),
-    "Medication": (_STATUS, _token("lot-number"), _token("code")),
-    "Procedure": (
-        *_of_patient("subject"),
-        _ENCOUNTER,
-        _STATUS,
-        _date("date"),
-        _token("code"),
-        _to("part-of", ("Procedure", "Observation", "MedicationAdministration"), "partOf"),
-    ),
-    "MedicationAdministration": (
-        *_of_patient("subject"),
-        _to("context", ("Encounter", "EpisodeOfCare"), "context"),
-        _STATUS,
-        _date("effective-time"),
-        _to("medication", ("Medication",), "medicationReference"),
-    ),
-    "MedicationDispense": (
-        *_of_patient("subject"),
-        _to("context", ("Encounter", "EpisodeOfCare"), "context"),
-        _STATUS,
-        _to("medication", ("Medication",), "medicationReference"),
-    ),
-    "Observation": (
-        *_of_patient("subject"),
-        _ENCOUNTER,
-        _STATUS,
-        _date("date"),
-        _token("code"),
-        _to("part-of", ("Procedure", "MedicationAdministration", "ImagingStudy"), "partOf"),
-    ),
-    "Consent": (_to("patient", ("Patient",), "patient"), _STATUS, _date("date")),
-    "DocumentReference": (
-        *_of_patient("subject"),
-        _to("encounter", ("Encounter", "EpisodeOfCare"), "context.encounter"),
-        _to("related", ("Procedure", "CarePlan", "EpisodeOfCare", "ImagingStudy"), "context.related"),
-        _STATUS,
-    ),
-    "ImagingStudy": (*_of_patient("subject"), _ENCOUNTER, _STATUS, _date("started")),
-    "Provenance": (_to("target", ("DocumentReference", "ImagingStudy"), "target"),),
-    "Task": (_to("patient", ("Patient",), "for"), _STATUS, _token("code")),
-}
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Reference: the elements as the index names them."""
+        return tuple(members(way) for way in self.ways)
 
 
 @functools.cache
 def parameters(kind: str) -> Mapping[str, Parameter]:
     """The parameters of a type, by name."""
-    return {each.name: each for each in (*_COMMON, *_OF_TYPE.get(kind, ()))}
+    found = {
+        "_id": Parameter("_id", Form.ID, definition="http://hl7.org/fhir/SearchParameter/Resource-id"),
+        "_lastUpdated": Parameter(
+            "_lastUpdated", Form.UPDATED, definition="http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"
+        ),
+    }
+    standard, own = _tables()
+    for name, text in standard["Resource"].items():
+        url = f"http://hl7.org/fhir/SearchParameter/Resource-{name.removeprefix('_')}"
+        found[name] = replace(_read(name, text), definition=url)
+    for name, text in standard.get(kind, {}).items():
+        found[name] = replace(_read(name, text), definition=f"http://hl7.org/fhir/SearchParameter/{kind}-{name}")
+    for name, text in own.get(kind, {}).items():
+        found[name] = replace(_read(name, text), definition=f"{OWN_DEFINITION}{kind}-{name}")
+    return found
+
+
+@functools.cache
+def own_parameters() -> tuple[tuple[str, Parameter], ...]:
+    """Type and parameter of those that R4 does not have."""
+    return tuple((kind, parameters(kind)[name]) for kind, rows in _tables()[1].items() for name in rows)
+
+
+@functools.cache
+def searched_types() -> tuple[str, ...]:
+    """The types that have parameters."""
+    return tuple(kind for kind in _tables()[0] if kind != "Resource")
+
+
+@functools.cache
+def _tables() -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
+    standard, own = (
+        tomllib.loads(files(__package__).joinpath(name).read_text("utf-8")) for name in ("r4.toml", "own.toml")
+    )
+    return standard, own
+
+
+def _read(name: str, text: str) -> Parameter:
+    word, _, rest = text.partition(" ")
+    form = Form(word)
+    if form is Form.COMPOSITE:
+        bases, _, parts = rest.partition(" ; ")
+        return Parameter(name, form, tuple(_ways(bases)), parts=tuple(_parts(parts)), text=text)
+    elements, arrow, named = rest.partition("->")
+    words = named.split()
+    only = "only" in words
+    targets = searched_types() if words == ["*"] else tuple(word for word in words if word != "only")
+    if bool(arrow) != (form is Form.REFERENCE):
+        raise ValueError(f"search parameter {name}: {text!r}")
+    return Parameter(name, form, tuple(_ways(elements)), targets, only, text=text)
+
+
+def _parts(text: str) -> Iterator[Part]:
+    for each in text.split(" $ "):
+        word, _, elements = each.partition(" ")
+        yield Part(Form(word), tuple(_ways(elements)))
+
+
+def _ways(text: str) -> Iterator[Path]:
+    for each in text.split("|"):
+        yield path(each.strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import unicodedata
 from datetime import datetime
@@ -10,25 +11,44 @@ from datetime import datetime
 from consent.store import clock
 from fhir_mapping.tables import INDEXED
 
-_HEAD = INDEXED - 65
 _PIECE = re.compile(r"\\.|.", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+#: How consonants sound alike (Soundex, US patent 1,261,167; as the census writes it).
+_SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 #: Open sides of a span.
 FIRST, LAST = -(1 << 62), 1 << 62
 
 
-def indexed(text: str) -> str:
+def indexed(text: str, room: int = INDEXED) -> str:
     """A value that fits the index: itself, or its beginning with a digest of the whole."""
-    if len(text) <= INDEXED:
+    if len(text) <= room:
         return text
-    return f"{text[:_HEAD]}~{hashlib.sha256(text.encode('utf-8')).hexdigest()}"
+    return f"{text[: room - 65]}~{hashlib.sha256(text.encode('utf-8')).hexdigest()}"
 
 
 def folded(text: str) -> str:
     """A text as string search compares it: without case and accents (R4 search, string)."""
     plain = unicodedata.normalize("NFKD", text)
     return "".join(c for c in plain if not unicodedata.combining(c)).casefold().strip()[:INDEXED]
+
+
+def sounds(text: str) -> set[str]:
+    """How each word of a text sounds: its first letter, and three digits for the consonants that follow (Soundex).
+
+    A word in other letters than these stands for itself.
+    """
+    return {_sound(word) for word in re.split(r"[^\w]+", folded(text)) if word}
+
+
+def _sound(word: str) -> str:
+    if not (word.isascii() and word.isalpha()):
+        return word
+    coded = re.sub("(?<=.)[hw]", "", word).translate(_SOUNDS)
+    first = word[0].translate(_SOUNDS)
+    digits = [each for before, each in itertools.pairwise([first, *coded[1:]]) if each.isdigit() and each != before]
+    return (word[0] + "".join(digits))[:4].ljust(4, "0")
 
 
 def parts(text: str, mark: str) -> list[str]:

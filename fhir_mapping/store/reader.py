@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_
 
 from consent.site import Site
-from consent.store.clock import instant
+from consent.store.clock import instant, now
 from consent.store.write import among
 from fhir_mapping import dates, text
 from fhir_mapping.errors import Issue, NotFound
+from fhir_mapping.search.conditions import Scene
 from fhir_mapping.search.query import matching
+from fhir_mapping.search.sight import Everything, Sight
 from fhir_mapping.search.values import indexed
 from fhir_mapping.tables import CURRENT, fhir_resource, fhir_token, fhir_version
 
@@ -113,6 +115,10 @@ class RecordReader:
         found = {row.id: _stored(type, row.id, row.version, row.updated, row.body) for row in rows}
         return [found[each] for each in ids if each in found]
 
+    def scene(self, connection: Connection, sight: Sight | None = None) -> Scene:
+        """What search conditions are made in; without a sight no question of access is asked."""
+        return Scene(connection, self.site.zone, now(connection), self.base, sight or Everything())
+
     def search(self, connection: Connection, type: str, parameters: Mapping[str, str]) -> list[Stored]:
         """Everything that matches, by id; for this product's own use, without any question of access.
 
@@ -121,7 +127,7 @@ class RecordReader:
         parameters
             Search parameters of the type, as in a URL: ``{"patient": "Patient/p", "status": "active"}``.
         """
-        query = matching(type, list(parameters.items()), self.site.zone, self.base)
+        query = matching(self.scene(connection), type, list(parameters.items()))
         ids = connection.execute(query.order_by(fhir_resource.c.id)).scalars()
         return self.read_many(connection, type, list(ids))
 

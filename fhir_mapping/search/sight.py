@@ -1,0 +1,57 @@
+"""What a search may look at: the resources that its requester may read, as conditions for queries.
+
+A chain, ``_has``, a sort key or an included resource that looked further would tell of what is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, true
+
+from fhir_mapping.search.parameters import Parameter
+
+Row = Any
+"""``fhir_resource`` or an alias of it."""
+
+
+class Sight(Protocol):
+    """What the requester of one search may see."""
+
+    def seen(self, kind: str, row: Row) -> ColumnElement[bool]:
+        """The condition that a resource of the type may be read.
+
+        Raises
+        ------
+        fhir_mapping.errors.Forbidden
+            None of the type may; that does not depend on what the record holds.
+        """
+
+    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:
+        """The further condition that the element of an index row is one that the requester is shown.
+
+        Parameters
+        ----------
+        rows
+            The index table, or an alias of it.
+        """
+
+    def updated(self, kind: str, row: Row) -> ColumnElement[int]:
+        """When what she is shown of a resource was written last."""
+
+
+class Everything:
+    """For this product's own use: no question of access is asked."""
+
+    def seen(self, kind: str, row: Row) -> ColumnElement[bool]:  # noqa: ARG002
+        """All of it."""
+        return true()
+
+    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:  # noqa: ARG002
+        """Each."""
+        return true()
+
+    def updated(self, kind: str, row: Row) -> ColumnElement[int]:  # noqa: ARG002
+        """When it was written."""
+        found: ColumnElement[int] = row.c.updated
+        return found
