@@ -11,9 +11,9 @@ from sqlalchemy import Connection, delete, insert
 
 from consent.directive import Span
 from fhir_mapping import dates, references
-from fhir_mapping.search.udi import lot_in
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros
 from fhir_mapping.tables import fhir_date, fhir_reference, fhir_string, fhir_token
+from fhir_mapping.udi.parse import lot_in
 
 #: Element of each resource type that a date search parameter reads (R4 search-parameters.json).
 DATES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {

@@ -23,7 +23,9 @@ CLINICAL = (
     "Procedure",
     "MedicationAdministration",
     "MedicationDispense",
+    "MedicationStatement",
     "Observation",
+    "Communication",
     "Consent",
 )
 
