@@ -18,6 +18,7 @@ _TABLES = (
     "consent.store.tables",
     "fhir_mapping.tables",
     "fhir_mapping.outcome.tables",
+    "fhir_mapping.advisory.tables",
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from fhir_mapping.advisory.asked import Question
+
 
 class Fit(StrEnum):
     """How well what the record holds fits the lot asked for."""
@@ -55,6 +57,9 @@ class Product:
     former: bool = False
     """Whether only an earlier version says so: it was corrected, or one record is used again for each new lot."""
 
+    why: str = ""
+    """Why it does not fit exactly: ``reads alike``, ``no lot on record``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
@@ -78,6 +83,8 @@ class Treatment:
 
     sites: tuple[str, ...] = ()
     doses: tuple[str, ...] = ()
+    former: bool = False
+    """Whether only an earlier version of a use names the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,22 @@ class Photo:
     linked: bool
     """Whether the photo is linked to the treatment; else it shows the same area, or the area is not known."""
 
+    moved: bool = False
+    """Whether it was linked to the treatment or its visit once, and is no longer."""
+
     allowed: tuple[str, ...] = ()
     """Purposes for which the patient's Consents, or the site's defaults, let it be shown now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom to call or write to: the patient, or who acts for her."""
+
+    who: str
+    """Empty: the patient herself."""
+
+    telecom: tuple[str, ...] = ()
+    address: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,10 @@ class Patient:
     fit: Fit
     """The best of her treatments."""
 
+    records: tuple[str, ...] = ()
+    """Her other records on file, merged into this one or this one into them."""
+
+    contacts: tuple[Contact, ...] = ()
     treatments: tuple[Treatment, ...] = ()
     photos: tuple[Photo, ...] = ()
 
@@ -115,8 +140,7 @@ class Patient:
 class Advisory:
     """The answer."""
 
-    lot: str
-    expiry: str | None
+    question: Question
     products: tuple[Product, ...]
     patients: tuple[Patient, ...]
     unplaced: tuple[str, ...] = ()

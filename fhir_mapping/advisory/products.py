@@ -1,156 +1,183 @@
-"""Which products on record bear a lot."""
+"""Which products on record may be of the batch, and why."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from fhir_mapping import text
+from consent.store.write import among
+from fhir_mapping.advisory import spelling
+from fhir_mapping.advisory.asked import Question, Wanted
 from fhir_mapping.advisory.batch import BEST, Fit, Product
-from fhir_mapping.projections.read import current
-from fhir_mapping.search.index import ILLEGIBLE, lots_of
-from fhir_mapping.search.values import folded, indexed, lot_key
-from fhir_mapping.tables import fhir_resource, fhir_token, fhir_version
+from fhir_mapping.advisory.stated import State
+from fhir_mapping.advisory.tables import advisory_lot, advisory_name, advisory_spelling
+from fhir_mapping.search.values import folded, indexed
 
-_NAMES = ("lot-number", "contained-lot")
+_LOT = advisory_lot.c
 
-_WILD = re.compile(r"[?*_]")
-_WORD = re.compile(r"[^\W_]+")
-_MAX_WORDS = 40
+ILLEGIBLE = "illegible in places"
+NO_LOT = "no lot on record"
+FORMER = "an earlier version says so"
+OTHER_DEVICE = "the lot of another device identifier"
+OTHER_PRODUCT = "the lot of another product"
+LIKE_NAMED = "a product of a similar name"
+
+#: Why something does not fit exactly; the closest first.
+CLOSENESS = (
+    "",
+    FORMER,
+    OTHER_DEVICE,
+    OTHER_PRODUCT,
+    LIKE_NAMED,
+    spelling.Near.ALIKE.value,
+    ILLEGIBLE,
+    NO_LOT,
+    spelling.Near.EXCHANGED.value,
+    spelling.Near.ONE.value,
+)
+
+Key = tuple[str, str, str]
+"""Type, id, and part of a product."""
 
 
-def products(connection: Connection, lot: str, expiry: str | None) -> list[Product]:
+def products(connection: Connection, question: Question) -> list[Product]:
     """All products that may be of the batch, each with how well it fits.
 
-    Parameters
-    ----------
-    lot
-        As printed; spaces around it do not matter.
-    expiry
-        FHIR date, or None where the advisory names none.
+    What states no lot may be of it where it is called as those are that fit for certain; see :func:`lotless`.
     """
-    lot = lot.strip()
-    found: dict[str, Product] = {}
-    bare: set[str] = set()
-    for kind, identity in _candidates(connection, lot):
-        for reference, product in _bearers(f"{kind}/{identity}", current(connection, kind, identity) or {}):
-            fits = [(fit, *each) for each in lots_of(product) if (fit := _fit(*each, lot, expiry)) is not None]
-            if fits:
-                fit, stated, until = min(fits, key=lambda each: BEST[each[0]])
-                found[reference] = Product(reference, fit, name_of(product), stated, until)
-                if not isinstance(product.get("batch"), Mapping):
-                    bare.add(reference)
-    for reference, product in _former(connection):
-        if reference not in found or found[reference].lot is None:
-            for stated, until in lots_of(product):
-                if stated is not None and stated.strip() == lot:
-                    found[reference] = Product(reference, Fit.UNREADABLE, name_of(product), stated, until, former=True)
-    exact = {folded(each.name) for each in found.values() if each.fit is not Fit.UNREADABLE}
-    return [each for _, each in sorted(found.items()) if _concerned(each, exact, each.reference in bare)]
+    found: dict[Key, Product] = {}
+    called = _called(connection, question.product) if question.product is not None else {}
+    for wanted in question.lots:
+        near = _near(connection, wanted)
+        for row in _rows(connection, wanted, near):
+            _keep(found, row, *_fit(row, wanted, near, called if question.product else None))
+    if not question.lots:
+        for row in _rows_of(connection, called, _LOT.former.is_(False)):
+            exact = called[(row.type, row.id, row.part)]
+            _keep(found, row, Fit.EXACT if exact else Fit.UNREADABLE, "" if exact else LIKE_NAMED)
+    return [found[key] for key in sorted(found)]
 
 
-def _concerned(product: Product, exact: Collection[str], bare: bool) -> bool:
-    """Whether a product without a lot may be of the batch: only names tell such products apart.
+def lotless(connection: Connection, question: Question, names: Collection[str], *, unnamed: bool) -> list[Product]:
+    """Products without a lot that may be of the batch: only names tell such products apart.
 
     One that has a batch on record is left out if it is called otherwise than those that fit for certain. One that has
     none, as most machines, counts if it is called the same.
+
+    Parameters
+    ----------
+    names
+        What those are called that fit for certain, folded.
+    unnamed
+        Whether one of those has no name at all, so that any may be it.
     """
-    if product.lot is not None:
-        return True
-    name = folded(product.name)
-    if bare:
-        return name != "" and name in exact
-    return not exact or "" in exact or name == "" or name in exact
-
-
-def name_of(product: Mapping[str, Any]) -> str:
-    """What a product is called: by its code's text or display, or the device's name."""
-    for concept in (product.get("code"), product.get("type")):
-        if isinstance(concept, Mapping):
-            displays = [str(each.get("display") or each.get("code")) for each in concept.get("coding") or ()]
-            found = [*([str(concept["text"])] if concept.get("text") else []), *displays]
-            if found:
-                return found[0]
-    names = [str(each.get("name")) for each in product.get("deviceName") or () if each.get("name")]
-    return names[0] if names else ""
-
-
-def _candidates(connection: Connection, lot: str) -> list[tuple[str, str]]:
-    """Resources whose lot is the one asked for, reads alike, or is missing or not legible."""
-    token = fhir_token.c
-    alike = select(token.type, token.id).where(
-        token.name.in_([f"{name}-key" for name in _NAMES]), token.value.contains(lot_key(lot), autoescape=True)
+    if not question.lots:
+        return []
+    batch = and_(_LOT.state == State.NONE.value, _LOT.former.is_(False))
+    named = select(advisory_name.c.type, advisory_name.c.id, advisory_name.c.part).where(
+        among(connection, advisory_name.c.name, {*names, ""})
     )
-    same = select(token.type, token.id).where(token.name.in_(_NAMES), token.value == indexed(lot))
-    unclear = select(token.type, token.id).where(token.name.in_([f"{name}-unclear" for name in _NAMES]))
-    found: set[tuple[str, str]] = set()
-    for query in (alike, same, unclear):
-        found |= {(row.type, row.id) for row in connection.execute(query)}
-    return sorted(found)
+    keys = {(row.type, row.id, row.part) for row in connection.execute(named)}
+    if names and not unnamed:
+        rows = list(_rows_of(connection, keys, batch))
+    else:
+        rows = list(connection.execute(select(advisory_lot).where(batch)))
+    if names:
+        bare = and_(_LOT.state == State.BARE.value, _LOT.former.is_(False), _LOT.name != "")
+        rows += _rows_of(connection, keys, bare)
+    found: dict[Key, Product] = {}
+    for row in rows:
+        _keep(found, row, Fit.UNREADABLE, NO_LOT)
+    return [found[key] for key in sorted(found)]
 
 
-def _former(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Earlier versions of products; a clinic has few, and the index holds the current ones alone."""
-    query = (
-        select(fhir_version.c.type, fhir_version.c.id, fhir_version.c.body)
-        .join(fhir_resource, (fhir_resource.c.type == fhir_version.c.type) & (fhir_resource.c.id == fhir_version.c.id))
-        .where(fhir_version.c.type.in_(("Medication", "Device")), fhir_version.c.version != fhir_resource.c.version)
-        .order_by(fhir_version.c.type, fhir_version.c.id, fhir_version.c.version)
-    )
+def names_of(connection: Connection, keys: Collection[tuple[str, str]]) -> set[str]:
+    """What products are called, or what uses name by a code alone; folded."""
+    found: set[str] = set()
+    for kind in {kind for kind, _ in keys}:
+        ids = {identity for each, identity in keys if each == kind}
+        query = select(advisory_name.c.name).where(
+            advisory_name.c.type == kind, among(connection, advisory_name.c.id, ids)
+        )
+        found.update(connection.execute(query).scalars())
+    return found - {""}
+
+
+def _near(connection: Connection, wanted: Wanted) -> dict[str, str]:
+    """Lots on record that may be the one asked for, written otherwise, and how."""
+    if not wanted.lot:
+        return {}
+    mine = spelling.asked(wanted.lot)
+    texts = {each for one in mine for each in spelling.neighbourhood(one)}
+    query = select(advisory_spelling.c.lot).where(among(connection, advisory_spelling.c.reading, texts)).distinct()
+    found: dict[str, str] = {}
+    for lot in connection.execute(query).scalars():
+        near = spelling.near(lot, mine)
+        if near is not None:
+            found[lot] = near.value
+    wild = select(_LOT.lot).where(_LOT.state == State.WILD.value).distinct()
+    found |= {lot: ILLEGIBLE for lot in connection.execute(wild).scalars() if spelling.fits(lot, wanted.lot)}
+    return found
+
+
+def _rows(connection: Connection, wanted: Wanted, near: Mapping[str, str]) -> list[Any]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.lot:
+        conditions.append(among(connection, _LOT.lot, {indexed(wanted.lot.strip()), *near}))
+    if wanted.serial:
+        conditions.append(_LOT.serial == indexed(wanted.serial))
+    return list(connection.execute(select(advisory_lot).where(or_(*conditions))).all())
+
+
+def _fit(row: Any, wanted: Wanted, near: Mapping[str, str], called: Mapping[Key, bool] | None) -> tuple[Fit, str]:
+    """How well a row fits, and why not exactly."""
+    same = row.lot == indexed(wanted.lot.strip()) if wanted.lot else row.serial == wanted.serial
+    if not same:
+        return Fit.UNREADABLE, near.get(row.lot, "")
+    if row.former:
+        return Fit.UNREADABLE, FORMER
+    if wanted.device and row.device and folded(row.device) != folded(wanted.device):
+        return Fit.UNREADABLE, OTHER_DEVICE
+    if called is not None and not called.get((row.type, row.id, row.part)) and row.name:
+        return Fit.UNREADABLE, OTHER_PRODUCT
+    if wanted.expiry is not None and not (row.expiry and same_date(row.expiry, wanted.expiry)):
+        return Fit.OTHER_EXPIRY, ""
+    return Fit.EXACT, ""
+
+
+def _keep(found: dict[Key, Product], row: Any, fit: Fit, why: str) -> None:
+    """The best of what a product states; of two the same, the one that is true now."""
+    key = (row.type, row.id, row.part)
+    known = found.get(key)
+    rank = (BEST[fit], CLOSENESS.index(why), row.former)
+    if known is None or rank < (BEST[known.fit], CLOSENESS.index(known.why), known.former):
+        reference = f"{row.type}/{row.id}" + (f"#{row.part}" if row.part else "")
+        found[key] = Product(reference, fit, row.name, row.lot or None, row.expiry or None, row.former, why)
+
+
+def _called(connection: Connection, product: str) -> dict[Key, bool]:
+    """Products that bear a name or a code, True, or whose name begins with it."""
+    text = folded(product)
+    name = advisory_name.c.name
+    query = select(advisory_name).where(or_(name == text, and_(name >= text, name < text + "\U0010ffff")))
+    found: dict[Key, bool] = {}
     for row in connection.execute(query):
-        yield f"{row.type}/{row.id}", text.kept(bytes(row.body))
+        key = (row.type, row.id, row.part)
+        found[key] = found.get(key, False) or row.name == text
+    return found
 
 
-def _bearers(reference: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if resource.get("resourceType") in ("Medication", "Device"):
-        yield reference, resource
-    for contained in resource.get("contained") or ():
-        if contained.get("resourceType") in ("Medication", "Device"):
-            yield f"{reference}#{contained.get('id')}", contained
+def _rows_of(connection: Connection, keys: Collection[Key], condition: ColumnElement[bool]) -> Iterator[Any]:
+    """The rows of these products that meet a condition; a statement for each type."""
+    for kind in sorted({kind for kind, _, _ in keys}):
+        ids = {identity for each, identity, _ in keys if each == kind}
+        query = select(advisory_lot).where(_LOT.type == kind, among(connection, _LOT.id, ids), condition)
+        yield from (row for row in connection.execute(query) if (row.type, row.id, row.part) in keys)
 
 
-def _fit(stated: str | None, stated_expiry: str | None, lot: str, expiry: str | None) -> Fit | None:
-    if stated is None:
-        return Fit.UNREADABLE
-    if stated.strip() == lot:
-        same = expiry is None or (stated_expiry is not None and _same_date(stated_expiry, expiry))
-        return Fit.EXACT if same else Fit.OTHER_EXPIRY
-    if lot_key(lot) in _keys(stated) or folded(stated) in ILLEGIBLE or _matches_wild(stated, lot):
-        return Fit.UNREADABLE
-    return None
-
-
-def _keys(stated: str) -> set[str]:
-    """How a lot reads, whole and by words: ``Lot C3709C3, exp 12/2023``, or two lots in one field."""
-    words = _WORD.findall(folded(stated))[:_MAX_WORDS]
-    runs = {"".join(words[first:last]) for first in range(len(words)) for last in range(first + 1, len(words) + 1)}
-    return {lot_key(stated)} | {lot_key(run) for run in runs}
-
-
-def _matches_wild(stated: str, lot: str) -> bool:
-    """Whether a lot with illegible places, ``LOT-00?1``, could be this one."""
-    if not _WILD.search(stated) or len(stated) > 100:
-        return False
-    pieces = re.split(r"([?*_])", stated.strip())
-    pattern = "".join(
-        ".*" if piece == "*" else "." if piece in ("?", "_") else re.escape(piece) for piece in _collapsed(pieces)
-    )
-    return re.fullmatch(pattern, lot, re.IGNORECASE) is not None
-
-
-def _collapsed(pieces: list[str]) -> list[str]:
-    """Several stars in a row as one, so that matching stays cheap."""
-    kept: list[str] = []
-    for piece in pieces:
-        if piece and not (piece == "*" and kept and kept[-1] == "*"):
-            kept.append(piece)
-    return kept if kept.count("*") <= 3 else []
-
-
-def _same_date(stated: str, asked: str) -> bool:
+def same_date(stated: str, asked: str) -> bool:
     """Two dates as far as both go: 2027-01 and 2027-01-31 are the same expiry."""
     length = min(len(stated[:10]), len(asked[:10]))
     return length >= 4 and stated[:length] == asked[:length]

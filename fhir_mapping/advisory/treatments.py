@@ -1,13 +1,10 @@
-"""In which treatments products were used, and on whom.
-
-What one treatment leads to is followed in both directions: an administration may be part of a Procedure, or a Procedure
-of an administration (R4 Procedure.partOf, MedicationAdministration.partOf). A drug mixed from others is followed to
-them (Medication.ingredient), and an implant is its own use (Device.patient).
-"""
+"""In which treatments products were used, and on whom."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,66 +13,161 @@ from consent.directive import Span
 from consent.regions import regions
 from consent.site import Site
 from consent.store.write import among
-from fhir_mapping import dates
-from fhir_mapping.advisory.batch import BEST, Product, Treatment
-from fhir_mapping.projections.read import current
-from fhir_mapping.tables import fhir_reference, fhir_resource
+from fhir_mapping import dates, text
+from fhir_mapping.advisory.asked import Question
+from fhir_mapping.advisory.batch import Fit, Product, Treatment
+from fhir_mapping.advisory.tables import advisory_dropped
+from fhir_mapping.advisory.uses import by_kind, procedures_of
+from fhir_mapping.tables import CURRENT, fhir_reference, fhir_resource, fhir_version
 
-#: What can say that a product was used on somebody.
-_USES = frozenset({"MedicationAdministration", "MedicationDispense", "DeviceUseStatement", "Procedure", "Observation"})
+#: What says that it did not take place.
+_VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
 
-#: What says that it was not.
-_VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined"})
+#: Where the time of a use stands (R4), an instant or a period.
+_MOMENTS = (
+    "performedDateTime",
+    "effectiveDateTime",
+    "effectiveInstant",
+    "whenHandedOver",
+    "whenPrepared",
+    "timingDateTime",
+    "recordedOn",
+    "dateAsserted",
+)
+_PERIODS = ("performedPeriod", "effectivePeriod", "timingPeriod")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A resource as it stands, and whom it is about."""
+
+    resource: Mapping[str, Any]
+    patient: str | None
+
+
+def kept(connection: Connection, named: Iterable[str]) -> dict[str, Kept]:
+    """The resources with these references, a statement for each type; unknown ones are left out."""
+    found: dict[str, Kept] = {}
+    for kind, ids in by_kind(named):
+        query = (
+            select(fhir_version.c.id, fhir_version.c.body, fhir_resource.c.patient)
+            .select_from(CURRENT)
+            .where(fhir_version.c.type == kind, among(connection, fhir_version.c.id, ids))
+        )
+        for row in connection.execute(query):
+            found[f"{kind}/{row.id}"] = Kept(text.kept(bytes(row.body)), row.patient)
+    return found
 
 
 def treatments_with(
-    connection: Connection, site: Site, bearing: Iterable[Product]
+    connection: Connection,
+    site: Site,
+    products: Iterable[Product],
+    uses: Mapping[str, Mapping[str, bool]],
+    resources: dict[str, Kept],
 ) -> tuple[list[Treatment], list[str]]:
-    """Every treatment that a product was used in, with the best fit, and uses without a patient."""
+    """Every treatment that a product was used in, and uses without a patient.
+
+    Parameters
+    ----------
+    uses
+        As :func:`fhir_mapping.advisory.uses.uses_of` gives them.
+    resources
+        Is added to: the uses and treatments.
+    """
+    known = {each.reference: each for each in products}
+    procedures = procedures_of(connection, uses)
+    resources |= kept(connection, {*uses, *(each for those in procedures.values() for each in those)})
     found: dict[tuple[str, str], Treatment] = {}
     unplaced: set[str] = set()
-    for product in sorted(bearing, key=lambda each: BEST[each.fit]):
-        for use in _uses(connection, product):
-            resource = current(connection, *_pair(use)) or {}
-            for reference in _procedures(connection, use) or [use]:
-                patient = _patient(connection, reference) or _patient(connection, use)
-                if patient is None:
-                    unplaced.add(use)
-                    continue
-                about = current(connection, *_pair(reference)) or {}
-                key = (reference, product.reference)
-                made = _treatment(reference, about, use, resource, product, patient, site)
+    nothing = Kept({}, None)
+    for use in sorted(uses):
+        mine = resources.get(use, nothing)
+        for reference in sorted(procedures.get(use, ())) or [use]:
+            about = resources.get(reference, nothing)
+            patient = about.patient or mine.patient
+            if patient is None:
+                unplaced.add(use)
+                continue
+            for product, former in sorted(uses[use].items()):
+                key = (reference, product)
+                made = _treatment(reference, about.resource, use, mine.resource, known[product], patient, site)
+                if former:
+                    made = replace(made, fit=Fit.UNREADABLE, former=True)
                 found[key] = _joined(found[key], made) if key in found else made
     return [found[key] for key in sorted(found)], sorted(unplaced)
 
 
-def visits_of(connection: Connection, named: Collection[str]) -> set[str]:
-    """The visits that treatments name."""
-    found: set[str] = set()
-    for kind in {_pair(each)[0] for each in named}:
-        query = select(fhir_reference.c.target).where(
+def within(treatment: Treatment, question: Question, site: Site) -> bool:
+    """Whether a treatment may lie in the time asked for; one whose time is not known may."""
+    if question.since is None and question.until is None:
+        return True
+    first = dates.span(question.since, site.zone).start if question.since else None
+    last = dates.span(question.until, site.zone).end if question.until else None
+    if last is not None and treatment.at is not None and treatment.at >= last:
+        return False
+    end = treatment.until or treatment.at
+    return not (first is not None and end is not None and end <= first)
+
+
+def visits_of(connection: Connection, named: Collection[str]) -> dict[str, set[str]]:
+    """Treatment or use -> the visits that it names."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for kind, ids in by_kind(named):
+        query = select(fhir_reference.c.id, fhir_reference.c.target).where(
             fhir_reference.c.type == kind,
-            among(connection, fhir_reference.c.id, {_pair(each)[1] for each in named if _pair(each)[0] == kind}),
+            among(connection, fhir_reference.c.id, ids),
             fhir_reference.c.path.in_(("encounter", "context")),
         )
-        found.update(connection.execute(query).scalars())
+        for row in connection.execute(query):
+            found[f"{kind}/{row.id}"].add(row.target)
     return found
 
 
-def documents_of(connection: Connection, named: Collection[str]) -> set[str]:
-    """The photos' documents that name one of the treatments themselves, an administration as well as a Procedure."""
-    query = select(fhir_reference.c.id).where(
+def documents_of(connection: Connection, named: Collection[str]) -> dict[str, set[str]]:
+    """Treatment, use or visit -> the photos' documents that name it themselves."""
+    found: dict[str, set[str]] = defaultdict(set)
+    query = select(fhir_reference.c.target, fhir_reference.c.id).where(
         among(connection, fhir_reference.c.target, named), fhir_reference.c.type == "DocumentReference"
     )
-    return {f"DocumentReference/{each}" for each in connection.execute(query).scalars()}
+    for row in connection.execute(query):
+        found[row.target].add(f"DocumentReference/{row.id}")
+    return found
 
 
-def site_codes(connection: Connection, treatment: Treatment) -> set[str] | None:
+def moved_documents(connection: Connection, named: Collection[str]) -> dict[str, set[str]]:
+    """Treatment, use or visit -> the photos' documents that named it once, and what has taken their place."""
+    found: dict[str, set[str]] = defaultdict(set)
+    query = select(advisory_dropped.c.target, advisory_dropped.c.id).where(
+        among(connection, advisory_dropped.c.target, named), advisory_dropped.c.type == "DocumentReference"
+    )
+    former: dict[str, set[str]] = defaultdict(set)
+    for row in connection.execute(query):
+        found[row.target].add(f"DocumentReference/{row.id}")
+    for target, ids in documents_of(connection, named).items():
+        for each in ids:
+            former[each].add(target)
+    for target, those in found.items():
+        for each in those:
+            former[each].add(target)
+    replaced = select(fhir_reference.c.target, fhir_reference.c.id).where(
+        among(connection, fhir_reference.c.target, former),
+        fhir_reference.c.type == "DocumentReference",
+        fhir_reference.c.path == "relatesTo.target",
+    )
+    for row in connection.execute(replaced):
+        for target in former[row.target]:
+            found[target].add(f"DocumentReference/{row.id}")
+    return found
+
+
+def site_codes(treatment: Treatment, resources: Mapping[str, Kept]) -> set[str] | None:
     """Codes of the body sites treated; None where one is stated that the region tree does not know."""
     concepts: list[Any] = []
     for reference in (treatment.reference, *treatment.through):
-        resource = current(connection, *_pair(reference)) or {}
-        concepts += _listed(resource.get("bodySite")) + _listed((resource.get("dosage") or {}).get("site"))
+        resource = resources[reference].resource if reference in resources else {}
+        concepts += _listed(resource.get("bodySite"))
+        concepts += [each.get("site") for each in _dosages(resource) if isinstance(each.get("site"), Mapping)]
     found: set[str] = set()
     for concept in concepts:
         codings = concept.get("coding") or ()
@@ -101,7 +193,8 @@ def _treatment(
     times = [_time(each, site) for each in ((resource, about) if given else (about, resource))]
     time = next((each for each in times if each is not None), Span())
     sites = _names(about.get("bodySite")) + _names(resource.get("bodySite"))
-    sites += _names((resource.get("dosage") or {}).get("site"))
+    for dosage in _dosages(resource):
+        sites += _names(dosage.get("site"))
     return Treatment(
         reference=reference,
         patient=patient,
@@ -123,73 +216,39 @@ def _joined(one: Treatment, other: Treatment) -> Treatment:
     else:
         real = [one, other]
     first = min(real, key=lambda each: (each.at is None, each.at.timestamp() if each.at else 0.0))
+    now = one if other.former else other
     return Treatment(
         reference=one.reference,
         patient=one.patient,
         product=one.product,
-        fit=one.fit,
+        fit=now.fit,
         at=first.at,
         until=first.until,
         void=first.void,
         through=tuple(sorted({*one.through, *other.through})),
         sites=tuple(dict.fromkeys((*one.sites, *other.sites))),
         doses=(*one.doses, *other.doses),
+        former=one.former and other.former,
     )
 
 
-def _uses(connection: Connection, product: Product) -> list[str]:
-    """Resources that say the product was used: those that name it, hold it, or name a drug mixed with it."""
-    holder, _, contained = product.reference.partition("#")
-    if contained and _pair(holder)[0] not in ("Medication", "Device"):
-        return [holder]
-    found: set[str] = set()
-    drugs, pending = {holder}, [holder]
-    while pending:
-        here = pending.pop()
-        kind = _pair(here)[0]
-        if kind == "Device" and _patient(connection, here) is not None:
-            found.add(here)
-        query = select(fhir_reference.c.type, fhir_reference.c.id, fhir_reference.c.path).where(
-            fhir_reference.c.target == here, fhir_reference.c.type.in_(sorted(_USES | {"Medication"}))
-        )
-        for row in connection.execute(query):
-            reference = f"{row.type}/{row.id}"
-            if row.type != "Medication":
-                found.add(reference)
-            elif row.path == "ingredient.itemReference" and reference not in drugs:
-                drugs.add(reference)
-                pending.append(reference)
-    return sorted(found)
-
-
-def _procedures(connection: Connection, use: str) -> list[str]:
-    """The Procedures that a use is part of, or that are part of it."""
-    kind, identity = _pair(use)
-    if kind == "Procedure":
-        return [use]
-    out = select(fhir_reference.c.target).where(
-        fhir_reference.c.type == kind, fhir_reference.c.id == identity, fhir_reference.c.path == "partOf"
-    )
-    into = select(fhir_reference.c.id).where(
-        fhir_reference.c.target == use, fhir_reference.c.type == "Procedure", fhir_reference.c.path == "partOf"
-    )
-    found = {each for each in connection.execute(out).scalars() if each.startswith("Procedure/")}
-    return sorted(found | {f"Procedure/{each}" for each in connection.execute(into).scalars()})
-
-
-def _patient(connection: Connection, reference: str) -> str | None:
-    """Whom a resource is about, where that is somebody on this record."""
-    kind, identity = _pair(reference)
-    query = select(fhir_resource.c.patient).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity)
-    return connection.execute(query).scalar_one_or_none()
+def _dosages(resource: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """``dosage`` of an administration or a statement, ``dosageInstruction`` of a dispense."""
+    listed = _listed(resource.get("dosage")) + _listed(resource.get("dosageInstruction"))
+    return [each for each in listed if isinstance(each, Mapping)]
 
 
 def _doses(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    dose = (resource.get("dosage") or {}).get("dose") if resource.get("resourceType") != "Procedure" else None
-    if not isinstance(dose, Mapping) or "value" not in dose:
+    if resource.get("resourceType") == "Procedure":
         return ()
-    unit = dose.get("unit") or dose.get("code") or ""
-    return (f"{dose['value']} {unit}".strip(),)
+    quantities = [each.get("dose") for each in _dosages(resource)]
+    quantities += [rate.get("doseQuantity") for each in _dosages(resource) for rate in _listed(each.get("doseAndRate"))]
+    quantities.append(resource.get("quantity"))
+    found = []
+    for dose in quantities:
+        if isinstance(dose, Mapping) and "value" in dose:
+            found.append(f"{dose['value']} {dose.get('unit') or dose.get('code') or ''}".strip())
+    return tuple(found)
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -203,21 +262,16 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _time(resource: Mapping[str, Any], site: Site) -> Span | None:
     """When it took place, or of a period when it began; what is told to the day alone may be any time of that day."""
-    for member in ("performedDateTime", "effectiveDateTime", "effectiveInstant", "whenHandedOver", "recordedOn"):
+    for member in _MOMENTS:
         if isinstance(resource.get(member), str):
             return dates.span(resource[member], site.zone)
-    for member in ("performedPeriod", "effectivePeriod", "timingPeriod"):
+    for member in _PERIODS:
         if isinstance(resource.get(member), Mapping):
             begun = resource[member].get("start")
             if isinstance(begun, str):
                 return dates.span(begun, site.zone)
             return Span(None, dates.period(resource[member], site.zone).end)
     return None
-
-
-def _pair(reference: str) -> tuple[str, str]:
-    kind, _, identity = reference.partition("/")
-    return kind, identity
 
 
 def _listed(value: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from consent.store.engine import reading, transaction
 from fhir_mapping.errors import Issue
 from fhir_mapping.outcome.project import project as outcomes
-from fhir_mapping.projections import consents, people, photo
+from fhir_mapping.projections import consents, lots, people, photo
 from fhir_mapping.projections.excerpt import LINKED_TYPES
 from fhir_mapping.projections.read import history
 from fhir_mapping.projections.written import Setting, Written
@@ -67,6 +67,7 @@ def project(connection: Connection, setting: Setting, written: Sequence[Written]
         if each.type in _PHOTOS:
             documents |= photo.affected(connection, setting, each)
     photo.refresh(connection, setting, documents)
+    lots.lots(connection, setting, written)
     return [consents.consent(connection, setting, each) if each.type == "Consent" else [] for each in written]
 
 
@@ -136,6 +137,7 @@ def _ordered(resources: Sequence[_Kept]) -> list[_Kept]:
 def _index_anew(connection: Connection, setting: Setting, kept: _Kept) -> None:
     _, _, resource = next(history(connection, *kept))
     index.save(connection, [(*kept, index.extract(kept[1], resource, setting.site.zone, setting.base))], former=[kept])
+    lots.anew(connection, setting, *kept)
 
 
 def _project_anew(connection: Connection, setting: Setting, kept: _Kept) -> None:

@@ -13,9 +13,9 @@ from fhir_mapping import references
 from fhir_mapping.search import elements
 from fhir_mapping.search.parameters import Form, Parameter, parameters
 from fhir_mapping.search.paths import listed, values
-from fhir_mapping.search.udi import lot_in
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros, sounds
 from fhir_mapping.tables import PART, fhir_composite, fhir_date, fhir_number, fhir_reference, fhir_string, fhir_token
+from fhir_mapping.udi.parse import lot_in
 
 EXACT, TEXT, TYPED, IDENTIFIER = ":e", ":t", ":o", ":i"
 """Behind a parameter's name in the index: ``:exact``, ``:text``, ``:of-type`` and ``:identifier`` read these rows."""

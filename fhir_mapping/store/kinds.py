@@ -26,7 +26,9 @@ CLINICAL = (
     "Procedure",
     "MedicationAdministration",
     "MedicationDispense",
+    "MedicationStatement",
     "Observation",
+    "Communication",
     "Consent",
 )
 

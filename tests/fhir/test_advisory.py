@@ -9,6 +9,7 @@ import pytest
 
 from consent.store.engine import reading
 from consent.types import Request, Requester
+from fhir_mapping.advisory.asked import question
 from fhir_mapping.advisory.batch import Advisory, Fit, When
 from fhir_mapping.advisory.question import ask
 from fhir_mapping.errors import Forbidden, Invalid
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.fast
 def _ask(clinic: Clinic, lot: str, expiry: str | None = None, account: str = "compliance") -> Advisory:
     request = Request(requesters()[account], "PATSFTY")
     with reading(clinic.engine) as connection:
-        return ask(clinic.node.decisions, connection, clinic.chain, request, SITE, lot, expiry, door="serve")
+        asked = question([(lot, expiry)])
+        return ask(clinic.node.decisions, connection, clinic.chain, request, SITE, asked, door="serve")
 
 
 def _give(clinic: Clinic, name: str, patient: str, **more: Any) -> None:
@@ -131,9 +133,9 @@ def test_a_lot_that_an_earlier_version_bears_is_not_passed_over(clinic: Clinic) 
 
 
 def test_another_lot_is_no_match(clinic: Clinic) -> None:
-    clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "LOT-0072"}})
+    clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "LOT-0082"}})
     clinic.put({"resourceType": "Medication", "id": "other2", "batch": {"lotNumber": "ZZ?1"}})
-    clinic.put({"resourceType": "Medication", "id": "other3", "batch": {"lotNumber": "LOT-00715"}})
+    clinic.put({"resourceType": "Medication", "id": "other3", "batch": {"lotNumber": "LOT-007155"}})
     assert [each.reference for each in _ask(clinic, "LOT-0071").products] == ["Medication/lot7"]
     nothing = _ask(clinic, "NONE-SUCH")
     assert (nothing.products, nothing.patients) == ((), ())
@@ -361,9 +363,20 @@ def test_it_is_asked_for_patient_safety_alone_and_recorded(clinic: Clinic) -> No
             _ask(clinic, "LOT-0071", account=account)
     confined = Requester("one", ("PATSFTY",), confined_to=frozenset({"anna"}))
     with reading(clinic.engine) as connection, pytest.raises(Forbidden):
-        ask(clinic.node.decisions, connection, clinic.chain, Request(confined, "PATSFTY"), SITE, "LOT-0071")
+        ask(
+            clinic.node.decisions,
+            connection,
+            clinic.chain,
+            Request(confined, "PATSFTY"),
+            SITE,
+            question([("LOT-0071", None)]),
+        )
     assert clinic.records() == []
     _ask(clinic, "LOT-0071", "2027-01")
     read, released = clinic.records()
-    assert read["details"] == {"lot": "LOT-0071", "expiry": "2027-01", "patients": ["anna"], "treatments": 1}
+    assert read["details"] == {
+        "lots": [{"lot": "LOT-0071", "expiry": "2027-01"}],
+        "patients": ["anna"],
+        "treatments": 1,
+    }
     assert (released["kind"], released["released"], released["purpose"]) == ("set", 2, "PATSFTY")

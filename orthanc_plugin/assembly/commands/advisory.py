@@ -14,6 +14,7 @@ import typer
 from consent.purposes import PATSFTY
 from consent.store.engine import reading
 from consent.types import Request
+from fhir_mapping.advisory.asked import question
 from fhir_mapping.advisory.batch import Advisory, Fit, Patient, When
 from fhir_mapping.advisory.question import ask
 from orthanc_plugin.assembly.commands._common import (
@@ -62,8 +63,7 @@ def advisory(
                 node.chain,
                 Request(who, PATSFTY),
                 node.site,
-                lot,
-                expiry,
+                question([(lot, expiry)]),
                 door=CLI,
                 os_user=os_user(),
             )
@@ -78,7 +78,7 @@ def advisory(
 def _lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
     """The answer for people: a treatment or a photo a line, whole, so that it can be searched and copied."""
     if not found.products:
-        yield f"No product on record bears the lot {found.lot}, nor one that reads alike."
+        yield f"No product on record fits {found.question.title}, nor reads alike."
     for fit in Fit:
         products = [each for each in found.products if each.fit is fit]
         if not products:
@@ -86,8 +86,8 @@ def _lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
         yield typer.style(_TITLES[fit], bold=True)
         for product in products:
             batch = f"lot {product.lot or '(none)'}, expiry {product.expiry or '(none)'}"
-            former = ", as an earlier version says" if product.former else ""
-            yield f"  {product.name or '(no name)'}, {batch}{former}  {product.reference}"
+            why = f" ({product.why})" if product.why else ""
+            yield f"  {product.name or '(no name)'}, {batch}{why}  {product.reference}"
         patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
         if not patients:
             yield "  Given to nobody on record."

@@ -1,0 +1,162 @@
+"""A batch question: lots with what narrows them, or a product and a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhir_mapping import dates
+from fhir_mapping.errors import Invalid, Issue
+from fhir_mapping.search.values import folded
+from fhir_mapping.udi.parse import parse
+
+_MOST = 100
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One lot, or one serial number."""
+
+    lot: str = ""
+    """As printed; empty: the serial number alone counts."""
+
+    expiry: str | None = None
+    """FHIR date; None: whichever."""
+
+    device: str | None = None
+    """Device identifier of a UDI; None: whichever product has the lot."""
+
+    serial: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. Without a lot, all uses of the product in that time."""
+
+    lots: tuple[Wanted, ...] = ()
+    product: str | None = None
+    """Name, code, ``system|code`` or device identifier."""
+
+    since: str | None = None
+    until: str | None = None
+    """FHIR dates, both included: when the product was used."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON keeps it; what is not asked is left out."""
+        lots = [{name: value for name, value in _members(each).items() if value} for each in self.lots]
+        said = {"lots": lots, "product": self.product, "since": self.since, "until": self.until}
+        return {name: value for name, value in said.items() if value}
+
+    @property
+    def key(self) -> str:
+        """The same for the same question, whenever it is asked."""
+        said = self.plain()
+        said["lots"] = sorted(said.get("lots", []), key=lambda each: json.dumps(each, sort_keys=True))
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        parts = [
+            " ".join(
+                filter(
+                    None,
+                    (
+                        f"lot {each.lot}" if each.lot else f"serial number {each.serial}",
+                        f"expiry {each.expiry}" if each.expiry else "",
+                        f"of device {each.device}" if each.device else "",
+                    ),
+                )
+            )
+            for each in self.lots
+        ]
+        parts += [self.product] if self.product else []
+        parts += [f"from {self.since}"] if self.since else []
+        parts += [f"to {self.until}"] if self.until else []
+        return ", ".join(parts)
+
+
+def question(
+    lots: list[tuple[str, str | None]] | None = None,
+    *,
+    udi: str | None = None,
+    product: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Question:
+    """Put a question together as somebody typed it.
+
+    Raises
+    ------
+    Invalid
+        Nothing on record could answer it: the answer would read as if nobody were concerned.
+    """
+    wanted = [Wanted(lot.strip(), expiry) for lot, expiry in lots or []]
+    product = (product or "").strip() or None
+    if udi is not None:
+        told = parse(udi)
+        serial = None if told.lot else told.serial or told.donation
+        if told.lot or serial:
+            wanted.append(Wanted(told.lot or "", told.expiry if told.lot else None, told.device, serial))
+        elif product is None:
+            product = told.device
+    made = Question(tuple(dict.fromkeys(wanted)), product, since or None, until or None)
+    _check(made)
+    return made
+
+
+def of_plain(said: Mapping[str, Any]) -> Question:
+    """A question that was kept.
+
+    Raises
+    ------
+    Invalid
+    """
+    lots = tuple(
+        Wanted(str(each.get("lot", "")), each.get("expiry"), each.get("device"), each.get("serial"))
+        for each in said.get("lots") or ()
+    )
+    made = Question(lots, said.get("product"), said.get("since"), said.get("until"))
+    _check(made)
+    return made
+
+
+def _check(made: Question) -> None:
+    if not made.lots and made.product is None:
+        raise Invalid(Issue("value", "A batch question names a lot, a UDI or a product."))
+    if len(made.lots) > _MOST:
+        raise Invalid(Issue("too-costly", f"A batch question names {_MOST} lots at most."))
+    for each in made.lots:
+        if not any(character.isalnum() for character in each.lot or each.serial or "") or len(each.lot) > _LONGEST:
+            raise Invalid(
+                Issue("value", "A batch question names lots with a letter or a digit, of 200 characters at most.")
+            )
+        if each.expiry is not None:
+            _date(each.expiry, "expiry")
+    if made.product is not None and not (folded(made.product) and len(made.product) <= _LONGEST):
+        raise Invalid(Issue("value", "A product is named by 1 to 200 characters."))
+    ends = [_date(each, name) for each, name in ((made.since, "beginning"), (made.until, "end")) if each is not None]
+    if len(ends) == 2 and ends[0] > ends[1]:
+        raise Invalid(Issue("value", "The time ends before it begins."))
+
+
+def _date(text: str, name: str) -> date:
+    try:
+        if "T" in text:
+            raise ValueError(text)
+        start = dates.span(text, ZoneInfo("UTC")).start
+    except ValueError:
+        start = None
+    if start is None:
+        raise Invalid(Issue("value", f"The {name} is a date: YYYY-MM or YYYY-MM-DD."))
+    return start.date()
+
+
+def _members(wanted: Wanted) -> dict[str, str | None]:
+    return {"lot": wanted.lot, "expiry": wanted.expiry, "device": wanted.device, "serial": wanted.serial}

@@ -1,0 +1,205 @@
+"""The photos of the patients concerned, before and after, and what each may be shown for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from consent import sets
+from consent.decided import audiences, generic, stored_purposes
+from consent.facts import PhotoFacts
+from consent.purposes import Catalog
+from consent.regions import regions
+from consent.service import DecisionPoint
+from consent.site import Site
+from consent.store.load import Loader
+from consent.store.tables import photo as photos
+from consent.store.tables import photo_patient
+from consent.store.write import among
+from consent.types import Obligation, Request
+from fhir_mapping.advisory.batch import Photo, Treatment, When
+from fhir_mapping.advisory.treatments import Kept, documents_of, moved_documents, site_codes, visits_of
+from fhir_mapping.search.values import micros
+
+_FAR = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The photos that the requester may see, by patient."""
+
+    photos: Mapping[str, tuple[Photo, ...]]
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    linked: bool
+    moved: bool
+
+
+def photos_of(
+    point: DecisionPoint,
+    connection: Connection,
+    request: Request,
+    site: Site,
+    by_patient: Mapping[str, Sequence[Treatment]],
+    groups: Mapping[str, Collection[str]],
+    resources: Mapping[str, Kept],
+) -> Shown:
+    """Decide, record and describe them.
+
+    Parameters
+    ----------
+    by_patient
+        Treatments of each patient.
+    groups
+        All records of each.
+    resources
+        The treatments and uses.
+    """
+    numbers = _numbers(connection, groups)
+    everything = {number for each in numbers.values() for number in each}
+    loaded = {
+        each.number: each.facts.photo
+        for each in Loader(connection, request.requester).photos(everything)
+        if each.number is not None and each.facts.photo is not None
+    }
+    named = {each.reference for mine in by_patient.values() for each in mine}
+    named |= {use for mine in by_patient.values() for each in mine for use in each.through}
+    visits = visits_of(connection, named)
+    places = named | {visit for those in visits.values() for visit in those}
+    around = _Around(visits, documents_of(connection, named), moved_documents(connection, places))
+    links = {
+        identity: _concerned(
+            mine, {number: loaded[number] for number in numbers[identity] if number in loaded}, around, resources
+        )
+        for identity, mine in by_patient.items()
+    }
+    # What is not known to show another area is asked for, and no more: the record says what was named.
+    asked = {number for each in links.values() for number in each} | (everything - set(loaded))
+    released = point.photos(request, sorted(asked), route="advisory", fulfils=frozenset())
+    allowed = allowed_for(connection, site, released.numbers)
+    found: dict[str, tuple[Photo, ...]] = {}
+    for identity, mine in by_patient.items():
+        real = [each for each in mine if each.void is None]
+        made = [
+            Photo(
+                number,
+                loaded[number].photo,
+                loaded[number].document or "",
+                identity,
+                _when(loaded[number], real),
+                None if (taken := loaded[number].taken) is None else taken.start,
+                link.linked,
+                link.moved,
+                allowed[number],
+            )
+            for number, link in links[identity].items()
+            if number in allowed
+        ]
+        found[identity] = tuple(sorted(made, key=lambda each: (micros(each.taken, _FAR), each.number)))
+    return Shown(found, released.refused)
+
+
+def allowed_for(connection: Connection, site: Site, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """For which purposes each photo may be shown now. Nothing is released by asking this."""
+    catalog = Catalog.of(site)
+    found: dict[int, list[str]] = {number: [] for number in numbers}
+    if not numbers:
+        return {}
+    for purpose in stored_purposes(site):
+        if catalog.is_duty(purpose):
+            continue
+        for audience in audiences(site, purpose):
+            asked = generic(purpose, audience)
+            if asked.project is not None:
+                continue
+            may = sets.permitted(connection, asked, fulfils=frozenset(Obligation))
+            rows = select(photos.c.photo).where(among(connection, photos.c.photo, found), may.clause(photos.c.photo))
+            name = purpose if asked.channel is None else f"{purpose}:{asked.channel}"
+            for number in connection.execute(rows).scalars():
+                found[number].append(name)
+    return {number: tuple(names) for number, names in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands between treatments and photos, by treatment, use or visit."""
+
+    visits: Mapping[str, Collection[str]]
+    documents: Mapping[str, Collection[str]]
+    moved: Mapping[str, Collection[str]]
+
+
+def _numbers(connection: Connection, groups: Mapping[str, Collection[str]]) -> dict[str, list[int]]:
+    """Numbers of all photos that show each patient, under whichever of her merged records they lie."""
+    shown: dict[str, list[int]] = {}
+    rows = connection.execute(
+        select(photo_patient.c.patient, photo_patient.c.photo).where(
+            among(connection, photo_patient.c.patient, {each for own in groups.values() for each in own})
+        )
+    )
+    for row in rows:
+        shown.setdefault(row.patient, []).append(row.photo)
+    return {each: sorted({photo for record in own for photo in shown.get(record, ())}) for each, own in groups.items()}
+
+
+def _concerned(
+    treatments: Collection[Treatment], own: Mapping[int, PhotoFacts], around: _Around, resources: Mapping[str, Kept]
+) -> dict[int, _Link]:
+    """Those of a patient's photos that may show what was treated, and whether each is linked to a treatment."""
+    named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
+    reached = named | {visit for each in named for visit in around.visits.get(each, ())}
+    documents = {each for one in named for each in around.documents.get(one, ())}
+    moved = {each for one in reached for each in around.moved.get(one, ())}
+    links = {}
+    for number, facts in own.items():
+        linked = bool(facts.links & reached) or facts.document in documents
+        links[number] = _Link(linked, not linked and facts.document in moved)
+    areas = _areas(treatments, own.values(), resources)
+    if areas is not None:
+        areas |= {region.code for number, facts in own.items() if links[number].linked for region in facts.regions}
+    return {
+        number: link for number, link in links.items() if link.linked or link.moved or _same_area(own[number], areas)
+    }
+
+
+def _when(facts: PhotoFacts, treatments: Collection[Treatment]) -> When:
+    """Before them all, or after one of them: what the record's times leave open is not known."""
+    taken = facts.taken
+    if taken is None:
+        return When.UNKNOWN
+    ends = [each.until for each in treatments if each.until is not None]
+    if ends and taken.start is not None and taken.start >= min(ends):
+        return When.AFTER
+    starts = [each.at for each in treatments if each.at is not None]
+    if starts and len(starts) == len(treatments) and taken.end is not None and taken.end <= min(starts):
+        return When.BEFORE
+    return When.UNKNOWN
+
+
+def _areas(
+    treatments: Collection[Treatment], own: Collection[PhotoFacts], resources: Mapping[str, Kept]
+) -> set[str] | None:
+    """Codes of what was treated, by the treatments or else by the photos linked to them; None: not known of each."""
+    areas: set[str] = set()
+    for treatment in treatments:
+        codes = site_codes(treatment, resources)
+        if codes is not None and not codes:
+            mine = {treatment.reference, *treatment.through}
+            codes = {region.code for photo in own if photo.links & mine for region in photo.regions}
+        if not codes:
+            return None
+        areas |= codes
+    return areas
+
+
+def _same_area(facts: PhotoFacts, areas: Collection[str] | None) -> bool:
+    """Whether a photo may show what was treated; unknown on either side counts as yes."""
+    if areas is None or not facts.regions:
+        return True
+    tree = regions()
+    return any(region.code == area or tree.overlap(region.code, area) for region in facts.regions for area in areas)

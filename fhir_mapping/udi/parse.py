@@ -1,0 +1,79 @@
+"""A UDI from whichever agency: as scanned, as printed, or as a Device on record carries it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_mapping.udi import gs1, hibc, iccbba
+from fhir_mapping.udi.identifier import Issuer, Udi, UdiError
+
+_SYMBOLOGY = re.compile(r"\](?P<kind>[A-Za-z])(?P<modifier>[0-9A-Za-z])")  # ISO/IEC 15424
+_EAN = "E"
+_LONGEST = 400
+
+
+def parse(text: str) -> Udi:
+    """Read a UDI strictly.
+
+    Raises
+    ------
+    UdiError
+        The text says what is wrong with it.
+    """
+    text = text.strip("\r\n\t ")
+    if not text or len(text) > _LONGEST:
+        raise UdiError(f"it has 1 to {_LONGEST} characters.")
+    prefix = _SYMBOLOGY.match(text)
+    rest = text[prefix.end() :] if prefix else text
+    if gs1.is_gtin(rest):
+        return Udi(Issuer.GS1, rest.zfill(14))
+    if prefix is not None and prefix.group("kind") == _EAN:
+        raise UdiError("an EAN holds the digits of a GTIN alone.")
+    if rest.lstrip("*").startswith("+"):
+        return hibc.read(rest)
+    if rest[:1] in ("=", "&"):
+        return iccbba.read(rest)
+    if rest[:1] in ("(", gs1.SEPARATOR) or rest[:1].isdigit():
+        return gs1.read(rest)
+    raise UdiError("it begins as none of GS1 '(01)', HIBCC '+' and ICCBBA '='.")
+
+
+def texts_of(carrier: Mapping[str, Any]) -> list[str]:
+    """What a ``Device.udiCarrier`` says: as printed, and as scanned (R4: in base64)."""
+    found = [carrier["carrierHRF"]] if isinstance(carrier.get("carrierHRF"), str) else []
+    try:
+        if isinstance(carrier.get("carrierAIDC"), str):
+            found.append(base64.b64decode(carrier["carrierAIDC"], validate=True).decode("ascii"))
+    except (binascii.Error, UnicodeDecodeError):
+        pass  # it is kept, and tells nothing that can be read
+    return found
+
+
+def carried(carrier: Mapping[str, Any]) -> list[Udi]:
+    """All that the texts of a carrier tell; what cannot be read strictly is read as far as it goes."""
+    found = []
+    for text in texts_of(carrier):
+        try:
+            found.append(parse(text))
+        except UdiError:
+            found += _leniently(_SYMBOLOGY.sub("", text.strip(), count=1))
+    return found
+
+
+def _leniently(text: str) -> list[Udi]:
+    try:
+        if text.lstrip("*").startswith("+") and "(" not in text:
+            return [hibc.read(text, strict=False)]
+    except UdiError:
+        return []
+    lot, expiry = gs1.lot_and_expiry(text)
+    return [] if lot is None else [Udi(Issuer.GS1, lot=lot, expiry=expiry)]
+
+
+def lot_in(carrier: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """Lot and expiry (a FHIR date) of a ``Device.udiCarrier``; None where it tells no lot that can be read."""
+    return next(((udi.lot, udi.expiry) for udi in carried(carrier) if udi.lot), None)
