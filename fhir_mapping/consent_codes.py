@@ -19,6 +19,9 @@ SCOPES_WITHOUT_RULES = frozenset({"treatment", "adr"})
 OURS = "urn:photospine:"
 """All names of ours begin so: what does, and is not known, is a slip of the pen that would widen a permit."""
 
+PCF_INTERMEDIATE = "https://profiles.ihe.net/ITI/PCF/StructureDefinition/IHE.PCF.consentIntermediate"
+"""The IHE PCF profile that the Consents claim which this product writes."""
+
 REGION_EXTENSION = "urn:photospine:photo-region"
 REPLACES_EXTENSION = "urn:photospine:replaces"
 CHANNEL = "urn:photospine:channel"

@@ -115,6 +115,35 @@ class Archive:
         found = self._page(chain, sequence - 1, 1)
         return found[0] if found and found[0].sequence == sequence else None
 
+    def from_sequence(self, chain: str, sequence: int) -> Row | None:
+        """The first record that has this sequence or a later one."""
+        found = self._page(chain, sequence - 1, 1)
+        return found[0] if found else None
+
+    def between(self, chain: str, low: int, high: int, word: bytes = b"") -> list[Row]:
+        """The records with a sequence within ``[low, high)`` whose text holds a word, newest first."""
+        if self._files:
+            statement = _SELECT.partition("WHERE")[0] + (
+                "WHERE sequence >= ? AND sequence < ? AND (? = x'' OR instr(body, ?) > 0) ORDER BY sequence DESC"
+            )
+            with closing(_read_only(self._path(chain))) as connection:
+                try:
+                    return [Row(*row) for row in connection.execute(statement, (low, high, word, word))]
+                except sqlite3.Error as error:
+                    raise AuditUnavailable(f"the audit chain {chain} is damaged: {error}") from error
+        table = audit_record.c
+        query = (
+            select(table.sequence, table.recorded, table.body, table.hash)
+            .where(table.chain == chain, table.sequence >= low, table.sequence < high)
+            .order_by(table.sequence.desc())
+        )
+        if word:
+            query = query.where(func.position(literal(word).op("IN")(table.body)) > 0)
+        with glancing(self._engine) as connection:
+            return [
+                Row(row.sequence, row.recorded, bytes(row.body), bytes(row.hash)) for row in connection.execute(query)
+            ]
+
     def newest(self, after: int) -> int:
         """When the last record of any chain was made, where that is after a moment; else 0. Both in microseconds."""
         if self._files:

@@ -84,7 +84,7 @@ def of_photo(archive: Archive, sop_uid: str, numbers: Collection[int], window: W
     wanted = frozenset(numbers)
 
     def meant(row: Row) -> bool:
-        return named in row.body or _in_set(row.body, wanted)
+        return named in row.body or in_set(row.body, wanted)
 
     return _merged(archive, words, window, meant, wanted, refusals=True)
 
@@ -106,12 +106,12 @@ def of_photos(archive: Archive, numbers: Collection[int], window: Window) -> Ite
 
     def meant(row: Row) -> bool:
         match = _NUMBER.search(row.body)
-        return (match is not None and int(match[1]) in wanted) or _in_set(row.body, wanted)
+        return (match is not None and int(match[1]) in wanted) or in_set(row.body, wanted)
 
     return _merged(archive, [b'"number":', _SETS], window, meant, wanted, refusals=False)
 
 
-def _in_set(body: bytes, wanted: frozenset[int]) -> bool:
+def in_set(body: bytes, wanted: frozenset[int]) -> bool:
     """Whether a set's record names one of the photos: read no further than that takes."""
     match = _PHOTOS.search(body)
     if match is None or not wanted:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import explain
+from fhir_mapping.api import audits, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.search.parameters import Kind, parameters
 
@@ -84,8 +84,8 @@ def _resource(row: Row) -> dict[str, Any]:
                 "compliance review, and for the patient about her own part.",
             }
         ]
-    made["searchParam"] = [
-        {"name": each.name, "type": _TYPES.get(each.kind, str(each.kind))}
-        for each in sorted(parameters(row.type).values(), key=lambda each: each.name)
-    ]
+    known = {each.name: _TYPES.get(each.kind, str(each.kind)) for each in parameters(row.type).values()}
+    if row.type == audits.TYPE:
+        known = dict(audits.PARAMETERS)
+    made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(known.items())]
     return made

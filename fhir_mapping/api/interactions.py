@@ -61,5 +61,12 @@ TABLE: tuple[Row, ...] = (
         "The photos of one visit that consent permits, with counts of these alone. It is made for each answer, so its "
         "version is of what is answered, and former ones are not kept.",
     ),
+    Row(
+        "AuditEvent",
+        _LOOK,
+        False,
+        "The records of the audit, newest first: for compliance, and for a patient of what was shown of hers. A page "
+        "looks at a bounded number of records and may hold less than was asked for.",
+    ),
     Row("Task", (*_LOOK, *_HISTORY), False, "Work for a person, such as a Consent that could not be honoured."),
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from consent.audit.chain import Chain
+from consent.audit.read import Archive
 from consent.identity.bearer import Caller
 from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
@@ -35,6 +36,8 @@ class Node:
 
     started: datetime
     door: str = "serve"
+    archive: Archive | None = None
+    """The audit's chains, for AuditEvent; None: it is not read here."""
 
 
 @dataclass(frozen=True, slots=True)

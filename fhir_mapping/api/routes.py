@@ -19,10 +19,11 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import batch, explain, photos, reads, reply, writes
+from fhir_mapping.api import audits, batch, explain, photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
+from fhir_mapping.api.openapi import document
 from fhir_mapping.api.reply import MEDIA_TYPE, Reply
 from fhir_mapping.api.scopes import require_scope
 from fhir_mapping.api.smart import smart_configuration
@@ -55,6 +56,7 @@ def routes(node: Node) -> list[BaseRoute]:
     under = urlsplit(node.base).path
     made: list[BaseRoute] = [
         _route(node, f"{under}/metadata", {"GET": _statement(node)}, public=True),
+        _route(node, f"{under}/openapi.json", {"GET": _openapi(node)}, public=True),
         _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
     ]
     made += [_route(node, each, {"POST": _bundle(node, under, made)}, bundle=True) for each in (under, f"{under}/")]
@@ -65,9 +67,8 @@ def routes(node: Node) -> list[BaseRoute]:
 
 
 def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
-    offered = row.interactions
-    door = photos if row.photos else reads
-    kind = row.type
+    offered, kind = row.interactions, row.type
+    door = audits if kind == audits.TYPE else photos if row.photos else reads
     whole: dict[str, Callable[[HttpRequest], Work]] = {}
     one: dict[str, Callable[[HttpRequest], Work]] = {}
     made: list[BaseRoute] = []
@@ -136,6 +137,11 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
 def _statement(node: Node) -> Callable[[HttpRequest], Work]:
     statement = reply.resource(capability(node.base, node.version, node.started))
     return lambda _http: lambda _asked, _body: statement
+
+
+def _openapi(node: Node) -> Callable[[HttpRequest], Work]:
+    told = Reply(200, text.dump(document(node.base, node.version)), {"Content-Type": "application/json"})
+    return lambda _http: lambda _asked, _body: told
 
 
 def _smart(node: Node) -> Callable[[HttpRequest], Work]:

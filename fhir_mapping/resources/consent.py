@@ -54,6 +54,7 @@ def denial(
         provision["data"] = data
     return {
         "resourceType": "Consent",
+        "meta": {"profile": [codes.PCF_INTERMEDIATE]},
         "status": "active",
         "scope": {"coding": [{"system": codes.CONSENT_SCOPE, "code": codes.PRIVACY_SCOPE}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0", "display": "Patient Consent"}]}],
@@ -61,6 +62,7 @@ def denial(
         "dateTime": dates.instant(signed),
         "performer": [{"reference": f"Patient/{patient}"}],
         "organization": [{"reference": f"Organization/{site.organization}"}],
+        "sourceAttachment": {"title": "Withdrawal, entered here", "creation": dates.instant(signed)},
         "policy": [{"uri": "urn:photospine:withdrawal"}],
         "provision": provision,
     }

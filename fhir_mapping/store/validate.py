@@ -153,6 +153,9 @@ def _one(owner: type, field: _Field, key: str, child: Any, raw: Any, path: str) 
         if not isinstance(raw, Mapping):
             yield Issue("structure", "The element must be an object.", path)
             return
+        needed = bindings().concepts.get(f"{owner.__name__}.{key}")
+        if needed is not None and needed.isdisjoint(_codings(raw)):
+            yield Issue("code-invalid", "One of the codings must be of those that this element may hold.", path)
         text = raw.get("reference")
         if field.targets and isinstance(text, str):
             kind = references.target_type(text)
@@ -176,6 +179,13 @@ def _one(owner: type, field: _Field, key: str, child: Any, raw: Any, path: str) 
         allowed_codes = bindings().allowed(owner.__name__, key)
         if allowed_codes is not None and raw not in allowed_codes:
             yield Issue("code-invalid", "The code is not one that this element may hold.", path)
+
+
+def _codings(concept: Mapping[str, Any]) -> Iterator[str]:
+    stated = concept.get("coding")
+    for coding in stated if isinstance(stated, list) else ():
+        if isinstance(coding, Mapping):
+            yield f"{coding.get('system')}|{coding.get('code')}"
 
 
 @functools.lru_cache(maxsize=256)

@@ -39,4 +39,5 @@ def fhir_node(node: Node, point: DecisionPoint, identify: Callable[[str | None, 
         version=metadata.version("photospine"),
         started=started,
         door=node.role,
+        archive=node.archive,
     )

@@ -158,6 +158,7 @@ def open_clinic(folder: Path) -> Clinic:
         base=BASE,
         version="0.1.0",
         started=datetime(2026, 6, 15, tzinfo=UTC),
+        archive=Archive(engine, audit),
     )
     app = Starlette(routes=routes(node))
     return Clinic(engine, record, chain, audit, node, app)

@@ -13,6 +13,7 @@ from consent.store.engine import transaction
 from fhir_mapping.store.record import RecordStore
 from tests.databases import engine, postgres_cluster, url
 from tests.fhir.clinic import BASE, RESOURCES, SITE, Clinic, build, open_clinic
+from tests.fhir.validators import Medplum, Pyrofile
 
 __all__ = ["engine", "postgres_cluster", "url"]
 
@@ -44,3 +45,17 @@ def record(engine: Engine) -> RecordStore:
         for resource in RESOURCES:
             store.update(connection, resource["resourceType"], resource["id"], resource, source="test")
     return store
+
+
+@pytest.fixture(scope="session")
+def medplum() -> Iterator[Medplum]:
+    """Medplum's validator."""
+    made = Medplum()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def pyrofile(tmp_path_factory: pytest.TempPathFactory) -> Pyrofile:
+    """pyrofile's validator."""
+    return Pyrofile(tmp_path_factory.mktemp("r4"))

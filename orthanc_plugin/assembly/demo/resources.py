@@ -235,6 +235,7 @@ def _consent(key: str, patient: str, provision: Json) -> Json:
     return {
         "resourceType": "Consent",
         "id": key,
+        "meta": {"profile": [codes.PCF_INTERMEDIATE]},
         "status": "active",
         "scope": {"coding": [{"system": codes.CONSENT_SCOPE, "code": codes.PRIVACY_SCOPE}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
@@ -242,6 +243,7 @@ def _consent(key: str, patient: str, provision: Json) -> Json:
         "dateTime": _SIGNED,
         "performer": [{"reference": f"Patient/{patient}"}],
         "organization": [{"reference": "Organization/clinic"}],
+        "sourceAttachment": {"title": "Photo consent form, made up", "creation": _SIGNED},
         "policy": [{"uri": "urn:photospine:demo:photo-consent-form"}],
         "provision": provision,
     }
