@@ -16,8 +16,10 @@ from consent.store import photos
 from consent.store.engine import reading
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.types import Laterality, Request, Requester, Right
-from dicom_bridge.corrections import By, Linked, Proposal, Said
+from dicom_bridge.corrections import Linked
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.proposing import By, Proposal
+from dicom_bridge.said import Said
 from dicom_bridge.waiting import Waiting, waiting
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
