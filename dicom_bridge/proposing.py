@@ -167,7 +167,7 @@ class Proposals:
             taken=after.taken if "taken" in changed else None,
             corrects=photo.sop_uid if anew else None,
             rejection=uids.rejection_uid(self._key, photo.sop_uid) if anew else None,
-            reason=by.reason or _LINKED_BY_HAND,
+            reason=by.reason or (_LINKED_BY_HAND if anew else "Linked by hand."),
             corrector=by.reference if by.reference and self._store.exists(connection, by.reference) else None,
         )
 
