@@ -154,7 +154,7 @@ def _denies_photo(rule: Rule, question: Question) -> bool:
     if rule.data is not None and not any(
         _reaches(entry, photo)
         or _was_made_by(entry, photo)
-        or (entry.reach is _PHOTO and (entry.reference in question.copies or entry.reference in photo.formerly))
+        or (entry.reach is _PHOTO and (entry.reference in question.copies or _was_named_so(entry, photo)))
         for entry in rule.data
     ):
         return False
@@ -174,12 +174,22 @@ def _known_when_signed(directive: Directive, photo: PhotoFacts) -> bool:
 def _reaches(entry: Data, photo: PhotoFacts) -> bool:
     reach = entry.reach
     if reach is _PHOTO:
-        return entry.reference == photo.document or entry.reference in photo.formerly_hers
+        return entry.reference == photo.document or _was_hers_then(entry, photo)
     if reach is _VISIT:
         return entry.reference == photo.imaging_study
     if reach is _LINKED:
         return entry.reference in photo.links or entry.reference == photo.encounter
     return reach is _AUTHOR and entry.reference == photo.author
+
+
+def _was_named_so(entry: Data, photo: PhotoFacts) -> bool:
+    """Whether the photo stands in the place of the one that is named: a No to that one is a No to this."""
+    return entry.reference in photo.formerly
+
+
+def _was_hers_then(entry: Data, photo: PhotoFacts) -> bool:
+    """The same, where that one showed the same patients: a Yes to somebody else's photo is none to this."""
+    return entry.reference in photo.formerly_hers
 
 
 def _was_made_by(entry: Data, photo: PhotoFacts) -> bool:

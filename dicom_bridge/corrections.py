@@ -8,14 +8,12 @@ nobody sees it any more. Where only the record is to know more, only the record 
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.audit.chain import outcome
@@ -23,84 +21,30 @@ from consent.audit.record import AuditRecord, Kind
 from consent.store import clock, jobs, photos
 from consent.store.engine import reading, rehearsal, transaction
 from consent.store.photos import PhotoState, StoredPhoto
-from consent.store.versions import group, lock
+from consent.store.versions import lock
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, announcement
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.delivery import Delivery
-from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
+from dicom_bridge.depiction import taken_of
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.corrected import CorrectedObject
-from dicom_bridge.placing import PATIENT_ID
 from dicom_bridge.plan import Plan
-from dicom_bridge.query.index import text_of
-from dicom_bridge.query.tables import dicom_attributes
+from dicom_bridge.proposing import By, Proposal, Proposals
+from dicom_bridge.relinking import Relinker
 from dicom_bridge.replacing import Facts, Replacing, held_of, orthanc_id_of
+from dicom_bridge.said import Said, attributes_of
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping import references
-from fhir_mapping.errors import NotFound
 from fhir_mapping.resources.document_reference import (
-    EXPRESSION_EXTENSION,
     ORIGINAL_HASH,
-    VIEW_EXTENSION,
 )
-from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.record import RecordStore
 
 _TRIES = 20
 _LEFT_TO_FINISH = timedelta(seconds=30)
-_LINKED_BY_HAND = "Linked by hand: the object said otherwise."
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said of a photo; None or empty: nothing. Ids of the record, codes as ``system|code``."""
-
-    patient: str | None = None
-    visit: str | None = None
-    procedure: str | None = None
-    region: str | None = None
-    laterality: str | None = None
-    view: str | None = None
-    expression: str | None = None
-    taken: str | None = None
-    """FHIR dateTime."""
-
-    session: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One fact that is said otherwise."""
-
-    what: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who says it, and why."""
-
-    account: str
-    os_user: str
-    reference: str | None
-    """Whoever the account stands for in the record."""
-
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What would be done."""
-
-    photo: StoredPhoto
-    plan: Plan
-    changes: tuple[Change, ...]
-    anew: bool
-    """Another instance is made, and this one rejected; False: only the record is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,166 +73,11 @@ class Corrections:
             Makes ids of batches.
         """
         self._way, self._store, self._key, self._ids = way, store, site_key, ids
-        self._replacing, self._delivery = Replacing(way), Delivery(way)
-
-    # --- what would be done -----------------------------------------------------------------------------------------
-
-    def said(self, connection: Connection, photo: StoredPhoto) -> Said:
-        """What is said of a photo now: by the record where it is linked, else by the object itself."""
-        if photo.facts.document is not None:
-            return self._recorded(connection, photo)
-        plan = self._sent(connection, photo)
-        if plan is not None:
-            return Said(
-                plan.patient,
-                plan.visit,
-                plan.procedure,
-                plan.region or None,
-                plan.laterality or None,
-                plan.view or None,
-                plan.expression,
-                plan.taken or taken_of(attributes_of(connection, photo), self._way.site.zone),
-                plan.session,
-            )
-        attributes = attributes_of(connection, photo)
-        region, side = region_of(attributes), side_of(attributes)
-        view, expression = view_of(attributes), expression_of(attributes)
-        return Said(
-            region=None if region is None else region.code,
-            laterality=None if side is None else side.value,
-            view=None if view is None else view.code,
-            expression=None if expression is None else expression.code,
-            taken=taken_of(attributes, self._way.site.zone),
-        )
-
-    @staticmethod
-    def _sent(connection: Connection, photo: StoredPhoto) -> Plan | None:
-        """The plan that a file was sent with; None: it arrived as DICOM."""
-        entry = ledger.entry(connection, photo.sop_uid)
-        found = None if entry is None else ledger.plan_of(connection, entry.batch)
-        return None if found is None else Plan.loads(found[0])
-
-    def _recorded(self, connection: Connection, photo: StoredPhoto) -> Said:
-        facts, base = photo.facts, self._store.base
-        document = self._store.read(connection, "DocumentReference", references.id_of(facts.document or "")).json()
-        related = references.local_of(document, base, "context", "related")
-        procedure = next((each for each in related if each.startswith("Procedure/")), None)
-        region = facts.regions[0] if len(facts.regions) == 1 else None
-        session = session_of(document)
-        if session is None and procedure is not None:
-            session = session_of(self._store.read(connection, "Procedure", references.id_of(procedure)).json())
-        return Said(
-            patient=facts.patients[0] if facts.patients else None,
-            visit=None if facts.encounter is None else references.id_of(facts.encounter),
-            procedure=None if procedure is None else references.id_of(procedure),
-            region=None if region is None else region.code,
-            laterality=None if region is None else region.laterality.value,
-            view=_coded(document, VIEW_EXTENSION),
-            expression=_coded(document, EXPRESSION_EXTENSION),
-            taken=((document.get("context") or {}).get("period") or {}).get("start"),
-            session=session,
-        )
+        self._proposals, self._replacing, self._delivery = Proposals(store, site_key), Replacing(way), Delivery(way)
 
     def propose(self, connection: Connection, photo: StoredPhoto, wanted: Said, by: By) -> Proposal:
-        """Hold what a person says of a photo against what is said of it now.
-
-        Raises
-        ------
-        RecordRefused
-            It does not fit the record; nothing would be changed; or a reason is missing.
-        """
-        before = self.said(connection, photo)
-        after = self._placed(connection, before, wanted)
-        changes = tuple(
-            Change(each.name, _text(getattr(before, each.name)), _text(getattr(after, each.name)))
-            for each in fields(Said)
-            if getattr(before, each.name) != getattr(after, each.name)
-        )
-        linked = photo.state is PhotoState.LINKED
-        if linked and not changes:
-            raise RecordRefused("nothing would be changed: all of this is said of the photo already")
-        if linked and not (by.reason or "").strip():
-            raise RecordRefused("--reason: say why, in one sentence; it is kept with the correction")
-        if linked and after.laterality is not None and after.region is None:
-            raise RecordRefused("--region: say which region is shown; a side alone says nothing of several or none")
-        changed = {each.what for each in changes}
-        anew = bool(changed - {"procedure"}) if linked else not self._fits(connection, photo, after, changed)
-        plan = self._plan(connection, photo, after, changed, by, anew=anew)
-        self._way.treatments.begin(connection, plan, ())
-        return Proposal(photo, plan, changes, anew)
-
-    def _placed(self, connection: Connection, before: Said, wanted: Said) -> Said:
-        """All that is said then, with a visit and its patient that fit each other."""
-        given = {each.name: value for each in fields(Said) if (value := getattr(wanted, each.name)) is not None}
-        after = replace(before, **given)
-        if after.visit is None:
-            raise RecordRefused("--visit: say which visit it is of")
-        encounter = self._store.read(connection, "Encounter", after.visit).json()
-        subjects = [
-            references.id_of(each)
-            for each in references.local_of(encounter, self._store.base, "subject")
-            if each.startswith("Patient/")
-        ]
-        if len(subjects) != 1:
-            raise RecordRefused(f"--visit: Encounter/{after.visit} has no patient in the record")
-        (hers,) = subjects
-        if wanted.patient is None and before.patient is not None and hers not in group(connection, [before.patient]):
-            raise RecordRefused(f"--visit: Encounter/{after.visit} is another patient's; say --patient too if so it is")
-        if wanted.patient is not None and hers not in group(connection, [wanted.patient]):
-            raise RecordRefused(f"--visit: say a visit of Patient/{wanted.patient}; Encounter/{after.visit} is none")
-        if before.visit not in (None, after.visit):
-            # What was done at the one visit was not done at the other; its course goes on elsewhere, too.
-            after = replace(after, procedure=wanted.procedure, session=None)
-        if after.procedure != before.procedure and after.procedure is not None:
-            procedure = self._store.read(connection, "Procedure", after.procedure).json()
-            after = replace(after, session=session_of(procedure))
-        return replace(after, patient=hers)
-
-    def _fits(self, connection: Connection, photo: StoredPhoto, after: Said, changed: set[str]) -> bool:
-        """Whether an object that waits says nothing else than what a person says of it."""
-        if ledger.entry(connection, photo.sop_uid) is not None:
-            return not changed - {"procedure"}
-        if changed - {"patient", "visit", "procedure", "session"}:
-            return False
-        number = text_of(attributes_of(connection, photo), PATIENT_ID)
-        named = set(self._store.by_identifier(connection, "Patient", number))
-        if number and self._store.exists(connection, f"Patient/{number}"):
-            named.add(number)
-        if not named or not named <= group(connection, [after.patient or ""]):
-            return False
-        try:
-            study = self._store.read(connection, "ImagingStudy", uids.fhir_id(photo.study_uid)).json()
-        except NotFound:
-            return True
-        return f"Encounter/{after.visit}" in references.local_of(study, self._store.base, "encounter")
-
-    def _plan(
-        self, connection: Connection, photo: StoredPhoto, after: Said, changed: set[str], by: By, *, anew: bool
-    ) -> Plan:
-        author, photographer = photo.facts.author, photo.facts.photographer
-        sent = None if photo.facts.document is not None else self._sent(connection, photo)
-        if sent is not None:
-            author, photographer = sent.clinician, sent.photographer
-        return Plan(
-            account=by.account,
-            os_user=by.os_user,
-            patient=after.patient or "",
-            visit=after.visit or "",
-            region=after.region or "",
-            laterality=after.laterality or "",
-            view=after.view or "",
-            expression=after.expression,
-            session=after.session,
-            procedure=after.procedure,
-            clinician=author,
-            photographer=photographer,
-            # What an object says of the time to the millisecond and of its zone it goes on to say.
-            taken=after.taken if "taken" in changed else None,
-            corrects=photo.sop_uid if anew else None,
-            rejection=uids.rejection_uid(self._key, photo.sop_uid) if anew else None,
-            reason=by.reason or _LINKED_BY_HAND,
-            corrector=by.reference if by.reference and self._store.exists(connection, by.reference) else None,
-        )
+        """What would be done; see :meth:`dicom_bridge.proposing.Proposals.propose`."""
+        return self._proposals.propose(connection, photo, wanted, by)
 
     # --- what is done -----------------------------------------------------------------------------------------------
 
@@ -445,10 +234,10 @@ class Corrections:
             lock(connection)
             link = way.treatments.begin(connection, plan, ())
             if waiting is None:
-                way.linker.treat(connection, plan, link, photo)
+                Relinker(way.linker).treat(connection, plan, link, photo)
             else:
                 _require_waiting(connection, photo)
-                way.linker.place_by_hand(connection, plan, link, waiting)
+                Relinker(way.linker).place_by_hand(connection, plan, link, waiting)
             way.tasks.settled(connection, photo.sop_uid)
         return Linked(photo.sop_uid, uids.fhir_id(photo.sop_uid), ())
 
@@ -474,14 +263,6 @@ class Corrections:
         return Fresh(entry, plan.taken or taken_of(attributes, way.site.zone), attributes)
 
 
-def attributes_of(connection: Connection, photo: StoredPhoto) -> dict[str, Any]:
-    """What the index has of an object: DICOM JSON Model."""
-    body = connection.execute(
-        select(dicom_attributes.c.attributes).where(dicom_attributes.c.photo == photo.number)
-    ).scalar_one_or_none()
-    return {} if body is None else dict(json.loads(body))
-
-
 def _require_waiting(connection: Connection, photo: StoredPhoto) -> None:
     now = photos.by_sop(connection, photo.sop_uid)
     if now is None or now.state is not PhotoState.EXAMINED:
@@ -494,16 +275,3 @@ def _is_taken(connection: Connection, sop_uid: str) -> bool:
 
 def _copies(connection: Connection, plan: Plan) -> list[str]:
     return [each.sop_uid for each in photos.copies_of(connection, plan.corrects or "")]
-
-
-def _coded(document: Mapping[str, Any], url: str) -> str | None:
-    """The code of a view or an expression that a DocumentReference states, ``system|code``."""
-    for extension in document.get("extension") or ():
-        if extension.get("url") == url:
-            for coding in (extension.get("valueCodeableConcept") or {}).get("coding") or ():
-                return f"{coding.get('system', '')}|{coding.get('code', '')}"
-    return None
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

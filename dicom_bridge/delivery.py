@@ -18,6 +18,7 @@ from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.plan import Plan
+from dicom_bridge.relinking import Relinker
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping.store.prepared import Entry as RecordEntry
 
@@ -113,7 +114,7 @@ class Delivery:
             return
         (photo,) = photos
         assert plan.corrects is not None
-        way.linker.replace(connection, plan, link, photo, rejection)
+        Relinker(way.linker).replace(connection, plan, link, photo, rejection)
         way.tasks.settled(connection, plan.corrects)
 
     def clear(self, entries: Sequence[Entry], plan: Plan, intent: str) -> None:

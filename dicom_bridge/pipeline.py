@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consent.audit.chain import outcome
 from consent.store import clock, jobs
 from consent.store.engine import glancing, reading, rehearsal, transaction
-from consent.store.photos import rejected_among
+from consent.store.photos import PhotoState, by_sop, rejected_among
 from consent.store.versions import lock
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, Item, announcement
@@ -188,7 +188,8 @@ class Pipeline:
     def _result(self, entry: Entry) -> Taken:
         with glancing(self._way.engine) as connection:
             found = ledger.plan_of(connection, entry.batch)
-        linked = found is None or Plan.loads(found[0]).linked
+            now = by_sop(connection, entry.sop_uid)  # a person may have linked it since
+        linked = found is None or Plan.loads(found[0]).linked or (now is not None and now.state is PhotoState.LINKED)
         if not linked:
             return Taken(Outcome.UNLINKED, entry.sop_uid, None)
         return Taken(Outcome.KNOWN, entry.sop_uid, uids.fhir_id(entry.sop_uid))

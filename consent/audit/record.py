@@ -1,7 +1,7 @@
 """One audit record, and its canonical form.
 
-A record holds accounts and ids, never a name, a date of birth or a word of a DICOM header. The one free text is the
-reason that somebody typed for emergency access: without it, the override could not be reviewed.
+A record holds accounts and ids, never a name, a date of birth or a word of a DICOM header. The free texts are the
+reason that somebody typed for emergency access, and that for a correction: without them, neither could be reviewed.
 """
 
 from __future__ import annotations

@@ -284,6 +284,17 @@ def rejected_among(connection: Connection, sop_uids: Collection[str]) -> frozens
     return frozenset(connection.execute(query).scalars())
 
 
+def former_of(connection: Connection, numbers: Collection[int]) -> set[int]:
+    """Numbers of the rejected instances in whose place these photos stand."""
+    query = select(photo_facts.c.body).where(
+        among(connection, photo_facts.c.photo, numbers), photo_facts.c.body.contains('"formerly":')
+    )
+    named = {each for body in connection.execute(query).scalars() for each in photo_from_json(body).formerly}
+    documents = {identity for each in named if (identity := _id(each)) is not None}
+    rows = connection.execute(select(photo.c.photo).where(among(connection, photo.c.document, documents)))
+    return set(rows.scalars())
+
+
 def copies_of(connection: Connection, sop_uid: str) -> list[StoredPhoto]:
     """The photos that were made from one and are not rejected themselves."""
     made_from = select(photo_source.c.photo).where(photo_source.c.source_uid == sop_uid)

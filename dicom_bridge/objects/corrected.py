@@ -188,6 +188,7 @@ def _made(before: Dataset, said: Corrected) -> Dataset:
     else:
         acquisition_module(made, said.taken)
     if str(made.SOPClassUID) == ENCAPSULATED_PDF:
+        made.SeriesNumber = 1  # type 1 (C.24.1), and always the same: it would count the others
         made.DocumentTitle = ""  # type 2 (PS3.3 C.24.2); a sender's own may name somebody
         made.BurnedInAnnotation = made.get("BurnedInAnnotation", "YES")
     else:

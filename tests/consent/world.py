@@ -242,6 +242,8 @@ def _photo_of(name: str, stated: Mapping[str, Any], known: Mapping[str, PhotoFac
             case "links":
                 read[key] = frozenset(value)
                 read["treatment"] = any(each.startswith("Procedure/") for each in value)
+            case "formerly" | "formerly_hers":
+                read[key] = tuple(value)
             case "patients":
                 read[key] = tuple(value)
                 since = next(iter(base.known_since.values()))

@@ -159,6 +159,8 @@ class CedarJudge:
     def _photo(self, name: str) -> dict[str, Any]:
         photo = self.world["photos"][name]
         named = [photo["document"], photo["imaging_study"], photo["encounter"], *photo["links"]]
+        assert photo["formerly"] == photo["formerly_hers"]  # these worlds know no photo that was another patient's
+        named += photo["formerly"]
         makers = {"author": photo["author"], "photographer": photo["photographer"]}
         treated = any(link.startswith("Procedure/") for link in photo["links"])
         return {

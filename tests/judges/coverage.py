@@ -42,9 +42,11 @@ def features(answer: Answer, matters: list[Matter]) -> Iterator[str]:
 
 def _circumstances(matter: Matter) -> Iterator[str]:
     """What is special about the photo, the patient and the Consents that answer."""
-    copies = len(matter.photo["documents"]) - 1
+    copies = matter.photo["copied"]
     if copies:
         yield "a copy of a copy" if copies > 1 else "a copy"
+    if matter.photo["formerly"]:
+        yield "a photo that was corrected"
     grown = matter.record.grown_up(matter.patient)
     if grown is None:
         yield "nobody knows the age"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.judges.drawing import names, others, people
+from tests.judges.drawing import corrected, names, others, people
 from tests.judges.drawing.consents import consents
 from tests.judges.drawing.dice import Dice
 from tests.judges.drawing.photos import photos
@@ -52,6 +52,7 @@ def generate(seed: int) -> dict[str, Any]:
         world["now"] = (dice.one(*instants) + dice.one(-LEAP, 0 * LEAP, LEAP)).isoformat()
     world["requests"] = [request(dice, theme, world) for _ in range(REQUESTS)]
     others.add(Dice(seed), world)
+    corrected.add(Dice(seed), world)
     return world
 
 

@@ -11,9 +11,9 @@ The world::
      "merged": [["p", "q"]], "exists": ["Practitioner/d"], "members": [["Practitioner/d", "Group/g"]],
      "part_of": {"Organization/ward": "Organization/clinic"},
      "consents": [{"body": {FHIR Consent}, "history": ["active", "inactive"], "synchronised": False}],
-     "photos": {"f1": {"patients", "known_since", "document", "imaging_study", "encounter", "links", "author",
-                       "photographer", "custodian", "taken", "regions", "labels", "sources",
-                       "own_description", "other"}},
+     "photos": {"f1": {"patients", "known_since", "document", "formerly", "formerly_hers", "imaging_study",
+                       "encounter", "links", "author", "photographer", "custodian", "taken", "regions", "labels",
+                       "sources", "own_description", "other"}},
      "requests": [{"photo", "purpose", "channel", "project", "reason", "emergency_patient", "stale",
                    "account": {"purposes", "rights", "reference", "confined_to", "own_patient"}}]}
 """
@@ -162,18 +162,20 @@ class PlainJudge:
         Somebody whom no source shows and to whom the copy is linked is asked as well, about the copy as it is.
         """
         if not photo["sources"]:
-            return [{**photo, "all": photo["patients"], "documents": {photo["document"]}}]
+            return [{**photo, "all": photo["patients"], "documents": _names(photo), "copied": 0}]
         found = []
         for name in photo["sources"]:
             for aspect in self.aspects(self.world["photos"][name]):
-                mine = {**aspect, "documents": aspect["documents"] | {photo["document"]}}
+                mine = {**aspect, "documents": aspect["documents"] | _names(photo), "copied": aspect["copied"] + 1}
                 if photo["own_description"]:
                     mine["regions"], mine["labels"] = photo["regions"], photo["labels"]
                 found.append(mine)
         known = {patient for aspect in found for patient in aspect["patients"]}
         further = [patient for patient in photo["patients"] if patient not in known]
         if further:
-            found.append({**photo, "patients": further, "all": photo["patients"], "documents": {photo["document"]}})
+            found.append(
+                {**photo, "patients": further, "all": photo["patients"], "documents": _names(photo), "copied": 0}
+            )
         return found
 
     def _before_patients(self, request: Mapping[str, Any], purpose: str, aspect: dict[str, Any]) -> Answer | None:
@@ -327,6 +329,11 @@ def lowest(found: list[Answer]) -> Answer:
     first = min(denials or found, key=lambda one: one.step)
     together = [one.by for one in denials or found if one.step == first.step]
     return replace(first, by=frozenset().union(*together))
+
+
+def _names(photo: dict[str, Any]) -> set[str]:
+    """By what a No may name it: as it is, and as whatever it took the place of."""
+    return {photo["document"], *photo["formerly"]}
 
 
 def treated(photo: dict[str, Any]) -> bool:

@@ -129,6 +129,8 @@ class Product:
             patients=tuple(stated["patients"]),
             known_since={patient: _instant(since) for patient, since in stated["known_since"].items()},
             document=stated["document"],
+            formerly=tuple(stated["formerly"]),
+            formerly_hers=tuple(stated["formerly_hers"]),
             imaging_study=stated["imaging_study"],
             encounter=stated["encounter"],
             links=frozenset(stated["links"]),

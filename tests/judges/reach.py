@@ -113,7 +113,7 @@ def _permits_data(meaning: str, name: str, matter: Matter) -> bool:
     if kind in TREATMENT:
         return meaning in POINTING - {"instance"} and name in _linked(matter)
     if kind in ONE_PHOTO:
-        return meaning in POINTING and name == photo["document"]
+        return meaning in POINTING and name in [photo["document"], *photo["formerly_hers"]]
     return kind == "ImagingStudy" and meaning in POINTING and name == photo["imaging_study"]
 
 

@@ -23,6 +23,12 @@ MISTAKES = {
     "a denial of a region reaches only photos that show it whole": ("matching._touches_regions", _always(False)),
     "a denial without a purpose reaches her own view": ("matching.reached_without_purpose", _always(True)),
     "a denial by author leaves the photographer's photos": ("matching._was_made_by", _always(False)),
+    "a denial that names a photo is lost when it is corrected": ("matching._was_named_so", _always(False)),
+    "a permit that names a photo is lost when it is corrected": ("matching._was_hers_then", _always(False)),
+    "a permit follows a photo to another patient": (
+        "matching._was_hers_then",
+        lambda entry, photo: entry.reference in photo.formerly,
+    ),
     "labels do not matter to permits": ("matching._covers_labels", _always(True)),
     "a replaced Consent speaks on": ("standing._is_silent", _always(False)),
     "an organisation above the holder is no party": ("standing._is_part_of", _always(False)),

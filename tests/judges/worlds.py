@@ -48,6 +48,8 @@ def photo(name: str, **changed: Any) -> dict[str, Any]:
         "patients": ["p"],
         "known_since": {"p": taken},
         "document": f"DocumentReference/{name}",
+        "formerly": [],
+        "formerly_hers": [],
         "imaging_study": "ImagingStudy/v1",
         "encounter": "Encounter/v1",
         "links": ["Encounter/v1"],

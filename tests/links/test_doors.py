@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
 
+from consent.replay import replay
+from consent.store.engine import glancing, reading, transaction
+from consent.store.tables import photo, photo_facts
 from dicom_bridge.objects.uids import fhir_id
+from fhir_mapping.projections.project import rebuild
+from fhir_mapping.projections.written import Setting
+from orthanc_plugin.assembly.cli import build
 from tests.fhir.clinic import consent_of
 from tests.links.doors import Doors, doors
 from tests.links.world import Links
@@ -53,6 +61,51 @@ def test_evidence_is_given_of_the_corrected_photo_and_of_no_rejected_one(clinic:
         fresh = ask(f"/instances/{made.orthanc_id}/attachments/original/data", "legal", purpose)
         assert (fresh.status, fresh.body) == (200, visit.files[0])
         assert door.fhir(f"/DocumentReference/{fhir_id(former.sop)}", "legal", purpose).status_code == 404
+
+
+def test_what_was_shown_under_another_name_was_shown_of_him(clinic: Links) -> None:
+    clinic.archive.account("reviewer", "HCOMPL")
+    visit, right = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    assert clinic.seen(former.sop)
+    clinic.corrected(former.sop, patient="ben", visit=right.encounter)
+    for patient in ("ben", "anna"):
+        words = ["audit", "disclosures", patient, "--json", "--as", "reviewer", "--settings", str(clinic.file)]
+        result = CliRunner().invoke(build(), words, env={"PHOTOSPINE_ACCOUNT": None})
+        assert result.exit_code == 0, result.output
+        assert former.sop in result.stdout
+
+
+def test_what_was_answered_before_is_answered_so_again(clinic: Links) -> None:
+    visit, right = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    assert clinic.seen(former.sop)
+    made = clinic.corrected(former.sop, patient="ben", visit=right.encounter)
+    assert clinic.seen(made)
+    assert not clinic.seen(former.sop)
+    told = [each for each in clinic.everything() if each.get("photo") in (former.sop, made)]
+    answers = [each for each in told if each["kind"] == "decision"]
+    assert {each["effect"] for each in answers if each["photo"] == former.sop} == {"permit", "deny"}
+    with reading(clinic.engine) as connection:
+        for each in answers:
+            assert replay(connection, each).same, each
+
+
+def test_what_is_made_anew_of_the_record_says_the_same(clinic: Links) -> None:
+    def facts() -> list[tuple[object, ...]]:
+        with glancing(clinic.engine) as connection:
+            query = select(photo.c.sop_uid, photo.c.state, photo_facts.c.body).join(
+                photo_facts, photo_facts.c.photo == photo.c.photo
+            )
+            return sorted(map(tuple, connection.execute(query)))
+
+    before = facts()
+    assert any(row[1] == "rejected" for row in before)
+    with transaction(clinic.engine) as connection:
+        rebuild(connection, Setting(clinic.store.site, clinic.store.base))
+    assert facts() == before
 
 
 # --- what patients said ---------------------------------------------------------------------------------------------

@@ -121,6 +121,19 @@ def test_a_file_of_two_patients_is_linked_by_a_person(clinic: Links) -> None:
     assert document["author"] == [{"reference": "Practitioner/clinician"}]
 
 
+def test_a_file_of_two_patients_is_linked_where_it_was_sent_for_as_it_is(clinic: Links) -> None:
+    known, visit = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(known)
+    with clinic.node() as node, open_archive(node) as archive:
+        (taken,) = pipeline(node, archive).take(known.files, clinic.plan(visit))
+        told = _told(clinic, taken.sop_uid, visit=visit.encounter)
+        assert (told["new_instance"], told["done"]["sop_uid"]) == (False, taken.sop_uid)
+        (again,) = pipeline(node, archive).take(known.files, clinic.plan(visit))
+    assert (again.outcome, again.sop_uid) == (Outcome.KNOWN, taken.sop_uid)
+    assert clinic.seen(taken.sop_uid)
+    assert clinic.document(taken.sop_uid)["subject"] == {"reference": "Patient/ben"}
+
+
 def test_what_arrived_is_corrected_as_what_was_taken_in(clinic: Links, tmp_path: Path) -> None:
     visit = clinic.visit("anna")
     other = clinic.visit("ben")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from consent.store import photos
 from consent.store.engine import reading
-from dicom_bridge.corrections import By, Said
+from dicom_bridge.proposing import By
+from dicom_bridge.said import Said
 from orthanc_plugin.assembly.intake import corrections, open_archive
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load

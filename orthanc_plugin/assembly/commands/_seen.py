@@ -18,6 +18,7 @@ from consent.purposes import HCOMPL
 from consent.store.clock import instant, micros
 from consent.store.engine import reading
 from consent.store.history import numbers_of
+from consent.store.photos import former_of
 from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
@@ -108,6 +109,7 @@ def disclosures(
             identity = record_store(node).find(connection, "Patient", patient)
             hers = among(connection, photo_patient.c.patient, group(connection, [identity]))
             numbers = set(connection.execute(select(photo_patient.c.photo).where(hers)).scalars())
+            numbers |= former_of(connection, numbers)  # what was shown of her under another header was shown of her
         found = list(seen.of_photos(node.archive, numbers, _window(since, until, purpose)))
         uids = _uids(node, numbers)
         _record(node, asker, "audit disclosures", f"Patient/{identity}", len(found))

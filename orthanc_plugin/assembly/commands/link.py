@@ -15,9 +15,11 @@ from consent.purposes import TREAT
 from consent.store import photos
 from consent.store.engine import reading
 from consent.store.photos import PhotoState, StoredPhoto
-from consent.types import Laterality, Request, Requester, Right
-from dicom_bridge.corrections import By, Linked, Proposal, Said
+from consent.types import Laterality, Obligation, Request, Requester, Right
+from dicom_bridge.corrections import Linked
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
+from dicom_bridge.proposing import By, Proposal
+from dicom_bridge.said import Said
 from dicom_bridge.waiting import Waiting, waiting
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
@@ -34,6 +36,9 @@ from orthanc_plugin.assembly.intake import corrections, open_archive
 from orthanc_plugin.assembly.open import CLI, Node, open_node
 from orthanc_plugin.assembly.record import record_store
 from orthanc_plugin.assembly.settings import load
+
+#: What is said here is no picture, so there is nothing to put a watermark on.
+_FULFILS = frozenset({Obligation.WATERMARK})
 
 _LONGEST = 500
 """Letters of a reason."""
@@ -73,6 +78,8 @@ def link(
         require_text(words | {"--as": account})
         who = account_of(node, account)
         require(who, right=Right.LINK)
+        if who.confined_to is not None:
+            raise AssemblyError(f"account {who.account} is confined to patients, and changes nothing")
         if listed:
             _list(node, who, as_json)
             return
@@ -123,7 +130,7 @@ def _photo(node: Node, who: Requester, word: str) -> StoredPhoto:
     allowed = found is not None and found.state is PhotoState.LINKED
     if Right.RECONCILE not in who.rights:
         sop_uid = "" if meant is None else meant.sop_uid
-        answer = node.point.photo(Request(who, TREAT), sop_uid, route="link", fulfils=frozenset())
+        answer = node.point.photo(Request(who, TREAT), sop_uid, route="link", fulfils=_FULFILS)
         allowed = allowed and answer.permitted
     if found is None or not allowed:
         raise AssemblyError(f"no photo is named {word}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.judges import worlds as build
-from tests.judges.drawing import names, others, people, provisions
+from tests.judges.drawing import corrected, names, others, people, provisions
 from tests.judges.drawing.dice import Dice
 from tests.judges.drawing.photos import photos
 from tests.judges.drawing.requests import request
@@ -44,6 +44,7 @@ def flat(seed: int) -> dict[str, Any]:
     asked = [one for one in drawn if _is_flat(one)][:REQUESTS]
     world["requests"] = [one | {"emergency_patient": None} for one in asked]
     others.add(Dice(seed), world, copies=False)
+    corrected.add(Dice(seed), world, others=False)
     return world
 
 
