@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from consent.audit.chain import Chain
 from consent.identity.bearer import Caller
+from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
 from consent.types import Request
 from fhir_mapping.store.record import RecordStore
@@ -46,6 +47,9 @@ class Asked:
 
     lenient: bool = False
     """``Prefer: handling=lenient``: search parameters that are not known are left out, and the answer says so."""
+
+    scopes: Scopes | None = None
+    """Of the token that it came with; None: it narrows no types."""
 
     returns: str = "representation"
     """``Prefer: return=``: representation, minimal or OperationOutcome."""

@@ -18,7 +18,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import explain, photos, reads, reply, writes
+from fhir_mapping.api import explain, photos, reads, reply, searches, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -72,10 +72,10 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     one: dict[str, Callable[[HttpRequest], Work]] = {}
     made: list[BaseRoute] = []
     if Interaction.SEARCH in offered:
-        whole["GET"] = lambda http: lambda asked, _: door.search(node, asked, kind, _pairs(http.url.query))
+        whole["GET"] = lambda http: lambda asked, _: searches.search(node, asked, kind, _pairs(http.url.query))
         by_form: dict[str, Callable[[HttpRequest], Work]] = {
             "POST": lambda http: (
-                lambda asked, body: door.search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
+                lambda asked, body: searches.search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
             )
         }
         made.append(_route(node, f"{under}/{kind}/_search", by_form, form=True))
@@ -186,7 +186,7 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
     if caller is None:
         raise Unauthenticated(Issue("login", "An account is needed: HTTP Basic, or an access token (Bearer)."))
     if caller.scopes is not None:
-        require_scope(caller.scopes, http.method, path, [name for name, _ in _pairs(http.url.query)])
+        require_scope(caller.scopes, http.method, path)
     request = choose(caller.requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
     if request is None:
         raise Forbidden(Issue("forbidden", "The account does not hold this purpose of use, or it cannot be read."))
@@ -195,6 +195,7 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
         request,
         name,
         lenient=preferences.get("handling") == "lenient",
+        scopes=caller.scopes,
         returns=preferences.get("return", "representation"),
     )
 

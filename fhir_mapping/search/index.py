@@ -25,6 +25,13 @@ LONGEST_TARGET = 128
 #: What people write where a lot cannot be read.
 ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
 
+#: Parameters of ImagingStudy that read what is said of an instance: the member, and whether of its series.
+BY_INSTANCE: Mapping[str, tuple[str, bool]] = {
+    "bodysite": ("bodySite", True),
+    "dicom-class": ("sopClass", False),
+    "modality": ("modality", True),
+}
+
 _STRINGS = {
     Form.STRING: elements.texts,
     Form.NAME: elements.names,
@@ -65,6 +72,8 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
     index.status = status if isinstance(status, str) else None
     for parameter in parameters(kind).values():
         _read(index, parameter, resource, zone, base)
+    if kind == "ImagingStudy":
+        index.composites |= _instances(resource)
     for name, value in _products(kind, resource):
         index.tokens.add((name, "", indexed(value)))
     return index
@@ -157,6 +166,31 @@ def _seconds(form: Form, value: Any, zone: ZoneInfo, base: str | None) -> Iterat
         target = target_of(value["reference"], base)
         if target is not None:
             yield "", target, 0.0, 0.0
+
+
+def _instances(study: Mapping[str, Any]) -> set[tuple[str, str, str, str, str, float, float]]:
+    """Which instance a value is of, for parameters whose values differ between the instances of a study.
+
+    Whoever may see some of a study's photos finds it by what is said of these alone.
+    """
+    found: dict[str, set[tuple[str, str, str]]] = {name: set() for name in BY_INSTANCE}
+    uids: set[str] = set()
+    for series in listed(study.get("series")):
+        for instance in listed(series.get("instance")):
+            uid = str(instance.get("uid", ""))
+            uids.add(uid)
+            for name, (member, of_series) in BY_INSTANCE.items():
+                for value in listed((series if of_series else instance).get(member)):
+                    found[name].update((*each, uid) for each in elements.tokens(value))
+    rows = set()
+    for name, told in found.items():
+        values_of = {(system, code) for system, code, _ in told}
+        if len(told) != len(values_of) * len(uids):  # not all of all
+            rows |= {
+                (name, indexed(system, PART), indexed(code, PART), "", indexed(uid, PART), 0.0, 0.0)
+                for system, code, uid in told
+            }
+    return rows
 
 
 _COLUMNS = {
