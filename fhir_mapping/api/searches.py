@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from consent.audit.record import Kind, of_request
+from consent.purposes import BTG
 from consent.service import for_one_patient
 from consent.store.engine import reading
 from fhir_mapping.api import includes, paging, photos, reply
@@ -45,7 +46,7 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
 
 def _page(scene: Scene, sight: RequestSight, wanted: Search) -> Page:
     made = conditions(scene, wanted.type, wanted.asked)
-    if wanted.type in PHOTOS:
+    if wanted.type in PHOTOS and sight.request.purpose == BTG:
         asked_for = link(wanted.type).in_(of_conditions(scene, wanted.type, made))
         sight.ask_for(for_one_patient(scene.connection, sight.request, asked_for))
     return find.page(

@@ -194,7 +194,7 @@ def _plain(scene: Scene, kind: str, name: asked.Plain, value: str) -> Condition:
     if not values or len(values) > MAX_VALUES:
         raise Malformed(Issue("value", f"Search parameter {parameter.name!r} has no value, or too many."))
     if parameter.kind is Kind.ID:
-        return Listed(scene.connection, kind, frozenset(plain(each) for each in values))
+        return Listed(scene.connection, kind, frozenset(filter(references.ID.fullmatch, map(plain, values))))
     if parameter.kind is Kind.UPDATED:
         return _updated(scene, kind, values)
     table, index, alternatives = _alternatives(scene, name, values)

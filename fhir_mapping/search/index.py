@@ -235,7 +235,12 @@ def _patient(resource: Mapping[str, Any], base: str | None) -> str | None:
             target = references.local(value["reference"], base)
             if target is not None and target.startswith("Patient/"):
                 return references.id_of(target)
-    return None
+    # An Appointment names her among those who take part; one of several patients is in nobody's compartment.
+    taking_part = references.local_of(resource, base, "participant", "actor")
+    patients = {each for each in taking_part if each.startswith("Patient/")}
+    return (
+        references.id_of(patients.pop()) if resource["resourceType"] == "Appointment" and len(patients) == 1 else None
+    )
 
 
 def _products(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -118,7 +118,9 @@ def test_names_that_sound_alike(one: str, other: str, alike: bool) -> None:
     assert sounds("  ") == set()
 
 
-@pytest.mark.parametrize("sort", ["", "birthdate", "-birthdate,name", "name", "-_lastUpdated", "gender,-_id"])
+@pytest.mark.parametrize(
+    "sort", ["", "birthdate", "-birthdate,name", "name", "_lastUpdated", "-_lastUpdated", "gender,-_id"]
+)
 def test_no_page_repeats_or_drops_what_stays_while_others_are_written(engine: Engine, sort: str) -> None:
     """Few and many: the same pages, whether all are looked at or the rows are walked."""
     record = RecordStore(SITE, base=BASE)

@@ -20,6 +20,7 @@ from tests.fhir.clinic import Clinic
         ("Patient?_id=anna,ben", ["anna", "ben"]),
         ("Patient?_id=anna&_id=ben", []),
         ("Patient?_id=ANNA", []),
+        ("Patient?_id=an/na," + "x" * 100, []),
         ("Patient?identifier=demo-anna", ["anna"]),
         ("Patient?identifier=urn:photospine:demo|demo-anna", ["anna"]),
         ("Patient?identifier=urn:other|demo-anna", []),
