@@ -18,8 +18,7 @@ from consent.site import Site
 from consent.store import jobs, schema
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.sites import NoSite, load_site, save_site
-from fhir_mapping.projections.project import rebuild as rebuild_at_once
-from fhir_mapping.projections.project import rebuild_in_steps
+from fhir_mapping.projections.project import index_anew, rebuild_in_steps
 from fhir_mapping.projections.written import Setting
 from orthanc_plugin.assembly import migrations
 from orthanc_plugin.assembly.open import CLI
@@ -90,7 +89,7 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
                 migrations.upgrade(connection)
                 # With the schema or not at all: what the index lacks, searches would pass over in silence.
                 if before is not None and before < _INDEXED_SINCE:
-                    rebuilt = rebuild_at_once(connection, _setting(settings, settings.site))
+                    rebuilt = index_anew(connection, _setting(settings, settings.site))
         with reading(engine) as connection:
             schema.require_schema(connection)
         chain = open_chain(settings.database, settings.audit_folder, settings.node, CLI, brief=True)
