@@ -93,6 +93,7 @@ fhir_reference = Table(
     Column("path", String(INDEXED), primary_key=True),  # without the type and without indices: context.related
     Column("target", _exact(128), primary_key=True),  # Type/id; of what is elsewhere its whole address
     Index("ix_fhir_reference_found", "target", "type", "path", "id"),
+    Index("ix_fhir_reference_stated", "type", "path", "target", "id"),
 )
 
 fhir_date = Table(
@@ -143,5 +144,8 @@ fhir_composite = Table(
     Column("part_value", _exact(PART), primary_key=True),
     Column("low", Double, primary_key=True),  # of a date (microseconds) or a quantity; else 0
     Column("high", Double, primary_key=True),
-    Index("ix_fhir_composite_found", "type", "name", "value", "part_value", "low", "id"),
+    # Whole rows: else SQLite takes the key, which is, and reads all of a type.
+    Index(
+        "ix_fhir_composite_found", "type", "name", "value", "part_value", "low", "high", "system", "part_system", "id"
+    ),
 )

@@ -7,8 +7,9 @@ nothing here: a portfolio shows pixels, and FHIR resources name people.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, false, literal, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, literal, or_, select, true
 
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
@@ -59,8 +60,13 @@ def own_patients(requester: Requester) -> frozenset[str]:
     return frozenset() if requester.own_patient is None else frozenset({requester.own_patient})
 
 
-def condition(request: Request, kind: str) -> ColumnElement[bool]:
+def condition(request: Request, kind: str, row: Any = fhir_resource) -> ColumnElement[bool]:
     """The rows of ``fhir_resource`` that a request may read.
+
+    Parameters
+    ----------
+    row
+        The table, or an alias of it.
 
     Raises
     ------
@@ -71,24 +77,24 @@ def condition(request: Request, kind: str) -> ColumnElement[bool]:
     if extent is Reach.NONE:
         raise Forbidden(Issue("forbidden", f"This purpose does not read {kind}."))
     if extent is Reach.ALL:
-        return _tasks(request) if kind == "Task" else true()
+        return _tasks(request, row) if kind == "Task" else true()
     patients = sorted(own_patients(request.requester))
     if not patients:
         return false()
     if kind not in _SHARED:
-        return fhir_resource.c.patient.in_(patients)
+        return and_(row.c.patient.in_(patients))
     owner = fhir_resource.alias("owner")
     named = exists(
         select(literal(1))
         .select_from(fhir_reference)
         .join(owner, (owner.c.type == fhir_reference.c.type) & (owner.c.id == fhir_reference.c.id))
         .where(
-            fhir_reference.c.target == fhir_resource.c.type + "/" + fhir_resource.c.id,
+            fhir_reference.c.target == literal(f"{kind}/") + row.c.id,
             owner.c.patient.in_(patients),
             owner.c.type.in_(CLINICAL),
         )
     )
-    return or_(fhir_resource.c.patient.in_(patients), fhir_resource.c.patient.is_(None) & named)
+    return or_(row.c.patient.in_(patients), row.c.patient.is_(None) & named)
 
 
 def of_versions(request: Request, kind: str) -> Narrowing:
@@ -138,14 +144,14 @@ def writable(requester: Requester) -> frozenset[str]:
     return kinds
 
 
-def _tasks(request: Request) -> ColumnElement[bool]:
+def _tasks(request: Request, row: Any) -> ColumnElement[bool]:
     """Who signs Consents sees what became of them; who reconciles, and compliance, see all Tasks."""
     if request.purpose == "HCOMPL" or Right.RECONCILE in request.requester.rights:
         return true()
     return exists(
         select(fhir_token.c.id).where(
             fhir_token.c.type == "Task",
-            fhir_token.c.id == fhir_resource.c.id,
+            fhir_token.c.id == row.c.id,
             fhir_token.c.name == "code",
             fhir_token.c.value == CONSENT_REFUSED,
         )

@@ -107,7 +107,7 @@ def search(node: Node, asked: Asked, _kind: str, pairs: Sequence[tuple[str, str]
             wanted = replace(wanted, patients=patients)
         events, last = _page(node, connection, wanted, own=hers is not None)
     _record(node, asked, TYPE, len(events), sorted({name for name, _ in wanted.asked}))
-    entries = [(f"{TYPE}/{each['id']}", reply.resource(each).body) for each in events]
+    entries = [(f"{TYPE}/{each['id']}", reply.resource(each).body, "match") for each in events]
     warnings = [
         Issue("not-supported", f"Search parameter {name[:60]!r} is not supported and was left out.", None, "warning")
         for name in wanted.ignored

@@ -8,9 +8,9 @@ from typing import Any
 from fhir_mapping import dates
 from fhir_mapping.api import audits, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
-from fhir_mapping.search.parameters import Kind, parameters
+from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
 
-_TYPES = {Kind.ID: "token"}
+_TYPES = {Kind.ID: "token", Kind.UPDATED: "date"}
 
 
 def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
@@ -84,8 +84,25 @@ def _resource(row: Row) -> dict[str, Any]:
                 "compliance review, and for the patient about her own part.",
             }
         ]
-    known = {each.name: _TYPES.get(each.kind, str(each.kind)) for each in parameters(row.type).values()}
     if row.type == audits.TYPE:
-        known = dict(audits.PARAMETERS)
-    made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(known.items())]
+        made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(audits.PARAMETERS.items())]
+        return made
+    known = sorted(parameters(row.type).values(), key=lambda each: each.name)
+    made["searchInclude"] = [f"{row.type}:{each.name}" for each in known if each.form is Form.REFERENCE]
+    made["searchRevInclude"] = [
+        f"{other.type}:{each.name}"
+        for other in TABLE
+        for each in sorted(parameters(other.type).values(), key=lambda each: each.name)
+        if each.form is Form.REFERENCE and row.type in each.targets
+    ]
+    made["searchParam"] = [_parameter(row.type, each) for each in known]
+    return {name: value for name, value in made.items() if value != []}
+
+
+def _parameter(kind: str, parameter: Parameter) -> dict[str, Any]:
+    """One parameter; one of our own with the elements that it reads."""
+    made = {"name": parameter.name, "type": _TYPES.get(parameter.kind, str(parameter.kind))}
+    if parameter.own:
+        made["definition"] = f"{OWN_DEFINITION}{kind}-{parameter.name}"
+        made["documentation"] = " | ".join(f"{kind}.{path}" for path in parameter.paths)
     return made

@@ -51,11 +51,11 @@ class Asked:
     lenient: bool = False
     """``Prefer: handling=lenient``: search parameters that are not known are left out, and the answer says so."""
 
+    scopes: Scopes | None = None
+    """Of the token that it came with; None: it narrows no types."""
+
     returns: str = "representation"
     """``Prefer: return=``: representation, minimal or OperationOutcome."""
 
     prefers: bool = False
     """Whether the request said so itself."""
-
-    scopes: Scopes | None = None
-    """The token's SMART scopes, for a Bundle, whose entries are held against them one by one."""

@@ -13,32 +13,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from consent.service import for_one_patient
 from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.store.tables import photo
-from consent.types import Obligation, Request
+from consent.types import Request
 from fhir_mapping import dates, references, text
-from fhir_mapping.api import changing, paging, reply
+from fhir_mapping.api import changing, reply
 from fhir_mapping.api.node import Asked, Node
-from fhir_mapping.api.reads import page
 from fhir_mapping.api.reply import Reply
+from fhir_mapping.api.sight import DOCUMENT, FULFILS, PHOTOS, STUDY, RequestSight, link
 from fhir_mapping.errors import NotFound
 from fhir_mapping.projections.photo import patients_shown
 from fhir_mapping.projections.written import Setting
-from fhir_mapping.search.query import matching
 from fhir_mapping.store import history
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.tables import fhir_resource
-
-#: A resource names the patient, so ``no-identifiers`` cannot be met here. It shows no pixels, so there is nothing
-#: to put a watermark on.
-FULFILS = frozenset({Obligation.WATERMARK})
-
-DOCUMENT, STUDY = "DocumentReference", "ImagingStudy"
 
 
 def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
@@ -125,31 +118,23 @@ def _of_the_same(node: Node, connection: Connection, versions: Sequence[Stored])
     return [each for each in versions if set(patients_shown(each.json(), setting)) == now.get(each.id)]
 
 
-def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:
-    """A page of the photos or visits that match and may be seen; the total counts no others."""
-    wanted = paging.read(kind, pairs, lenient=asked.lenient)
-    link = photo.c.document if kind == DOCUMENT else photo.c.imaging_study
-    with reading(node.engine) as connection:
-        query = matching(node.record.scene(connection), kind, wanted.asked)
-        question = for_one_patient(connection, asked.request, link.in_(query))
-        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
-        seen = query.where(exists(select(photo.c.photo).where(link == fhir_resource.c.id, may.clause(photo.c.photo))))
-        total = _count(connection, seen) if wanted.total else None
-        ids = page(connection, seen, wanted)
-        more = len(ids) > wanted.count
-        ids = ids[: wanted.count]
-        numbers = _numbers(connection, link, ids, may)
-        found = node.record.read_many(connection, kind, ids)
-        if kind == DOCUMENT:
-            entries = [
-                (each.reference, _without_refused_sources(connection, each, may, node.record.base)) for each in found
-            ]
-        else:
-            entries = [(each.reference, _rebuilt(connection, each, may)) for each in found]
-    following = ids[-1] if more and ids else None
-    details = {"by": sorted({name for name, _ in wanted.asked}), "counted": total}
-    node.decisions.record_set(question, asked.route, numbers, details=details)
-    return reply.searchset(node.base, wanted.links(node.base, following), total, entries, wanted.warnings)
+def numbers(connection: Connection, sight: RequestSight, references: Sequence[str]) -> list[int]:
+    """Numbers of the photos that an answer releases which holds these ``Type/id``."""
+    found: list[int] = []
+    for kind in sorted(PHOTOS):
+        ids = [each.partition("/")[2] for each in references if each.startswith(f"{kind}/")]
+        if ids:
+            found += _numbers(connection, link(kind), ids, sight.may)
+    return sorted(set(found))
+
+
+def bodies(
+    connection: Connection, sight: RequestSight, kind: str, found: Sequence[Stored], base: str | None
+) -> list[bytes]:
+    """What is shown of documents, or of studies."""
+    if kind == DOCUMENT:
+        return [_without_refused_sources(connection, each, sight.may, base) for each in found]
+    return [_rebuilt(connection, each, sight.may) for each in found]
 
 
 def _read_study(node: Node, asked: Asked, identity: str) -> Reply:
@@ -247,7 +232,3 @@ def _without_refused_sources(connection: Connection, found: Stored, may: Permitt
         return found.body
     document.pop("relatesTo")
     return text.dump(document | ({"relatesTo": kept} if kept else {}))
-
-
-def _count(connection: Connection, query: Select[str]) -> int:
-    return int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())

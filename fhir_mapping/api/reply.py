@@ -78,7 +78,7 @@ def searchset(
     base: str,
     links: Sequence[tuple[str, str]],
     total: int | None,
-    entries: Sequence[tuple[str, bytes]],
+    entries: Sequence[tuple[str, bytes, str]],
     warnings: Sequence[Issue] = (),
 ) -> Reply:
     """A searchset Bundle; resources go in as they are kept, byte for byte.
@@ -86,15 +86,15 @@ def searchset(
     Parameters
     ----------
     entries
-        ``Type/id`` and the resource's JSON.
+        ``Type/id``, the resource's JSON, and ``match`` or ``include``.
     """
     head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
         head["total"] = total
     head["link"] = [{"relation": relation, "url": url} for relation, url in links]
     parts = [
-        b'{"fullUrl":%s,"resource":%s,"search":{"mode":"match"}}' % (text.dump(f"{base}/{reference}"), body)
-        for reference, body in entries
+        b'{"fullUrl":%s,"resource":%s,"search":{"mode":"%s"}}' % (text.dump(f"{base}/{reference}"), body, mode.encode())
+        for reference, body, mode in entries
     ]
     if warnings:
         parts.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % text.dump(outcome(warnings)))

@@ -19,7 +19,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import audits, batch, explain, photos, reads, reply, writes
+from fhir_mapping.api import audits, batch, explain, photos, reads, reply, searches, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -69,15 +69,14 @@ def routes(node: Node) -> list[BaseRoute]:
 def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     offered, kind = row.interactions, row.type
     door = audits if kind == audits.TYPE else photos if row.photos else reads
+    search = audits.search if kind == audits.TYPE else searches.search
     whole: dict[str, Callable[[HttpRequest], Work]] = {}
     one: dict[str, Callable[[HttpRequest], Work]] = {}
     made: list[BaseRoute] = []
     if Interaction.SEARCH in offered:
-        whole["GET"] = lambda http: lambda asked, _: door.search(node, asked, kind, _pairs(http.url.query))
+        whole["GET"] = lambda http: lambda asked, _: search(node, asked, kind, _pairs(http.url.query))
         by_form: dict[str, Callable[[HttpRequest], Work]] = {
-            "POST": lambda http: (
-                lambda asked, body: door.search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
-            )
+            "POST": lambda http: lambda asked, body: search(node, asked, kind, [*_pairs(http.url.query), *_form(body)])
         }
         made.append(_route(node, f"{under}/{kind}/_search", by_form, form=True))
     if Interaction.CREATE in offered:
@@ -173,7 +172,7 @@ def _entry(routes: Sequence[BaseRoute], asked: Asked, http: HttpRequest, body: b
 
     def answer() -> Reply:
         if asked.scopes is not None and not route.public:
-            require_scope(asked.scopes, http.method, route.path, [each for each, _ in _pairs(http.url.query)])
+            require_scope(asked.scopes, http.method, route.path)
         http.scope["path_params"] = path
         return work(http)(replace(asked, route=name), body)
 
@@ -271,7 +270,7 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
         raise Unauthenticated(Issue("login", "An account is needed: HTTP Basic, or an access token (Bearer)."))
     bundle = path.rstrip("/") == urlsplit(node.base).path
     if caller.scopes is not None and not bundle:
-        require_scope(caller.scopes, http.method, path, [name for name, _ in _pairs(http.url.query)])
+        require_scope(caller.scopes, http.method, path)
     request = choose(caller.requester, http.headers.get(PURPOSE_HEADER), http.headers.get(EMERGENCY_HEADER))
     if request is None:
         raise Forbidden(Issue("forbidden", "The account does not hold this purpose of use, or it cannot be read."))
@@ -280,9 +279,9 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
         request,
         name,
         lenient=preferences.get("handling") == "lenient",
+        scopes=caller.scopes,
         returns=preferences.get("return", "representation"),
         prefers="return" in preferences,
-        scopes=caller.scopes if bundle else None,
     )
 
 

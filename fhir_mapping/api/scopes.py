@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from consent.identity.scopes import EVERYTHING, Scopes
 from fhir_mapping.api.interactions import TABLE
 from fhir_mapping.errors import Forbidden, Issue
 
 _KINDS = frozenset(row.type for row in TABLE)
-_BEYOND = ("_include", "_revinclude", "_has")
 
 
-def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str]) -> None:
-    """Let only those requests go on that the scopes cover.
+def require_scope(scopes: Scopes, method: str, route: str) -> None:
+    """Let only those requests go on that the scopes cover. What a search reaches beside its own type, it asks itself
+    (:class:`fhir_mapping.api.sight.RequestSight`).
 
     Parameters
     ----------
     route
         The path of the route: its resource type is a segment; an address that has none wants every type.
-    names
-        Search parameters in the address: one that reaches into other types wants all of them.
 
     Raises
     ------
@@ -29,10 +25,8 @@ def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str])
     """
     kind = next((segment for segment in route.split("/") if segment in _KINDS), EVERYTHING)
     reads = method in ("GET", "HEAD") or route.endswith("/_search")
-    beyond = any(name.partition(":")[0] in _BEYOND or "." in name for name in names) or route.endswith("/_search")
-    wanted = EVERYTHING if reads and beyond else kind
-    if not (scopes.may_read(wanted) if reads else scopes.may_write(wanted)):
-        what = "every type" if wanted == EVERYTHING else wanted
+    if not (scopes.may_read(kind) if reads else scopes.may_write(kind)):
+        what = "every type" if kind == EVERYTHING else kind
         raise Forbidden(
             Issue("forbidden", f"The token's scopes do not cover {'reading' if reads else 'writing'} {what}.")
         )

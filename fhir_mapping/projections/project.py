@@ -93,18 +93,24 @@ def forget(
     project(connection, setting, [Written(kind, identity, version, nothing, previous, b"", now)])
 
 
+def index_anew(connection: Connection, setting: Setting) -> int:
+    """Make what searches read anew, and nothing else; tells how many resources were read."""
+    resources = _everything(connection)
+    for each in resources:
+        _index_anew(connection, setting, each)
+    return len(resources)
+
+
 def rebuild(connection: Connection, setting: Setting) -> int:
     """Make indexes and projections anew from the versions kept; tells how many resources were read.
 
     A Consent that could not be honoured now (the record has changed since) holds its patient, so that a rebuild never
     opens what was closed.
     """
-    resources = _everything(connection)
-    for each in resources:
-        _index_anew(connection, setting, each)
-    for each in _ordered(resources):
+    read = index_anew(connection, setting)
+    for each in _ordered(_everything(connection)):
         _project_anew(connection, setting, each)
-    return len(resources)
+    return read
 
 
 def rebuild_in_steps(engine: Engine, setting: Setting) -> int:

@@ -9,6 +9,9 @@ from fhir_mapping.search.parameters import Kind, Parameter, parameters, searched
 
 MAX_LEVELS = 5
 
+MAX_WAYS = 40
+"""A chain that names no types may lead through so many."""
+
 _MODIFIERS = {
     Kind.ID: frozenset({""}),
     Kind.UPDATED: frozenset({""}),
@@ -38,8 +41,11 @@ class Chain:
     """``subject:Patient.name``: a parameter of what a reference names."""
 
     parameter: Parameter
-    target: str
-    rest: Name
+    rest: tuple[tuple[str, Name], ...]
+    """Each type that the reference may name, with the parameter of it."""
+
+    stated: bool
+    """Whether the type is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +97,21 @@ def _chain(kind: str, parameter: Parameter, named: str, rest: str, levels: int) 
         try:
             known[target] = read(target, rest, levels - 1)
         except Malformed as error:
+            if any(issue.code == "too-costly" for issue in error.issues):
+                raise
             fault = error
+    if sum(_ways(each) for each in known.values()) > MAX_WAYS:
+        raise Malformed(Issue("too-costly", f"Chained parameter {shown} leads through too many types; name them."))
     if not known:
         raise fault or _refused(f"Chained parameter {shown} of {kind} is not supported.")
-    if len(known) > 1:
-        raise _refused(f"Chained parameter {shown} is of several types; name one: {', '.join(known)}.")
-    ((target, name),) = known.items()
-    return Chain(parameter, target, name)
+    return Chain(parameter, tuple(known.items()), bool(named))
+
+
+def _ways(name: Name) -> int:
+    """To how many parameters a name leads."""
+    if isinstance(name, Chain):
+        return sum(_ways(each) for _, each in name.rest)
+    return _ways(name.rest) if isinstance(name, Has) else 1
 
 
 def _has(kind: str, name: str, levels: int) -> Has:

@@ -17,7 +17,7 @@ from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros, par
 
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
-_NUMBER = re.compile(r"[+-]?(?P<digits>\d{1,40}(?:\.\d{1,40})?)(?:[eE](?P<exponent>[+-]?\d{1,3}))?")
+_NUMBER = re.compile(r"[+-]?(?P<digits>[0-9]{1,40}(?:\.[0-9]{1,40})?)(?:[eE](?P<exponent>[+-]?[0-9]{1,3}))?")
 
 #: The greatest character: what begins with a text lies between it, and it with this behind it.
 _GREATEST = "\U0010ffff"

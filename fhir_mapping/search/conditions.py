@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, f
 
 from consent.store.write import among
 from fhir_mapping import references
-from fhir_mapping.errors import Issue, Malformed
+from fhir_mapping.errors import Forbidden, Issue, Malformed
 from fhir_mapping.search import asked, compared
 from fhir_mapping.search.index import EXACT, IDENTIFIER, TEXT, TYPED, target_of
 from fhir_mapping.search.parameters import Form, Kind, Parameter
@@ -194,7 +194,7 @@ def _plain(scene: Scene, kind: str, name: asked.Plain, value: str) -> Condition:
     if not values or len(values) > MAX_VALUES:
         raise Malformed(Issue("value", f"Search parameter {parameter.name!r} has no value, or too many."))
     if parameter.kind is Kind.ID:
-        return Listed(scene.connection, kind, frozenset(plain(each) for each in values))
+        return Listed(scene.connection, kind, frozenset(filter(references.ID.fullmatch, map(plain, values))))
     if parameter.kind is Kind.UPDATED:
         return _updated(scene, kind, values)
     table, index, alternatives = _alternatives(scene, name, values)
@@ -356,13 +356,29 @@ def _there(scene: Scene, kind: str, parameter: Parameter) -> Condition:
 
 
 def _chain(scene: Scene, kind: str, name: asked.Chain, value: str) -> Condition:
-    """What names a resource of which the rest holds, and which the requester may read."""
-    table, target = fhir_reference.alias(), name.target
+    """What names a resource of which the rest holds, and which the requester may read.
+
+    Where no type is named it may be of any; those of which she reads nothing are left out then, if not all are.
+    """
+    found: list[Condition] = []
+    fault: Forbidden | None = None
+    for target, rest in name.rest:
+        try:
+            found.append(_link(scene, kind, name.parameter, target, _condition(scene, target, rest, value)))
+        except Forbidden as error:
+            fault = error
+    if fault is not None and (name.stated or not found):
+        raise fault
+    return found[0] if len(found) == 1 else Either(tuple(found))
+
+
+def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Condition) -> Condition:
+    """What names a resource of this type of which the rest holds."""
+    table = fhir_reference.alias()
     named = and_(
-        table.c.path.in_(name.parameter.paths),
-        scene.sight.element(kind, name.parameter, table),
+        table.c.path.in_(parameter.paths),
+        scene.sight.element(kind, parameter, table),
     )
-    rest = _condition(scene, target, name.rest, value)
     few = few_ids(scene, [rest])
     if few is not None:
         seen = visible(scene, target, few, [rest])

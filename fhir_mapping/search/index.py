@@ -25,6 +25,13 @@ LONGEST_TARGET = 128
 #: What people write where a lot cannot be read.
 ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
 
+#: Parameters of ImagingStudy that read what is said of an instance: the member, and whether of its series.
+BY_INSTANCE: Mapping[str, tuple[str, bool]] = {
+    "bodysite": ("bodySite", True),
+    "dicom-class": ("sopClass", False),
+    "modality": ("modality", True),
+}
+
 _STRINGS = {
     Form.STRING: elements.texts,
     Form.NAME: elements.names,
@@ -67,6 +74,8 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
     index.status = status if isinstance(status, str) else None
     for parameter in parameters(kind).values():
         _read(index, parameter, resource, zone, base)
+    if kind == "ImagingStudy":
+        index.composites |= _instances(resource)
     for name, value in _products(kind, resource):
         index.tokens.add((name, "", indexed(value)))
     return index
@@ -161,6 +170,31 @@ def _seconds(form: Form, value: Any, zone: ZoneInfo, base: str | None) -> Iterat
             yield "", target, 0.0, 0.0
 
 
+def _instances(study: Mapping[str, Any]) -> set[tuple[str, str, str, str, str, float, float]]:
+    """Which instance a value is of, for parameters whose values differ between the instances of a study.
+
+    Whoever may see some of a study's photos finds it by what is said of these alone.
+    """
+    found: dict[str, set[tuple[str, str, str]]] = {name: set() for name in BY_INSTANCE}
+    uids: set[str] = set()
+    for series in listed(study.get("series")):
+        for instance in listed(series.get("instance")):
+            uid = str(instance.get("uid", ""))
+            uids.add(uid)
+            for name, (member, of_series) in BY_INSTANCE.items():
+                for value in listed((series if of_series else instance).get(member)):
+                    found[name].update((*each, uid) for each in elements.tokens(value))
+    rows = set()
+    for name, told in found.items():
+        values_of = {(system, code) for system, code, _ in told}
+        if len(told) != len(values_of) * len(uids):  # not all of all
+            rows |= {
+                (name, indexed(system, PART), indexed(code, PART), "", indexed(uid, PART), 0.0, 0.0)
+                for system, code, uid in told
+            }
+    return rows
+
+
 _COLUMNS = {
     "tokens": (fhir_token, ("name", "system", "value")),
     "references": (fhir_reference, ("path", "target")),
@@ -203,7 +237,12 @@ def _patient(resource: Mapping[str, Any], base: str | None) -> str | None:
             target = references.local(value["reference"], base)
             if target is not None and target.startswith("Patient/"):
                 return references.id_of(target)
-    return None
+    # An Appointment names her among those who take part; one of several patients is in nobody's compartment.
+    taking_part = references.local_of(resource, base, "participant", "actor")
+    patients = {each for each in taking_part if each.startswith("Patient/")}
+    return (
+        references.id_of(patients.pop()) if resource["resourceType"] == "Appointment" and len(patients) == 1 else None
+    )
 
 
 def _participant(resource: Mapping[str, Any], base: str | None) -> str | None:

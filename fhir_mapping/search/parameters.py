@@ -15,6 +15,7 @@ from importlib.resources import files
 from fhir_mapping.search.paths import Path, members, path
 
 OWN_DEFINITION = "urn:photospine:search-parameter:"
+"""The canonical address of one of our own: this, the type and the name."""
 
 
 class Kind(StrEnum):
@@ -114,11 +115,8 @@ class Parameter:
     parts: tuple[Part, ...] = ()
     """Composite: its two parts."""
 
-    definition: str = ""
-    """URL of its SearchParameter."""
-
-    text: str = ""
-    """The row of the table that it was read from."""
+    own: bool = False
+    """Whether R4 does not have it."""
 
     @property
     def kind(self) -> Kind:
@@ -139,27 +137,12 @@ class Parameter:
 @functools.cache
 def parameters(kind: str) -> Mapping[str, Parameter]:
     """The parameters of a type, by name."""
-    found = {
-        "_id": Parameter("_id", Form.ID, definition="http://hl7.org/fhir/SearchParameter/Resource-id"),
-        "_lastUpdated": Parameter(
-            "_lastUpdated", Form.UPDATED, definition="http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"
-        ),
-    }
+    found = {"_id": Parameter("_id", Form.ID), "_lastUpdated": Parameter("_lastUpdated", Form.UPDATED)}
     standard, own = _tables()
-    for name, text in standard["Resource"].items():
-        url = f"http://hl7.org/fhir/SearchParameter/Resource-{name.removeprefix('_')}"
-        found[name] = replace(_read(name, text), definition=url)
-    for name, text in standard.get(kind, {}).items():
-        found[name] = replace(_read(name, text), definition=f"http://hl7.org/fhir/SearchParameter/{kind}-{name}")
-    for name, text in own.get(kind, {}).items():
-        found[name] = replace(_read(name, text), definition=f"{OWN_DEFINITION}{kind}-{name}")
+    for rows in (standard["Resource"], standard.get(kind, {})):
+        found |= {name: _read(name, text) for name, text in rows.items()}
+    found |= {name: replace(_read(name, text), own=True) for name, text in own.get(kind, {}).items()}
     return found
-
-
-@functools.cache
-def own_parameters() -> tuple[tuple[str, Parameter], ...]:
-    """Type and parameter of those that R4 does not have."""
-    return tuple((kind, parameters(kind)[name]) for kind, rows in _tables()[1].items() for name in rows)
 
 
 @functools.cache
@@ -181,14 +164,14 @@ def _read(name: str, text: str) -> Parameter:
     form = Form(word)
     if form is Form.COMPOSITE:
         bases, _, parts = rest.partition(" ; ")
-        return Parameter(name, form, tuple(_ways(bases)), parts=tuple(_parts(parts)), text=text)
+        return Parameter(name, form, tuple(_ways(bases)), parts=tuple(_parts(parts)))
     elements, arrow, named = rest.partition("->")
     words = named.split()
     only = "only" in words
     targets = searched_types() if words == ["*"] else tuple(word for word in words if word != "only")
     if bool(arrow) != (form is Form.REFERENCE):
         raise ValueError(f"search parameter {name}: {text!r}")
-    return Parameter(name, form, tuple(_ways(elements)), targets, only, text=text)
+    return Parameter(name, form, tuple(_ways(elements)), targets, only)
 
 
 def _parts(text: str) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, Select, true
 
 from fhir_mapping.search.parameters import Parameter
 
@@ -26,6 +26,9 @@ class Sight(Protocol):
         fhir_mapping.errors.Forbidden
             None of the type may; that does not depend on what the record holds.
         """
+
+    def begins(self, kind: str) -> Select[str] | None:
+        """A query for the ids of all of a type that may be read, where that is little; else None."""
 
     def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:
         """The further condition that the element of an index row is one that the requester is shown.
@@ -46,6 +49,10 @@ class Everything:
     def seen(self, kind: str, row: Row) -> ColumnElement[bool]:  # noqa: ARG002
         """All of it."""
         return true()
+
+    def begins(self, kind: str) -> Select[str] | None:  # noqa: ARG002
+        """It is not little."""
+        return None
 
     def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:  # noqa: ARG002
         """Each."""

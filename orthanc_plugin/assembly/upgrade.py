@@ -18,11 +18,14 @@ from consent.site import Site
 from consent.store import jobs, schema
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.sites import NoSite, load_site, save_site
-from fhir_mapping.projections.project import rebuild_in_steps
+from fhir_mapping.projections.project import index_anew, rebuild_in_steps
 from fhir_mapping.projections.written import Setting
 from orthanc_plugin.assembly import migrations
 from orthanc_plugin.assembly.open import CLI
 from orthanc_plugin.assembly.settings import Settings
+
+_INDEXED_SINCE = "0003"
+"""The revision from which on the index holds what it does now; what was indexed before is read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Upgraded:
     site_changed: bool
     policy_changed: bool = False
     rebuilt: int = 0
-    """Resources that were read anew, because the settings that they are read by are others."""
+    """Resources that were read anew, because the settings that they are read by are others, or the index is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,13 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
     try:
         with reading(engine) as connection:
             before = schema.revision(connection)
+        rebuilt = 0
         if before != schema.REVISION:
             with transaction(engine) as connection:
                 migrations.upgrade(connection)
+                # With the schema or not at all: what the index lacks, searches would pass over in silence.
+                if before is not None and before < _INDEXED_SINCE:
+                    rebuilt = index_anew(connection, _setting(settings, settings.site))
         with reading(engine) as connection:
             schema.require_schema(connection)
         chain = open_chain(settings.database, settings.audit_folder, settings.node, CLI, brief=True)
@@ -95,7 +102,6 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
             digest=hashlib.sha256((site_to_json(settings.site) + policy.to_json(settings.policy)).encode()).hexdigest(),
             details={"schema_before": before or "", "schema_after": schema.REVISION},
         )
-        rebuilt = 0
         with chain.written(intent):
             # First, so that an upgrade that is stopped half-way finds the settings changed still.
             if _is_read_otherwise(engine, settings.site):

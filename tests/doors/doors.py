@@ -22,7 +22,7 @@ from dicom_bridge.query import qido
 from dicom_bridge.query.dictionary import Level, tag
 from dicom_bridge.query.identifier import Root, find_identifier, responses
 from dicom_bridge.query.search import find
-from fhir_mapping.api import photos as fhir_photos
+from fhir_mapping.api import searches
 from fhir_mapping.api.node import Asked, Node
 from orthanc_plugin.workspace.record import Photo
 from orthanc_plugin.workspace.stored import StoredRecord
@@ -124,7 +124,7 @@ class Doors:
         self, request: Request, kind: str, parameters: Mapping[str, str] | Sequence[tuple[str, str]]
     ) -> list[dict[str, Any]]:
         pairs = list(parameters.items()) if isinstance(parameters, Mapping) else list(parameters)
-        reply = fhir_photos.search(self.node, Asked(request, "fhir/search"), kind, [*pairs, ("_count", "200")])
+        reply = searches.search(self.node, Asked(request, "fhir/search"), kind, [*pairs, ("_count", "200")])
         bundle = json.loads(reply.body)
         entries = [each["resource"] for each in bundle.get("entry", ())]
         assert bundle["total"] == len(entries)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from consent.store.clock import now
 from consent.store.engine import reading, transaction
 from fhir_mapping import text
-from fhir_mapping.search.parameters import Form, Kind, Parameter, own_parameters, parameters, searched_types
+from fhir_mapping.search.parameters import Form, Kind, Parameter, parameters, searched_types
 from fhir_mapping.search.query import matching
 from fhir_mapping.store.draft import Draft, keep
 from fhir_mapping.store.kinds import KEPT
@@ -127,8 +127,7 @@ def test_the_table_agrees_with_hl7(kind: str) -> None:
         if kind in entry["resource"]["base"]:
             theirs[entry["resource"]["code"]] = entry["resource"]
     theirs.pop("near", None)
-    own = {each.name for of, each in own_parameters() if of == kind}
-    ours = {name: each for name, each in parameters(kind).items() if name not in own and not name.startswith("_")}
+    ours = {name: each for name, each in parameters(kind).items() if not each.own and not name.startswith("_")}
     assert set(ours) == set(theirs)
     for name, parameter in ours.items():
         told = theirs[name]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
 from consent.audit.record import AuditRecord, Kind
@@ -20,6 +20,8 @@ from consent.store.engine import open_engine, reading, transaction
 from consent.store.tables import patient
 from consent.types import Request, Requester
 from fhir_mapping.store.record import RecordStore
+from fhir_mapping.tables import fhir_resource, fhir_version
+from orthanc_plugin.assembly import migrations
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
@@ -191,3 +193,20 @@ def test_what_was_not_changed_is_listed_beside_what_was(shell: Shell, tmp_path: 
     assert after[1 : len(before)] == before[1:]
     assert json.loads(after[0])["kind"] == "damaged"
     assert "node1/cli/0#1  damaged" in shell.run("audit", "list", "--as", "compliance")
+
+
+def test_an_upgrade_from_the_former_index_reads_the_record_anew(tmp_path: Path) -> None:
+    """What was written before is found by parameters that there were none of then."""
+    shell = Shell(tmp_path)
+    engine = open_engine(load(shell.settings).database, make=True)
+    with transaction(engine) as connection:
+        migrations.upgrade(connection, "0002")
+        named = {"resourceType": "Patient", "id": "old", "gender": "female"}
+        key = {"type": "Patient", "id": "old", "version": 1, "updated": 0, "source": "test"}
+        connection.execute(insert(fhir_version).values(**key, body=json.dumps(named).encode()))
+        connection.execute(insert(fhir_resource).values(**key, patient="old"))
+    assert "1 resources read anew" in shell.run("db", "upgrade")
+    with reading(engine) as connection:
+        found = RecordStore(Site()).search(connection, "Patient", {"gender": "female"})
+    engine.dispose()
+    assert [each.id for each in found] == ["old"]

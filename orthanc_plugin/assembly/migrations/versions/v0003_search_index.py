@@ -40,7 +40,10 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_fhir_composite_found", "fhir_composite", ["type", "name", "value", "part_value", "low", "id"], unique=False
+        "ix_fhir_composite_found",
+        "fhir_composite",
+        ["type", "name", "value", "part_value", "low", "high", "system", "part_system", "id"],
+        unique=False,
     )
     op.create_table(
         "fhir_number",
@@ -61,6 +64,7 @@ def upgrade() -> None:
     op.create_index("ix_fhir_date_last", "fhir_date", ["type", "name", "end", "start", "id"], unique=False)
     op.drop_index(op.f("ix_fhir_reference_target"), table_name="fhir_reference")
     op.create_index("ix_fhir_reference_found", "fhir_reference", ["target", "type", "path", "id"], unique=False)
+    op.create_index("ix_fhir_reference_stated", "fhir_reference", ["type", "path", "target", "id"], unique=False)
     op.create_index("ix_fhir_resource_updated_of_type", "fhir_resource", ["type", "updated", "id"], unique=False)
     op.drop_index(op.f("ix_fhir_string_value"), table_name="fhir_string")
     op.create_index("ix_fhir_string_found", "fhir_string", ["type", "name", "value", "id"], unique=False)

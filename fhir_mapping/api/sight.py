@@ -1,0 +1,203 @@
+"""What the requester of a search may look at: the same that she may read, in every place that a search looks.
+
+A refused photo neither matches nor is counted, chained through, sorted by or included. What others say of it in their
+own text, a reference above all, whoever reads them reads there; it matches as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, literal, not_, or_, select, true
+
+from consent.identity.scopes import Scopes
+from consent.service import DecisionPoint
+from consent.sets import Permitted
+from consent.store.tables import photo
+from consent.types import Obligation, Request
+from fhir_mapping.api import access
+from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.search.compared import beginning
+from fhir_mapping.search.index import BY_INSTANCE
+from fhir_mapping.search.parameters import Parameter
+from fhir_mapping.search.sight import Row
+from fhir_mapping.tables import fhir_composite, fhir_reference, fhir_resource, fhir_token
+
+#: A resource names the patient, so ``no-identifiers`` cannot be met here. It shows no pixels, so there is nothing
+#: to put a watermark on.
+FULFILS = frozenset({Obligation.WATERMARK})
+
+DOCUMENT, STUDY = "DocumentReference", "ImagingStudy"
+PHOTOS = frozenset({DOCUMENT, STUDY})
+
+_RELATED = frozenset({"relatesto", "relation", "relationship"})
+_SERIES = frozenset({*BY_INSTANCE, "instance", "series", "performer", "endpoint"})
+
+
+def shown_in_part(kind: str, name: str) -> bool:
+    """Whether a parameter reads elements of which a requester may be shown some and not others."""
+    return name in {DOCUMENT: _RELATED, STUDY: _SERIES}.get(kind, frozenset())
+
+
+class RequestSight:
+    """The sight of one request, in one snapshot.
+
+    Parameters
+    ----------
+    scopes
+        Of the token that it came with: other types are read by no way.
+    """
+
+    def __init__(
+        self, connection: Connection, decisions: DecisionPoint, request: Request, scopes: Scopes | None = None
+    ) -> None:
+        self._connection, self._decisions, self._scopes = connection, decisions, scopes
+        self.request = request
+        self._may: Permitted | None = None
+
+    def ask_for(self, request: Request) -> None:
+        """Go on with this request: an emergency has found its patient."""
+        if request != self.request:
+            self.request, self._may = request, None
+
+    @property
+    def may(self) -> Permitted:
+        """The photos that may be seen; asked once."""
+        if self._may is None:
+            self._may = self._decisions.permitted(self._connection, self.request, fulfils=FULFILS)
+        return self._may
+
+    @property
+    def asked_for_photos(self) -> bool:
+        """Whether photos were decided."""
+        return self._may is not None
+
+    def reads(self, kind: str) -> bool:
+        """Whether anything of the type may be read."""
+        try:
+            self.require(kind)
+        except Forbidden:
+            return False
+        return True
+
+    def require(self, kind: str) -> None:
+        """Let only those go on who read something of the type.
+
+        Raises
+        ------
+        Forbidden
+            It does not depend on what the record holds.
+        """
+        if self._scopes is not None and not self._scopes.may_read(kind):
+            raise Forbidden(Issue("forbidden", f"The token's scopes do not cover reading {kind}."))
+        if kind not in PHOTOS:
+            access.condition(self.request, kind)
+
+    def seen(self, kind: str, row: Row) -> ColumnElement[bool]:
+        """The resources that may be read; of a study those that hold a photo that may be seen."""
+        self.require(kind)
+        if kind in PHOTOS:
+            return self._photo(link(kind) == row.c.id)
+        return access.condition(self.request, kind, row)
+
+    def begins(self, kind: str) -> Select[str] | None:
+        """A query for the ids of all that may be seen of a type, where that is little; else None."""
+        if kind in PHOTOS:
+            if self.may.stored is None:
+                return select(link(kind)).where(link(kind).is_not(None), self.may.clause(photo.c.photo))
+            return None
+        if access.reach(self.request, kind) is access.Reach.OWN:
+            return select(fhir_resource.c.id).where(
+                fhir_resource.c.type == kind, access.condition(self.request, kind, fhir_resource)
+            )
+        return None
+
+    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:
+        """Of a photo's document the copies that may be seen, of a study what is said of such photos."""
+        name, columns = parameter.name, rows.c
+        if not shown_in_part(kind, name):
+            return true()
+        if kind == DOCUMENT:
+            return self._related(name, rows)
+        if rows.element is fhir_reference:
+            return or_(not_(columns.path.startswith("series.")), self._whole(columns.id))
+        if rows.element is not fhir_token:
+            return self._whole(columns.id)
+        if name == "instance":
+            return self._photo(photo.c.sop_uid == columns.value, photo.c.imaging_study == columns.id)
+        if name == "series":
+            return self._photo(photo.c.series_uid == columns.value, photo.c.imaging_study == columns.id)
+        if name not in BY_INSTANCE:
+            return self._whole(columns.id)
+        differing = fhir_composite.alias()
+        here = and_(differing.c.type == STUDY, differing.c.id == columns.id, differing.c.name == name)
+        shown = and_(
+            here,
+            differing.c.system == columns.system,
+            differing.c.value == columns.value,
+            self._photo(photo.c.sop_uid == differing.c.part_value, photo.c.imaging_study == columns.id),
+        )
+        return or_(not_(_any(differing, here)), _any(differing, shown))
+
+    def updated(self, kind: str, row: Row) -> ColumnElement[int]:
+        """When it was written; of a study, when the newest document of a photo that may be seen was."""
+        if kind != STUDY:
+            column: ColumnElement[int] = row.c.updated
+            return column
+        document = fhir_resource.alias()
+        return (
+            select(func.max(document.c.updated))
+            .select_from(photo)
+            .join(document, and_(document.c.type == DOCUMENT, document.c.id == photo.c.document))
+            .where(photo.c.imaging_study == row.c.id, self.may.clause(photo.c.photo))
+            .correlate(row)
+            .scalar_subquery()
+        )
+
+    def _related(self, name: str, rows: Any) -> ColumnElement[bool]:
+        """A photo's document names those alone of its sources and copies that may be seen."""
+        columns, prefix = rows.c, f"{DOCUMENT}/"
+
+        def shown(target: ColumnElement[str]) -> ColumnElement[bool]:
+            return self._photo(photo.c.document == func.substr(target, len(prefix) + 1), beginning(target, prefix))
+
+        if rows.element is fhir_reference:
+            return shown(columns.target)
+        if rows.element is fhir_composite:
+            return shown(columns.part_value)
+        if name != "relation":
+            return false()
+        pair = fhir_composite.alias()
+        return _any(
+            pair,
+            and_(
+                pair.c.type == DOCUMENT,
+                pair.c.id == columns.id,
+                pair.c.name == "relationship",
+                pair.c.value == columns.value,
+                shown(pair.c.part_value),
+            ),
+        )
+
+    def _photo(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+        """A photo of this kind that may be seen is there."""
+        query = select(photo.c.photo).where(*where, self.may.clause(photo.c.photo))
+        return query.correlate_except(photo).exists()
+
+    def _whole(self, study: ColumnElement[str]) -> ColumnElement[bool]:
+        """Every photo of a study may be seen."""
+        return not_(
+            select(photo.c.photo)
+            .where(photo.c.imaging_study == study, not_(self.may.clause(photo.c.photo)))
+            .correlate_except(photo)
+            .exists()
+        )
+
+
+def link(kind: str) -> Any:
+    """The column of ``photo`` that names the resource of this type."""
+    return photo.c.document if kind == DOCUMENT else photo.c.imaging_study
+
+
+def _any(table: Any, where: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists(select(literal(1)).select_from(table).where(where).correlate_except(table))

@@ -1,0 +1,92 @@
+"""One page of what matches a search and may be read.
+
+Where some condition fits few resources, these are looked at one by one, and the total is known. Where all fit many, the
+resources are walked in order until the page is full: matches are close to each other then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, func, select
+
+from consent.store.write import among
+from fhir_mapping.search import order
+from fhir_mapping.search.conditions import FEW, Condition, Scene, few_ids
+from fhir_mapping.search.order import Key, Place
+from fhir_mapping.tables import fhir_resource
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page."""
+
+    ids: tuple[str, ...]
+    following: Place | None
+    """The place where the next page begins; None: this is the last."""
+
+    total: int | None
+    """How many match; None: they were not counted."""
+
+
+def page(
+    scene: Scene,
+    kind: str,
+    conditions: Sequence[Condition],
+    keys: Sequence[Key] = (),
+    *,
+    count: int,
+    after: Place | None = None,
+    counted: bool = False,
+) -> Page:
+    """Find a page.
+
+    Parameters
+    ----------
+    counted
+        Count all that match, even if there are many.
+
+    Raises
+    ------
+    fhir_mapping.errors.Forbidden
+        The requester reads nothing of the type.
+    """
+    row = fhir_resource.alias()
+    seen = scene.sight.seen(kind, row)
+    few = few_ids(scene, conditions)
+    begins = scene.sight.begins(kind) if few is None else None
+    if few is None:
+        everything = begins if begins is not None else select(row.c.id).where(row.c.type == kind)
+        listed = set(scene.connection.execute(everything.limit(FEW + 1)).scalars())
+        few = listed if len(listed) <= FEW else None
+    holding = [each.holds(row) for each in conditions]
+    matching = select(row.c.id).where(row.c.type == kind, *holding, seen)
+    if few is not None:
+        matching = matching.where(among(scene.connection, row.c.id, few))
+    values = [key.value(scene.sight, kind, row).label(f"key_{number}") for number, key in enumerate(keys)]
+    ordered = matching.add_columns(*values).order_by(*order.by(keys, values, row))
+    if few is not None:
+        beyond = order.behind(keys, values, row, after) if after is not None else None
+        found = list(
+            scene.connection.execute(ordered if beyond is None else ordered.add_columns(beyond.label("beyond")))
+        )
+        total: int | None = len(found)
+        rows = found if beyond is None else [each for each in found if each.beyond]
+    else:
+        if after is not None:
+            ordered = ordered.where(order.behind(keys, values, row, after))
+        rows = list(scene.connection.execute(ordered.limit(count + 1)))
+        total = len(rows) if after is None and len(rows) <= count else None
+        if total is None and counted:
+            total = _count(scene, matching)
+    shown, more = rows[:count], len(rows) > count
+    following = None
+    if more and shown:
+        last = shown[-1]
+        following = (*last[1 : 1 + len(keys)], last[0])
+    return Page(tuple(each[0] for each in shown), following, total)
+
+
+def _count(scene: Scene, matching: Select[str]) -> int:
+    return int(scene.connection.execute(select(func.count()).select_from(matching.subquery())).scalar_one())

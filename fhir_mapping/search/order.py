@@ -1,0 +1,167 @@
+"""The order of a search's answer, and the place in it where a page ends (R4 search, ``_sort`` and paging).
+
+A place is named by the sort keys and the id of the last resource of a page, so that what others write meanwhile
+neither repeats a resource nor drops one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+
+from fhir_mapping.errors import Issue, Malformed
+from fhir_mapping.search.parameters import Form, Kind, Parameter, parameters
+from fhir_mapping.search.sight import Row, Sight
+from fhir_mapping.tables import fhir_date, fhir_number, fhir_reference, fhir_string, fhir_token
+
+MAX_KEYS = 5
+_LONGEST_PLACE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One sort key."""
+
+    parameter: Parameter
+    descending: bool = False
+
+    def value(self, sight: Sight, kind: str, row: Row) -> ColumnElement[Any]:
+        """What a row is sorted by: of several values the first in this order; NULL where it has none."""
+        if self.parameter.kind is Kind.ID:
+            return row.c.id  # type: ignore[no-any-return]
+        if self.parameter.kind is Kind.UPDATED:
+            return sight.updated(kind, row)
+        table, column, named = self._rows()
+        outermost = func.max if self.descending else func.min
+        return (
+            select(outermost(column))
+            .where(table.c.type == kind, table.c.id == row.c.id, named)
+            .correlate(row)
+            .scalar_subquery()
+        )
+
+    def _rows(self) -> tuple[Any, ColumnElement[Any], ColumnElement[bool]]:
+        kind = self.parameter.kind
+        if kind is Kind.REFERENCE and self.parameter.form is Form.REFERENCE:
+            table = fhir_reference.alias()
+            return table, table.c.target, table.c.path.in_(self.parameter.paths)
+        if kind is Kind.DATE:
+            table = fhir_date.alias()
+            column = table.c.end if self.descending else table.c.start
+        elif kind in (Kind.NUMBER, Kind.QUANTITY):
+            table = fhir_number.alias()
+            column = table.c.high if self.descending else table.c.low
+        else:
+            table = fhir_string.alias() if kind is Kind.STRING else fhir_token.alias()
+            column = table.c.value
+        return table, column, table.c.name == self.parameter.name
+
+
+Place = tuple[Any, ...]
+"""Each key's value, and the id."""
+
+
+def read(kind: str, text: str) -> tuple[Key, ...]:
+    """``_sort``: names of parameters, those with a minus descending.
+
+    Raises
+    ------
+    Malformed
+    """
+    keys = []
+    for name in text.split(","):
+        parameter = parameters(kind).get(name.removeprefix("-"))
+        if parameter is None or parameter.kind is Kind.COMPOSITE:
+            raise Malformed(Issue("not-supported", f"_sort by {name[:60]!r} is not supported for {kind}."))
+        keys.append(Key(parameter, name.startswith("-")))
+    if len(keys) > MAX_KEYS:
+        raise Malformed(Issue("too-costly", f"_sort takes up to {MAX_KEYS} parameters."))
+    return tuple(keys)
+
+
+def by(keys: Sequence[Key], values: Sequence[ColumnElement[Any]], row: Row) -> list[ColumnElement[Any]]:
+    """What to order by: each key, what has no value last, and the id, so that no two are equal."""
+    found: list[ColumnElement[Any]] = []
+    for key, value in zip(keys, values, strict=True):
+        found += [value.is_(None), value.desc() if key.descending else value.asc()]
+    return [*found, row.c.id]
+
+
+def behind(keys: Sequence[Key], values: Sequence[ColumnElement[Any]], row: Row, place: Place) -> ColumnElement[bool]:
+    """What comes after a place in this order."""
+    if len(keys) == 1 and keys[0].parameter.kind is Kind.UPDATED and place[0] is not None and not keys[0].descending:
+        return tuple_(values[0], row.c.id) > tuple_(place[0], place[1])
+    found: ColumnElement[bool] = row.c.id > place[-1]
+    for key, value, there in reversed(list(zip(keys, values, place[:-1], strict=True))):
+        if there is None:
+            found = and_(value.is_(None), found)
+        else:
+            beyond = value < there if key.descending else value > there
+            found = or_(beyond, value.is_(None), and_(value == there, found))
+    return found
+
+
+def named(place: Place, question: str) -> str:
+    """A place as the address of the next page holds it.
+
+    Parameters
+    ----------
+    question
+        What was asked; a place in another answer is none in this one.
+    """
+    told = [repr(each) if isinstance(each, float) and not math.isfinite(each) else each for each in place]
+    body = json.dumps([_digest(question), *told], separators=(",", ":"), ensure_ascii=False).encode()
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+def place_of(text: str, keys: Sequence[Key], question: str) -> Place:
+    """The place that an address names.
+
+    Raises
+    ------
+    Malformed
+        It is none of this search.
+    """
+    fault = Malformed(Issue("value", "_page comes from the link of the page before, and goes with its search alone."))
+    if len(text) > _LONGEST_PLACE:
+        raise fault
+    try:
+        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        raise fault from None
+    if not isinstance(found, list) or len(found) != len(keys) + 2 or found[0] != _digest(question):
+        raise fault
+    *told, identity = found[1:]
+    if not isinstance(identity, str):
+        raise fault
+    return (*(_typed(key, value, fault) for key, value in zip(keys, told, strict=True)), identity)
+
+
+def _typed(key: Key, value: Any, fault: Malformed) -> Any:
+    """A key's value as its column has it."""
+    if value is None:
+        return None
+    kind = key.parameter.kind
+    if kind in (Kind.NUMBER, Kind.QUANTITY):
+        if isinstance(value, str) and value in ("inf", "-inf"):
+            return float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif kind in (Kind.DATE, Kind.UPDATED):
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 1 << 62:
+            return value
+    elif isinstance(value, str):
+        return value
+    raise fault
+
+
+def _digest(question: str) -> str:
+    return hashlib.sha256(question.encode()).hexdigest()[:12]
