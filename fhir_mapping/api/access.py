@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, exists, false, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, exists, false, literal, or_, select, true
 
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
@@ -88,6 +88,20 @@ def condition(request: Request, kind: str) -> ColumnElement[bool]:
         )
     )
     return or_(fhir_resource.c.patient.in_(patients), fhir_resource.c.patient.is_(None) & named)
+
+
+def readable(connection: Connection, request: Request, kind: str, identity: str) -> bool:
+    """Whether a resource that is no photo is there and may be read.
+
+    Raises
+    ------
+    Forbidden
+        None of the type may.
+    """
+    query = select(fhir_resource.c.id).where(
+        fhir_resource.c.type == kind, fhir_resource.c.id == identity, condition(request, kind)
+    )
+    return connection.execute(query).first() is not None
 
 
 def require_write(requester: Requester, kind: str) -> None:

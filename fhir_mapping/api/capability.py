@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import explain
+from fhir_mapping.api import courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.search.parameters import Kind, parameters
 
@@ -71,15 +71,18 @@ def _resource(row: Row) -> dict[str, Any]:
             "updateCreate": True,
             "conditionalCreate": True,
         }
+    operations = courses.statements(row.type)
     if row.explained:
-        made["operation"] = [
+        operations.append(
             {
                 "name": explain.NAME,
                 "definition": explain.DEFINITION,
                 "documentation": f"Why a request is permitted or denied: {', '.join(explain.PARAMETERS)}. For "
                 "compliance review, and for the patient about her own part.",
             }
-        ]
+        )
+    if operations:
+        made["operation"] = operations
     made["searchParam"] = [
         {"name": each.name, "type": _TYPES.get(each.kind, str(each.kind))}
         for each in sorted(parameters(row.type).values(), key=lambda each: each.name)

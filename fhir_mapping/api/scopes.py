@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from consent.identity.scopes import EVERYTHING, Scopes
+from fhir_mapping.api.courses import OPERATIONS
 from fhir_mapping.api.interactions import TABLE
 from fhir_mapping.errors import Forbidden, Issue
 
 _KINDS = frozenset(row.type for row in TABLE)
 _BEYOND = ("_include", "_revinclude", "_has")
+_AROUND = frozenset(f"${each.name}" for each in OPERATIONS)
+"""Operations that answer with whatever is around a resource."""
 
 
 def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str]) -> None:
@@ -30,6 +33,7 @@ def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str])
     kind = next((segment for segment in route.split("/") if segment in _KINDS), EVERYTHING)
     reads = method in ("GET", "HEAD") or route.endswith("/_search")
     beyond = any(name.partition(":")[0] in _BEYOND or "." in name for name in names) or route.endswith("/_search")
+    beyond = beyond or route.rpartition("/")[2] in _AROUND
     wanted = EVERYTHING if reads and beyond else kind
     if not (scopes.may_read(wanted) if reads else scopes.may_write(wanted)):
         what = "every type" if wanted == EVERYTHING else wanted
