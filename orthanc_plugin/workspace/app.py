@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.errors import ConsentError
+from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.next_session import NextSession
@@ -75,6 +76,7 @@ def create_app(
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
+            *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *parts.files.routes(),

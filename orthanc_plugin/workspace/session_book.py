@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from consent.types import Request
+from fhir_mapping.course.basis import Basis
 from fhir_mapping.course.upcoming import Upcoming
 from orthanc_plugin.workspace.session_form import Sent
 
@@ -14,6 +15,10 @@ class SessionBook(Protocol):
 
     def upcoming(self, request: Request, patient: str, plan: str | None, route: str) -> Upcoming:
         """What to see before it."""
+        ...
+
+    def basis(self, request: Request, about: str, route: str) -> Basis | None:
+        """What a photo, session, plan or outcome rests on, and what rests on it; None where it may not be seen."""
         ...
 
     def may_save(self, request: Request) -> bool:

@@ -106,7 +106,7 @@ def client(clinic: FhirClinic, sessions: Sessions) -> Client:
 def _signed_in(clinic: FhirClinic, sessions: Sessions, account: str) -> Client:
     record = StoredRecord(clinic.engine, clinic.node.decisions, clinic.record)
     door = Door(sessions, secure=False)
-    book = StoredSessions(clinic.node)
+    book = StoredSessions(clinic.node, lambda _: NOW)
     parts = Parts(record, PicturesClinic(), door, SITE, Files(Path("absent")), lambda: NOW, PUBLISHING, sessions=book)
     made = Client(create_app(parts, sessions, throttle=Patient(), healthy=lambda: True))
     cookie = sessions.sign_in(account, f"{account}-demo")
@@ -141,7 +141,7 @@ def test_the_page_shows_plan_last_session_views_and_a_prefilled_form(client: Cli
         assert words in answer.text, words
     for key in ("f1", "t1"):
         assert f"/chart/photo/{key}?" in answer.text
-    assert "f2?" not in answer.text  # no photo of the plan, nor of the session
+    assert "/photo/f2?" not in answer.text  # no photo of the plan, nor of the session
     assert _fields(answer.text)["lot-0"] == "LOT-0071"
     assert "<style" not in answer.text
     assert " style=" not in answer.text
@@ -280,5 +280,34 @@ def test_a_refused_photo_is_not_on_the_page(client: Client, clinic: FhirClinic) 
     provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/t1"}}]}
     clinic.put(consent_of("c", "deny", "TREAT", provision=provision))
     answer = client.get(PAGE)
-    assert "t1" not in answer.text
+    assert "/photo/t1" not in answer.text
     assert "Left face" not in answer.text
+
+
+def test_the_page_of_a_photo_tells_what_was_decided_on_it(client: Client, clinic: FhirClinic) -> None:
+    fields = _fields(client.get(PAGE).text) | {"checked-0": "on"}
+    saved = _send(client, fields).headers["location"].partition("saved=")[2]
+    answer = client.get(f"/chart/basis/Procedure/{saved}")
+    assert answer.status_code == 200
+    for words in ("Toxin, forehead, 2026-06-15", "was decided while this was on the screen", "Forehead lines",
+                  "/chart/photo/t1?", "2026-06-15 · clinician · version 1"):  # fmt: skip
+        assert words in answer.text, words
+    photo = client.get("/chart/basis/DocumentReference/f1").text
+    assert f'href="/chart/basis/Procedure/{saved}"' in photo
+    assert "was planned on" in photo
+    provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}
+    clinic.put(consent_of("c", "deny", "TREAT", provision=provision))
+    assert "/photo/f1" not in client.get("/chart/basis/CarePlan/plan").text
+    for path in (
+        "DocumentReference/f1",
+        "DocumentReference/none",
+        "Patient/anna",
+        "Procedure/none",
+        "CarePlan/" + "x" * 70,
+    ):
+        assert client.get(f"/chart/basis/{path}").status_code == 404
+
+
+def test_the_page_of_a_basis_is_the_care_teams(clinic: FhirClinic, sessions: Sessions) -> None:
+    for account in ("marketing", "maria"):
+        assert _signed_in(clinic, sessions, account).get("/chart/basis/CarePlan/plan").status_code == 404
