@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, literal, or_, select, true
 
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
@@ -118,6 +118,20 @@ def of_versions(request: Request, kind: str) -> Narrowing:
         ~exists().where(later.c.type == kind, later.c.id == last.c.id, later.c.version > last.c.version),
     )
     return lambda columns: or_(columns.id.in_(here), columns.id.in_(gone))
+
+
+def readable(connection: Connection, request: Request, kind: str, identity: str) -> bool:
+    """Whether a resource that is no photo is there and may be read.
+
+    Raises
+    ------
+    Forbidden
+        None of the type may.
+    """
+    query = select(fhir_resource.c.id).where(
+        fhir_resource.c.type == kind, fhir_resource.c.id == identity, condition(request, kind)
+    )
+    return connection.execute(query).first() is not None
 
 
 def require_write(requester: Requester, kind: str) -> None:

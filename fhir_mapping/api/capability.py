@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import audits, explain
+from fhir_mapping.api import audits, courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
 
@@ -75,15 +75,18 @@ def _resource(row: Row) -> dict[str, Any]:
         }
     if Interaction.DELETE in row.interactions:
         made["conditionalDelete"] = "single"
+    operations = courses.statements(row.type)
     if row.explained:
-        made["operation"] = [
+        operations.append(
             {
                 "name": explain.NAME,
                 "definition": explain.DEFINITION,
                 "documentation": f"Why a request is permitted or denied: {', '.join(explain.PARAMETERS)}. For "
                 "compliance review, and for the patient about her own part.",
             }
-        ]
+        )
+    if operations:
+        made["operation"] = operations
     if row.type == audits.TYPE:
         made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(audits.PARAMETERS.items())]
         return made

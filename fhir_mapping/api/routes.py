@@ -19,7 +19,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import audits, batch, explain, photos, reads, reply, searches, writes
+from fhir_mapping.api import audits, batch, courses, explain, photos, reads, reply, searches, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -114,6 +114,10 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             "POST": lambda http: lambda asked, body: explain.explain(node, asked, _id(http), explain.of_body(body)),
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/${explain.NAME}", asked_why))
+    for operation in courses.offered(kind):
+        made.append(
+            _route(node, f"{under}/{kind}/{{id}}/${operation.name}", {"GET": _operation(node, operation, kind)})
+        )
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
@@ -130,6 +134,15 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             "GET": lambda http: lambda asked, _: door.changes(node, asked, kind, None, _pairs(http.url.query))
         }
         made.insert(0, _route(node, f"{under}/{kind}/_history", of_all))
+    return made
+
+
+def _operation(node: Node, operation: courses.Operation, kind: str) -> Callable[[HttpRequest], Work]:
+    def made(http: HttpRequest) -> Work:
+        if any(name != "_format" for name, _ in _pairs(http.url.query)):
+            raise Malformed(Issue("not-supported", f"${operation.name} takes no parameters."))
+        return lambda asked, _: operation.work(node, asked, kind, _id(http))
+
     return made
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from consent.identity.scopes import EVERYTHING, Scopes
+from fhir_mapping.api.courses import OPERATIONS
 from fhir_mapping.api.interactions import TABLE
 from fhir_mapping.errors import Forbidden, Issue
 
 _KINDS = frozenset(row.type for row in TABLE)
+_AROUND = frozenset(f"${each.name}" for each in OPERATIONS)
+"""Operations that answer with whatever is around a resource."""
 
 
 def require_scope(scopes: Scopes, method: str, route: str) -> None:
@@ -25,8 +28,9 @@ def require_scope(scopes: Scopes, method: str, route: str) -> None:
     """
     kind = next((segment for segment in route.split("/") if segment in _KINDS), EVERYTHING)
     reads = method in ("GET", "HEAD") or route.endswith("/_search")
-    if not (scopes.may_read(kind) if reads else scopes.may_write(kind)):
-        what = "every type" if kind == EVERYTHING else kind
+    wanted = EVERYTHING if reads and route.rpartition("/")[2] in _AROUND else kind
+    if not (scopes.may_read(wanted) if reads else scopes.may_write(wanted)):
+        what = "every type" if wanted == EVERYTHING else wanted
         raise Forbidden(
             Issue("forbidden", f"The token's scopes do not cover {'reading' if reads else 'writing'} {what}.")
         )

@@ -270,7 +270,8 @@ class _Reader:
         maps = [(each, read) for each in told if (read := points.read(each, self._found.base)) is not None]
         settings = [each for each in told if not points.is_map(each) and not self._others(each)]
         start, end = _time(resource)
-        photos = {photo for each in (centre, *belonging) for photo in self._found.documents.get(each, ())}
+        shown = [each for each in (centre, *belonging) if not self._is_other(each)]
+        photos = {photo for each in shown for photo in self._found.documents.get(each, ())}
         stated_plans = [each for each in self._found.targets(resource, "basedOn") if each.startswith("CarePlan/")]
         planning = [
             each
@@ -300,6 +301,10 @@ class _Reader:
             observed=tuple(observed),
             photos=tuple(sorted(photos)),
         )
+
+    def _is_other(self, reference: str) -> bool:
+        """Whether it is no part of the session itself: an outcome is judged on photos of several."""
+        return reference.startswith("Observation/") and self._others(self._found.resources[reference])
 
     def _maps_of(self, use: str) -> list[str]:
         return [

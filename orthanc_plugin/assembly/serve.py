@@ -45,6 +45,7 @@ from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_sessions import StoredSessions
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
 
@@ -106,6 +107,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         now=lambda: _moment(node.engine),
         publishing=publishing_pages(node.site),
         viewer=settings.ohif is not None,
+        sessions=StoredSessions(fhir),
     )
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes),

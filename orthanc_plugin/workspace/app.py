@@ -14,8 +14,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.errors import ConsentError
+from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
+from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
@@ -73,6 +75,8 @@ def create_app(
             Route("/healthz", health, methods=["GET"]),
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
+            *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
+            *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *parts.files.routes(),

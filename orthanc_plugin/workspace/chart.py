@@ -108,6 +108,7 @@ class Courses:
             grouped=grouped,
             address=address,
             viewer=self._pages.parts.viewer and self._purpose == "TREAT",
+            next_session=self._pages.parts.sessions is not None,
         )
 
     def _compare(self, http: HttpRequest) -> Response:

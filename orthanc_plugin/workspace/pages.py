@@ -16,6 +16,7 @@ from consent.site import Site
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
+from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Door, Visitor
 
 THEMES = frozenset({"light", "dark"})
@@ -44,6 +45,9 @@ class Parts:
 
     viewer: bool = False
     """Whether OHIF is installed."""
+
+    sessions: SessionBook | None = None
+    """Where the next session is read and written; None: there is no such page."""
 
 
 class Pages:

@@ -87,17 +87,25 @@ class Door:
         return self.accounts.visitor(value) if value else None
 
 
-async def read_form(http: HttpRequest) -> Mapping[str, str] | None:
-    """The fields of a small form, or None where it is too large or no form at all."""
+async def read_form(http: HttpRequest, *, largest: int = _LARGEST_FORM, fields: int = 20) -> Mapping[str, str] | None:
+    """The fields of a form, or None where it is too large or no form at all.
+
+    Parameters
+    ----------
+    largest
+        Bytes.
+    fields
+        How many it may have.
+    """
     if http.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
     async for chunk in http.stream():
         body += chunk
-        if len(body) > _LARGEST_FORM:
+        if len(body) > largest:
             return None
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=fields))
     except ValueError:
         return None
 

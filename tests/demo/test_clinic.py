@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import io
-import json
 from datetime import timedelta
 
 import fhirkit
 import pytest
 from PIL import Image
 
-from orthanc_plugin.assembly.demo import clinic, pictures, resources
+from fhir_mapping.text import dump
+from orthanc_plugin.assembly.demo import clinic, courses, pictures, resources
 
 pytestmark = pytest.mark.fast
 
 
 def _resources() -> list[resources.Json]:
-    bundles = [resources.foundation(), *resources.visits()]
+    bundles = [
+        resources.foundation(),
+        *resources.visits(),
+        *courses.bundles(lambda visit, view: f"{visit}-{view.region}"),
+    ]
     return [entry["resource"] for bundle in bundles for entry in bundle["entry"]] + resources.consents("photo-1")
 
 
 @pytest.mark.parametrize("resource", _resources(), ids=lambda resource: f"{resource['resourceType']}-{resource['id']}")
 def test_every_resource_is_valid_r4(resource: resources.Json) -> None:
-    issues = fhirkit.validate(json.dumps(resource))
+    issues = fhirkit.validate(dump(resource).decode())
     assert [issue for issue in issues if issue.severity == "error"] == []
 
 

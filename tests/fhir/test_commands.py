@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from consent.identity.accounts import create
 from consent.store.engine import transaction
 from consent.types import Right
+from fhir_mapping.course.plan import Plan, care_plan
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.open import open_node
@@ -110,3 +111,22 @@ def test_a_refused_consent_says_which_element(settings: Path, tmp_path: Path) ->
     assert (status, "Consent.provision.actor" in output) == (1, True)
     file.write_text("{")
     assert _run(settings, "consent", "post", str(file), "--as", "clinician")[0] == 1
+
+
+def test_the_basis_of_a_session_is_told(settings: Path) -> None:
+    plan = care_plan(Plan("anna", "Lines", done=("Procedure/p1",))) | {"id": "plan"}
+    with open_node(load(settings)) as node, transaction(node.engine) as connection:
+        RecordStore(node.site).update(connection, "CarePlan", "plan", plan, source="test")
+    status, output = _run(settings, "basis", "Procedure/p1", "--as", "clinician")
+    assert (status, "Procedure/p1 belongs to CarePlan/plan" in output) == (0, True)
+    status, output = _run(settings, "basis", "CarePlan/plan", "--json", "--as", "clinician")
+    assert status == 0
+    assert [each["upper"] for each in json.loads(output)["carries"]] == ["Procedure/p1"]
+
+
+@pytest.mark.parametrize("words", [("Procedure/none",), ("1.2.3",), ("DocumentReference/none",)])
+def test_what_is_not_there_has_no_basis(settings: Path, words: tuple[str, ...]) -> None:
+    status, output = _run(settings, "basis", *words, "--as", "clinician")
+    assert (status, "may not be seen" in output) == (1, True)
+    status, output = _run(settings, "basis", *words, "--as", "marketing")
+    assert (status, "TREAT" in output) == (1, True)

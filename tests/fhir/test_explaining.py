@@ -156,5 +156,9 @@ def test_the_statement_names_it(asked: Clinic) -> None:
     offered = {
         each["type"]: each.get("operation") for each in asked.raw("GET", "/metadata").json()["rest"][0]["resource"]
     }
-    assert [each["name"] for each in offered["DocumentReference"] or []] == ["explain"]
+    assert [each["name"] for each in offered["DocumentReference"] or []] == [
+        "basis",
+        "treatment",
+        "explain",
+    ]
     assert offered["Patient"] is None

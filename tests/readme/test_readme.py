@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -72,6 +73,32 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
         assert word in done.stdout, f"the audit shows no {word}"
     assert "sound" in done.stdout
     assert "2 patients" in done.stdout, "two patients were given this lot"
+
+
+@pytest.mark.orthanc
+def test_the_next_session_is_asked_as_written(clinic: Path) -> None:
+    found = re.search(r"<!-- next-session -->\n```sh\n(.*?)```\n<!-- next-session -->", README, re.DOTALL)
+    assert found is not None
+    done = subprocess.run(
+        ["bash", "-e", "-c", found[1].replace("127.0.0.1:8080", f"127.0.0.1:{SERVE_PORT}")],
+        cwd=clinic,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "CarePlan/demo-anna-plan planned on DocumentReference/" in done.stdout
+    assert "Observation/demo-anna-outcome judged on DocumentReference/" in done.stdout
+    ways = {each["name"] for each in json.loads((clinic / "basis.json").read_text("utf-8"))["parameter"]}
+    assert {"rests-on", "carries"} <= ways
+    for name, wanted in (
+        ("treatment", {"Procedure/demo-anna-p1", "Device/demo-laser", "Observation/demo-anna-p1-settings"}),
+        ("lot", {"Procedure/demo-maria-p1", "Procedure/demo-eleni-p1", "Observation/demo-maria-p1-points"}),
+    ):
+        bundle = json.loads((clinic / f"{name}.json").read_text("utf-8"))
+        assert wanted <= {each["fullUrl"].rpartition("/fhir/")[2] for each in bundle["entry"]}
 
 
 EXISTING = """{

@@ -90,6 +90,8 @@ class Course:
     tone: tuple[int, int, int]
     product: Product | None = None
     dose: tuple[float, str] | None = None
+    """Value and UCUM unit."""
+
     settings: tuple[tuple[str, str, float, str], ...] = ()
     """Name, code, value and UCUM unit of each setting of the machine."""
 
@@ -155,7 +157,7 @@ COURSES = (
         ),
         (210, 164, 138),
         product=TOXIN,
-        dose=(20.0, "[U]"),
+        dose=(20.0, "[arb'U]"),
     ),
     Course(
         "eleni",
@@ -168,7 +170,7 @@ COURSES = (
         (View("glabella", "B", "frontal", "frown", "lines"),),
         (222, 180, 158),
         product=TOXIN,
-        dose=(20.0, "[U]"),
+        dose=(20.0, "[arb'U]"),
     ),
     Course(
         "dimitra",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -18,7 +19,7 @@ from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
-from orthanc_plugin.assembly.demo import clinic, pictures, resources
+from orthanc_plugin.assembly.demo import clinic, courses, pictures, resources
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.record import record_store
@@ -70,6 +71,7 @@ def load(node: Node, portrait: Path, said: Callable[[str], None]) -> None:
             _take(pipeline(node, archive), shot, data)
             if number % 8 == 0:
                 said(f"{number} photos")
+    _courses(node)
     _consents(node)
 
 
@@ -91,8 +93,22 @@ def _accounts(node: Node) -> None:
 
 
 def _record(node: Node) -> None:
+    _write(node, (resources.foundation(), *resources.visits()))
+
+
+def _courses(node: Node) -> None:
+    """What rests on the photos: plans, outcomes, injection points."""
+    with reading(node.engine) as connection:
+        documents = {
+            row.series_uid: row.document for row in connection.execute(select(photo.c.series_uid, photo.c.document))
+        }
+    _write(node, courses.bundles(lambda visit, view: documents.get(_series(node, visit, view))))
+
+
+def _write(node: Node, bundles: Iterable[dict[str, Any]]) -> None:
+    """Write those resources that are not there yet."""
     store = record_store(node)
-    for bundle in (resources.foundation(), *resources.visits()):
+    for bundle in bundles:
         with reading(node.engine) as connection:
             missing = [entry for entry in bundle["entry"] if not store.exists(connection, entry["request"]["url"])]
         if missing:
@@ -106,16 +122,19 @@ def _missing(node: Node, portrait: Path) -> Iterator[tuple[clinic.Shot, bytes]]:
     with reading(node.engine) as connection:
         have = set(connection.execute(select(photo.c.series_uid)).scalars())
     for shot in clinic.shots():
-        series = uids.series_instance_uid(
-            node.keys.uid,
-            shot.visit,
-            region=find_region(shot.region).code,
-            laterality=shot.laterality,
-            view=find_view(shot.view).code,
-            expression=None if shot.expression is None else find_expression(shot.expression).code,
-        )
-        if series not in have:
+        if _series(node, shot.visit, shot) not in have:
             yield shot, _picture(shot, portrait)
+
+
+def _series(node: Node, visit: str, view: clinic.Shot | clinic.View) -> str:
+    return uids.series_instance_uid(
+        node.keys.uid,
+        visit,
+        region=find_region(view.region).code,
+        laterality=view.laterality,
+        view=find_view(view.view).code,
+        expression=None if view.expression is None else find_expression(view.expression).code,
+    )
 
 
 def _picture(shot: clinic.Shot, portrait: Path) -> bytes:

@@ -27,6 +27,7 @@ _IDENTIFIERS = "urn:photospine:demo:patient"
 _VISITS = "urn:photospine:demo:visit"
 _UCUM = "http://unitsofmeasure.org"
 _SETTINGS = "urn:photospine:setting"
+_SHOWN = {"[arb'U]": "U"}
 _TREATMENTS = "urn:photospine:treatment"
 _PRODUCTS = "urn:photospine:product"
 
@@ -65,13 +66,13 @@ def foundation() -> Json:
                 "batch": {"lotNumber": product.lot, "expirationDate": product.expires},
             }
         )
-    return _transaction(entries)
+    return transaction(entries)
 
 
 def visits() -> list[Json]:
     """One transaction for each visit: the visit, and what was done, given and set."""
     return [
-        _transaction(_visit_entries(course, number))
+        transaction(_visit_entries(course, number))
         for course in COURSES
         for number in range(1, len(course.severities) + 1)
     ]
@@ -167,7 +168,7 @@ def _visit_entries(course: Course, number: int) -> list[Json]:
                 "performer": [{"actor": {"reference": "Practitioner/demo-clinician"}}],
                 "dosage": {
                     "site": {"text": course.body_site},
-                    "dose": {"value": value, "unit": unit.strip("[]"), "system": _UCUM, "code": unit},
+                    "dose": {"value": value, "unit": _SHOWN.get(unit, unit), "system": _UCUM, "code": unit},
                 },
             }
         )
@@ -257,7 +258,8 @@ def _own(code: str) -> Json:
     return {"system": OWN_PURPOSES, "code": code}
 
 
-def _transaction(resources: list[Json]) -> Json:
+def transaction(resources: list[Json]) -> Json:
+    """A Bundle that writes resources under their ids."""
     return {
         "resourceType": "Bundle",
         "type": "transaction",
