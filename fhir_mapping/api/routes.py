@@ -18,7 +18,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import explain, photos, reads, reply, writes
+from fhir_mapping.api import batch_advisory, explain, photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -58,6 +58,11 @@ def routes(node: Node) -> list[BaseRoute]:
         _route(node, under, {"POST": _transaction(node)}, bundle=True),
         _route(node, f"{under}/", {"POST": _transaction(node)}, bundle=True),
     ]
+    asked_batch: dict[str, Callable[[HttpRequest], Work]] = {
+        "GET": lambda http: lambda asked, _: batch_advisory.batch_advisory(node, asked, _pairs(http.url.query)),
+        "POST": lambda _: lambda asked, body: batch_advisory.batch_advisory(node, asked, explain.of_body(body)),
+    }
+    made.append(_route(node, f"{under}/${batch_advisory.NAME}", asked_batch))
     for row in TABLE:
         made += _resource_routes(node, row, under)
     made.append(_route(node, under + "/{anything:path}", {}))

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.errors import ConsentError
+from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.pages import Pages, Parts
@@ -35,6 +36,7 @@ def create_app(
     others: Sequence[BaseRoute] = (),
     token: Callable[[], str] = random_token,
     providers: Providers | None = None,
+    batches: Batches | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -46,6 +48,8 @@ def create_app(
         Routes of the other doors on this origin: FHIR, DICOMweb, the viewer.
     providers
         OpenID providers through which people may sign in.
+    batches
+        What the pages of batch advisories are made of; None: there are none.
     """
     pages = Pages(parts)
 
@@ -75,6 +79,7 @@ def create_app(
             *Chart(pages).routes(),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
+            *(BatchPages(pages, batches).routes() if batches is not None else ()),
             *parts.files.routes(),
             *others,
         ],

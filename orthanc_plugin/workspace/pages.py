@@ -45,6 +45,9 @@ class Parts:
     viewer: bool = False
     """Whether OHIF is installed."""
 
+    safety: bool = False
+    """Whether there are pages for batch advisories."""
+
 
 class Pages:
     """Renders templates for one visitor at a time."""
@@ -88,6 +91,7 @@ class Pages:
             theme=theme if theme in THEMES else None,
             chart="TREAT" in held,
             own="PATRQT" in held,
+            safety=self.parts.safety and "PATSFTY" in held,
             publishing=[page for page in self.parts.publishing if page.code in held],
             **values,
         )

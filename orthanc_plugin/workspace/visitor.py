@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -89,15 +89,29 @@ class Door:
 
 async def read_form(http: HttpRequest) -> Mapping[str, str] | None:
     """The fields of a small form, or None where it is too large or no form at all."""
+    fields = await read_fields(http, most=_LARGEST_FORM, fields=20)
+    return None if fields is None else dict(fields)
+
+
+async def read_fields(http: HttpRequest, *, most: int, fields: int) -> Sequence[tuple[str, str]] | None:
+    """The fields of a form in their order, also several of a name.
+
+    Parameters
+    ----------
+    most
+        Bytes that it may have.
+    fields
+        And how many fields.
+    """
     if http.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
     async for chunk in http.stream():
         body += chunk
-        if len(body) > _LARGEST_FORM:
+        if len(body) > most:
             return None
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=20))
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=fields)
     except ValueError:
         return None
 
