@@ -8,7 +8,7 @@ where it is on record. What looks like a range is told as one: what lies between
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -31,6 +31,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(r"(?<![\w/])[A-Za-z0-9](?:[A-Za-z0-9]|[-/.](?=[A-Za-z0-9])){2,24}(?![\w])")
+_TAIL = re.compile(r" [A-Z][0-9](?!\w)")  # C3016 C3
 _BETWEEN = re.compile(
     r"[\s,;|/&\u2022*\u00b7()]*(?:\b(?:and|or|und|et|y|as well as)\b)?[\s,;|/&\u2022*\u00b7()]*", re.IGNORECASE
 )
@@ -57,6 +58,9 @@ _CELL = re.compile(r"(?:[^\s|]| (?! ))+")
 _MOST_WORDS = 5
 _DIGIT = re.compile(r"[0-9]")
 _NO_LOT = frozenset({"number", "numbers", "code", "date", "expiry", "exp", "lot", "lots", "batch", "and", "the"})
+
+
+_TOO_MANY = Issue("too-costly", f"The notice names more than {_MOST_MARKS} lots, dates and products.")
 
 
 class Mark(StrEnum):
@@ -102,53 +106,68 @@ def recognise(connection: Connection, text: str) -> list[Recognised]:
         raise Invalid(Issue("too-long", f"A notice has {LONGEST} characters at most."))
     tabled = list(_tabled(text))
     expiries = list({each.start: each for each in (*_expiries(text), *tabled) if each.mark is Mark.EXPIRY}.values())
-    taken = [(each.start, each.end) for each in expiries]
+    taken = _covered(text, expiries)
     lots = {(each.start, each.end): each for each in _labelled(text, taken)}
     lots |= {(each.start, each.end): each for each in tabled if each.mark is Mark.LOT}
     lots |= {(each.start, each.end): each for each in _identifiers(text)}
-    spans = [*taken, *lots]
+    if len(lots) + len(expiries) > _MOST_MARKS:
+        raise Invalid(_TOO_MANY)
+    taken = _covered(text, [*expiries, *lots.values()])
     free = [
         Recognised(Mark.LOT, match.start(), match.end(), match.group(), labelled=False)
         for match in _TOKEN.finditer(text)
-        if _DIGIT.search(match.group()) and not any(start < match.end() and match.start() < end for start, end in spans)
+        if _DIGIT.search(match.group()) and not any(taken[match.start() : match.end()])
     ]
     known = _known(connection, {each.value for each in (*lots.values(), *free) if each.mark is Mark.LOT})
     exactly = _on_record(connection, {each.value for each in free})
     found = [replace(each, on_record=each.value in known) for each in lots.values()]
     found += [replace(each, on_record=True) for each in free if each.value in exactly]
+    if len(found) > _MOST_MARKS:
+        raise Invalid(_TOO_MANY)
     found = _with_expiries(text, sorted(found, key=lambda each: each.start), expiries)
     found += [*expiries, *_products(connection, text)]
     if len(found) > _MOST_MARKS:
-        raise Invalid(Issue("too-costly", f"The notice names more than {_MOST_MARKS} lots, dates and products."))
+        raise Invalid(_TOO_MANY)
     return sorted(found, key=lambda each: (each.start, -each.end))
 
 
-def _labelled(text: str, dates: Collection[tuple[int, int]]) -> Iterator[Recognised]:
+def _covered(text: str, found: Iterable[Recognised]) -> bytearray:
+    """A byte for each character: whether something recognised lies there."""
+    mask = bytearray(len(text))
+    for each in found:
+        mask[each.start : each.end] = b"\x01" * (each.end - each.start)
+    return mask
+
+
+def _labelled(text: str, taken: bytearray) -> Iterator[Recognised]:
     """What follows a word for "lot", as long as it goes on like a list of lots."""
     for label in _LABEL.finditer(text):
-        at, listed = label.end(), 0
+        at, listed, passed = label.end(), 0, 0
         while True:
             between = _BETWEEN.match(text, at)
             at = between.end() if between else at
             match = _TOKEN.match(text, at)
-            if match is None or any(start <= match.start() < end for start, end in dates):
+            if match is None or taken[match.start()]:
                 break
             word = match.group()
-            if folded(word) in _NO_LOT and not listed:
-                at = match.end()
+            if folded(word) in _NO_LOT and not listed and passed < _MOST_WORDS:
+                at, passed = match.end(), passed + 1
                 continue
             if not _DIGIT.search(word):
                 break
-            through = _RANGE.match(text, match.end())
-            end = _TOKEN.match(text, through.end()) if through and through.end() > match.end() else None
+            tail = _TAIL.match(text, match.end())
+            last = tail.end() if tail else match.end()
+            word = text[match.start() : last]
+            through = _RANGE.match(text, last)
+            end = _TOKEN.match(text, through.end()) if through and through.end() > last else None
             if through and end is not None and _DIGIT.search(end.group()):
                 yield Recognised(Mark.RANGE, match.start(), end.end(), text[match.start() : end.end()])
-                yield Recognised(Mark.LOT, match.start(), match.end(), word)
+                yield Recognised(Mark.LOT, match.start(), last, word)
                 yield Recognised(Mark.LOT, end.start(), end.end(), end.group())
                 at = end.end()
             else:
-                yield Recognised(Mark.LOT, match.start(), match.end(), word)
-                at = match.end()
+                yield Recognised(Mark.LOT, match.start(), last, word)
+                at = last
             listed += 1
             aside = _ASIDE.match(text, at)
             at = aside.end() if aside else at
@@ -267,14 +286,15 @@ def _products(connection: Connection, text: str) -> Iterator[Recognised]:
     """Names of products on record that stand in the text, the longest at each place."""
     plain = _folded_in_place(text)
     names = [each for each in connection.execute(each_value(advisory_name.c.name)).scalars() if each and len(each) >= 4]
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
     for name in sorted(names, key=lambda each: (-len(each), each)):
         if "|" in name or not any(each.isalpha() for each in name):
             continue
-        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", plain):
-            if not any(start < match.end() and match.start() < end for start, end in taken):
-                taken.append((match.start(), match.end()))
-                yield Recognised(Mark.PRODUCT, match.start(), match.end(), name, on_record=True)
+        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", plain) if name in plain else ():
+            if not any(taken[match.start() : match.end()]):
+                taken[match.start() : match.end()] = b"\x01" * (match.end() - match.start())
+                value = text[match.start() : match.end()]
+                yield Recognised(Mark.PRODUCT, match.start(), match.end(), value, on_record=True)
 
 
 def _folded_in_place(text: str) -> str:
