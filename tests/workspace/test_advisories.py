@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,9 +39,11 @@ def _signed_in(clinic: Clinic, name: str) -> Client:
     return client
 
 
-def _post(client: Client, path: str, form: dict[str, object], *, token_of: str = "/advisory", status: int = 303) -> str:
+def _post(
+    client: Client, path: str, form: Mapping[str, object], *, token_of: str = "/advisory", status: int = 303
+) -> str:
     token = re.findall(r'name="csrf" value="([^"]+)"', client.get(token_of).text)[0]
-    answer = client.post(path, data={"csrf": token} | form)
+    answer = client.post(path, data={"csrf": token, **form})
     assert answer.status_code == status, answer.text
     return answer.headers.get("location", "") or answer.text
 
@@ -96,10 +98,10 @@ def test_an_advisory_is_worked_through_and_closed(client: Client) -> None:
     assert "&lt;i&gt;reviewed&lt;/i&gt;" in shown
     assert _post(client, f"{place}/close", {}) == place
     assert ">closed<" in client.get("/advisory").text
-    for form, start in (("pdf", b"%PDF-"), ("csv", b"\xef\xbb\xbfset,"), ("json", b"{")):
-        answer = client.get(f"{place}/report.{form}")
+    for ending, start in (("pdf", b"%PDF-"), ("csv", b"\xef\xbb\xbfset,"), ("json", b"{")):
+        answer = client.get(f"{place}/report.{ending}")
         assert answer.content.startswith(start)
-        assert answer.content == client.get(f"{place}/report.{form}").content
+        assert answer.content == client.get(f"{place}/report.{ending}").content
 
 
 @pytest.mark.fast
