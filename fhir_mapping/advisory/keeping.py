@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from consent.store.engine import reading, transaction
 from consent.store.versions import lock
 from consent.store.write import among
 from consent.types import Request
-from fhir_mapping.advisory.asked import Question
+from fhir_mapping.advisory.asked import Question, is_text
 from fhir_mapping.advisory.batch import Advisory, Patient
 from fhir_mapping.advisory.question import ask, require
 from fhir_mapping.advisory.treatments import kept
@@ -33,6 +33,7 @@ from fhir_mapping.tables import fhir_reference, fhir_token
 
 _LONGEST_NOTE = 4000
 _LONGEST_NOTICE = 100_000
+_STEP = 20  # Tasks that are written in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +112,19 @@ class Advisories:
         Forbidden, Invalid
         """
         require(request)
-        if len(notice) > _LONGEST_NOTICE:
-            raise Invalid(Issue("too-long", f"A notice has {_LONGEST_NOTICE} characters at most."))
+        if len(notice) > _LONGEST_NOTICE or not is_text(notice):
+            raise Invalid(Issue("too-long", f"A notice is a text of {_LONGEST_NOTICE} characters at most."))
         answer = self.ask(request, question)
         identity = resources.advisory_id(question)
         items = items_of(answer)
-        with self._written(request, "advisory open", identity, {"patients": len(answer.patients)}) as connection:
-            now = clock.now(connection)
-            before = self._read(connection, identity)
-            known = set() if before is None else set(self._tasks(connection, identity))
-            record = self._node.record
-            made: list[Made] = []
-            if before is None or before.found != items or before.closed:
-                opened = now if before is None else before.opened
-                said = notice if before is None or notice.strip() else before.notice
-                task = resources.advisory_task(question, said, items, opened, now)
-                made.append(Made(record.prepare("Task", task), identity, new=before is None))
-            for patient in answer.patients:
-                own = resources.patient_task(identity, question.title, patient.id, now)
-                if patient.id not in known:
-                    made.append(Made(record.prepare("Task", own), own["id"]))
-            if made:
-                record.write_all(connection, made, source=SOURCE)
+        intent = self._entry(
+            Kind.INTENT, request, "advisory open", f"Task/{identity}", {"patients": len(answer.patients)}
+        )
+        with self._node.chain.written(intent):
+            self._keep(question, notice, items)
+            ids = [each.id for each in answer.patients]
+            for start in range(0, len(ids), _STEP):
+                self._keep_patients(question, ids[start : start + _STEP])
         return self._whole(identity, answer)
 
     def listed(self, request: Request) -> list[KeptAdvisory]:
@@ -222,7 +214,7 @@ class Advisories:
         with self._written(request, "advisory close", identity, {}) as connection:
             now, was = clock.now(connection), whole.kept
             task = resources.advisory_task(was.question, was.notice, was.found, was.opened, now, closed=True)
-            ready = self._node.record.prepare("Task", task)
+            ready = self._node.record.own("Task", task)
             self._node.record.update(connection, "Task", identity, ready, source=SOURCE)
         return self._whole(identity, whole.answer)
 
@@ -231,6 +223,33 @@ class Advisories:
         digest = hashlib.sha256(body).hexdigest()
         details = {"form": form, "sha256": digest, "bytes": len(body)}
         self._node.chain.append([self._entry(Kind.READ, request, "advisory report", f"Task/{identity}", details)])
+
+    def _keep(self, question: Question, notice: str, items: tuple[Item, ...]) -> None:
+        """Write the advisory's own Task, unless it says the same already."""
+        identity = resources.advisory_id(question)
+        with transaction(self._node.engine) as connection:
+            lock(connection)
+            before = self._read(connection, identity)
+            if before is not None and before.found == items and not before.closed:
+                return
+            now = clock.now(connection)
+            opened = now if before is None else before.opened
+            said = notice if before is None or notice.strip() else before.notice
+            made = self._node.record.own("Task", resources.advisory_task(question, said, items, opened, now))
+            self._node.record.update(connection, "Task", identity, made, source=SOURCE)
+
+    def _keep_patients(self, question: Question, patients: Sequence[str]) -> None:
+        """Write the Tasks of those patients who have none yet; few at a time, so that nobody else waits."""
+        identity = resources.advisory_id(question)
+        with transaction(self._node.engine) as connection:
+            lock(connection)
+            now = clock.now(connection)
+            made = [resources.patient_task(identity, question.title, each, now) for each in patients]
+            there = kept(connection, [f"Task/{each['id']}" for each in made])
+            record = self._node.record
+            new = [Made(record.own("Task", each), each["id"]) for each in made if f"Task/{each['id']}" not in there]
+            if new:
+                record.write_all(connection, new, source=SOURCE)
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
