@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
@@ -209,7 +209,7 @@ class BatchPages:
             return self._pages.refuse(http, visitor)
         identity = http.path_params["advisory"]
         self._batches.advisories.note(asked, identity, patient, step, said.get("note", ""), said.get("medium", ""))
-        return RedirectResponse(f"{BASE}/{identity}#{urlencode({'p': patient})[2:]}", status_code=303)
+        return RedirectResponse(f"{BASE}/{identity}#{quote(patient, safe='')}", status_code=303)
 
     def _again(self, http: HttpRequest, _: Visitor, asked: Request, __: Fields) -> Response:
         identity = http.path_params["advisory"]
