@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -127,6 +128,11 @@ def of_plain(said: Mapping[str, Any]) -> Question:
     return made
 
 
+def is_text(text: str) -> bool:
+    """Whether a text is one that FHIR keeps: no control characters but tab and line ends (R4 string)."""
+    return not any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n" for each in text)
+
+
 def _check(made: Question) -> None:
     if not made.lots and made.product is None:
         raise Invalid(Issue("value", "A batch question names a lot, a UDI or a product."))
@@ -139,6 +145,9 @@ def _check(made: Question) -> None:
             )
         if each.expiry is not None:
             _date(each.expiry, "expiry")
+    for said in (made.product, *(each.lot for each in made.lots), *(each.serial for each in made.lots)):
+        if said is not None and not is_text(said):
+            raise Invalid(Issue("value", "A batch question holds a character that FHIR does not allow."))
     if made.product is not None and not (folded(made.product) and len(made.product) <= _LONGEST):
         raise Invalid(Issue("value", "A product is named by 1 to 200 characters."))
     ends = [_date(each, name) for each, name in ((made.since, "beginning"), (made.until, "end")) if each is not None]

@@ -145,6 +145,3 @@ class Advisory:
     patients: tuple[Patient, ...]
     unplaced: tuple[str, ...] = ()
     """Administrations, dispenses and uses of the batch without a patient on record."""
-
-    photos_refused: int = 0
-    """How many photos of these patients the requester may not see."""

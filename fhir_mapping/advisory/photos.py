@@ -27,14 +27,6 @@ _FAR = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The photos that the requester may see, by patient."""
-
-    photos: Mapping[str, tuple[Photo, ...]]
-    refused: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Link:
     linked: bool
     moved: bool
@@ -48,8 +40,8 @@ def photos_of(
     by_patient: Mapping[str, Sequence[Treatment]],
     groups: Mapping[str, Collection[str]],
     resources: Mapping[str, Kept],
-) -> Shown:
-    """Decide, record and describe them.
+) -> dict[str, tuple[Photo, ...]]:
+    """Decide, record and describe them: by patient, those alone that the requester may see.
 
     Parameters
     ----------
@@ -101,7 +93,7 @@ def photos_of(
             if number in allowed
         ]
         found[identity] = tuple(sorted(made, key=lambda each: (micros(each.taken, _FAR), each.number)))
-    return Shown(found, released.refused)
+    return found
 
 
 def allowed_for(connection: Connection, site: Site, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:

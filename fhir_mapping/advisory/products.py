@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from consent.store.write import among
+from consent.store.write import among, each_value
 from fhir_mapping.advisory import spelling
 from fhir_mapping.advisory.asked import Question, Wanted
 from fhir_mapping.advisory.batch import BEST, Fit, Product
@@ -160,8 +160,9 @@ def _keep(found: dict[Key, Product], row: Any, fit: Fit, why: str) -> None:
 def _called(connection: Connection, product: str) -> dict[Key, bool]:
     """Products that bear a name or a code, True, or whose name begins with it."""
     text = folded(product)
-    name = advisory_name.c.name
-    query = select(advisory_name).where(or_(name == text, and_(name >= text, name < text + "\U0010ffff")))
+    # Beginnings are compared here: a database does it by its language's order, or reads every row.
+    begins = {each for each in connection.execute(each_value(advisory_name.c.name)).scalars() if each.startswith(text)}
+    query = select(advisory_name).where(among(connection, advisory_name.c.name, begins))
     found: dict[Key, bool] = {}
     for row in connection.execute(query):
         key = (row.type, row.id, row.part)

@@ -7,9 +7,8 @@ many are concerned, it is a fixed number of statements.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,9 +19,9 @@ from consent.service import DecisionPoint
 from consent.site import Site
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question
-from fhir_mapping.advisory.batch import BEST, Advisory, Fit, Patient, Product, Treatment
+from fhir_mapping.advisory.batch import BEST, Advisory, Contact, Fit, Patient, Photo, Product, Treatment
 from fhir_mapping.advisory.people import contacts_of, name_of, records_of
-from fhir_mapping.advisory.photos import Shown, photos_of
+from fhir_mapping.advisory.photos import photos_of
 from fhir_mapping.advisory.products import lotless, names_of, products
 from fhir_mapping.advisory.treatments import Kept, kept, treatments_with, within
 from fhir_mapping.advisory.uses import id_of, kind_of, uses_of, without_told
@@ -86,7 +85,7 @@ def ask(
         for identity, mine in by_patient.items()
     ]
     patients.sort(key=lambda each: (BEST[each.fit], each.id))
-    return Advisory(question, tuple(bearing), tuple(patients), tuple(unplaced), shown.refused)
+    return Advisory(question, tuple(bearing), tuple(patients), tuple(unplaced))
 
 
 def require(request: Request) -> None:
@@ -132,8 +131,8 @@ def _patient(
     treatments: list[Treatment],
     people: Mapping[str, Kept],
     group: Collection[str],
-    contacts: Any,
-    shown: Shown,
+    contacts: Sequence[Contact],
+    shown: Mapping[str, tuple[Photo, ...]],
 ) -> Patient:
     resource = people[f"Patient/{identity}"].resource if f"Patient/{identity}" in people else {}
     mine = [replace(each, patient=identity) for each in treatments]
@@ -145,5 +144,5 @@ def _patient(
         records=tuple(sorted(set(group) - {identity})),
         contacts=tuple(contacts),
         treatments=tuple(sorted(mine, key=lambda each: (micros(each.at, _FAR), each.reference, each.product))),
-        photos=shown.photos.get(identity, ()),
+        photos=shown.get(identity, ()),
     )

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, literal, 
 
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.resources.advisory import ADVISORY, PATIENT
 from fhir_mapping.resources.task import CONSENT_REFUSED
 from fhir_mapping.store.history import Narrowing
 from fhir_mapping.store.kinds import CLINICAL
@@ -44,7 +45,7 @@ def reach(request: Request, kind: str) -> Reach:
     if kind == "Task":
         if requester.confined_to is not None:
             return Reach.NONE
-        allowed = request.purpose == "HCOMPL" or requester.rights & {Right.RECONCILE, Right.CONSENT}
+        allowed = request.purpose in ("HCOMPL", "PATSFTY") or requester.rights & {Right.RECONCILE, Right.CONSENT}
         return Reach.ALL if allowed else Reach.NONE
     if request.purpose in _EVERYTHING:
         return Reach.ALL if requester.confined_to is None else Reach.OWN
@@ -159,14 +160,16 @@ def writable(requester: Requester) -> frozenset[str]:
 
 
 def _tasks(request: Request, row: Any) -> ColumnElement[bool]:
-    """Who signs Consents sees what became of them; who reconciles, and compliance, see all Tasks."""
+    """Who reconciles, and compliance, see all Tasks; who signs Consents what became of them, safety its advisories."""
     if request.purpose == "HCOMPL" or Right.RECONCILE in request.requester.rights:
         return true()
+    codes = [CONSENT_REFUSED] if Right.CONSENT in request.requester.rights else []
+    codes += [ADVISORY, PATIENT] if request.purpose == "PATSFTY" else []
     return exists(
         select(fhir_token.c.id).where(
             fhir_token.c.type == "Task",
             fhir_token.c.id == row.c.id,
             fhir_token.c.name == "code",
-            fhir_token.c.value == CONSENT_REFUSED,
+            fhir_token.c.value.in_(codes),
         )
     )

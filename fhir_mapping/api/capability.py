@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import audits, courses, explain
+from fhir_mapping.api import audits, batch_advisory, courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
 
@@ -52,6 +52,14 @@ def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
                 },
                 "resource": [_resource(row) for row in TABLE],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "operation": [
+                    {
+                        "name": batch_advisory.NAME,
+                        "definition": batch_advisory.DEFINITION,
+                        "documentation": "Everybody and everything that a batch reached, for patient safety: "
+                        f"{', '.join(batch_advisory.PARAMETERS)}.",
+                    }
+                ],
             }
         ],
     }

@@ -19,7 +19,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import audits, batch, courses, explain, photos, reads, reply, searches, writes
+from fhir_mapping.api import audits, batch, batch_advisory, courses, explain, photos, reads, reply, searches, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -60,6 +60,11 @@ def routes(node: Node) -> list[BaseRoute]:
         _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
     ]
     made += [_route(node, each, {"POST": _bundle(node, under, made)}, bundle=True) for each in (under, f"{under}/")]
+    asked_batch: dict[str, Callable[[HttpRequest], Work]] = {
+        "GET": lambda http: lambda asked, _: batch_advisory.batch_advisory(node, asked, _pairs(http.url.query)),
+        "POST": lambda _: lambda asked, body: batch_advisory.batch_advisory(node, asked, explain.of_body(body)),
+    }
+    made.append(_route(node, f"{under}/${batch_advisory.NAME}", asked_batch))
     for row in TABLE:
         made += _resource_routes(node, row, under)
     made.append(_route(node, under + "/{anything:path}", {}))

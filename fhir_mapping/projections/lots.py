@@ -29,7 +29,7 @@ def lots(connection: Connection, setting: Setting, written: Sequence[Written]) -
     names: list[dict[str, Any]] = []
     dropped: list[dict[str, Any]] = []
     for each in written:
-        if not _concerned(each.type, each.resource):
+        if not (_concerned(each.type, each.resource) or _concerned(each.type, each.previous or {})):
             continue
         now = stated(each.resource)
         before: list[dict[str, Any]] = []

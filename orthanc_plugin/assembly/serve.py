@@ -28,6 +28,7 @@ from consent.store.schema import require_schema
 from consent.store.sites import load_site
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.compare.renditions import Shelf
+from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
@@ -37,6 +38,7 @@ from orthanc_plugin.assembly.providers import Providers, read_secrets
 from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
+from orthanc_plugin.workspace.advisory import Batches
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.deposits import Deposits
 from orthanc_plugin.workspace.files import Files
@@ -108,6 +110,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         publishing=publishing_pages(node.site),
         viewer=settings.ohif is not None,
         sessions=StoredSessions(fhir),
+        safety=True,
     )
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes),
@@ -126,6 +129,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         throttle=callers.throttle,
         healthy=lambda: _healthy(node.engine),
         others=others,
+        batches=Batches(Advisories(fhir), node.engine),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.errors import ConsentError
+from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
@@ -37,6 +38,7 @@ def create_app(
     others: Sequence[BaseRoute] = (),
     token: Callable[[], str] = random_token,
     providers: Providers | None = None,
+    batches: Batches | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -48,6 +50,8 @@ def create_app(
         Routes of the other doors on this origin: FHIR, DICOMweb, the viewer.
     providers
         OpenID providers through which people may sign in.
+    batches
+        What the pages of batch advisories are made of; None: there are none.
     """
     pages = Pages(parts)
 
@@ -79,6 +83,7 @@ def create_app(
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
+            *(BatchPages(pages, batches).routes() if batches is not None else ()),
             *parts.files.routes(),
             *others,
         ],

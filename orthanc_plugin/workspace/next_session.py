@@ -94,7 +94,7 @@ class NextSession:
         return self._pages.parts.record.person(http.path_params["patient"])
 
     async def _send(self, http: HttpRequest) -> Response:
-        fields = await read_form(http, largest=2 * LARGEST, fields=_FIELDS)
+        fields = await read_form(http, most=2 * LARGEST, fields=_FIELDS)
         return await run_in_threadpool(self._save, http, fields)
 
     def _save(self, http: HttpRequest, fields: Mapping[str, str] | None) -> Response:

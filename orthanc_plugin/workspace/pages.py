@@ -49,6 +49,9 @@ class Parts:
     sessions: SessionBook | None = None
     """Where the next session is read and written; None: there is no such page."""
 
+    safety: bool = False
+    """Whether there are pages for batch advisories."""
+
 
 class Pages:
     """Renders templates for one visitor at a time."""
@@ -92,6 +95,7 @@ class Pages:
             theme=theme if theme in THEMES else None,
             chart="TREAT" in held,
             own="PATRQT" in held,
+            safety=self.parts.safety and "PATSFTY" in held,
             publishing=[page for page in self.parts.publishing if page.code in held],
             **values,
         )

@@ -60,6 +60,8 @@ class SignIn:
                 return RedirectResponse(f"/portfolio/{page.code}", status_code=303)
         if "PATRQT" in held and visitor.requester.confined_to:
             return RedirectResponse("/me", status_code=303)
+        if self._pages.parts.safety and "PATSFTY" in held:
+            return RedirectResponse("/advisory", status_code=303)
         return self._pages.show(http, "no_pages.html", visitor, section="")
 
     def _form(self, http: HttpRequest) -> Response:

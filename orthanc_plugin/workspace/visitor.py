@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -87,25 +87,31 @@ class Door:
         return self.accounts.visitor(value) if value else None
 
 
-async def read_form(http: HttpRequest, *, largest: int = _LARGEST_FORM, fields: int = 20) -> Mapping[str, str] | None:
-    """The fields of a form, or None where it is too large or no form at all.
+async def read_form(http: HttpRequest, *, most: int = _LARGEST_FORM, fields: int = 20) -> Mapping[str, str] | None:
+    """As :func:`read_fields`, by name; of several of a name the last."""
+    found = await read_fields(http, most=most, fields=fields)
+    return None if found is None else dict(found)
+
+
+async def read_fields(http: HttpRequest, *, most: int, fields: int) -> Sequence[tuple[str, str]] | None:
+    """The fields of a form in their order, also several of a name; None where it is too large or no form at all.
 
     Parameters
     ----------
-    largest
-        Bytes.
+    most
+        Bytes that it may have.
     fields
-        How many it may have.
+        And how many fields.
     """
     if http.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
     async for chunk in http.stream():
         body += chunk
-        if len(body) > largest:
+        if len(body) > most:
             return None
     try:
-        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=fields))
+        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=fields)
     except ValueError:
         return None
 

@@ -151,7 +151,7 @@ def test_a_token_for_one_type_does_not_reach_what_is_around_it(operation: str) -
     narrow, wide = read_scopes(["user/Procedure.rs"]), read_scopes(["user/*.rs"])
     assert narrow is not None
     assert wide is not None
-    require_scope(wide, "GET", route, [])
-    require_scope(narrow, "GET", "/fhir/Procedure/{id}", [])
+    require_scope(wide, "GET", route)
+    require_scope(narrow, "GET", "/fhir/Procedure/{id}")
     with pytest.raises(Forbidden):
-        require_scope(narrow, "GET", route, [])
+        require_scope(narrow, "GET", route)

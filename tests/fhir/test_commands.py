@@ -130,3 +130,32 @@ def test_what_is_not_there_has_no_basis(settings: Path, words: tuple[str, ...]) 
     assert (status, "may not be seen" in output) == (1, True)
     status, output = _run(settings, "basis", *words, "--as", "marketing")
     assert (status, "TREAT" in output) == (1, True)
+
+
+def test_an_advisory_is_opened_worked_through_and_closed(settings: Path, tmp_path: Path) -> None:
+    who = ("--as", "compliance")
+    notice = tmp_path / "notice.txt"
+    notice.write_text("Lot: LOT-0071 (expiry 01/2027)\n", "utf-8")
+    status, output = _run(settings, "advisory", "notice", str(notice), *who)
+    assert (status, "LOT-0071  expiry 2027-01  on record" in output) == (0, True), output
+    status, output = _run(settings, "advisory", "open", "LOT-0071", "--notice", str(notice), "--json", *who)
+    assert status == 0, output
+    advisory = json.loads(output)["advisory"]
+    assert json.loads(output)["answer"]["question"]["lots"][0]["expiry"] == "2027-01"
+    status, output = _run(settings, "advisory", "close", advisory, *who)
+    assert (status, "1 of 1 patients are left" in output) == (1, True)
+    for step in ("contacted", "reviewed", "attested"):
+        words = ("--patient", "Patient/anna", "--step", step, "--note", "well", "--by", "phone")
+        assert _run(settings, "advisory", "done", advisory, *words, *who)[0] == 0
+    status, output = _run(settings, "advisory", "close", advisory, *who)
+    assert (status, "closed, 0 patients left" in output) == (0, True), output
+    assert advisory in _run(settings, "advisory", "list", *who)[1]
+    for ending in ("pdf", "csv", "json"):
+        file = tmp_path / f"report.{ending}"
+        assert _run(settings, "advisory", "report", advisory, "--output", str(file), *who)[0] == 0
+        assert file.stat().st_size > 100
+        assert _run(settings, "advisory", "report", advisory, "--output", str(file), *who)[0] == 1
+    assert _run(settings, "advisory", "report", advisory, "--output", str(tmp_path / "r.doc"), *who)[0] == 1
+    assert _run(settings, "advisory", "show", "none", *who)[0] == 1
+    assert _run(settings, "advisory", "--product", "Toxin A", "--since", "2026-01", *who)[0] == 0
+    assert _run(settings, "advisory", "--udi", "(01)09504000059119", *who)[0] == 1

@@ -72,7 +72,27 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
     for word in ("patient-permitted", "patient-denied", "default-permit"):
         assert word in done.stdout, f"the audit shows no {word}"
     assert "sound" in done.stdout
-    assert "2 patients" in done.stdout, "two patients were given this lot"
+    assert "3 patients" in done.stdout, "two patients were given this lot, a third one that reads alike"
+
+
+@pytest.mark.orthanc
+def test_a_batch_advisory_is_closed_as_it_says(clinic: Path) -> None:
+    found = re.search(r"<!-- batch -->\n```sh\n(.*?)```\n<!-- batch -->", README, re.DOTALL)
+    assert found is not None
+    done = subprocess.run(
+        ["bash", "-e", "-c", found[1]],
+        cwd=clinic,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PS-2407A  expiry 2026-06  on record" in done.stdout
+    assert "reads alike" in done.stdout
+    assert "closed, 0 patients left" in done.stdout
+    assert (clinic / "closed.pdf").read_bytes().startswith(b"%PDF-")
 
 
 @pytest.mark.orthanc

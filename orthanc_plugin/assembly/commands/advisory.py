@@ -1,22 +1,27 @@
-"""``photospine advisory``: from a lot to every patient, treatment and photo."""
+"""``photospine advisory``: from a lot to every patient, treatment and photo, and what is done about each."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
+from typer.core import TyperGroup
 
 from consent.purposes import PATSFTY
 from consent.store.engine import reading
 from consent.types import Request
-from fhir_mapping.advisory.asked import question
-from fhir_mapping.advisory.batch import Advisory, Fit, Patient, When
-from fhir_mapping.advisory.question import ask
+from fhir_mapping.advisory.asked import Question, question
+from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
+from fhir_mapping.advisory.report import Form, report
+from fhir_mapping.resources.advisory import Step
+from orthanc_plugin.assembly.commands import _batch
 from orthanc_plugin.assembly.commands._common import (
     AsOption,
     JsonOption,
@@ -25,27 +30,57 @@ from orthanc_plugin.assembly.commands._common import (
     failing,
     os_user,
     require,
+    show,
 )
-from orthanc_plugin.assembly.open import CLI, open_node
+from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import load
 
-_TITLES = {
-    Fit.EXACT: "Exactly this batch",
-    Fit.OTHER_EXPIRY: "The same lot with another expiry",
-    Fit.UNREADABLE: "Lots written otherwise or corrected, or that cannot be read: look at each",
-}
-_PHOTOS = {When.BEFORE: "photo before", When.AFTER: "photo after", When.UNKNOWN: "photo"}
+LotsArgument = Annotated[list[str] | None, typer.Argument(help="Lot numbers, as printed.", metavar="[LOT]...")]
+ExpiryOption = Annotated[str | None, typer.Option("--expiry", help="Their expiry: YYYY-MM or YYYY-MM-DD.")]
+UdiOption = Annotated[str | None, typer.Option("--udi", help="A UDI as scanned or printed: GS1, HIBCC or ICCBBA.")]
+ProductOption = Annotated[str | None, typer.Option("--product", help="A product's name, code or device identifier.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Used on this day or later.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Used on this day or before.")]
+IdArgument = Annotated[str, typer.Argument(help="The advisory's id.", metavar="ADVISORY")]
+
+
+class _Asks(TyperGroup):
+    """``photospine advisory LOT`` asks: what is no command's name is a lot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["ask", *args]
+        return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("advisory")(advisory)
+    """Add the commands."""
+    group = typer.Typer(
+        cls=_Asks,
+        no_args_is_help=True,
+        help="Everybody and everything that a lot reached. 'photospine advisory LOT' asks; 'open' keeps the question.",
+    )
+    group.command("ask")(asking)
+    group.command("notice")(noticing)
+    group.command("open")(opening)
+    group.command("list")(listing)
+    group.command("show")(showing)
+    group.command("done")(done)
+    group.command("report")(reporting)
+    group.command("close")(closing)
+    app.add_typer(group, name="advisory")
 
 
-def advisory(
-    lot: Annotated[str, typer.Argument(help="The lot number, as printed.")],
+def asking(
+    lots: LotsArgument = None,
+    expiry: ExpiryOption = None,
+    udi: UdiOption = None,
+    product: ProductOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     as_account: AsOption = None,
-    expiry: Annotated[str | None, typer.Option("--expiry", help="The expiry: YYYY-MM or YYYY-MM-DD.")] = None,
     as_json: JsonOption = False,
     settings: SettingsOption = None,
 ) -> None:
@@ -53,80 +88,200 @@ def advisory(
 
     The account needs the purpose PATSFTY. The question and the photos named are recorded.
     """
-    with failing(), open_node(load(settings)) as node:
-        who = account_of(node, as_account)
-        require(who, purpose=PATSFTY)
-        with reading(node.engine) as connection:
-            found = ask(
-                node.point,
-                connection,
-                node.chain,
-                Request(who, PATSFTY),
-                node.site,
-                question([(lot, expiry)]),
-                door=CLI,
-                os_user=os_user(),
-            )
+    asked = _question(lots, expiry, udi, product, since, until)
+    with _asking(settings, as_account) as (node, advisories, request):
+        found = advisories.ask(request, asked)
         zone = node.site.zone
     if as_json:
         typer.echo(json.dumps(_plain(dataclasses.asdict(found)), ensure_ascii=False))
     else:
-        for line in _lines(found, zone):
+        for line in _batch.lines(found, zone):
             typer.echo(line)
 
 
-def _lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
-    """The answer for people: a treatment or a photo a line, whole, so that it can be searched and copied."""
-    if not found.products:
-        yield f"No product on record fits {found.question.title}, nor reads alike."
-    for fit in Fit:
-        products = [each for each in found.products if each.fit is fit]
-        if not products:
-            continue
-        yield typer.style(_TITLES[fit], bold=True)
-        for product in products:
-            batch = f"lot {product.lot or '(none)'}, expiry {product.expiry or '(none)'}"
-            why = f" ({product.why})" if product.why else ""
-            yield f"  {product.name or '(no name)'}, {batch}{why}  {product.reference}"
-        patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
-        if not patients:
-            yield "  Given to nobody on record."
-        for patient in patients:
-            yield from _patient(patient, fit, zone)
-        yield ""
-    if found.unplaced:
-        yield typer.style("Used, but no patient on record", bold=True)
-        yield from (f"  {reference}" for reference in found.unplaced)
-        yield ""
-    photos = sum(len(each.photos) for each in found.patients)
-    treatments = sum(len(each.treatments) for each in found.patients)
-    yield f"{len(found.patients)} patients, {treatments} treatments, {photos} photos"
-    if found.photos_refused:
-        yield f"{found.photos_refused} photos may not be named to this account."
+def noticing(
+    file: Annotated[Path, typer.Argument(help="The notice's text; '-' reads standard input.", allow_dash=True)],
+    as_account: AsOption = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Name the lots, expiries and products that a notice's text names, with their places. Nothing is asked yet."""
+    with _asking(settings, as_account) as (node, _, _):
+        text = _text_of(file)
+        with reading(node.engine) as connection:
+            found = recognise(connection, text)
+    rows = [dataclasses.asdict(each) | {"line": text.count("\n", 0, each.start) + 1} for each in found]
+    lines = [_recognised(each, row["line"]) for each, row in zip(found, rows, strict=True)]
+    lots = [each.value for each in found if each.mark is Mark.LOT]
+    if lots:
+        quoted = " ".join(f"'{each}'" for each in dict.fromkeys(lots))
+        lines += ["", f"Confirm those that are meant:  photospine advisory open {quoted} --notice {file}"]
+    show(rows, as_json, "\n".join(lines) or "No lot, expiry or product is recognised in it.")
 
 
-def _patient(patient: Patient, fit: Fit, zone: ZoneInfo) -> Iterator[str]:
-    born = f", born {patient.birth}" if patient.birth else ""
-    yield f"\n  {typer.style(patient.name, bold=True)}{born}  Patient/{patient.id}"
-    for each in patient.treatments:
-        if each.fit is fit:
-            void = f"{each.void}: not counted as a treatment" if each.void else ""
-            what = (each.reference, void, ", ".join(each.sites), ", ".join(each.doses), *each.through)
-            yield _row("treatment", each.at, zone, what)
-    for when in When:
-        for photo in patient.photos:
-            if photo.when is when:
-                link = "" if photo.linked else "the same area, linked to no such treatment"
-                shown = f"may be shown for {', '.join(photo.allowed) or 'nothing'}"
-                yield _row(_PHOTOS[when], photo.taken, zone, (photo.document, shown, link))
+def opening(
+    lots: LotsArgument = None,
+    expiry: ExpiryOption = None,
+    udi: UdiOption = None,
+    product: ProductOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    notice: Annotated[Path | None, typer.Option("--notice", help="The notice's text, kept with it.")] = None,
+    as_account: AsOption = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Keep the question, and open a Task for each patient who has none yet. The same question is one advisory."""
+    with _asking(settings, as_account) as (node, advisories, request):
+        text = "" if notice is None else _text_of(notice)
+        expiries: dict[str, str | None] = {}
+        if text and expiry is None:
+            with reading(node.engine) as connection:
+                for each in recognise(connection, text):
+                    if each.mark is Mark.LOT:
+                        expiries.setdefault(each.value, each.expiry)
+        asked = _question(lots, expiry, udi, product, since, until, expiries)
+        opened = advisories.open(request, asked, text)
+        _show(opened, node, as_json)
 
 
-def _row(title: str, moment: datetime | None, zone: ZoneInfo, parts: Iterable[str]) -> str:
-    return "  ".join(part for part in (f"    {title:<14}{_local(moment, zone):<16}", *parts) if part)
+def listing(as_account: AsOption = None, as_json: JsonOption = False, settings: SettingsOption = None) -> None:
+    """List the advisories that are kept."""
+    with _asking(settings, as_account) as (node, advisories, request):
+        found = advisories.listed(request)
+        zone = node.site.zone
+    rows = [
+        {"advisory": each.id, "title": each.title, "opened": each.opened.isoformat(), "closed": each.closed}
+        for each in found
+    ]
+    lines = [
+        f"{each.id}  {each.opened.astimezone(zone):%Y-%m-%d %H:%M}  {'closed' if each.closed else 'open'}  {each.title}"
+        for each in found
+    ]
+    show(rows, as_json, "\n".join(lines) or "no advisories")
 
 
-def _local(moment: datetime | None, zone: ZoneInfo) -> str:
-    return "time not known" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+def showing(
+    advisory: IdArgument, as_account: AsOption = None, as_json: JsonOption = False, settings: SettingsOption = None
+) -> None:
+    """Ask again what an advisory asked: who is concerned now, what has changed, and what was done about each."""
+    with _asking(settings, as_account) as (node, advisories, request):
+        _show(advisories.show(request, advisory), node, as_json)
+
+
+def done(
+    advisory: IdArgument,
+    patient: Annotated[str, typer.Option("--patient", help="The patient's id.")],
+    step: Annotated[Step, typer.Option("--step", help="What was done.")],
+    note: Annotated[str, typer.Option("--note", help="What was said or found.")] = "",
+    medium: Annotated[str, typer.Option("--by", help="Of a contact: phone, letter, in person ...")] = "",
+    as_account: AsOption = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Write down what was done about a patient: who and when is kept with it."""
+    with _asking(settings, as_account) as (_, advisories, request):
+        taken = advisories.note(request, advisory, patient.removeprefix("Patient/"), step, note, medium)
+    rows = [_plain(dataclasses.asdict(each)) for each in taken]
+    show(rows, as_json, "\n".join(f"{each.step.value}  {each.by}  {each.text}" for each in taken))
+
+
+def reporting(
+    advisory: IdArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new file: .pdf, .csv or .json (a FHIR Bundle).")],
+    as_account: AsOption = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Write the close-out report. The same state of the record gives the same bytes; that it left is recorded."""
+    with _asking(settings, as_account) as (node, advisories, request):
+        try:
+            form = Form(output.suffix.removeprefix(".").lower())
+        except ValueError:
+            raise AssemblyError(f"{output.name} is none of .pdf, .csv and .json") from None
+        body = report(advisories.show(request, advisory), form, node.site.zone)
+        advisories.recorded(request, advisory, form.value, body)
+        try:
+            with output.open("xb") as file:
+                file.write(body)
+        except OSError as error:
+            raise AssemblyError(f"{output} cannot be written: {error.strerror}") from None
+    typer.echo(f"{output}  {len(body)} bytes")
+
+
+def closing(
+    advisory: IdArgument, as_account: AsOption = None, as_json: JsonOption = False, settings: SettingsOption = None
+) -> None:
+    """Close an advisory, once every patient is attested."""
+    with _asking(settings, as_account) as (node, advisories, request):
+        _show(advisories.close(request, advisory), node, as_json)
+
+
+@contextmanager
+def _asking(settings: Path | None, as_account: str | None) -> Iterator[tuple[Node, Advisories, Request]]:
+    with failing(), open_node(load(settings)) as node:
+        who = account_of(node, as_account)
+        require(who, purpose=PATSFTY)
+        fhir = fhir_node(node, node.point, lambda _header, _address: None)
+        yield node, Advisories(fhir, os_user()), Request(who, PATSFTY)
+
+
+def _question(
+    lots: list[str] | None,
+    expiry: str | None,
+    udi: str | None,
+    product: str | None,
+    since: str | None,
+    until: str | None,
+    expiries: dict[str, str | None] | None = None,
+) -> Question:
+    with failing():
+        pairs = [(each, expiry or (expiries or {}).get(each)) for each in lots or []]
+        return question(pairs, udi=udi, product=product, since=since, until=until)
+
+
+def _text_of(file: Path) -> str:
+    """A notice's text; read no further than its limit.
+
+    Raises
+    ------
+    AssemblyError
+        It is no file, or no text.
+    """
+    try:
+        if str(file) == "-":
+            return typer.get_text_stream("stdin").read(LONGEST + 1)
+        with file.open(encoding="utf-8-sig") as stream:
+            return stream.read(LONGEST + 1)
+    except (OSError, UnicodeDecodeError):
+        raise AssemblyError(f"{file} cannot be read as a text: copy the notice's words into a .txt file") from None
+
+
+def _recognised(found: Recognised, line: int) -> str:
+    known = "" if found.mark is not Mark.LOT else "on record" if found.on_record else "not on record"
+    parts = (
+        f"line {line:>4}",
+        f"{found.mark.value:<14}",
+        found.value,
+        found.expiry and f"expiry {found.expiry}",
+        known,
+    )
+    return "  ".join(each for each in parts if each)
+
+
+def _show(opened: Opened, node: Node, as_json: bool) -> None:
+    if as_json:
+        said = {
+            "advisory": opened.kept.id,
+            "closed": opened.kept.closed,
+            "answer": _plain(dataclasses.asdict(opened.answer)),
+            "added": [dataclasses.asdict(each) for each in opened.changes.added],
+            "gone": [dataclasses.asdict(each) for each in opened.changes.gone],
+            "steps": {who: [_plain(dataclasses.asdict(each)) for each in taken] for who, taken in opened.steps.items()},
+        }
+        typer.echo(json.dumps(said, ensure_ascii=False))
+        return
+    for line in _batch.opened_lines(opened, node.site.zone):
+        typer.echo(line)
 
 
 def _plain(value: Any) -> Any:

@@ -43,7 +43,7 @@ def foundation() -> Json:
         _device("laser", "Q-switched Nd:YAG laser", "QS-0001"),
         _device("needling", "Microneedling pen", "MN-0007"),
     ]
-    for person in PEOPLE:
+    for number, person in enumerate(PEOPLE, 1):
         entries.append(
             {
                 "resourceType": "Patient",
@@ -53,6 +53,7 @@ def foundation() -> Json:
                 "name": [{"family": person.family, "given": [person.given]}],
                 "gender": person.gender,
                 "birthDate": person.born,
+                "telecom": [{"system": "phone", "value": f"+30 210 000 {number:04d}", "use": "mobile"}],
                 "managingOrganization": {"reference": "Organization/clinic"},
             }
         )
@@ -66,6 +67,25 @@ def foundation() -> Json:
                 "batch": {"lotNumber": product.lot, "expirationDate": product.expires},
             }
         )
+    # Written down at the counter, its lot misread: an O for the nought.
+    entries.append(
+        {
+            "resourceType": "MedicationDispense",
+            "id": "demo-handed-over",
+            "status": "completed",
+            "subject": {"reference": "Patient/demo-nikos"},
+            "contained": [
+                {
+                    "resourceType": "Medication",
+                    "id": "vial",
+                    "code": {"text": TOXIN.name},
+                    "batch": {"lotNumber": TOXIN.lot.replace("0", "O"), "expirationDate": TOXIN.expires},
+                }
+            ],
+            "medicationReference": {"reference": "#vial"},
+            "whenHandedOver": "2026-02-02T10:00:00+02:00",
+        }
+    )
     return transaction(entries)
 
 

@@ -1,0 +1,319 @@
+"""``/advisory``: when a batch is recalled. Asked for patient safety (PATSFTY), which stands in the route.
+
+A question, or a notice whose lots somebody confirms; the three sets with patients, photos and contacts; an advisory
+that is kept, worked through patient by patient, and its close-out report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from consent.store.engine import reading
+from consent.types import Request
+from fhir_mapping.advisory.asked import Question, question
+from fhir_mapping.advisory.batch import Advisory, Fit, Patient, Photo, When
+from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
+from fhir_mapping.advisory.report import MEDIA_TYPES, TITLES, Form, report
+from fhir_mapping.errors import Invalid, NotFound
+from fhir_mapping.references import ID
+from fhir_mapping.resources.advisory import Step
+from orthanc_plugin.workspace.chart import picture
+from orthanc_plugin.workspace.pages import Pages, refused_picture
+from orthanc_plugin.workspace.visitor import Visitor, read_fields, same_origin, same_token
+
+BASE = "/advisory"
+PURPOSE = "PATSFTY"
+_LARGEST = 4 * LONGEST + 16 * 1024  # bytes of a form: a notice, percent-encoded
+_FIELDS = 600
+_WORDS = ("udi", "product", "since", "until")
+
+Fields = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What these pages are made of."""
+
+    advisories: Advisories
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a notice's text, recognised or not."""
+
+    text: str
+    mark: str = ""
+
+
+class BatchPages:
+    """The pages of ``/advisory``."""
+
+    def __init__(self, pages: Pages, batches: Batches) -> None:
+        self._pages = pages
+        self._batches = batches
+
+    def routes(self) -> list[BaseRoute]:
+        """Its routes."""
+        return [
+            Route(BASE, self._start, methods=["GET"]),
+            Route(f"{BASE}/found", self._found, methods=["GET"]),
+            Route(f"{BASE}/notice", self._posted(self._notice), methods=["POST"]),
+            Route(f"{BASE}/open", self._posted(self._open), methods=["POST"]),
+            Route(f"{BASE}/photo/{{key}}", self._photo, methods=["GET"]),
+            Route(f"{BASE}/{{advisory}}", self._show, methods=["GET"]),
+            Route(f"{BASE}/{{advisory}}/done", self._posted(self._done), methods=["POST"]),
+            Route(f"{BASE}/{{advisory}}/again", self._posted(self._again), methods=["POST"]),
+            Route(f"{BASE}/{{advisory}}/close", self._posted(self._close), methods=["POST"]),
+            Route(f"{BASE}/{{advisory}}/report.{{form}}", self._report, methods=["GET"]),
+        ]
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def _question(self, http: HttpRequest) -> tuple[Visitor | None, Request | None]:
+        visitor = self._pages.visitor(http)
+        asked = visitor.asks(PURPOSE) if visitor else None
+        if asked is not None and asked.requester.confined_to is not None:
+            asked = None
+        return visitor, asked
+
+    def _start(self, http: HttpRequest) -> Response:
+        visitor, asked = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        if asked is None:
+            return self._pages.refuse(http, visitor)
+        return self._begin(http, visitor, asked)
+
+    def _begin(
+        self,
+        http: HttpRequest,
+        visitor: Visitor,
+        asked: Request,
+        *,
+        fault: str = "",
+        fields: Fields = (),
+        status: int = 200,
+    ) -> Response:
+        return self._pages.show(
+            http,
+            "advisory.html",
+            visitor,
+            status=status,
+            section="advisory",
+            kept=self._batches.advisories.listed(asked),
+            fault=fault,
+            said=dict.fromkeys(("lot", "expiry", *_WORDS), "") | dict(fields),
+        )
+
+    def _found(self, http: HttpRequest) -> Response:
+        visitor, asked = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        if asked is None:
+            return self._pages.refuse(http, visitor)
+        fields = http.query_params.multi_items()
+        try:
+            wanted = question_of(fields)
+        except Invalid as fault:
+            return self._begin(http, visitor, asked, fault=str(fault), fields=fields, status=400)
+        answer = self._batches.advisories.ask(asked, wanted)
+        return self._answer(http, visitor, answer, None, fields)
+
+    def _answer(
+        self, http: HttpRequest, visitor: Visitor, answer: Advisory, opened: Opened | None, fields: Fields = ()
+    ) -> Response:
+        sets = [(fit, TITLES[fit], [each for each in answer.patients if each.fit is fit]) for fit in Fit]
+        return self._pages.show(
+            http,
+            "advisory_found.html",
+            visitor,
+            section="advisory",
+            answer=answer,
+            opened=opened,
+            sets=sets,
+            products={each.reference: each for each in answer.products},
+            bearing={fit: [each for each in answer.products if each.fit is fit] for fit in Fit},
+            before=lambda patient: _of(patient, When.BEFORE),
+            after=lambda patient: _of(patient, When.AFTER),
+            others=lambda patient: _of(patient, When.UNKNOWN),
+            changed=_changed(opened),
+            steps=list(Step),
+            fields=[(name, value) for name, value in fields if value],
+            photos=sum(len(each.photos) for each in answer.patients),
+        )
+
+    # --- a notice -----------------------------------------------------------------------------------------------------
+
+    def _notice(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
+        text = next((value for name, value in fields if name == "notice"), "").replace("\r\n", "\n")
+        if not text.strip():
+            return self._begin(http, visitor, asked, fault="The notice is empty.", status=400)
+        try:
+            with reading(self._batches.engine) as connection:
+                found = recognise(connection, text)
+        except Invalid as fault:
+            return self._begin(http, visitor, asked, fault=str(fault), status=400)
+        lots = {(each.value, each.expiry): each for each in reversed(found) if each.mark is Mark.LOT}
+        return self._pages.show(
+            http,
+            "advisory_notice.html",
+            visitor,
+            section="advisory",
+            text=text,
+            pieces=pieces(text, found),
+            lots=[lots[key] for key in sorted(lots, key=lambda key: lots[key].start)],
+            ranges=[each for each in found if each.mark is Mark.RANGE],
+            products=sorted({each.value for each in found if each.mark is Mark.PRODUCT}),
+        )
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    def _open(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
+        notice = next((value for name, value in fields if name == "notice"), "").replace("\r\n", "\n")
+        try:
+            wanted = question_of(fields)
+            opened = self._batches.advisories.open(asked, wanted, notice)
+        except Invalid as fault:
+            return self._begin(http, visitor, asked, fault=str(fault), fields=fields, status=400)
+        return RedirectResponse(f"{BASE}/{opened.kept.id}", status_code=303)
+
+    def _show(self, http: HttpRequest) -> Response:
+        visitor, asked = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        identity = http.path_params["advisory"]
+        if asked is None or not ID.fullmatch(identity):
+            return self._pages.refuse(http, visitor)
+        try:
+            opened = self._batches.advisories.show(asked, identity)
+        except NotFound:
+            return self._pages.refuse(http, visitor)
+        return self._answer(http, visitor, opened.answer, opened)
+
+    def _done(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
+        said = dict(fields)
+        patient = said.get("patient", "")
+        try:
+            step = Step(said.get("step", ""))
+        except ValueError:
+            return self._pages.refuse(http, visitor)
+        identity = http.path_params["advisory"]
+        self._batches.advisories.note(asked, identity, patient, step, said.get("note", ""), said.get("medium", ""))
+        return RedirectResponse(f"{BASE}/{identity}#{quote(patient, safe='')}", status_code=303)
+
+    def _again(self, http: HttpRequest, _: Visitor, asked: Request, __: Fields) -> Response:
+        identity = http.path_params["advisory"]
+        opened = self._batches.advisories.show(asked, identity)
+        self._batches.advisories.open(asked, opened.kept.question)
+        return RedirectResponse(f"{BASE}/{identity}", status_code=303)
+
+    def _close(self, http: HttpRequest, _: Visitor, asked: Request, __: Fields) -> Response:
+        identity = http.path_params["advisory"]
+        self._batches.advisories.close(asked, identity)
+        return RedirectResponse(f"{BASE}/{identity}", status_code=303)
+
+    def _report(self, http: HttpRequest) -> Response:
+        visitor, asked = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        identity = http.path_params["advisory"]
+        try:
+            form = Form(http.path_params["form"])
+            if asked is None or not ID.fullmatch(identity):
+                raise NotFound
+            body = report(self._batches.advisories.show(asked, identity), form, self._pages.parts.site.zone)
+        except (ValueError, NotFound):
+            return self._pages.refuse(http, visitor)
+        self._batches.advisories.recorded(asked, identity, form.value, body)
+        name = f"{identity}.{form.value}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+    def _photo(self, http: HttpRequest) -> Response:
+        _, asked = self._question(http)
+        if asked is None:
+            return refused_picture()
+        sop_uid = self._pages.parts.record.sop_uid(key=http.path_params["key"])
+        return picture(self._pages, asked, sop_uid, http, f"{BASE}/photo")
+
+    # --- forms --------------------------------------------------------------------------------------------------------
+
+    def _posted(
+        self, work: Callable[[HttpRequest, Visitor, Request, Fields], Response]
+    ) -> Callable[[HttpRequest], object]:
+        """A form's address: the visitor's own form, with her token, for the purpose; else refused."""
+
+        async def endpoint(http: HttpRequest) -> Response:
+            fields = await read_fields(http, most=_LARGEST, fields=_FIELDS)
+            return await run_in_threadpool(self._received, http, fields, work)
+
+        return endpoint
+
+    def _received(
+        self,
+        http: HttpRequest,
+        fields: Fields | None,
+        work: Callable[[HttpRequest, Visitor, Request, Fields], Response],
+    ) -> Response:
+        visitor, asked = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        token = next((value for name, value in fields or () if name == "csrf"), None)
+        if asked is None or fields is None or not same_origin(http) or not same_token(token, visitor.csrf):
+            return self._pages.refuse(http, visitor)
+        identity = http.path_params.get("advisory")
+        if identity is not None and not ID.fullmatch(identity):
+            return self._pages.refuse(http, visitor)
+        try:
+            return work(http, visitor, asked, fields)
+        except NotFound:
+            return self._pages.refuse(http, visitor)
+        except Invalid as fault:
+            return self._begin(http, visitor, asked, fault=str(fault), status=400)
+
+
+def question_of(fields: Fields) -> Question:
+    """A question as a form says it: ``lot`` and ``expiry``, or ``pick`` with both in one, several times.
+
+    Raises
+    ------
+    Invalid
+    """
+    said: Mapping[str, str] = {name: value.strip() for name, value in fields if value.strip()}
+    picked = [value.partition("\t") for name, value in fields if name == "pick"]
+    lots: list[tuple[str, str | None]] = [(lot, expiry or None) for lot, _, expiry in picked]
+    typed = [value.strip() for name, value in fields if name == "lot" and value.strip()]
+    lots += [(each, said.get("expiry")) for one in typed for each in one.splitlines() if each.strip()]
+    words = {name: said[name] for name in _WORDS if name in said}
+    return question(lots, **words)
+
+
+def pieces(text: str, found: Sequence[Recognised]) -> list[Piece]:
+    """A notice's text cut where something was recognised; what lies within something else is not cut once more."""
+    made: list[Piece] = []
+    at = 0
+    for each in sorted(found, key=lambda one: (one.start, -(one.end - one.start))):
+        if each.start < at:
+            continue
+        made += [Piece(text[at : each.start]), Piece(text[each.start : each.end], each.mark.name.lower())]
+        at = each.end
+    return [each for each in [*made, Piece(text[at:])] if each.text]
+
+
+def _of(patient: Patient, when: When) -> list[Photo]:
+    return [each for each in patient.photos if each.when is when]
+
+
+def _changed(opened: Opened | None) -> frozenset[str]:
+    """Patients of whom something was found since the advisory was opened last."""
+    return frozenset() if opened is None else frozenset(each.patient for each in opened.changes.added)

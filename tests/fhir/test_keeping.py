@@ -1,0 +1,239 @@
+"""Advisories that are kept: opened once, worked through, looked at again, reported in the same bytes, closed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from consent.purposes import PATSFTY
+from consent.store.engine import transaction
+from consent.types import Request
+from fhir_mapping.advisory.asked import Question, question
+from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.report import Form, report
+from fhir_mapping.errors import Forbidden, Invalid, NotFound
+from fhir_mapping.resources.advisory import Step
+from tests.fhir.clinic import Clinic, requesters
+
+pytestmark = pytest.mark.fast
+
+_LOT = question([("LOT-0071", None)])
+_ZONE = ZoneInfo("Europe/Athens")
+_AGAIN = """
+import hashlib, pathlib, sys
+from zoneinfo import ZoneInfo
+from consent.types import Request
+from fhir_mapping.advisory.keeping import Advisories
+from fhir_mapping.advisory.report import Form, report
+from tests.fhir.clinic import open_clinic, requesters
+clinic = open_clinic(pathlib.Path(sys.argv[1]))
+opened = Advisories(clinic.node).show(Request(requesters()["compliance"], "PATSFTY"), sys.argv[2])
+for form in Form:
+    print(hashlib.sha256(report(opened, form, ZoneInfo("Europe/Athens"))).hexdigest())
+clinic.close()
+"""
+
+
+@pytest.fixture
+def safety(clinic: Clinic) -> Advisories:
+    return Advisories(clinic.node)
+
+
+def _asks(account: str = "compliance") -> Request:
+    return Request(requesters()[account], PATSFTY)
+
+
+def _give(clinic: Clinic, name: str, patient: str) -> None:
+    clinic.put(
+        {"resourceType": "MedicationAdministration", "id": name, "status": "completed",
+         "subject": {"reference": f"Patient/{patient}"}, "medicationReference": {"reference": "Medication/lot7"},
+         "effectiveDateTime": "2026-05-04"}
+    )  # fmt: skip
+
+
+def _versions(clinic: Clinic, kind: str = "Task") -> dict[str, int]:
+    with transaction(clinic.engine) as connection:
+        return {each.id: each.version for each in clinic.record.search(connection, kind, {})}
+
+
+def _attest(safety: Advisories, opened: Opened, *patients: str) -> None:
+    for patient in patients:
+        for step in Step:
+            safety.note(_asks(), opened.kept.id, patient, step, f"{step.value} with care", "phone")
+
+
+def test_an_advisory_is_opened_once(clinic: Clinic, safety: Advisories) -> None:
+    first = safety.open(_asks(), _LOT, "The notice")
+    before = _versions(clinic)
+    again = safety.open(_asks(), question([(" LOT-0071", None)]))
+    assert (again.kept.id, again.kept.notice, _versions(clinic)) == (first.kept.id, "The notice", before)
+    assert set(before.values()) == {1}
+    assert len(before) == 2
+    assert [each.id for each in safety.listed(_asks())] == [first.kept.id]
+    assert first.left() == ["anna"]
+
+
+def test_what_the_record_says_since_is_told_and_taken_in(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    _give(clinic, "late", "ben")
+    clinic.put({"resourceType": "MedicationAdministration", "id": "ma1", "status": "completed",
+                "subject": {"reference": "Patient/anna"}, "medicationCodeableConcept": {"text": "Salt"},
+                "effectiveDateTime": "2026-05-03", "partOf": [{"reference": "Procedure/p1"}]})  # fmt: skip
+    shown = safety.show(_asks(), opened.kept.id)
+    assert [(each.patient, each.fit) for each in shown.changes.added] == [("anna", "unreadable"), ("ben", "exact")]
+    assert [(each.patient, each.fit) for each in shown.changes.gone] == [("anna", "exact")]
+    again = safety.open(_asks(), _LOT)
+    assert (again.changes.added, again.changes.gone, set(again.steps)) == ((), (), {"anna", "ben"})
+
+
+def test_each_step_tells_who_and_when_and_a_contact_is_a_communication(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    with pytest.raises(Invalid, match="reviewed before"):
+        safety.note(_asks(), opened.kept.id, "anna", Step.ATTESTED, "")
+    _attest(safety, opened, "anna")
+    shown = safety.show(_asks(), opened.kept.id)
+    (anna,) = shown.answer.patients
+    assert [(each.step, each.by, each.text) for each in shown.taken(anna)] == [
+        (step, "compliance", f"{step.value} with care") for step in Step
+    ]
+    (told,) = [each.json() for each in shown.stored if each.type == "Communication"]
+    assert (told["subject"]["reference"], told["medium"][0]["text"]) == ("Patient/anna", "phone")
+    assert told["payload"] == [{"contentString": "contacted with care"}]
+    (task,) = [each.json() for each in shown.stored if each.type == "Task" and "for" in each.json()]
+    assert (task["status"], task["businessStatus"]["text"]) == ("completed", "attested")
+    # What was written is valid by itself.
+    for each in shown.stored:
+        clinic.record.prepare(each.type, each.json())
+
+
+def test_it_is_closed_once_nobody_is_left(clinic: Clinic, safety: Advisories) -> None:
+    _give(clinic, "other", "ben")
+    opened = safety.open(_asks(), _LOT)
+    _attest(safety, opened, "anna")
+    with pytest.raises(Invalid, match="1 of 2"):
+        safety.close(_asks(), opened.kept.id)
+    _attest(safety, opened, "ben")
+    assert safety.close(_asks(), opened.kept.id).kept.closed
+    # Asked for once more, it is open again.
+    assert not safety.open(_asks(), _LOT).kept.closed
+
+
+def test_what_was_done_under_a_record_that_was_merged_counts(clinic: Clinic, safety: Advisories) -> None:
+    _give(clinic, "other", "ben")
+    opened = safety.open(_asks(), _LOT)
+    _attest(safety, opened, "ben")
+    link = [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]
+    clinic.put({"resourceType": "Patient", "id": "ben", "active": False, "link": link})
+    shown = safety.show(_asks(), opened.kept.id)
+    assert [(each.id, shown.state(each)) for each in shown.answer.patients] == [("anna", Step.ATTESTED)]
+
+
+def test_the_same_state_is_reported_in_the_same_bytes_in_another_process(clinic: Clinic, safety: Advisories) -> None:
+    _give(clinic, "other", "ben")
+    opened = safety.open(_asks(), _LOT, "Σημείωση")
+    _attest(safety, opened, "anna")
+    safety.note(_asks(), opened.kept.id, "ben", Step.CONTACTED, "=HYPERLINK(1)")
+    shown = safety.show(_asks(), opened.kept.id)
+    mine = [hashlib.sha256(report(shown, form, _ZONE)).hexdigest() for form in Form]
+    folder = str(clinic.audit.parent)
+    command = [sys.executable, "-c", _AGAIN, folder, opened.kept.id]
+    other = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert other.stdout.split() == mine
+    rows = list(csv.DictReader(io.StringIO(report(shown, Form.CSV, _ZONE).decode("utf-8-sig"))))
+    assert [(row["patient"], row["treatment"], row["lot"]) for row in rows] == [
+        ("anna", "Procedure/p1", "LOT-0071"),
+        ("ben", "MedicationAdministration/other", "LOT-0071"),
+    ]
+    assert rows[1]["notes"] == "contacted: =HYPERLINK(1)"
+    bundle = json.loads(report(shown, Form.BUNDLE, _ZONE))
+    assert [each["resource"]["resourceType"] for each in bundle["entry"]] == ["Communication"] * 2 + ["Task"] * 3
+    safety.note(_asks(), opened.kept.id, "ben", Step.REVIEWED, "")
+    assert report(safety.show(_asks(), opened.kept.id), Form.PDF, _ZONE) != report(shown, Form.PDF, _ZONE)
+
+
+def test_all_of_it_is_recorded_and_for_patient_safety_alone(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    _attest(safety, opened, "anna")
+    safety.recorded(_asks(), opened.kept.id, "pdf", b"%PDF")
+    kinds = [(each["kind"], each["route"]) for each in clinic.records()]
+    for expected in (("intent", "advisory open"), ("intent", "advisory done"), ("read", "advisory report")):
+        assert expected in kinds
+    assert not any("with care" in json.dumps(each) for each in clinic.records())
+    before = clinic.records()
+    for account in ("clinician", "anna", "admin"):
+        for call in (
+            lambda asked: safety.open(asked, _LOT),
+            safety.listed,
+            lambda asked: safety.show(asked, opened.kept.id),
+            lambda asked: safety.note(asked, opened.kept.id, "anna", Step.REVIEWED, ""),
+            lambda asked: safety.close(asked, opened.kept.id),
+        ):
+            with pytest.raises(Forbidden):
+                call(_asks(account))
+    assert clinic.records() == before
+
+
+def test_what_is_no_advisory_is_not_found(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    patient_task = next(each for each in _versions(clinic) if each != opened.kept.id)
+    for identity in ("none", patient_task, "lot7"):
+        with pytest.raises(NotFound):
+            safety.show(_asks(), identity)
+        with pytest.raises(NotFound):
+            safety.note(_asks(), identity, "anna", Step.REVIEWED, "")
+    with pytest.raises(NotFound):
+        safety.note(_asks(), opened.kept.id, "ben", Step.REVIEWED, "")
+    with pytest.raises(Invalid):
+        safety.note(_asks(), opened.kept.id, "anna", Step.REVIEWED, "x" * 4001)
+    with pytest.raises(Invalid):
+        safety.open(_asks(), Question(_LOT.lots), "x" * 100_001)
+
+
+# --- $batch-advisory -------------------------------------------------------------------------------------------------
+
+
+def test_the_operation_answers_as_parameters(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    _attest(safety, opened, "anna")
+    answers = [
+        clinic.get("compliance", "/$batch-advisory?lot=LOT-0071&expiry=2027-01", PATSFTY),
+        clinic.ask("compliance", "POST", "/$batch-advisory", headers={"X-Purpose-Of-Use": PATSFTY}, json={
+            "resourceType": "Parameters", "parameter": [{"name": "lot", "valueString": "LOT-0071"}]}),
+        clinic.get("compliance", f"/$batch-advisory?advisory={opened.kept.id}", PATSFTY),
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        parts = answer.json()["parameter"]
+        (anna,) = [each["part"] for each in parts if each["name"] == "patient"]
+        assert {each["name"] for each in anna} >= {"patient", "fit", "treatment", "photo"}
+    done = [each for each in anna if each["name"] == "done"]
+    assert [each["part"][0]["valueCode"] for each in done] == [step.value for step in Step]
+    statement = clinic.get("compliance", "/metadata").json()
+    assert [each["name"] for each in statement["rest"][0]["operation"]] == ["batch-advisory"]
+    tasks = clinic.get("compliance", "/Task", PATSFTY).json()
+    assert tasks["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 422), ("lot=", 400), ("lott=A", 400), ("lot=--", 422), ("expiry=2027", 422), ("udi=1", 422),
+        ("lot=A&expiry=2027&expiry=2028", 400), ("advisory=x&lot=A", 400), ("advisory=x", 404),
+    ],
+)  # fmt: skip
+def test_what_the_operation_cannot_answer_is_refused(clinic: Clinic, query: str, status: int) -> None:
+    answer = clinic.get("compliance", f"/$batch-advisory?{query}", PATSFTY)
+    assert (answer.status_code, answer.json()["resourceType"]) == (status, "OperationOutcome"), answer.text
+
+
+def test_the_operation_is_refused_to_everybody_else(clinic: Clinic) -> None:
+    for account in ("clinician", "marketing", "anna", "importer", "admin"):
+        assert clinic.get(account, "/$batch-advisory?lot=LOT-0071").status_code == 403
+    assert clinic.raw("GET", "/$batch-advisory?lot=LOT-0071").status_code == 401

@@ -1,0 +1,167 @@
+"""``/advisory``: asked, confirmed, opened, worked through and closed, by whoever works for patient safety alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.fhir.clinic import Clinic, build, context, open_clinic
+from tests.ports import free_port
+from tests.workspace.client import Client
+from tests.workspace.conftest import Running, assets, watched
+from tests.workspace.safety import application, populate
+
+_NOTICE = "FIELD SAFETY NOTICE\nToxin A, lots: LOT-0071 (expiry 01/2027) and C3709C3.\n<b>Call us.</b>"
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    build(tmp_path)
+    made = open_clinic(tmp_path)
+    populate(made)
+    made.photo("f8", "anna", "v1", context=context("v1", "2026-06-01T10:00:00+03:00"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(clinic: Clinic) -> Client:
+    return _signed_in(clinic, "compliance")
+
+
+def _signed_in(clinic: Clinic, name: str) -> Client:
+    client = Client(application(clinic))
+    _post(client, "/login", {"name": name, "password": f"{name}-demo", "next": "/"}, token_of="/login")
+    return client
+
+
+def _post(
+    client: Client, path: str, form: Mapping[str, object], *, token_of: str = "/advisory", status: int = 303
+) -> str:
+    token = re.findall(r'name="csrf" value="([^"]+)"', client.get(token_of).text)[0]
+    answer = client.post(path, data={"csrf": token, **form})
+    assert answer.status_code == status, answer.text
+    return answer.headers.get("location", "") or answer.text
+
+
+@pytest.mark.fast
+def test_the_three_sets_with_contacts_photos_and_consent(client: Client) -> None:
+    text = client.get("/advisory/found?lot=LOT-0071").text
+    assert "3 photos" not in text
+    assert "Anna Ānderson" in text
+    assert "+30 210 000 0001" in text
+    assert "Berg, Mia" not in text
+    assert "Mia Berg, mother" in text
+    assert "reads alike" in text
+    assert text.count('src="/advisory/photo/') == 4
+    assert client.get("/advisory/photo/f1?width=320").headers["content-type"] == "image/jpeg"
+    assert client.get("/").headers["location"] == "/advisory"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("query", ["", "lot=--", "lot=A&expiry=soon", "udi=(01)09504000059119"])
+def test_a_question_that_cannot_be_read_comes_back_with_its_fault(client: Client, query: str) -> None:
+    answer = client.get(f"/advisory/found?{query}")
+    assert (answer.status_code, 'role="alert"' in answer.text) == (400, True)
+
+
+@pytest.mark.fast
+def test_a_notice_is_asked_only_once_it_is_confirmed(clinic: Clinic, client: Client) -> None:
+    text = _post(client, "/advisory/notice", {"notice": _NOTICE}, status=200)
+    assert '<mark class="lot">LOT-0071</mark>' in text
+    assert "&lt;b&gt;Call us." in text
+    assert re.findall(r'name="pick" value="([^"]*)"', text) == ["LOT-0071\t2027-01", "C3709C3\t"]
+    assert not any(each["route"] == "advisory" for each in clinic.records())
+    form = {"pick": ["LOT-0071\t2027-01"], "lot": "L0T-9\n", "notice": _NOTICE}
+    place = _post(client, "/advisory/open", form)
+    shown = client.get(place).text
+    assert "lot LOT-0071 expiry 2027-01, lot L0T-9" in shown
+    assert "0 of 2 attested" in shown
+
+
+@pytest.mark.fast
+def test_an_advisory_is_worked_through_and_closed(client: Client) -> None:
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
+    assert _post(client, "/advisory/open", {"lot": " LOT-0071 "}) == place
+    for patient in ("anna", "ben"):
+        early = {"patient": patient, "step": "attested"}
+        assert "reviewed before" in _post(client, f"{place}/done", early, status=400)
+        for step in ("contacted", "reviewed", "attested"):
+            form = {"patient": patient, "step": step, "note": f"<i>{step}</i>"}
+            assert _post(client, f"{place}/done", form).startswith(place)
+    shown = client.get(place).text
+    assert "2 of 2 attested" in shown
+    assert "&lt;i&gt;reviewed&lt;/i&gt;" in shown
+    assert _post(client, f"{place}/close", {}) == place
+    assert ">closed<" in client.get("/advisory").text
+    for ending, start in (("pdf", b"%PDF-"), ("csv", b"\xef\xbb\xbfset,"), ("json", b"{")):
+        answer = client.get(f"{place}/report.{ending}")
+        assert answer.content.startswith(start)
+        assert answer.content == client.get(f"{place}/report.{ending}").content
+
+
+@pytest.mark.fast
+def test_what_has_changed_is_shown_until_it_is_taken_in(clinic: Clinic, client: Client) -> None:
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
+    clinic.put(
+        {"resourceType": "MedicationAdministration", "id": "late", "status": "completed",
+         "subject": {"reference": "Patient/ben"}, "medicationReference": {"reference": "Medication/lot7"},
+         "effectiveDateTime": "2026-05-05"}
+    )  # fmt: skip
+    assert "1 found, 0 no longer found" in client.get(place).text
+    assert _post(client, f"{place}/again", {}) == place
+    assert "no longer found" not in client.get(place).text
+
+
+@pytest.mark.fast
+def test_nobody_else_gets_in_and_nothing_tells_what_is_there(clinic: Clinic, client: Client) -> None:
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
+    absent = "/advisory/advisory-none"
+    for name in ("clinician", "anna"):
+        other = _signed_in(clinic, name)
+        for path in ("/advisory", "/advisory/found?lot=LOT-0071", place, absent, f"{place}/report.pdf"):
+            assert other.get(path).status_code == 404, (name, path)
+        assert other.get("/advisory/photo/f1").status_code == 404
+        assert other.post("/advisory/open", data={"lot": "LOT-0071"}).status_code == 404
+    assert client.get(absent).status_code == 404
+    assert client.get(f"{place}/report.exe").status_code == 404
+    assert client.post("/advisory/open", data={"lot": "LOT-0071"}).status_code == 404
+    assert client.post(f"{place}/done", data={"csrf": "x", "patient": "anna", "step": "reviewed"}).status_code == 404
+    _post(client, f"{place}/done", {"patient": "nobody", "step": "reviewed"}, status=404)
+    stranger = Client(application(clinic))
+    assert stranger.get(place).headers["location"].startswith("/login")
+
+
+@pytest.mark.browser
+def test_it_works_in_a_browser_and_can_be_read_by_all(clinic: Clinic, browser: Browser) -> None:
+    with Running(application(clinic, packages=assets()), free_port()) as running:
+        visit = watched(browser.new_context(viewport={"width": 1280, "height": 900}), running.address)
+        visit.sign_in("compliance")
+        page = visit.page
+        pages = {"start": "/advisory", "found": "/advisory/found?lot=LOT-0071"}
+        axe = (assets() / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+        for path in pages.values():
+            visit.go(path)
+            page.evaluate(axe)
+            assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id))") == []
+        visit.go("/advisory")
+        page.get_by_label("Its text").fill(_NOTICE)
+        page.get_by_role("button", name="Read it").click()
+        page.get_by_role("button", name="Confirm").wait_for()
+        page.evaluate(axe)
+        assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id))") == []
+        page.get_by_role("checkbox").nth(1).uncheck()
+        page.get_by_role("button", name="Confirm").click()
+        page.get_by_role("heading", name="lot LOT-0071 expiry 2027-01").wait_for()
+        case = page.get_by_role("article").filter(has_text="Anna")
+        case.get_by_label("What was said").fill("Called; she is well")
+        case.get_by_role("button", name="Contacted").click()
+        page.get_by_text("by compliance: Called; she is well").wait_for()
+        page.evaluate(axe)
+        assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id))") == []
+        assert visit.complaints == []
+        page.context.close()
