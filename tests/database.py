@@ -17,6 +17,7 @@ from consent.store.sites import save_site
 _TABLES = (
     "consent.store.tables",
     "fhir_mapping.tables",
+    "fhir_mapping.question.tables",
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",

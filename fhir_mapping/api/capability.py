@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import explain
+from fhir_mapping.api import asking, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
+from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.search.parameters import Kind, parameters
 
 _TYPES = {Kind.ID: "token"}
@@ -80,6 +81,16 @@ def _resource(row: Row) -> dict[str, Any]:
                 "compliance review, and for the patient about her own part.",
             }
         ]
+    if row.questioned:
+        facets = ", ".join(Facet)
+        made.setdefault("operation", []).append(
+            {
+                "name": asking.NAME,
+                "definition": asking.DEFINITION,
+                "documentation": f"Photos by their facets: {facets}; _facets names those that are counted "
+                f"({', '.join(COUNTED)}), _count the photos of a page.",
+            }
+        )
     made["searchParam"] = [
         {"name": each.name, "type": _TYPES.get(each.kind, str(each.kind))}
         for each in sorted(parameters(row.type).values(), key=lambda each: each.name)

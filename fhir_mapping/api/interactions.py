@@ -31,6 +31,9 @@ class Row:
     explained: bool = False
     """Whether ``$explain`` tells why somebody may or may not see one."""
 
+    questioned: bool = False
+    """Whether ``$photos`` finds them by their facets."""
+
 
 _WHOLE = (Interaction.READ, Interaction.VREAD, Interaction.CREATE, Interaction.UPDATE, Interaction.SEARCH)
 _LOOK = (Interaction.READ, Interaction.SEARCH)
@@ -43,6 +46,7 @@ TABLE: tuple[Row, ...] = (
         True,
         "One photo. Those that consent refuses are answered as if they did not exist.",
         explained=True,
+        questioned=True,
     ),
     Row("ImagingStudy", _LOOK, True, "The photos of one visit that consent permits, with counts of these alone."),
     Row("Task", _LOOK, False, "Work for a person, such as a Consent that could not be honoured."),

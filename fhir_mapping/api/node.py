@@ -12,6 +12,7 @@ from consent.audit.chain import Chain
 from consent.identity.bearer import Caller
 from consent.service import DecisionPoint
 from consent.types import Request
+from fhir_mapping.question.text import UNNAMED, Names
 from fhir_mapping.store.record import RecordStore
 
 
@@ -34,6 +35,8 @@ class Node:
 
     started: datetime
     door: str = "serve"
+    names: Names = UNNAMED
+    """Views and expressions by name, for questions about photos."""
 
 
 @dataclass(frozen=True, slots=True)

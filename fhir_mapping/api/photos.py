@@ -50,7 +50,7 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
         found = node.record.read(connection, DOCUMENT, identity)
         question = for_one_patient(connection, asked.request, photo.c.document == identity)
         may = node.decisions.permitted(connection, question, fulfils=FULFILS)
-        body = _without_refused_sources(connection, found, may, node.record.base)
+        body = without_refused_sources(connection, found, may, node.record.base)
     return Reply(200, body, reply.version_headers(found))
 
 
@@ -71,7 +71,7 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
         found = node.record.read_many(connection, kind, ids)
         if kind == DOCUMENT:
             entries = [
-                (each.reference, _without_refused_sources(connection, each, may, node.record.base)) for each in found
+                (each.reference, without_refused_sources(connection, each, may, node.record.base)) for each in found
             ]
         else:
             entries = [(each.reference, _rebuilt(connection, each, may)) for each in found]
@@ -158,7 +158,7 @@ def permitted_study(
     return made
 
 
-def _without_refused_sources(connection: Connection, found: Stored, may: Permitted, base: str | None) -> bytes:
+def without_refused_sources(connection: Connection, found: Stored, may: Permitted, base: str | None) -> bytes:
     """The document as it is kept; where it names photos that this request may not see, without naming them."""
     document = found.json()
     relations = document.get("relatesTo") or []

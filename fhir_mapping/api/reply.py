@@ -77,6 +77,7 @@ def searchset(
     total: int | None,
     entries: Sequence[tuple[str, bytes]],
     warnings: Sequence[Issue] = (),
+    included: Sequence[bytes] = (),
 ) -> Reply:
     """A searchset Bundle; resources go in as they are kept, byte for byte.
 
@@ -84,6 +85,8 @@ def searchset(
     ----------
     entries
         ``Type/id`` and the resource's JSON.
+    included
+        Resources made for this answer.
     """
     head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
@@ -93,6 +96,7 @@ def searchset(
         b'{"fullUrl":%s,"resource":%s,"search":{"mode":"match"}}' % (text.dump(f"{base}/{reference}"), body)
         for reference, body in entries
     ]
+    parts += [b'{"resource":%s,"search":{"mode":"include"}}' % each for each in included]
     if warnings:
         parts.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % text.dump(outcome(warnings)))
     body = text.dump(head)

@@ -18,7 +18,7 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import explain, photos, reads, reply, writes
+from fhir_mapping.api import asking, explain, photos, reads, reply, writes
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -103,6 +103,11 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             "POST": lambda http: lambda asked, body: explain.explain(node, asked, _id(http), explain.of_body(body)),
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/${explain.NAME}", asked_why))
+    if row.questioned:
+        question: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: asking.photos(node, asked, _pairs(http.url.query))
+        }
+        made.append(_route(node, f"{under}/{kind}/${asking.NAME}", question))
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {

@@ -29,7 +29,8 @@ def require_scope(scopes: Scopes, method: str, route: str, names: Iterable[str])
     """
     kind = next((segment for segment in route.split("/") if segment in _KINDS), EVERYTHING)
     reads = method in ("GET", "HEAD") or route.endswith("/_search")
-    beyond = any(name.partition(":")[0] in _BEYOND or "." in name for name in names) or route.endswith("/_search")
+    beyond = any(name.partition(":")[0] in _BEYOND or "." in name for name in names)
+    beyond = beyond or route.endswith(("/_search", "/$photos"))  # facets come from all that is around a photo
     wanted = EVERYTHING if reads and beyond else kind
     if not (scopes.may_read(wanted) if reads else scopes.may_write(wanted)):
         what = "every type" if wanted == EVERYTHING else wanted

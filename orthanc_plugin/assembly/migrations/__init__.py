@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
 TABLES = (
     "consent.store.tables",
     "fhir_mapping.tables",
+    "fhir_mapping.question.tables",
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",
