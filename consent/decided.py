@@ -18,13 +18,13 @@ from consent.decision import decide
 from consent.facts import Facts, PatientFacts
 from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, Catalog
 from consent.site import CareTeamScope, Site
-from consent.store import clock, jobs
+from consent.store import clock, jobs, rows_of_bits
 from consent.store.clock import micros, micros_or_none
 from consent.store.engine import before_commit, reading, transaction
 from consent.store.load import LINKED, Loader, load_site_facts
 from consent.store.sites import site_or_none
 from consent.store.sites import stored_purposes as purposes_in_database
-from consent.store.tables import decided, patient, patient_state, photo, photo_patient
+from consent.store.tables import decided, decided_bits, patient, patient_state, photo, photo_patient
 from consent.store.versions import lock
 from consent.store.write import among
 from consent.types import Effect, Request, Requester
@@ -194,6 +194,7 @@ def write(connection: Connection, answers: Answers) -> None:
                 for purpose, each, number, effect in fresh
             ],
         )
+    rows_of_bits.change(connection, decided_bits, _by_set(answers.rows - former), _by_set(former - answers.rows))
     connection.execute(
         update(patient_state)
         .where(patient_state.c.patient == answers.patient)
@@ -205,6 +206,24 @@ def write(connection: Connection, answers: Answers) -> None:
             epoch=answers.epoch,
         )
     )
+
+
+def _by_set(rows: Iterable[tuple[str, str, int, str]]) -> dict[rows_of_bits.Key, set[int]]:
+    found: dict[rows_of_bits.Key, set[int]] = {}
+    for purpose, each, number, _effect in rows:
+        found.setdefault((purpose, each), set()).add(number)
+    return found
+
+
+def rebuild_bits(connection: Connection) -> None:
+    """Make ``decided_bits`` anew from ``decided``."""
+    lock(connection)
+    connection.execute(delete(decided_bits))
+    columns = select(decided.c.purpose, decided.c.audience, decided.c.photo)
+    sets: dict[rows_of_bits.Key, set[int]] = {}
+    for row in connection.execute(columns):
+        sets.setdefault((row.purpose, row.audience), set()).add(row.photo)
+    rows_of_bits.change(connection, decided_bits, sets, {})
 
 
 def settle(engine: Engine, identity: str) -> bool:

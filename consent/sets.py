@@ -12,14 +12,16 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, and_, exists, false, func, not_, or_, select
 
+from consent.bits import Bits
 from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled
 from consent.decision import decide
 from consent.facts import Facts, PhotoFacts
 from consent.purposes import BTG, SOCIAL, TREAT, Catalog
 from consent.site import CareTeamScope, Site
+from consent.store import rows_of_bits
 from consent.store.cache import FactsCache
 from consent.store.load import LINKED, OTHER, Loader
-from consent.store.tables import care_member, decided, patient, photo, photo_patient, representation
+from consent.store.tables import care_member, decided, decided_bits, patient, photo, photo_patient, representation
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Effect, Obligation, Request
@@ -89,6 +91,32 @@ class Permitted:
         live = among(self.connection, number, self.live)
         without = among(self.connection, number, set(self.live) - set(self.granted))
         return and_(or_(and_(number.in_(rows), not_(live)), without), self._linked(number))
+
+    def bits(self, linked: Bits) -> Bits:
+        """The permitted ones of a set of linked photos: what :meth:`clause` says, as bits.
+
+        Parameters
+        ----------
+        linked
+            Photos that are linked, all of them; objects that are no photos are never among them.
+        """
+        granted = Bits.of(self.granted)
+        if self.stored is None:
+            return linked & granted
+        rows = rows_of_bits.load_one(self.connection, decided_bits, self.request.purpose, audience(self.request))
+        usual = linked & rows if self.stored is Effect.DENY else linked - rows
+        if self.care_of is not None:
+            usual = usual & self._cared_for()
+        return ((usual - Bits.of(self.live)) | granted) & linked
+
+    def _cared_for(self) -> Bits:
+        """Photos of which every patient has a care team that names the requester."""
+        assert self.care_of is not None
+        hers = among(self.connection, photo_patient.c.patient, self.care_of)
+        some = select(photo_patient.c.photo).where(hers)
+        others = select(photo_patient.c.photo).where(photo_patient.c.photo.in_(some), not_(hers))
+        shown, shared = (self.connection.execute(query).scalars() for query in (some, others))
+        return Bits.of(shown) - Bits.of(shared)
 
     def counts(self, group_by: Column[Any], *where: ColumnElement[bool]) -> dict[Any, int]:
         """How many permitted photos there are for each value of a column of ``photo``.

@@ -19,6 +19,7 @@ _TABLES = (
     "fhir_mapping.tables",
     "fhir_mapping.outcome.tables",
     "fhir_mapping.advisory.tables",
+    "fhir_mapping.question.tables",
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",

@@ -12,12 +12,22 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from consent.codec import photo_from_json, photo_to_json
 from consent.errors import ConsentError
 from consent.facts import PhotoFacts
+from consent.store import rows_of_bits
 from consent.store.clock import micros_or_none
 from consent.store.history import results_are_read, supersede_patients, supersede_photos
 from consent.store.people import changed, ensure
-from consent.store.tables import decided, photo, photo_facts, photo_link, photo_patient, photo_source
+from consent.store.tables import (
+    decided,
+    decided_bits,
+    photo,
+    photo_due,
+    photo_facts,
+    photo_link,
+    photo_patient,
+    photo_source,
+)
 from consent.store.versions import lock
-from consent.store.write import among
+from consent.store.write import among, insert_missing
 
 
 class PhotoState(StrEnum):
@@ -133,6 +143,7 @@ def save_photos(connection: Connection, rows: Sequence[PhotoRow]) -> list[int]:
         former={number for number, _ in known.values()},
     )
     _refresh_copies(connection, {row.facts.photo: row.facts for row in rows})
+    insert_missing(connection, photo_due, [{"photo": numbers[uid]} for uid in uids])
     return [numbers[uid] for uid in uids]
 
 
@@ -207,8 +218,18 @@ def _bind(connection: Connection, bound: Sequence[tuple[int, PhotoFacts]], *, fo
         if rows:
             connection.execute(insert(table), rows)
     if nobodys & set(former):
-        connection.execute(delete(decided).where(among(connection, decided.c.photo, nobodys)))
+        _forget_answers(connection, nobodys)
     changed(connection, concerned)
+
+
+def _forget_answers(connection: Connection, numbers: Collection[int]) -> None:
+    """Photos that nobody is shown in any more have no stored answers."""
+    mine = among(connection, decided.c.photo, numbers)
+    taken: dict[rows_of_bits.Key, set[int]] = {}
+    for row in connection.execute(select(decided.c.purpose, decided.c.audience, decided.c.photo).where(mine)):
+        taken.setdefault((row.purpose, row.audience), set()).add(row.photo)
+    connection.execute(delete(decided).where(mine))
+    rows_of_bits.change(connection, decided_bits, {}, taken)
 
 
 def _with_sources(facts: PhotoFacts) -> Iterator[PhotoFacts]:

@@ -142,6 +142,13 @@ photo_source = Table(
     Column("source_uid", String(64), primary_key=True, index=True),  # SOP Instance UID of what it was made from
 )
 
+#: Photos that lists by facets have not been told of yet: whoever asks looks at these themselves.
+photo_due = Table(
+    "photo_due",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True, autoincrement=False),
+)
+
 # --- what decisions read before --------------------------------------------------------------------------------------
 
 #: Facts as they were, written when they change and in the same transaction: so a recorded answer can be decided again.
@@ -166,6 +173,16 @@ decided = Table(
     Column("effect", String(8), nullable=False),  # always the opposite of the purpose's default
     Column("patient_version", BigInteger, nullable=False),
     Index("ix_decided_photo", "photo"),
+)
+
+#: The photos of :data:`decided` once more, as bits: counts by many values at once read nothing else.
+decided_bits = Table(
+    "decided_bits",
+    METADATA,
+    Column("purpose", String(32), primary_key=True),
+    Column("audience", String(64), primary_key=True),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("bits", LargeBinary, nullable=False),  # consent.bits.packed
 )
 
 patient_state = Table(

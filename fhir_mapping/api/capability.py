@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import audits, batch_advisory, courses, explain
+from fhir_mapping.api import asking, audits, batch_advisory, courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
+from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
 
 _TYPES = {Kind.ID: "token", Kind.UPDATED: "date"}
@@ -91,6 +92,15 @@ def _resource(row: Row) -> dict[str, Any]:
                 "definition": explain.DEFINITION,
                 "documentation": f"Why a request is permitted or denied: {', '.join(explain.PARAMETERS)}. For "
                 "compliance review, and for the patient about her own part.",
+            }
+        )
+    if row.questioned:
+        operations.append(
+            {
+                "name": asking.NAME,
+                "definition": asking.DEFINITION,
+                "documentation": f"Photos by their facets: {', '.join(Facet)}; _facets names those that are counted "
+                f"({', '.join(COUNTED)}), _count the photos of a page.",
             }
         )
     if operations:

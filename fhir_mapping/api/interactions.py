@@ -34,6 +34,9 @@ class Row:
     explained: bool = False
     """Whether ``$explain`` tells why somebody may or may not see one."""
 
+    questioned: bool = False
+    """Whether ``$photos`` finds them by their facets."""
+
 
 _HISTORY = (Interaction.VREAD, Interaction.HISTORY, Interaction.HISTORY_TYPE)
 _LOOK = (Interaction.READ, Interaction.SEARCH)
@@ -53,6 +56,7 @@ TABLE: tuple[Row, ...] = (
         True,
         "One photo. Those that consent refuses are answered as if they did not exist.",
         explained=True,
+        questioned=True,
     ),
     Row(
         "ImagingStudy",

@@ -14,6 +14,7 @@ from consent.identity.bearer import Caller
 from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
 from consent.types import Request
+from fhir_mapping.question.text import UNNAMED, Names
 from fhir_mapping.store.record import RecordStore
 
 
@@ -38,6 +39,9 @@ class Node:
     door: str = "serve"
     archive: Archive | None = None
     """The audit's chains, for AuditEvent; None: it is not read here."""
+
+    names: Names = UNNAMED
+    """Views and expressions by name, for questions about photos."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
     with reading(node.engine) as connection:
         found = node.record.read(connection, DOCUMENT, identity)
         may = _permitted(node, connection, asked, photo.c.document == identity)[1]
-        body = _without_refused_sources(connection, found, may, node.record.base)
+        body = without_refused_sources(connection, found, may, node.record.base)
     return Reply(200, body, reply.version_headers(found))
 
 
@@ -69,7 +69,7 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
         seen = _of_the_same(node, connection, [then])
         if not seen:
             raise NotFound
-        body = _without_refused_sources(connection, then, may, node.record.base)
+        body = without_refused_sources(connection, then, may, node.record.base)
     return Reply(200, body, reply.version_headers(then))
 
 
@@ -86,7 +86,7 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
         keys = changing.kept(events[: wanted.count])
         versions = _of_the_same(node, connection, node.record.read_versions(connection, kind, keys))
         bare = [
-            replace(each, body=_without_refused_sources(connection, each, may, node.record.base)) for each in versions
+            replace(each, body=without_refused_sources(connection, each, may, node.record.base)) for each in versions
         ]
         numbers = _numbers(connection, photo.c.document, {each.id for each in versions}, may)
     if identity is None:
@@ -133,7 +133,7 @@ def bodies(
 ) -> list[bytes]:
     """What is shown of documents, or of studies."""
     if kind == DOCUMENT:
-        return [_without_refused_sources(connection, each, sight.may, base) for each in found]
+        return [without_refused_sources(connection, each, sight.may, base) for each in found]
     return [_rebuilt(connection, each, sight.may) for each in found]
 
 
@@ -214,7 +214,7 @@ def permitted_study(
     return made
 
 
-def _without_refused_sources(connection: Connection, found: Stored, may: Permitted, base: str | None) -> bytes:
+def without_refused_sources(connection: Connection, found: Stored, may: Permitted, base: str | None) -> bytes:
     """The document as it is kept; where it names photos that this request may not see, without naming them."""
     document = found.json()
     relations = document.get("relatesTo") or []

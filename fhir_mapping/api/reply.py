@@ -80,6 +80,7 @@ def searchset(
     total: int | None,
     entries: Sequence[tuple[str, bytes, str]],
     warnings: Sequence[Issue] = (),
+    included: Sequence[bytes] = (),
 ) -> Reply:
     """A searchset Bundle; resources go in as they are kept, byte for byte.
 
@@ -87,6 +88,8 @@ def searchset(
     ----------
     entries
         ``Type/id``, the resource's JSON, and ``match`` or ``include``.
+    included
+        Resources made for this answer.
     """
     head: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
     if total is not None:
@@ -96,6 +99,7 @@ def searchset(
         b'{"fullUrl":%s,"resource":%s,"search":{"mode":"%s"}}' % (text.dump(f"{base}/{reference}"), body, mode.encode())
         for reference, body, mode in entries
     ]
+    parts += [b'{"resource":%s,"search":{"mode":"include"}}' % each for each in included]
     if warnings:
         parts.append(b'{"resource":%s,"search":{"mode":"outcome"}}' % text.dump(outcome(warnings)))
     body = text.dump(head)

@@ -19,7 +19,19 @@ from consent.errors import ConsentError
 from consent.identity.purpose import EMERGENCY_HEADER, NO_PURPOSE, PURPOSE_HEADER, choose
 from consent.types import Request, Requester
 from fhir_mapping import references, text
-from fhir_mapping.api import audits, batch, batch_advisory, courses, explain, photos, reads, reply, searches, writes
+from fhir_mapping.api import (
+    asking,
+    audits,
+    batch,
+    batch_advisory,
+    courses,
+    explain,
+    photos,
+    reads,
+    reply,
+    searches,
+    writes,
+)
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -123,6 +135,11 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
         made.append(
             _route(node, f"{under}/{kind}/{{id}}/${operation.name}", {"GET": _operation(node, operation, kind)})
         )
+    if row.questioned:
+        question: dict[str, Callable[[HttpRequest], Work]] = {
+            "GET": lambda http: lambda asked, _: asking.photos(node, asked, _pairs(http.url.query))
+        }
+        made.append(_route(node, f"{under}/{kind}/${asking.NAME}", question))
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {

@@ -8,7 +8,7 @@ from fhir_mapping.api.interactions import TABLE
 from fhir_mapping.errors import Forbidden, Issue
 
 _KINDS = frozenset(row.type for row in TABLE)
-_AROUND = frozenset(f"${each.name}" for each in OPERATIONS)
+_AROUND = frozenset({"$photos"} | {f"${each.name}" for each in OPERATIONS})
 """Operations that answer with whatever is around a resource."""
 
 

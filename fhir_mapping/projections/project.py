@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from consent.decided import rebuild_bits
 from consent.store.engine import reading, transaction
 from fhir_mapping.errors import Issue
 from fhir_mapping.outcome.project import project as outcomes
@@ -15,6 +16,7 @@ from fhir_mapping.projections import consents, lots, people, photo
 from fhir_mapping.projections.excerpt import LINKED_TYPES
 from fhir_mapping.projections.read import history
 from fhir_mapping.projections.written import Setting, Written
+from fhir_mapping.question import projection as facets
 from fhir_mapping.search import index
 from fhir_mapping.tables import fhir_resource
 
@@ -68,6 +70,7 @@ def project(connection: Connection, setting: Setting, written: Sequence[Written]
             documents |= photo.affected(connection, setting, each)
     photo.refresh(connection, setting, documents)
     lots.lots(connection, setting, written)
+    facets.note(connection, setting, written, documents)
     return [consents.consent(connection, setting, each) if each.type == "Consent" else [] for each in written]
 
 
@@ -110,6 +113,10 @@ def rebuild(connection: Connection, setting: Setting) -> int:
     read = index_anew(connection, setting)
     for each in _ordered(_everything(connection)):
         _project_anew(connection, setting, each)
+    rebuild_bits(connection)
+    last: int | None = 0
+    while last is not None:
+        last = facets.rebuild(connection, setting, last)
     return read
 
 
@@ -122,6 +129,12 @@ def rebuild_in_steps(engine: Engine, setting: Setting) -> int:
             with transaction(engine) as connection:
                 for each in through[start : start + _STEP]:
                     work(connection, setting, each)
+    with transaction(engine) as connection:
+        rebuild_bits(connection)
+    last: int | None = 0
+    while last is not None:
+        with transaction(engine) as connection:
+            last = facets.rebuild(connection, setting, last)
     return len(resources)
 
 

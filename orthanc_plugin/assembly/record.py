@@ -11,6 +11,7 @@ from consent.store.clock import now
 from consent.store.engine import glancing
 from fhir_mapping.api.node import Node as FhirNode
 from fhir_mapping.store.record import RecordStore
+from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node
 
 
@@ -40,4 +41,5 @@ def fhir_node(node: Node, point: DecisionPoint, identify: Callable[[str | None, 
         started=started,
         door=node.role,
         archive=node.archive,
+        names=names(),
     )

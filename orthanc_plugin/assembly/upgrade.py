@@ -20,6 +20,7 @@ from consent.store.engine import open_engine, reading, transaction
 from consent.store.sites import NoSite, load_site, save_site
 from fhir_mapping.projections.project import index_anew, rebuild_in_steps
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.question import projection as facets
 from orthanc_plugin.assembly import migrations
 from orthanc_plugin.assembly.open import CLI
 from orthanc_plugin.assembly.settings import Settings
@@ -106,6 +107,8 @@ def upgrade(settings: Settings, *, os_user: str) -> Upgraded:
             # First, so that an upgrade that is stopped half-way finds the settings changed still.
             if _is_read_otherwise(engine, settings.site):
                 rebuilt = rebuild_in_steps(engine, _setting(settings, settings.site))
+            if before != schema.REVISION:  # photos that were there before they could be asked for by their facets
+                facets.work(engine, _setting(settings, settings.site))
             with transaction(engine) as connection:
                 changed = save_site(connection, settings.site, stored_purposes(settings.site))
                 believed = policy.save(connection, settings.policy)

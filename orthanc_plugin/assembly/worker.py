@@ -23,6 +23,8 @@ from dicom_bridge.batch import RECOVER
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.tasks import Tasks
+from fhir_mapping.projections.written import Setting
+from fhir_mapping.question import projection as facets
 from orthanc_plugin.assembly.intake import open_archive, way
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node
@@ -50,7 +52,7 @@ STOP_SECONDS = 4.0
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
-KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, jobs.FACETS, RECOVER, COLLISION)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _TOLD_AFTER = 6
@@ -170,6 +172,8 @@ class Worker:
         elif job.kind == COLLISION:
             told = json.loads(job.body)
             self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
+        elif job.kind == jobs.FACETS:
+            facets.work(self.node.engine, Setting(self.node.site, self.node.settings.fhir_base))
         else:
             decided.work(self.node.engine, job)
 

@@ -10,6 +10,7 @@ from random import Random
 from sqlalchemy import Engine, func, select, update
 
 from consent.audit.chain import open_chain
+from consent.bits import Bits
 from consent.decided import settle, stored_purposes, sweep, unsettled
 from consent.decision import decide
 from consent.facts import PhotoFacts
@@ -82,6 +83,8 @@ def _both_ways(
         linked = select(photo.c.photo).where(photo.c.state == "linked", photo.c.patient.is_not(None))
         left = set(connection.execute(linked).scalars()) - by_set
         assert set(connection.execute(other.where(may.refused(photo_facts.c.photo))).scalars()) == left, request
+        shown = Bits.of(connection.execute(linked).scalars())
+        assert set(may.bits(shown)) == by_set & set(shown), request
         counts = may.counts(photo.c.area)
         numbers = list(connection.execute(select(photo.c.photo)).scalars())
         loader = Loader(connection, request.requester, cache)

@@ -22,6 +22,7 @@ TABLES = (
     "fhir_mapping.tables",
     "fhir_mapping.outcome.tables",
     "fhir_mapping.advisory.tables",
+    "fhir_mapping.question.tables",
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",

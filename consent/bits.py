@@ -1,0 +1,114 @@
+"""Sets of photos as bits: what is asked of a million photos is answered by a few operations on whole numbers.
+
+Photos are numbered, and a set of them is a bit for each number, in chunks of 65,536 (the idea of Roaring bitmaps,
+doi:10.1002/spe.2325; here in Python's own integers, since what Orthanc runs holds no compiled package). A chunk without
+a photo is not there. On record a chunk is compressed where that makes it shorter.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+
+SHIFT = 16
+"""A chunk is a number without its last 16 bits."""
+
+_SIZE = 1 << SHIFT
+_MASK = _SIZE - 1
+_PLAIN, _DEFLATED = b"\x00", b"\x01"
+
+
+class Bits:
+    """A set of photos' numbers. Not to be changed."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, chunks: Mapping[int, int]) -> None:
+        """Take chunks: their numbers, and bits that are not all zero."""
+        self._chunks = chunks
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> Bits:
+        """The set of these numbers."""
+        gathered: dict[int, bytearray] = {}
+        for number in numbers:
+            chunk = gathered.get(number >> SHIFT)
+            if chunk is None:
+                chunk = gathered[number >> SHIFT] = bytearray(_SIZE >> 3)
+            chunk[(number & _MASK) >> 3] |= 1 << (number & 7)
+        return cls({chunk: int.from_bytes(bits, "little") for chunk, bits in gathered.items()})
+
+    @classmethod
+    def union(cls, sets: Iterable[Bits]) -> Bits:
+        """Everything that is in any of them."""
+        found: dict[int, int] = {}
+        for each in sets:
+            for chunk, bits in each._chunks.items():
+                found[chunk] = found.get(chunk, 0) | bits
+        return cls(found)
+
+    def __and__(self, other: Bits) -> Bits:
+        one, two = sorted((self._chunks, other._chunks), key=len)
+        return Bits({chunk: both for chunk, bits in one.items() if (both := bits & two.get(chunk, 0))})
+
+    def __or__(self, other: Bits) -> Bits:
+        return Bits.union((self, other))
+
+    def __sub__(self, other: Bits) -> Bits:
+        theirs = other._chunks
+        return Bits({chunk: left for chunk, bits in self._chunks.items() if (left := bits & ~theirs.get(chunk, 0))})
+
+    def __len__(self) -> int:
+        return sum(bits.bit_count() for bits in self._chunks.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._chunks)
+
+    def __contains__(self, number: int) -> bool:
+        return bool(self._chunks.get(number >> SHIFT, 0) >> (number & _MASK) & 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bits) and self._chunks == other._chunks
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._chunks.items()))
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers, the smallest first."""
+        for chunk in sorted(self._chunks):
+            start = chunk << SHIFT
+            for place, byte in enumerate(self._chunks[chunk].to_bytes(_SIZE >> 3, "little")):
+                if byte:
+                    yield from (start + (place << 3) + bit for bit in range(8) if byte >> bit & 1)
+
+    def shared_with(self, other: Bits) -> int:
+        """How many numbers both hold."""
+        mine, theirs = self._chunks, other._chunks
+        return sum((bits & theirs[chunk]).bit_count() for chunk, bits in mine.items() if chunk in theirs)
+
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        """Number and packed bits of each chunk, for a row of a table."""
+        for chunk, bits in self._chunks.items():
+            yield chunk, packed(bits)
+
+
+NONE = Bits({})
+"""No photo."""
+
+
+def packed(bits: int) -> bytes:
+    """A chunk as a table holds it."""
+    plain = bits.to_bytes((bits.bit_length() + 7) >> 3, "little")
+    deflated = zlib.compress(plain, 1)
+    return _DEFLATED + deflated if len(deflated) < len(plain) else _PLAIN + plain
+
+
+def unpacked(row: bytes) -> int:
+    """The bits of a chunk that :func:`packed` made."""
+    plain = zlib.decompress(row[1:]) if row[:1] == _DEFLATED else row[1:]
+    return int.from_bytes(plain, "little")
+
+
+def by_chunk(numbers: Iterable[int]) -> dict[int, int]:
+    """The chunks of these numbers."""
+    return dict(Bits.of(numbers)._chunks)

@@ -1,0 +1,1 @@
+"""One question about photos, behind gallery, FHIR operation, advisory and command line."""

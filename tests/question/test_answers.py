@@ -1,0 +1,135 @@
+"""Every question is answered as by reading every resource and deciding every photo; every count is one of photos."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from random import Random
+
+from sqlalchemy import Engine, select, update
+
+from consent.decision import decide
+from consent.sets import permitted
+from consent.store.cache import FactsCache
+from consent.store.engine import reading, transaction
+from consent.store.load import Loader
+from consent.store.people import merge
+from consent.store.tables import patient_state, photo_due
+from consent.store.versions import group
+from consent.types import Obligation, Request
+from fhir_mapping.question import projection
+from fhir_mapping.question.answer import answer
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.text import parse, read, text
+from tests.counts import count, report
+from tests.databases import SITE
+from tests.question import judge
+from tests.question.world import SETTING, World, all_pairs, question_of
+from tests.store.test_sets import REQUESTS
+from tests.store.world import clear
+
+ALL = frozenset(Obligation)
+COUNTED = (Facet.AREA, Facet.VIEW, Facet.SESSION, Facet.TREATMENT, Facet.PRODUCT, Facet.LOT)
+
+
+def test_answers_are_those_of_reading_and_deciding_every_photo(engine: Engine) -> None:
+    name = f"questions-{engine.dialect.name}"
+    worlds = count(name, small=2, full=150)
+    started, asked, nonempty = time.monotonic(), 0, 0
+    for seed in range(worlds):
+        random = Random(seed)
+        with transaction(engine) as connection:
+            clear(connection)
+        world = World(engine, random, f"w{seed}")
+        world.begin()
+        for _ in range(3):
+            for _ in range(8):
+                world.step()
+            with transaction(engine) as connection:
+                if random.random() < 0.3:
+                    merge(connection, "p0", random.choice(["p1", None]))
+                if random.random() < 0.3:
+                    connection.execute(update(patient_state).where(patient_state.c.patient == "p2").values(stale=True))
+                if random.random() < 0.3:  # left to the worker, some of them
+                    for number in random.sample(sorted(world.numbers.values()), len(world.numbers) // 2):
+                        connection.execute(photo_due.insert().values(photo=number))
+            for _ in range(8):
+                asked += 1
+                nonempty += _agrees(world, random.choice(REQUESTS), random, seed)
+            if random.random() < 0.5:
+                projection.work(engine, SETTING)
+    report(name, asked=worlds, run=worlds, failures=0, started=started, measured=f"{asked} questions")
+    assert nonempty > asked // 8
+
+
+def _agrees(world: World, request: Request, random: Random, seed: int) -> bool:
+    question = question_of(random, world)
+    parsed = read(all_pairs(question), SITE.zone)
+    assert parse(text(parsed), SITE.zone) == parsed
+    most = random.choice([1, 3, 1000])
+    with reading(world.engine) as connection:
+        cache = FactsCache(world.engine)
+        may = permitted(connection, request, fulfils=ALL, cache=cache)
+        found = answer(connection, SETTING, may, parsed, most=most, counted=COUNTED)
+        numbers, following = list(found.numbers), found.following
+        while following is not None:
+            page = answer(connection, SETTING, may, parsed, most=most, after=following)
+            assert page.total == found.total
+            numbers += page.numbers
+            following = page.following
+        loader = Loader(connection, request.requester, cache)
+        visible = {
+            one.number or 0: one.facts.photo
+            for one in loader.photos(sorted(world.numbers.values()))
+            if decide(request, one.facts, may.now).permitted and one.facts.photo is not None
+        }
+        shown = {number: group(connection, facts.patients) for number, facts in visible.items()}
+    documents = {number: world.resources["DocumentReference", name] for name, number in world.numbers.items()}
+
+    def meets(number: int, asked: dict[str, list[str]]) -> bool:
+        return judge.is_asked_for(world.resources, documents[number], asked, shown[number])
+
+    wanted = {number for number in visible if meets(number, question)}
+    note = (seed, question, request.purpose)
+    assert len(numbers) == len(set(numbers)), note
+    assert set(numbers) == wanted, (note, [documents[each] for each in set(numbers) ^ wanted])
+    assert found.total == len(wanted), note
+    for facet in COUNTED:
+        rest = {name: values for name, values in question.items() if name != facet.value}
+        expected = Counter(
+            token
+            for number in visible
+            if meets(number, rest)
+            for token in judge.tokens(world.resources, documents[number], facet.value)
+        )
+        assert found.counts[facet] == expected, (note, facet)
+    return bool(wanted)
+
+
+def test_the_index_can_be_made_anew_whatever_it_holds(engine: Engine) -> None:
+    world = World(engine, Random(7), "r")
+    world.begin()
+    for _ in range(40):
+        world.step()
+    projection.work(engine, SETTING)
+    before = _everything(engine)
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("UPDATE facet_bits SET chunk = chunk + 1 WHERE mod(value, 2) = 0")
+        connection.exec_driver_sql("DELETE FROM facet_bits WHERE mod(value, 3) = 0")
+        connection.exec_driver_sql("DELETE FROM photo_values")
+    assert _everything(engine) != before
+    last: int | None = 0
+    while last is not None:
+        with transaction(engine) as connection:
+            last = projection.rebuild(connection, SETTING, last)
+    assert _everything(engine) == before
+
+
+def _everything(engine: Engine) -> dict[tuple[str, int], frozenset[int]]:
+    from consent.store import rows_of_bits
+    from fhir_mapping.question.tables import facet_bits, facet_value
+
+    with reading(engine) as connection:
+        names = {row.value: f"{row.facet} {row.system} {row.code}" for row in connection.execute(select(facet_value))}
+        loaded = rows_of_bits.load(connection, facet_bits)
+    return {(names[int(str(key[0]))], min(bits) >> 16): frozenset(bits) for key, bits in loaded.items()}
