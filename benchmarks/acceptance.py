@@ -3,7 +3,8 @@
 As many files run at once as the machine has processors, the longest of the last run first; a file's seconds are those
 of a busy machine. A file that passed at this commit is not run again, so that a run that was interrupted goes on where
 it stopped. ``--keep COMMIT`` also keeps what passed at an earlier commit, for a change that the other files have
-nothing to do with; the table then says of each file at which commit it ran. What a counted test was asked and what it
+nothing to do with; the table then says of each file at which commit it ran. ``--known`` runs nothing and writes what is
+known, with the files that did not run in a list. What a counted test was asked and what it
 ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and what was skipped
 stands in a list of its own, with its reason.
 """
@@ -50,8 +51,10 @@ def main() -> int:
     """Run what is left to run, write the table; 0 when all passed."""
     asking = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asking.add_argument("--keep", metavar="COMMIT", action="append", default=[], help="keep what passed at COMMIT too")
+    asking.add_argument("--known", action="store_true", help="run nothing, write what is known")
+    options = asking.parse_args()
     at = commit()
-    kept = [at, *asking.parse_args().keep]
+    kept = [at, *options.keep]
     (_STATE / at).mkdir(parents=True, exist_ok=True)
     files = longest_first(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
 
@@ -59,6 +62,8 @@ def main() -> int:
         number, file = numbered
         for known in filter(None, (_known(each, file) for each in kept)):
             return known
+        if options.known:
+            return Outcome(file, True, "did not run", 0.0, not_run={"it did not run at these commits": 1})
         print(f"[{number}/{len(files)}] {file}", flush=True)
         return _run(at, file)
 
