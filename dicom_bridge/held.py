@@ -12,10 +12,11 @@ from consent.facts import PhotoFacts
 from consent.store import photos
 from consent.store.history import supersede_photos
 from consent.store.photos import PhotoState
-from consent.store.tables import photo, photo_facts
+from consent.store.tables import photo, photo_due, photo_facts
 from consent.store.write import among
 from dicom_bridge.query.index import save_instance
 from dicom_bridge.query.tables import dicom_attributes, dicom_instance
+from fhir_mapping.question.tables import photo_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def keep_rejected(connection: Connection, held: Held) -> int:
 def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
     """Objects that are no photos and that Orthanc holds no more: their archive removed them, as it may."""
     supersede_photos(connection, dict.fromkeys(numbers, ("", "")))  # what was answered about them can be told later
-    for table in (dicom_attributes, dicom_instance, photo_facts, photo):
+    for table in (dicom_attributes, dicom_instance, photo_facts, photo_due, photo_values, photo):
         connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
 
 

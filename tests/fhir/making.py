@@ -121,6 +121,10 @@ def sample(name: str, number: int, *, owner: str = "", member: str = "", targets
     if name == "Code":
         allowed = bindings().allowed(owner, member)
         return sorted(allowed)[number % len(allowed)] if allowed else word
+    bound = sorted(bindings().concepts.get(f"{owner}.{member}", ())) if name == "CodeableConcept" else []
+    if bound:
+        system, _, code = bound[number % len(bound)].partition("|")
+        return {"coding": [{"system": system, "code": code}]}
     quantity = {"value": (5.4, 70, 1)[number], "system": UCUM, "code": "mg"}
     simple: dict[str, Any] = {
         "Boolean": number == FIRST,

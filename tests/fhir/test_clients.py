@@ -7,6 +7,7 @@ import base64
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +71,8 @@ def test_fhirclient_creates_reads_changes_searches_and_deletes(served: str) -> N
 
 
 def test_fhirpy_creates_reads_changes_searches_and_deletes(served: str) -> None:
-    asyncio.run(_with_fhirpy(served))
+    with ThreadPoolExecutor(1) as apart:  # another test's browser may have left a loop to this thread
+        apart.submit(lambda: asyncio.run(_with_fhirpy(served))).result()
 
 
 async def _with_fhirpy(base: str) -> None:

@@ -160,5 +160,6 @@ def test_the_statement_names_it(asked: Clinic) -> None:
         "basis",
         "treatment",
         "explain",
+        "photos",
     ]
     assert offered["Patient"] is None

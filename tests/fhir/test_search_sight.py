@@ -31,7 +31,7 @@ from tests.counts import count, report
 from tests.database import fresh
 from tests.fhir.clinic import FACE, HAND, SITE, Clinic, consent_of, context, region, study_of, uid_of
 
-_KINDS = tuple(row.type for row in TABLE)
+_KINDS = tuple(row.type for row in TABLE if row.type != "AuditEvent")  # that is read from the chains
 _SEED = 20261126
 
 

@@ -111,9 +111,9 @@ class Pyrofile:
 
 def _unclaimed(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """The resource without the profiles that it claims."""
-    if "meta" not in resource:
-        return resource
-    return {**resource, "meta": {key: each for key, each in resource["meta"].items() if key != "profile"}}
+    meta = {key: each for key, each in resource.get("meta", {}).items() if key != "profile"}
+    bare = {key: each for key, each in resource.items() if key != "meta"}
+    return {**bare, "meta": meta} if meta else bare
 
 
 def _write_package(package: Path) -> None:

@@ -170,7 +170,7 @@ def test_what_cannot_be_asked_is_told(shared: Clinic, account: str, path: str, s
 def test_the_statement_names_the_operation(shared: Clinic) -> None:
     statement = shared.get("clinician", "/metadata").json()
     (photos,) = [each for each in statement["rest"][0]["resource"] if each["type"] == "DocumentReference"]
-    assert {each["name"] for each in photos["operation"]} == {"explain", "photos"}
+    assert {each["name"] for each in photos["operation"]} == {"basis", "explain", "photos", "treatment"}
 
 
 def test_treatments_lead_to_their_photos(shared: Clinic) -> None:
