@@ -251,7 +251,10 @@ def save_care_members(connection: Connection, source: str, identity: str | None,
     if identity is not None:
         concerned.add(identity)
         ensure(connection, concerned)
-    supersede_patients(connection, [each for each in concerned if _is_named_otherwise(connection, source, each, named)])
+    of_each = {each: named if each == identity else set() for each in concerned}
+    supersede_patients(
+        connection, [each for each in concerned if _is_named_otherwise(connection, source, each, of_each[each])]
+    )
     connection.execute(delete(care_member).where(care_member.c.source == source))
     if identity is not None:
         rows = [{"source": source, "reference": each, "patient": identity} for each in sorted(named)]
@@ -261,7 +264,8 @@ def save_care_members(connection: Connection, source: str, identity: str | None,
 
 
 def _is_named_otherwise(connection: Connection, source: str, identity: str, named: set[str]) -> bool:
-    """Whether a patient's care team would be another one; most visits name those who are named already."""
+    """Whether a patient's care team would be another one, where the source named these; most visits name those who are
+    named already."""
     rows = connection.execute(
         select(care_member.c.source, care_member.c.reference).where(care_member.c.patient == identity)
     ).all()

@@ -309,6 +309,23 @@ def test_an_answer_that_was_changed_is_not_the_same(anna: Anna) -> None:
     assert again.differs == ("reason", "step")
 
 
+def test_whoever_cared_for_her_then_does_so_in_the_replay(anna: Anna) -> None:
+    """The care team is another patient's later."""
+    site = replace(SITE, care_team=CareTeamScope.RECORD)
+    with transaction(anna.engine) as connection:
+        save_site(connection, site, stored_purposes(site))
+        save_care_members(connection, "CareTeam/t", "anna", ["Practitioner/d"])
+    anna.door.photo(Request(CLINICIAN, "TREAT"), "2.25.1", route="GET /x", fulfils=frozenset(Obligation))
+    record = anna.last()
+    assert record["effect"] == "permit"
+    with transaction(anna.engine) as connection:
+        save_care_members(connection, "CareTeam/t", "p2", ["Practitioner/d"])
+    anna.door.photo(Request(CLINICIAN, "TREAT"), "2.25.1", route="GET /x", fulfils=frozenset(Obligation))
+    assert anna.last()["reason"] == "purpose-not-held"
+    with reading(anna.engine) as connection:
+        assert replay(connection, record).same
+
+
 def test_whoever_belonged_then_belongs_in_the_replay(anna: Anna) -> None:
     """The denial names an organisation; the account joins it, asks, and leaves it."""
     with transaction(anna.engine) as connection:
