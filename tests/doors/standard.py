@@ -89,8 +89,8 @@ def _moment_matches(value: str, asked: str) -> bool:
     found = _RANGE.fullmatch(asked)
     assert found is not None, asked
     first, dash, last = found.groups()
-    at = _moment(value)[0]
-    return not (first and at < _moment(first)[0]) and not (last and at >= _moment(last if dash else first)[1])
+    at, until = _moment(value)[0], last if dash else first
+    return not (first and at < _moment(first)[0]) and not (until and at >= _moment(until)[1])
 
 
 def _moment(text: str) -> tuple[datetime, datetime]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -60,6 +61,18 @@ def open_doors(engine: Engine, site: Site, folder: Path) -> Doors:
     record = RecordStore(site, base=BASE)
     node = Node(engine, record, point, chain, lambda _, __: None, BASE, "0", datetime(2026, 6, 1, tzinfo=UTC))
     return Doors(engine, point, node, StoredRecord(engine, point, record))
+
+
+@contextmanager
+def emptied(engine: Engine, site: Site, folder: Path) -> Iterator[Doors]:
+    """The doors of a database that holds no clinic any more."""
+    with transaction(engine) as connection:
+        clear(connection)
+    doors = open_doors(engine, site, folder)
+    try:
+        yield doors
+    finally:
+        doors.node.chain.close()
 
 
 def make_accounts(engine: Engine) -> None:
@@ -247,27 +260,34 @@ class Asking:
         return found
 
 
-def _run(doors: Doors, site: Site, asked: int, *, http: bool = False) -> Iterator[list[str]]:
-    """For each question what the doors said differently of it."""
+def _run(
+    worlds: Callable[[int], AbstractContextManager[Doors]], site: Site, asked: int, *, http: bool = False
+) -> Iterator[list[str]]:
+    """For each question what the doors said differently of it.
+
+    Parameters
+    ----------
+    worlds
+        The doors, opened for the clinic of a seed. What they remember of the one before would be right by chance: its
+        patients have the same names, and may have the same versions.
+    """
     for seed in range(SEED, SEED + asked // EACH):
         world = World.draw(seed)
-        with transaction(doors.engine) as connection:
-            clear(connection)
-        with transaction(doors.engine) as connection:
-            world.save(connection, doors.node.record, site)
-        asking = Asking(doors, world, world.random)
-        for number in range(EACH):
-            yield [f"seed {seed}: {fault}" for fault in asking.ask(http=http and number % 5 == 0)]
+        with worlds(seed) as doors:
+            with transaction(doors.engine) as connection:
+                world.save(connection, doors.node.record, site)
+            asking = Asking(doors, world, world.random)
+            for number in range(EACH):
+                yield [f"seed {seed}: {fault}" for fault in asking.ask(http=http and number % 5 == 0)]
 
 
 def test_every_door_gives_the_same_photos(engine: Engine, site: Site, tmp_path: Path) -> None:
     started = time.monotonic()
     name = f"{NAME}, {engine.dialect.name}"
     make_accounts(engine)
-    doors = open_doors(engine, site, tmp_path / "audit")
+
     asked = counts.count(name, small=SMALL // 2, full=FULL // 2)
-    answers = list(_run(doors, site, asked))
-    doors.node.chain.close()
+    answers = list(_run(lambda _: emptied(engine, site, tmp_path / "audit"), site, asked))
     faults = [fault for each in answers for fault in each]
     failures = sum(bool(each) for each in answers)
     counts.report(name, asked=asked, run=len(answers), failures=failures, seed=SEED, started=started)
@@ -280,19 +300,25 @@ def test_orthanc_and_the_wall_give_them_too(site: Site, tmp_path: Path) -> None:
     started = time.monotonic()
     name = f"{NAME}, also through Orthanc"
     asked = counts.count(name, small=EACH, full=10 * EACH)
-    archive = Archive(tmp_path, free_port(), site=site)
-    make_accounts(archive.engine)
-    doors = open_doors(archive.engine, site, tmp_path / "audit")
 
-    def http(path: str, account: str, purpose: str) -> Any:
-        answer = archive.ask(path, account, purpose)
-        assert answer.status == 200, (path, answer)
-        return answer.json()
+    @contextmanager
+    def opened(seed: int) -> Iterator[Doors]:
+        with Archive(tmp_path / str(seed), free_port(), site=site) as archive:
+            make_accounts(archive.engine)
+            doors = open_doors(archive.engine, site, tmp_path / str(seed) / "beside")
 
-    doors.http = http
-    with archive:
-        answers = list(_run(doors, site, asked, http=True))
-        doors.node.chain.close()
+            def http(path: str, account: str, purpose: str) -> Any:
+                answer = archive.ask(path, account, purpose)
+                assert answer.status == 200, (path, answer)
+                return answer.json()
+
+            doors.http = http
+            try:
+                yield doors
+            finally:
+                doors.node.chain.close()
+
+    answers = list(_run(opened, site, asked, http=True))
     faults = [fault for each in answers for fault in each]
     failures = sum(bool(each) for each in answers)
     counts.report(name, asked=asked, run=len(answers), failures=failures, seed=SEED, started=started)
@@ -317,9 +343,7 @@ def test_a_mistake_is_noticed(
 ) -> None:
     engine = fresh(f"sqlite:///{tmp_path}/photospine.sqlite3", site)
     make_accounts(engine)
-    doors = open_doors(engine, site, tmp_path / "audit")
     monkeypatch.setattr(place, instead)
-    noticed = any(_run(doors, site, 5 * EACH))
-    doors.node.chain.close()
+    noticed = any(_run(lambda _: emptied(engine, site, tmp_path / "audit"), site, 5 * EACH))
     engine.dispose()
     assert noticed
