@@ -10,9 +10,11 @@ that are opened here stay open until the process ends; one watch for each proces
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import sqlite3
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,14 @@ from consent.store.home import Home
 _COPY = 48
 _INITIALISED = 12
 """Offset of the byte that says that the head holds something."""
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""``struct flock`` of 64-bit Linux: type, whence, start, length, process."""
+
+_READERS = range(123, 128)
+"""The bytes of the index that readers lock, one of them each (walformat.html, section 2.3)."""
+
+_MAY_READ = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, _READERS.start, len(_READERS), 0)
 
 _kept: list[tuple[int, mmap.mmap]] = []
 """What must never be closed."""
@@ -49,14 +59,21 @@ class Watch:
         index = Path(f"{database}-shm")
         self._home = Home(index, clock)
         self._home.settle()
-        descriptor = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
-        self._head = mmap.mmap(descriptor, 2 * _COPY, prot=mmap.PROT_READ)
-        _kept.append((descriptor, self._head))
+        self._index = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
+        self._head = mmap.mmap(self._index, 2 * _COPY, prot=mmap.PROT_READ)
+        _kept.append((self._index, self._head))
 
     def stamp(self) -> bytes | None:
         """What stays the same until something is committed; None where that cannot be told now."""
         head = self._head[:]
         stamp = head[:_COPY]
-        if stamp != head[_COPY:] or not stamp[_INITIALISED] or self._home.left():
+        if stamp != head[_COPY:] or not stamp[_INITIALISED] or self._home.left() or self._locked():
             return None
         return stamp
+
+    def _locked(self) -> bool:
+        """Whether another process lets nobody read: what cannot be read is not shown from memory either."""
+        kind, _, start, length, _ = _FLOCK.unpack(fcntl.fcntl(self._index, fcntl.F_GETLK, _MAY_READ))
+        if kind == fcntl.F_UNLCK or start > _READERS.start:
+            return False
+        return bool(length == 0 or start + length >= _READERS.stop)

@@ -328,6 +328,14 @@ def _mounted(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def _remount(folder: Path, how: str) -> None:
+    """Read-only only once nobody has a file open there for writing: who was stopped may take a moment."""
+    until = time.monotonic() + 20
+    while subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=False).returncode:
+        assert time.monotonic() < until, "the folder stays busy"
+        time.sleep(0.2)
+
+
 def _fill(folder: Path) -> Path:
     filling = folder / "filling"
     with filling.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -358,13 +366,13 @@ def test_nothing_is_shown_while_the_audit_s_folder_is_read_only(tmp_path: Path) 
     audit = tmp_path / "audit"
     with _mounted(audit, "8m"), World(tmp_path / "node", audit=audit) as world:
         world.stop()
-        subprocess.run(["mount", "-o", "remount,ro", str(audit)], check=True)
+        _remount(audit, "ro")
         world.archive.process.start()
         with pytest.raises(RuntimeError, match="Read-only file system"):
             world.start_serve()
         world.refuses()
         world.blames("audit", "Read-only file system", "see to its owner and mode")
-        subprocess.run(["mount", "-o", "remount,rw", str(audit)], check=True)
+        _remount(audit, "rw")
         world.start_serve()
         world.recovers()
 
@@ -375,6 +383,7 @@ def test_what_the_database_s_disk_has_no_room_for_is_not_acknowledged(tmp_path: 
     """Photos are shown still: facts and records are whole. But nobody is told that a withdrawal counts."""
     disk = tmp_path / "disk"
     with _mounted(disk, "8m"), World(tmp_path / "node", database=f"sqlite:///{disk}/photospine.sqlite3") as world:
+        world.permits()  # who signs in is counted, so nobody can begin to while there is no room
         filling = _fill(disk)
         answer = world.withdraw()
         assert answer.status_code == 503, answer.text

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, Integer, String, bindparam, column, select, table
 
-from consent.store.engine import open_engine, watch
+from consent.store.engine import open_engine, watch, watch_of
 from consent.store.quick import Quick
 
 pytestmark = pytest.mark.fast
@@ -27,6 +27,16 @@ print("ready", flush=True)
 for line in sys.stdin:
     connection.execute(line)
     print("done", flush=True)
+"""
+
+
+_LOCKER = """
+import fcntl, os, sys
+index = os.open(sys.argv[1] + "-shm", os.O_RDWR)
+for line in sys.stdin:
+    start, length = map(int, line.split())
+    fcntl.lockf(index, fcntl.LOCK_EX, length, start)
+    print("held", flush=True)
 """
 
 
@@ -130,3 +140,23 @@ def test_where_the_index_of_the_log_is_another_file_nothing_is_taken_from_memory
     assert watched is not None
     monkeypatch.setattr(watched._home, "_next", float("-inf"))
     assert watched.stamp() is None
+
+
+def test_what_nobody_may_read_is_not_given_from_memory(file: Path, engine: Engine) -> None:
+    """All readers' locks held by another process, not some: a checkpoint holds one of them for a moment."""
+    watched = watch_of(engine)
+    assert watched is not None
+    stamp = watched.stamp()
+    assert stamp is not None
+    with subprocess.Popen(
+        [sys.executable, "-c", _LOCKER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for lock, expected in (("120 3", stamp), ("124 2", stamp), ("123 5", None)):
+            other.stdin.write(f"{lock}\n")
+            other.stdin.flush()
+            other.stdout.readline()
+            assert watched.stamp() == expected, lock
+        other.stdin.close()
+    assert watched.stamp() == stamp
