@@ -31,13 +31,12 @@ from consent.facts import PhotoFacts
 from consent.service import DecisionPoint
 from consent.site import Site
 from consent.store.clock import micros
-from consent.store.engine import open_engine, reading, transaction
+from consent.store.engine import reading, transaction
 from consent.store.load import Loader
-from consent.store.metadata import METADATA
 from consent.store.photos import PhotoRow, PhotoState, save_photos
-from consent.store.sites import save_site
 from consent.store.tables import directive, patient, patient_state, photo
 from consent.types import Effect, Obligation, Request, Requester
+from tests.database import fresh
 
 PHOTOS = 100_000
 EACH = 20
@@ -101,12 +100,9 @@ class _Times:
 
 def _clinic(folder: Path, photos: int) -> Engine:
     """Patients with 20 photos each; a fifth permits the portfolio, some deny one photo for treatment."""
-    engine = open_engine(f"sqlite:///{folder}/bench.sqlite3", make=True)
+    engine = fresh(f"sqlite:///{folder}/bench.sqlite3", SITE)
     random = Random(1)
     purposes = stored_purposes(SITE)
-    with transaction(engine) as connection:
-        METADATA.create_all(connection)
-        save_site(connection, SITE, purposes)
     people = photos // EACH
     for start in range(0, people, 500):
         names = [f"p{number}" for number in range(start, min(start + 500, people))]
