@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tests.ports import free_port
 
-_OWN_NULL = '''
+_OWN_NULL = """
 mknod -m 666 "$0/null" c 1 3
 mount --bind "$0/null" /dev/null
 rm "$0/null"
 exec "$@"
-'''
+"""
 
 
 def binaries() -> Path | None:
