@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -213,7 +214,7 @@ class OrthancArchive:
         since = 0
         while True:
             params = {"since": str(since), "limit": str(_PAGE)}
-            answer = self._ask(lambda params=params: self._client.get_instances(params=params))  # type: ignore[misc]
+            answer = self._ask(partial(self._client.get_instances, params=params))
             if answer.status_code != httpx.codes.OK:
                 raise ArchiveUnavailable(f"Orthanc did not list its objects (status {answer.status_code})")
             page = answer.json()

@@ -94,7 +94,7 @@ def splice(body: bytes, identity: str, version: str, updated: str) -> bytes:
         A JSON object that :func:`parse` has accepted.
     """
     text = body.decode("utf-8")
-    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    start = _skip(text, 0)
     members = {member.key: member for member in _members(text, start)}
     edits: list[tuple[int, int, str]] = []
     added = ""
@@ -129,7 +129,7 @@ def with_member(body: bytes, key: str, value: object) -> bytes:
         The resource has no such member.
     """
     text = body.decode("utf-8")
-    start = _SPACE.match(text).end()  # type: ignore[union-attr]
+    start = _skip(text, 0)
     for member in _members(text, start):
         if member.key == key:
             return _edited(text, [(member.value, member.end, dump(value).decode())]).encode()
@@ -140,7 +140,7 @@ def entry_resources(body: bytes) -> list[bytes | None]:
     """The text of each ``entry.resource`` of a Bundle, cut out as it stands; None for an entry without one."""
     text = body.decode("utf-8")
     resources: list[bytes | None] = []
-    for member in _members(text, _SPACE.match(text).end()):  # type: ignore[union-attr]
+    for member in _members(text, _skip(text, 0)):
         if member.key != "entry":
             continue
         for start, _end in _elements(text, member.value):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, String, delete, insert
 
 from consent.store.clock import micros, now
 from consent.store.write import among
@@ -83,8 +83,9 @@ def _row(sop_uid: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     for column, keyword in COLUMNS.items():
         text = text_of(kept, tag(keyword))
         values[column] = fold_name(text) if column in ("patient_name", "referring") else text
-        length = dicom_instance.c[column].type.length  # type: ignore[attr-defined]
-        values[column] = values[column][:length]
+        kind = dicom_instance.c[column].type
+        assert isinstance(kind, String)
+        values[column] = values[column][: kind.length]
     ids = orthanc_ids(whole_text_of(attributes, tag("PatientID")), values["study_uid"], values["series_uid"], sop_uid)
     return values | {
         "sop_uid": sop_uid,

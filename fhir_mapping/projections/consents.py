@@ -117,4 +117,6 @@ def _patient(resource: Mapping[str, Any], setting: Setting) -> str | None:
 def _of_age(signed: Span, birth: Span | None, site: Site) -> bool:
     """Whether she was surely of age when the signing began."""
     of_age = majority(birth, site)
-    return of_age is not None and None not in (of_age.end, signed.start) and of_age.end <= signed.start  # type: ignore[operator]
+    if of_age is None or of_age.end is None or signed.start is None:
+        return False
+    return of_age.end <= signed.start

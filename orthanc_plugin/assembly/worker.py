@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from consent import decided
@@ -112,7 +113,7 @@ class Worker:
     def sign_once(self) -> None:
         """Sign what is due; a chain that must not be signed is a person's matter."""
         for chain, why in (self.attempt("checkpoints", self._notary.sign) or {}).items():
-            self.attempt("tell", lambda chain=chain, why=why: self._tell(chain, why))  # type: ignore[misc]
+            self.attempt("tell", partial(self._tell, chain, why))
         self.attempt("copies of checkpoints", self._notary.copy)
 
     def _tell(self, chain: str, why: str) -> None:
@@ -141,7 +142,7 @@ class Worker:
         with glancing(self.node.engine) as connection:
             batches = ledger.open_batches(connection, clock.now(connection) - older)
         for batch in batches:
-            self.attempt("recover", lambda batch=batch: self._recover(batch))  # type: ignore[misc]
+            self.attempt("recover", partial(self._recover, batch))
 
     def one_job(self) -> bool:
         """Take one job and do it; False where none is due."""

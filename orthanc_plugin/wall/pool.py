@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from orthanc_plugin.wall.errors import Late, Overloaded
 
@@ -49,14 +49,14 @@ class Call(Generic[T]):
             raise Late(f"no answer within {patience:g} s")
         if self.failure is not None:
             raise self.failure
-        return self.result  # type: ignore[return-value]
+        return cast(T, self.result)
 
 
 class Pool:
     """A fixed number of threads, made at once, so that no later thread has the small stack."""
 
     def __init__(self, threads: int = THREADS, waiting: int = WAITING) -> None:
-        self._queue: SimpleQueue[Call[object] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Call[Any] | None] = SimpleQueue()
         self._places = threading.Semaphore(waiting)
         self._here = threading.Semaphore(threads)
         self._mine: set[int] = set()
@@ -97,7 +97,7 @@ class Pool:
         if not self._places.acquire(blocking=False):
             raise Overloaded("every thread is taken")
         call: Call[T] = Call(work)
-        self._queue.put(call)  # type: ignore[arg-type]
+        self._queue.put(call)
         return call
 
     def mine(self) -> bool:
