@@ -58,9 +58,11 @@ COUNTED = (
     Facet.TREATMENT,
     Facet.PRODUCT,
     Facet.LOT,
+    Facet.SETTING,
     Facet.CLINICIAN,
     Facet.PHOTOGRAPHER,
     Facet.OUTCOME,
+    Facet.PLAN,
 )
 
 
@@ -101,6 +103,8 @@ def name_of(facet: str) -> str:
 
 LINKED = Value(Held.LINKED, "", "")
 UNDATED = "none"
+UNPLACED = Value(Facet.AREA, "", "none")
+"""Of a photo that names no region."""
 
 
 def value(facet: str, system: str, code: str, amount: float | None = None) -> Value:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -16,9 +18,13 @@ from consent.identity.accounts import create
 from consent.store.engine import reading, transaction
 from consent.types import Request
 from fhir_mapping.api.sight import FULFILS
+from fhir_mapping.outcome.outcome import Outcome, observation
+from fhir_mapping.outcome.vocabulary import Rater
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.question.answer import Portion
 from fhir_mapping.question.asking import ask, photos_of_treatments
 from fhir_mapping.question.text import parse
+from fhir_mapping.treatment.session import Amount
 from orthanc_plugin.assembly.cli import build as command_line
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
@@ -126,6 +132,40 @@ def test_facets_narrow(shared: Clinic, query: str, ids: list[str]) -> None:
     assert bundle["total"] == len(ids)
 
 
+def test_hair_density_improved_or_better_rated_by_the_patient_is_a_question(shared: Clinic) -> None:
+    told = Outcome(
+        patient="anna",
+        characteristic="hair-density",
+        change=2,
+        rater=Rater.PATIENT,
+        measured=Amount(Decimal(14), "hairs/cm²", "/cm2"),
+        before="DocumentReference/f1",
+        after="DocumentReference/f2",
+        sessions=("Procedure/p1",),
+    )
+    for number, changed in enumerate(
+        ({}, {"rater": Rater.INVESTIGATOR}, {"change": -1}, {"characteristic": "hair-line"}, {"change": None})
+    ):
+        shared.put(observation(replace(told, **changed)) | {"id": f"judged-{number}"})  # type: ignore[arg-type]
+    for query, ids in (
+        ("hair-density$improved..$patient", ["f2", "f1"]),
+        ("hair-density$very-much-improved..$patient", []),
+        ("hair-density$worse$patient", ["f2", "f1"]),
+        ("hair-density$worse$investigator", []),
+        ("hair-density$improved..$measured", []),
+        ("urn:photospine:outcome|hair-line$$patient", ["f2", "f1"]),
+    ):
+        bundle = shared.get("clinician", f"{_PHOTOS}?outcome={quote(query)}&_facets=setting,outcome").json()
+        assert [each["resource"]["id"] for each in bundle["entry"] if each["search"]["mode"] == "match"] == ids, query
+    counts = _counts(bundle)
+    assert counts["setting"] == {}, "what was measured of her is no setting of a machine"
+    assert counts["outcome"]["urn:photospine:outcome|hair-density$much-improved$patient"] == 2
+    for number in range(5):
+        void = observation(told) | {"id": f"judged-{number}", "status": "entered-in-error"}
+        shared.put(void)
+    assert shared.get("clinician", f"{_PHOTOS}?outcome=hair-density").json()["total"] == 0
+
+
 def test_every_door_gives_the_same(shared: Clinic) -> None:
     for account, purpose in (("clinician", "TREAT"), ("anna", "PATRQT"), ("compliance", "HCOMPL")):
         bundle = shared.get(account, f"{_PHOTOS}?area=face").json()
@@ -137,9 +177,9 @@ def test_every_door_gives_the_same(shared: Clinic) -> None:
                 Setting(SITE, BASE),
                 request,
                 parse("area=face", SITE.zone),
+                Portion(100),
                 route="test",
                 fulfils=FULFILS,
-                most=100,
             )
         searched = shared.get(account, "/DocumentReference").json()
         faces = {each["resource"]["id"] for each in searched.get("entry", [])} - {"h1"}

@@ -13,8 +13,9 @@ from consent.audit.chain import open_chain
 from consent.audit.shelf import AuditUnavailable
 from consent.service import DecisionPoint
 from consent.types import Request
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.question import Question
 from fhir_mapping.store.reader import RecordReader
-from orthanc_plugin.workspace.record import OTHER
 from orthanc_plugin.workspace.stored import StoredRecord
 from tests.fhir.clinic import BASE, SITE, Clinic, build, consent_of, open_clinic, requesters
 
@@ -91,7 +92,7 @@ def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
     clinic: Clinic, record: StoredRecord
 ) -> None:
     _name(clinic, "mia", family="Berg")
-    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", "/chart/patient").photos == ()
+    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", Question(), "/chart/patient").photos == ()
     last = clinic.records()[-1]
     assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
 
@@ -104,9 +105,9 @@ def test_nothing_is_shown_that_cannot_be_recorded(
 
     monkeypatch.setattr(clinic.chain, "append", broken)
     with pytest.raises(AuditUnavailable):
-        record.course(Request(requesters()["clinician"], "TREAT"), "anna", "/chart/patient")
+        record.course(Request(requesters()["clinician"], "TREAT"), "anna", Question(), "/chart/patient")
     with pytest.raises(AuditUnavailable):
-        record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", None, 1)
+        record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", Question(), None)
 
 
 def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: StoredRecord) -> None:
@@ -122,7 +123,7 @@ def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: S
     ):
         treatment["code"] = {"text": "Toxin for Anna", "coding": codings}
         clinic.put(treatment)
-        assert [each.title for each in record.gallery(question, "/portfolio", None, 1).outcomes] == [title]
+        assert [each.title for each in record.gallery(question, "/portfolio", Question(), None).outcomes] == [title]
 
 
 def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, record: StoredRecord) -> None:
@@ -132,9 +133,11 @@ def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, re
         "clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "PORTFOLIO", signed=today)
     ).status_code == 201  # fmt: skip
     question = Request(requesters()["marketing"], "PORTFOLIO")
-    whole = record.gallery(question, "/portfolio", None, 1)
-    assert sorted(count for _, count in whole.areas) == [1, 2]
-    other = record.gallery(question, "/portfolio", OTHER, 1)
+    whole = record.gallery(question, "/portfolio", Question(), None)
+    counts = {each.name: each.count for each in whole.answer.values[Facet.AREA]}
+    assert (counts["Other"], counts["Face"]) == (1, 2)
+    assert (whole.answer.total, whole.answer.whole) == (3, 3)
+    other = record.gallery(question, "/portfolio", Question(area=frozenset({"|none"})), None)
     assert [[photo.key for photo in outcome.photos] for outcome in other.outcomes] == [["n1"]]
 
 
@@ -146,6 +149,7 @@ def test_what_can_name_nothing_is_absent_on_either_database(engine: Engine, url:
         assert record.person("a\x00b") is None
         assert list(record.patients_of("a\x00b")) == []
         assert record.sop_uid(key="a\x00b") is None
-        assert record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", "a\x00", 1).outcomes == ()
+        kept = record.course(Request(requesters()["clinician"], "TREAT"), "a", Question(), "/chart", ["a\x00b"])
+        assert kept.kept == ()
     finally:
         chain.close()
