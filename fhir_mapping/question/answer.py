@@ -19,7 +19,7 @@ from consent.store.versions import group
 from consent.store.write import among
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.cases import cases
-from fhir_mapping.question.facets import LINKED, UNDATED, Facet, Held, Value
+from fhir_mapping.question.facets import LINKED, OF_THE_RECORD, UNDATED, Facet, Held, Value
 from fhir_mapping.question.facts import month
 from fhir_mapping.question.index import Index
 from fhir_mapping.question.page import FEW, Place, page, within
@@ -85,6 +85,7 @@ def answer(
     *,
     of: Collection[int] | None = None,
     tells: Callable[[Value], bool] = lambda _: True,
+    closed: Bits = NONE,
 ) -> Found:
     """Answer a question; follow with a record before anything leaves.
 
@@ -96,6 +97,8 @@ def answer(
         The photos that it is about; None: all.
     tells
         Which values there are for whoever asks.
+    closed
+        Photos of which nothing is told that the record around them says.
 
     Raises
     ------
@@ -108,6 +111,7 @@ def answer(
     linked = index.bits([Term.of(LINKED)])
     permitted = may.bits(linked if scope is None else linked & scope)
     by_facet = {facet: _matching(index, connection, question, facet) for facet in question.asked()}
+    by_facet |= {facet: bits - closed for facet, bits in by_facet.items() if facet in OF_THE_RECORD}
     matching = _all(linked if scope is None else linked & scope, by_facet.values())
     seen = matching & permitted
     months = index.all_of(Held.MONTH) if portion.most and len(seen) > FEW else {}
@@ -121,6 +125,7 @@ def answer(
         single = page(connection, seen, by_month, portion.most, portion.after)
         numbers, following = single.numbers, single.following
     over = {facet: _beside(index, connection, question, facet, by_facet, permitted) for facet in portion.counted}
+    over |= {facet: bits - closed for facet, bits in over.items() if facet in OF_THE_RECORD}
     # Asked once more of the stored answers: what stands on a page leaves.
     sure = _sure(connection, may, numbers)
     return Found(

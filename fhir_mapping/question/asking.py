@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, not_, select
 
+from consent.bits import NONE, Bits
 from consent.purposes import BTG
 from consent.service import DecisionPoint, for_one_patient
+from consent.sets import Permitted
 from consent.store.engine import reading
-from consent.store.tables import photo, photo_link
+from consent.store.tables import photo, photo_link, photo_patient
+from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Obligation, Request
 from fhir_mapping.errors import Behind, Forbidden, Issue
@@ -36,7 +40,7 @@ PATIENCE = 2.0
 T = TypeVar("T")
 
 
-def in_turn(engine: Engine, setting: Setting, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
+def in_turn(engine: Engine, setting: Setting, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
     """Ask in one snapshot; where too many photos are due to be indexed, index these first and ask again.
 
     Parameters
@@ -44,14 +48,14 @@ def in_turn(engine: Engine, setting: Setting, work: Callable[[Connection], T], *
     work
         Asks, once for each attempt, with a connection of :func:`consent.store.engine.reading`.
     patience
-        Seconds.
+        Seconds; None: :data:`PATIENCE`.
 
     Raises
     ------
     Behind
         They are too many for the time. Nothing was answered or recorded.
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         try:
             with reading(engine) as connection:
@@ -101,8 +105,16 @@ def ask(
             if facet in IDENTIFYING:
                 reason = f"{facet.value}: this purpose shows no identifiers, so it is not asked by this facet."
                 raise Forbidden(Issue("forbidden", reason))
-    tells = is_nameless if nameless else _everything
-    found = answer(connection, setting, may, question, portion, of=of, tells=tells)
+    found = answer(
+        connection,
+        setting,
+        may,
+        question,
+        portion,
+        of=of,
+        tells=is_nameless if nameless else _everything,
+        closed=_of_others_too(connection, asked, may),
+    )
     details: dict[str, object] = {"question": text.text(question), "counted": found.total}
     if len(question.patient) == 1:
         details["subject"] = f"Patient/{next(iter(question.patient))}"
@@ -124,6 +136,21 @@ def photos_of_treatments(connection: Connection, references: Collection[str]) ->
     return set(connection.execute(documents.union(linked)).scalars())
 
 
+def _of_others_too(connection: Connection, request: Request, may: Permitted) -> Bits:
+    """Photos that show others beside the patients to whom a requester is confined.
+
+    What was given or said at their treatments may be the others' affair, so it is not read to her.
+    """
+    confined = request.requester.confined_to
+    if confined is None:
+        return NONE
+    hers = group(connection, confined)
+    others = select(photo_patient.c.photo).where(
+        among(connection, photo_patient.c.photo, may.granted), not_(among(connection, photo_patient.c.patient, hers))
+    )
+    return Bits.of(connection.execute(others).scalars())
+
+
 def _everything(_: object) -> bool:
     return True
 
@@ -134,6 +161,8 @@ def _of_one_patient(
     """An emergency is about one patient: the one that the question names, or whom all its photos show."""
     if request.purpose != BTG or request.emergency_patient is not None:
         return request
+    if len(question.patient) == 1:  # all records of one person, where they were merged
+        return replace(request, emergency_patient=next(iter(question.patient)))
     bits = matching(connection, setting, question, of)
     if len(bits) > FEW:
         return request

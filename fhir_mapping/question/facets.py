@@ -66,6 +66,21 @@ COUNTED = (
 )
 
 
+#: Facets that the photo itself does not have, but what was done and said around it.
+OF_THE_RECORD = frozenset(
+    {
+        Facet.SESSION,
+        Facet.TREATMENT,
+        Facet.PRODUCT,
+        Facet.LOT,
+        Facet.SETTING,
+        Facet.CLINICIAN,
+        Facet.OUTCOME,
+        Facet.PLAN,
+    }
+)
+
+
 class Held(StrEnum):
     """What the index holds of a photo, where it is not the facet itself."""
 
