@@ -2,6 +2,7 @@
 
 - MappingError
   - NoPhoto                 projections.photo: a DocumentReference is not there, or is no photo
+  - Behind                  question: more photos wait to be indexed than a question reads itself; ask again
   - Refused                 the request is at fault; carries the issues of an OperationOutcome and an HTTP status
     - Malformed             400  not JSON, not FHIR's JSON, or a parameter that is not supported
     - Unauthenticated       401
@@ -20,7 +21,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 
@@ -42,6 +43,21 @@ class Issue:
     """The element at fault as a simple FHIRPath, ``Consent.provision.actor[0].role``."""
 
     severity: str = "error"
+
+
+class Behind(MappingError):
+    """More photos wait to be indexed than a question reads of the record itself; nothing is answered meanwhile."""
+
+    def __init__(self, photos: Collection[int]) -> None:
+        """Say which, or some of them: whoever indexes these may ask again.
+
+        Parameters
+        ----------
+        photos
+            Their numbers, for no one's eyes outside.
+        """
+        self.photos = tuple(photos)
+        super().__init__("Photos have been taken in or changed and are being indexed. Ask again in some seconds.")
 
 
 class Refused(MappingError):

@@ -25,9 +25,6 @@ EVERYTHING = "everything"
 #: Stored answers of a patient (the key) are to be decided anew; key ``*``: of everybody whose answers are not settled.
 REDECIDE = "redecide"
 
-#: Photos that are due are to be indexed by their facets; key ``*``.
-FACETS = "facets"
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

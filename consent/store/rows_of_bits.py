@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, and_, bindparam, delete, insert, select, update
@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, bindparam
 from consent.bits import NONE, Bits, by_chunk, packed, unpacked
 from consent.store.write import among
 
-Key = tuple[Hashable, ...]
+Key = tuple[int | str, ...]
 """What names a set: the values of the table's key columns before ``chunk``."""
 
 
@@ -24,7 +24,7 @@ def load(connection: Connection, table: Table, *where: ColumnElement[bool]) -> d
     return {key: Bits(chunks) for key, chunks in found.items()}
 
 
-def load_one(connection: Connection, table: Table, *key: Hashable) -> Bits:
+def load_one(connection: Connection, table: Table, *key: int | str) -> Bits:
     """One set."""
     return load(connection, table, *_named(table, key)).get(key, NONE)
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
 from fhir_mapping import text
@@ -27,6 +26,7 @@ from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import asking
 from fhir_mapping.question import text as question_text
+from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.question.page import Place
 from fhir_mapping.question.question import Question
@@ -38,9 +38,9 @@ DEFINITION = "urn:photospine:operation:photos"
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     question: Question
-    count: int
-    after: Place | None
+    portion: Portion
     facets: tuple[Facet, ...]
+    """Those that the caller named: the first page alone counts them."""
 
 
 def photos(node: Node, asked: Asked, pairs: Sequence[tuple[str, str]]) -> Reply:
@@ -52,33 +52,36 @@ def photos(node: Node, asked: Asked, pairs: Sequence[tuple[str, str]]) -> Reply:
         The text names the facet or parameter and what it takes.
     Forbidden
         The purpose does not read the record: facets would tell of it.
+    Behind
+        Too many photos are due to be indexed.
     """
     wanted = _read(node, pairs)
     access.condition(asked.request, "Procedure")
     setting = Setting(node.record.site, node.record.base)
-    with reading(node.engine) as connection:
+
+    def answered(connection: Connection) -> tuple[Found, list[tuple[str, bytes, str]]]:
         found = asking.ask(
             node.decisions,
             connection,
             setting,
             asked.request,
             wanted.question,
+            wanted.portion,
             route=asked.route,
             fulfils=FULFILS,
-            most=wanted.count,
-            after=wanted.after,
-            counted=wanted.facets if wanted.after is None else (),
         )
         query = select(photo.c.photo, photo.c.document).where(among(connection, photo.c.photo, found.numbers))
         ids = {row.photo: row.document for row in connection.execute(query)}
         listed = [ids[number] for number in found.numbers if ids.get(number)]
         stored = {each.id: each for each in node.record.read_many(connection, DOCUMENT, listed)}
         may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
-        entries = [
+        return found, [
             (stored[each].reference, without_refused_sources(connection, stored[each], may, node.record.base), "match")
             for each in listed
             if each in stored
         ]
+
+    found, entries = asking.in_turn(node.engine, setting, answered)
     included = [_counts(found.counts)] if found.counts else []
     return reply.searchset(node.base, _links(node, wanted, found.following), found.total, entries, included=included)
 
@@ -101,7 +104,8 @@ def _read(node: Node, pairs: Sequence[tuple[str, str]]) -> _Wanted:
         elif name not in ("_format", "_pretty"):
             asked.append((name, value))
     question = question_text.read(asked, node.record.site.zone, node.names)
-    return _Wanted(question, count, after, tuple(dict.fromkeys(facets)))
+    named = tuple(dict.fromkeys(facets))
+    return _Wanted(question, Portion(count, after, named if after is None else ()), named)
 
 
 def _facet(name: str) -> Facet:
@@ -112,7 +116,7 @@ def _facet(name: str) -> Facet:
 
 def _links(node: Node, wanted: _Wanted, following: Place | None) -> list[tuple[str, str]]:
     address = f"{node.base}/{DOCUMENT}/${NAME}?"
-    parts = [question_text.text(wanted.question, node.names), f"_count={wanted.count}"]
+    parts = [question_text.text(wanted.question, node.names), f"_count={wanted.portion.most}"]
     if wanted.facets:
         parts.append(f"_facets={','.join(wanted.facets)}")
 
@@ -120,7 +124,7 @@ def _links(node: Node, wanted: _Wanted, following: Place | None) -> list[tuple[s
         behind = [] if place is None else [f"_page={quote(place.text)}"]
         return address + "&".join(each for each in (*parts, *behind) if each)
 
-    links = [("self", link(wanted.after))]
+    links = [("self", link(wanted.portion.after))]
     return links if following is None else [*links, ("next", link(following))]
 
 

@@ -40,6 +40,7 @@ from fhir_mapping.api.reply import MEDIA_TYPE, Reply
 from fhir_mapping.api.scopes import require_scope
 from fhir_mapping.api.smart import smart_configuration
 from fhir_mapping.errors import (
+    Behind,
     Forbidden,
     Issue,
     Malformed,
@@ -285,6 +286,9 @@ def _safely(answer: Callable[[], Reply]) -> Reply:
         return answer()
     except Refused as error:
         return reply.refused(error)
+    except Behind as behind:
+        late = Refused(Issue("transient", str(behind)))
+        return Reply(503, reply.refused(late).body, {"Retry-After": "5"})
     except (DBAPIError, ConsentError) as error:  # no database, another schema, no audit
         _LOG.warning("a FHIR request cannot be carried out now: %s", type(error).__name__)
         busy = Refused(Issue("transient", "The record cannot be reached just now. Try again."))

@@ -6,7 +6,7 @@ Everything is counted over the photos that the request may see. A value that onl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select
@@ -18,15 +18,34 @@ from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
 from fhir_mapping.projections.written import Setting
-from fhir_mapping.question.facets import LINKED, UNDATED, Facet, Held
+from fhir_mapping.question.cases import cases
+from fhir_mapping.question.facets import LINKED, OF_THE_RECORD, UNDATED, Facet, Held, Value
 from fhir_mapping.question.facts import month
 from fhir_mapping.question.index import Index
 from fhir_mapping.question.page import FEW, Place, page, within
 from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
+from fhir_mapping.question.text import counted_as
 
 MOST_VALUES = 500
 """Values of a facet that are counted over any number of photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What of an answer is wanted."""
+
+    most: int
+    """Photos on a page, or cases; 0 counts alone."""
+
+    after: Place | None = None
+    """Where the page begins; None: with the newest photo."""
+
+    counted: Sequence[Facet] = ()
+    """Facets whose values are counted."""
+
+    cases: bool = False
+    """Whether the page is of cases: of photos of one patient and one region, with all that match of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +62,18 @@ class Found:
     counts: Mapping[Facet, Mapping[str, int] | None] = field(default_factory=dict)
     """For each facet asked for, photos by value; what the question asks of that facet itself does not narrow them.
 
-    None where the facet has too many values to be counted over so many photos: narrow the question.
+    A value is written as a question asks for it. None where the facet has too many values to be counted over so many
+    photos: narrow the question.
     """
 
-    refused: int = 0
-    """Photos that match and may not be seen: for the audit alone."""
+    whole: int = 0
+    """Photos that may be seen of all that the question is about, whatever it asks by facets other than patients."""
+
+    cases: tuple[tuple[int, ...], ...] = ()
+    """The page, where it is of cases: the photos of each, the oldest first."""
+
+    refused: int | None = 0
+    """Photos that match and may not be seen: for the audit alone. None: some of them are not indexed yet."""
 
 
 def answer(
@@ -55,10 +81,11 @@ def answer(
     setting: Setting,
     may: Permitted,
     question: Question,
+    portion: Portion,
     *,
-    most: int,
-    after: Place | None = None,
-    counted: Sequence[Facet] = (),
+    of: Collection[int] | None = None,
+    tells: Callable[[Value], bool] = lambda _: True,
+    closed: Bits = NONE,
 ) -> Found:
     """Answer a question; follow with a record before anything leaves.
 
@@ -66,38 +93,71 @@ def answer(
     ----------
     connection
         In one snapshot, that of ``may``.
-    most
-        Photos on a page; 0 counts alone.
+    of
+        The photos that it is about; None: all.
+    tells
+        Which values there are for whoever asks.
+    closed
+        Photos of which nothing is told that the record around them says.
+
+    Raises
+    ------
+    fhir_mapping.errors.Behind
+        Too many of the photos are due to be indexed.
     """
-    index = Index(connection, setting)
+    scope = _scope(connection, question, of)
+    mine = Bits.of(may.granted) if may.stored is None else None
+    index = Index(connection, setting, may=may, scope=_both(scope, mine), tells=tells)
     linked = index.bits([Term.of(LINKED)])
-    permitted = may.bits(linked)
+    permitted = may.bits(linked if scope is None else linked & scope)
     by_facet = {facet: _matching(index, connection, question, facet) for facet in question.asked()}
-    matching = _all(linked, by_facet.values())
+    by_facet |= {facet: bits - closed for facet, bits in by_facet.items() if facet in OF_THE_RECORD}
+    matching = _all(linked if scope is None else linked & scope, by_facet.values())
     seen = matching & permitted
-    months = index.all_of(Held.MONTH) if most and len(seen) > FEW else {}
-    found = page(connection, seen, {each.code: bits for each, bits in months.items()}, most, after)
-    counts: dict[Facet, Mapping[str, int] | None] = {}
-    for facet in counted:
-        own = {Facet.AREA, Facet.SIDE} if facet in (Facet.AREA, Facet.SIDE) else {facet}
-        others = [bits for each, bits in by_facet.items() if each not in own]
-        if len(others) == len(by_facet):
-            counts[facet] = _counts(index, facet, seen)
-        else:
-            rest = replace(question, **{facet.value: frozenset()})
-            others += [_matching(index, connection, rest, each) for each in own - {facet} if getattr(rest, each.value)]
-            counts[facet] = _counts(index, facet, _all(permitted, others))
+    months = index.all_of(Held.MONTH) if portion.most and len(seen) > FEW else {}
+    by_month = {each.code: bits for each, bits in months.items()}
+    grouped: tuple[tuple[int, ...], ...] = ()
+    if portion.cases:
+        several = cases(connection, seen, by_month, portion.most, portion.after)
+        grouped, following = several.numbers, several.following
+        numbers = tuple(number for case in grouped for number in case)
+    else:
+        single = page(connection, seen, by_month, portion.most, portion.after)
+        numbers, following = single.numbers, single.following
+    over = {facet: _beside(index, connection, question, facet, by_facet, permitted) for facet in portion.counted}
+    over |= {facet: bits - closed for facet, bits in over.items() if facet in OF_THE_RECORD}
     # Asked once more of the stored answers: what stands on a page leaves.
-    sure = _sure(connection, may, found.numbers)
-    numbers = tuple(each for each in found.numbers if each in sure)
-    return Found(len(seen), numbers, found.following, counts, len(matching) - len(seen))
+    sure = _sure(connection, may, numbers)
+    return Found(
+        total=len(seen),
+        numbers=tuple(each for each in numbers if each in sure),
+        following=following,
+        counts=_counts(index, over),
+        whole=len(permitted),
+        cases=tuple(kept for case in grouped if (kept := tuple(each for each in case if each in sure))),
+        refused=len(matching) - len(seen) if index.exact else None,
+    )
 
 
-def matching(connection: Connection, setting: Setting, question: Question) -> Bits:
+def matching(connection: Connection, setting: Setting, question: Question, of: Collection[int] | None = None) -> Bits:
     """All photos that match a question, whoever may see them: whoever asks this decides them next."""
-    index = Index(connection, setting)
+    scope = _scope(connection, question, of)
+    index = Index(connection, setting, scope=scope)
     linked = index.bits([Term.of(LINKED)])
-    return _all(linked, (_matching(index, connection, question, facet) for facet in question.asked()))
+    everything = linked if scope is None else linked & scope
+    return _all(everything, (_matching(index, connection, question, facet) for facet in question.asked()))
+
+
+def _scope(connection: Connection, question: Question, of: Collection[int] | None) -> Bits | None:
+    """The photos among which the answer is found without the index: of the patients named."""
+    named = None if of is None else Bits.of(of)
+    return _both(named, _hers(connection, question) if question.patient else None)
+
+
+def _both(one: Bits | None, other: Bits | None) -> Bits | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def _all(first: Bits, others: Iterable[Bits]) -> Bits:
@@ -106,12 +166,34 @@ def _all(first: Bits, others: Iterable[Bits]) -> Bits:
     return first
 
 
+def _hers(connection: Connection, question: Question) -> Bits:
+    """The photos in the records of the patients named."""
+    everyone = group(connection, question.patient)
+    hers = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
+    return Bits.of(connection.execute(hers).scalars())
+
+
+def _beside(
+    index: Index,
+    connection: Connection,
+    question: Question,
+    facet: Facet,
+    by_facet: Mapping[Facet, Bits],
+    permitted: Bits,
+) -> Bits:
+    """The photos over which a facet is counted: what the question asks of it itself is left out."""
+    own = {Facet.AREA, Facet.SIDE} if facet in (Facet.AREA, Facet.SIDE) else {facet}
+    others = [bits for each, bits in by_facet.items() if each not in own]
+    if len(others) < len(by_facet):
+        rest = replace(question, **{facet.value: frozenset()})
+        others += [_matching(index, connection, rest, each) for each in own - {facet} if getattr(rest, each.value)]
+    return _all(permitted, others)
+
+
 def _matching(index: Index, connection: Connection, question: Question, facet: Facet) -> Bits:
     """The photos that meet what a question asks of one facet."""
     if facet is Facet.PATIENT:
-        everyone = group(connection, question.patient)
-        hers = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
-        return Bits.of(connection.execute(hers).scalars())
+        return _hers(connection, question)
     if facet is Facet.TAKEN:
         return Bits.union([_taken(index, connection, each) for each in question.taken])
     if facet is Facet.SIDE and question.area:
@@ -144,17 +226,30 @@ def _taken(index: Index, connection: Connection, period: Period) -> Bits:
     return found | index.bits(inside)
 
 
-def _counts(index: Index, facet: Facet, seen: Bits) -> Mapping[str, int] | None:
-    found: Counter[str] = Counter()
-    if len(seen) <= FEW:
-        for each, number in index.tally(facet, seen).items():
-            found[each.text] += number
-    elif index.how_many(facet) > MOST_VALUES:
+def _counts(index: Index, over: Mapping[Facet, Bits]) -> dict[Facet, Mapping[str, int] | None]:
+    """Photos by value, for each facet over its own photos; what is counted over the same few is read once."""
+    counted: dict[Facet, Mapping[Value, int] | None] = {}
+    few: dict[Bits, list[Facet]] = {}
+    for facet, seen in over.items():
+        if len(seen) <= FEW:
+            few.setdefault(seen, []).append(facet)
+        elif index.how_many(facet) > MOST_VALUES:
+            counted[facet] = None
+        else:
+            shared = ((each, bits.shared_with(seen)) for each, bits in index.all_of(facet).items())
+            counted[facet] = {each: number for each, number in shared if number}
+    for seen, facets in few.items():
+        tallied = index.tally(facets, seen)
+        counted |= {facet: tallied[facet] for facet in facets}
+    return {facet: _written(facet, counted[facet]) for facet in over}
+
+
+def _written(facet: Facet, counted: Mapping[Value, int] | None) -> dict[str, int] | None:
+    if counted is None:
         return None
-    else:
-        for each, bits in index.all_of(facet).items():
-            if number := bits.shared_with(seen):
-                found[each.text] += number
+    found: Counter[str] = Counter()
+    for each, number in counted.items():
+        found[counted_as(facet, each)] += number
     return dict(found)
 
 

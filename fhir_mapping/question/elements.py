@@ -18,25 +18,20 @@ VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-
 _LOT_CODE = "lot-number"
 """Code of an Observation whose value is the lot of what was given; the system does not matter."""
 
-#: Who judged, by the type of Observation.performer.
-_RATERS = {
-    "Patient": "patient",
-    "RelatedPerson": "patient",
-    "Practitioner": "investigator",
-    "PractitionerRole": "investigator",
-    "Organization": "investigator",
-    "CareTeam": "investigator",
-    "Device": "measured",
-}
-
 
 def is_void(resource: Json) -> bool:
     """Whether the record says that it did not take place."""
     return resource.get("status") in VOID
 
 
-def concept(facet: str, node: Any) -> Iterator[Value]:
-    """The codes of a CodeableConcept; its text, where it has no code, as a code without a system, else as a name."""
+def concept(facet: str, node: Any, *, named: bool = True) -> Iterator[Value]:
+    """The codes of a CodeableConcept; its text, where it has no code, as a code without a system, else as a name.
+
+    Parameters
+    ----------
+    named
+        Whether the name beside a code is wanted, too.
+    """
     if not isinstance(node, Mapping):
         return
     coded = False
@@ -45,7 +40,8 @@ def concept(facet: str, node: Any) -> Iterator[Value]:
             system = coding.get("system")
             yield value(facet, system if isinstance(system, str) else "", coding["code"].strip())
             coded = True
-    yield from _called(facet, node.get("text"), coded)
+    if named or not coded:
+        yield from _called(facet, node.get("text"), coded)
 
 
 def _called(facet: str, said: Any, coded: bool) -> Iterator[Value]:
@@ -92,29 +88,6 @@ def observed(resource: Json) -> Iterator[Value]:
                 yield value(each.facet, each.text, f"{number} {unit}", float(amount))
 
 
-def judged(resource: Json) -> Iterator[Value]:
-    """A judgement: what, how, by whom (:func:`outcome`)."""
-    grades = {each.code for each in concept("", resource.get("valueCodeableConcept"))}
-    raters = {_RATERS[kind] for kind in map(_kind, listed(resource.get("performer"))) if kind in _RATERS} or {""}
-    for what in {each.text for each in concept("", resource.get("code"))}:
-        for grade in grades:
-            for rater in raters:
-                yield outcome(what, grade, rater)
-
-
-def outcome(characteristic: str, grade: str, rater: str) -> Value:
-    """A judgement as the index holds it.
-
-    Parameters
-    ----------
-    characteristic
-        ``system|code``, or a name.
-    rater
-        ``patient``, ``investigator``, ``measured``, or empty.
-    """
-    return value(Facet.OUTCOME, characteristic, f"{grade} {rater}" if rater else grade)
-
-
 def named_products(resource: Json) -> list[Any]:
     """The references to what was given, handed over, implanted or used: Reference elements."""
     found = [resource.get("medicationReference")]
@@ -147,8 +120,3 @@ def _amount(quantity: Any) -> Decimal | None:
         return None
     number = Decimal(str(found))
     return number if number.is_finite() and abs(number.adjusted()) < 30 else None
-
-
-def _kind(reference: Any) -> str:
-    said = reference.get("reference") if isinstance(reference, Mapping) else None
-    return said.split("/")[-2] if isinstance(said, str) and said.count("/") >= 1 else ""

@@ -58,9 +58,26 @@ COUNTED = (
     Facet.TREATMENT,
     Facet.PRODUCT,
     Facet.LOT,
+    Facet.SETTING,
     Facet.CLINICIAN,
     Facet.PHOTOGRAPHER,
     Facet.OUTCOME,
+    Facet.PLAN,
+)
+
+
+#: Facets that the photo itself does not have, but what was done and said around it.
+OF_THE_RECORD = frozenset(
+    {
+        Facet.SESSION,
+        Facet.TREATMENT,
+        Facet.PRODUCT,
+        Facet.LOT,
+        Facet.SETTING,
+        Facet.CLINICIAN,
+        Facet.OUTCOME,
+        Facet.PLAN,
+    }
 )
 
 
@@ -101,6 +118,8 @@ def name_of(facet: str) -> str:
 
 LINKED = Value(Held.LINKED, "", "")
 UNDATED = "none"
+UNPLACED = Value(Facet.AREA, "", "none")
+"""Of a photo that names no region."""
 
 
 def value(facet: str, system: str, code: str, amount: float | None = None) -> Value:

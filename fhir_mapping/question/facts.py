@@ -19,7 +19,7 @@ from consent.types import Laterality
 from fhir_mapping import text
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import elements
-from fhir_mapping.question.facets import LINKED, UNDATED, Facet, Held, Value, value, wholes
+from fhir_mapping.question.facets import LINKED, UNDATED, UNPLACED, Facet, Held, Value, value, wholes
 from fhir_mapping.question.surroundings import Surroundings
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
 from fhir_mapping.resources.session import session_of
@@ -80,11 +80,13 @@ def _values(row: Any, facts: PhotoFacts, document: Mapping[str, Any], around: Su
 
 
 def regions_of(regions: Collection[Region]) -> Iterator[Value]:
-    """Each region with all that it is part of, and its side; two sides of one region are both."""
+    """Each region with all that it is part of, and its side; two sides of one region are both. None is a value, too."""
     sides: dict[str, set[Laterality]] = {}
     for region in regions:
         for whole in wholes(region.code):
             sides.setdefault(whole, set()).update(_SIDES[region.laterality])
+    if not sides:
+        yield UNPLACED
     for code, found in sides.items():
         system, _, bare = code.rpartition("|")
         yield value(Facet.AREA, system, bare)

@@ -6,7 +6,7 @@ drop a photo that stays, and the address of a page tells nothing of what is refu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -64,7 +64,7 @@ class Page:
     following: Place | None
 
 
-def page(connection: Connection, seen: Bits, months: dict[str, Bits], most: int, after: Place | None) -> Page:
+def page(connection: Connection, seen: Bits, months: Mapping[str, Bits], most: int, after: Place | None) -> Page:
     """The photos of a page.
 
     Parameters
@@ -98,7 +98,7 @@ def within(month: str) -> ColumnElement[bool]:
 
 
 def _portions(
-    connection: Connection, seen: Bits, months: dict[str, Bits], wanted: int, after: Place | None
+    connection: Connection, seen: Bits, months: Mapping[str, Bits], wanted: int, after: Place | None
 ) -> Iterator[Sequence[_Row]]:
     if len(seen) <= FEW:
         yield _listed(connection, seen, after)

@@ -1,22 +1,24 @@
 """The index of facets: written in the transaction that changes what photos have, and made anew at any time.
 
 A photo whose facts may have changed is due (``photo_due``). Before the transaction commits, as many as are quick are
-indexed; the others are left to the worker, and whoever asks meanwhile reads their facts from the record itself. So a
-late index costs time, never truth.
+indexed; the others are left to the worker. Whoever asks meanwhile reads the facts of some from the record itself; where
+they are too many for that, they are indexed before the answer, or there is none. So a late index costs time, never
+truth.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from consent.bits import SHIFT, Bits, by_chunk, unpacked
-from consent.store import jobs, rows_of_bits
-from consent.store.engine import before_commit, transaction
+from consent.store import rows_of_bits
+from consent.store.engine import before_commit, reading, transaction
 from consent.store.tables import photo, photo_due, photo_link
 from consent.store.versions import lock
 from consent.store.write import among, insert_missing
@@ -30,7 +32,7 @@ from fhir_mapping.question.tables import facet_bits, facet_value, photo_values
 from fhir_mapping.tables import fhir_reference
 
 AT_ONCE = 200
-"""Photos that a transaction indexes itself; the rest is a job."""
+"""Photos that a transaction indexes itself; the rest is left to the worker."""
 
 _CHANGE = update(photo_values).where(photo_values.c.photo == bindparam("b_photo")).values(body=bindparam("b_body"))
 
@@ -62,15 +64,16 @@ class _Settle:
     setting: Setting
 
     def __call__(self, connection: Connection, _items: set[str]) -> None:
-        if settle(connection, self.setting, AT_ONCE) == AT_ONCE:  # perhaps there are more
-            jobs.put(connection, jobs.FACETS, "*")
+        settle(connection, self.setting)
 
 
-def settle(connection: Connection, setting: Setting, most: int) -> int:
-    """Index up to ``most`` of the photos that are due, the newest first; tells how many."""
-    due = connection.execute(select(photo_due.c.photo).order_by(photo_due.c.photo.desc()).limit(most)).scalars().all()
-    index(connection, setting, due)
-    return len(due)
+def settle(connection: Connection, setting: Setting) -> int:
+    """Index as many of the photos that are due as is quick, the newest first; tells how many."""
+    lock(connection)
+    due = select(photo_due.c.photo).order_by(photo_due.c.photo.desc()).limit(AT_ONCE)
+    numbers = connection.execute(due).scalars().all()
+    index(connection, setting, numbers)
+    return len(numbers)
 
 
 def index(connection: Connection, setting: Setting, numbers: Collection[int], *, anew: bool = False) -> None:
@@ -90,12 +93,43 @@ def index(connection: Connection, setting: Setting, numbers: Collection[int], *,
     connection.execute(delete(photo_due).where(among(connection, photo_due.c.photo, numbers)))
 
 
-def work(engine: Engine, setting: Setting) -> None:
-    """Index everything that is due, in transactions so short that nobody else waits."""
-    while True:
+def work(engine: Engine, setting: Setting, *, most: int | None = None) -> int:
+    """Index what is due, in transactions so short that nobody else waits; tells how many photos that were.
+
+    Parameters
+    ----------
+    most
+        Photos after which it ends, about; None: it goes on until nothing is due.
+    """
+    done = 0
+    while most is None or done < most:
+        with reading(engine) as connection:  # most often nothing is, and a transaction would hold up who writes
+            if connection.execute(select(photo_due.c.photo).limit(1)).first() is None:
+                return done
         with transaction(engine) as connection:
-            if not settle(connection, setting, AT_ONCE):
-                return
+            done += settle(connection, setting)
+    return done
+
+
+def catch_up(engine: Engine, setting: Setting, numbers: Sequence[int], until: float) -> bool:
+    """Index some photos now, the first ones first, for somebody who waits; False where it is too late to begin.
+
+    Parameters
+    ----------
+    until
+        By :func:`time.monotonic`.
+    """
+    if time.monotonic() >= until:
+        return False
+    for start in range(0, len(numbers), AT_ONCE):
+        with transaction(engine) as connection:
+            lock(connection)
+            mine = among(connection, photo_due.c.photo, numbers[start : start + AT_ONCE])
+            due = connection.execute(select(photo_due.c.photo).where(mine)).scalars().all()
+            index(connection, setting, due)
+        if time.monotonic() >= until:
+            break
+    return True
 
 
 def rebuild(connection: Connection, setting: Setting, after: int = 0) -> int | None:

@@ -14,9 +14,11 @@ from sqlalchemy import Connection, select
 
 from consent.store.write import among
 from fhir_mapping import references, text
+from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.question import elements
 from fhir_mapping.question.elements import Json
 from fhir_mapping.question.facets import Facet, Value, value
+from fhir_mapping.question.judgement import judged
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
 
 #: What says that a product was given, handed over or used.
@@ -76,7 +78,7 @@ class Surroundings:
         for each in self.judgements.get(document, ()):
             body = self._bodies.get(each)
             if body is not None and not elements.is_void(body):
-                yield from elements.judged(body)
+                yield from judged(body, self._base)
 
     # --- what one treatment says ------------------------------------------------------------------------------------
 
@@ -93,7 +95,8 @@ class Surroundings:
             if body is None or elements.is_void(body):
                 continue
             if body.get("resourceType") == "Observation":
-                yield from elements.observed(body)
+                if not is_outcome(body):  # what was measured of the patient is no setting of a machine
+                    yield from elements.observed(body)
             else:
                 yield from self._used(body)
 

@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from consent.types import Laterality
 from fhir_mapping.question.facets import Facet, Held, Value, name_of
+from fhir_mapping.question.judgement import Judgement, at_least
 from fhir_mapping.question.question import Grade, Question, Range, Token
-from fhir_mapping.question.scales import at_least
 from fhir_mapping.question.tables import facet_value
-from fhir_mapping.question.text import RATERS
 from fhir_mapping.search.values import indexed
 
 _WIDER = 1e-9
@@ -125,14 +124,11 @@ def _grade(wanted: Grade) -> Term:
     def accepts(each: Value) -> bool:
         if each.facet != Facet.OUTCOME:
             return False
-        grade, _, rater = each.code.rpartition(" ")
-        if rater not in RATERS:
-            grade, rater = each.code, ""
-        what = wanted.characteristic
+        found, what = Judgement.of(each), wanted.characteristic
         return (
-            (what is None or _is(each.system, what))
-            and (grades is None or grade in grades)
-            and wanted.rater in (None, rater)
+            (what is None or _is(found.characteristic, what))
+            and (grades is None or found.grade in grades)
+            and wanted.rater in (None, found.rater)
         )
 
     return Term(facet_value.c.facet == Facet.OUTCOME, accepts)

@@ -19,7 +19,9 @@ from consent.regions import regions
 from consent.types import Laterality
 from fhir_mapping import dates, references
 from fhir_mapping.errors import Issue, Malformed
-from fhir_mapping.question.facets import Facet
+from fhir_mapping.outcome.vocabulary import Rater
+from fhir_mapping.question.facets import UNPLACED, Facet, Value
+from fhir_mapping.question.judgement import Judgement
 from fhir_mapping.question.question import Grade, Period, Question, Range, Token
 from fhir_mapping.search.values import parts, plain
 
@@ -27,14 +29,12 @@ MAX_VALUES = 60
 MAX_TEXT = 8000
 """Characters of a question."""
 
-RATERS = ("patient", "investigator", "measured")
-
+_UNPLACED = f"|{UNPLACED.code}"
 _CODE = re.compile(r"[^\s](?:.{0,198}[^\s])?")
-_GRADE = re.compile(r"[A-Za-z0-9_\-](?:[A-Za-z0-9_.\-]{0,62}[A-Za-z0-9_\-])?")
 _ESCAPED = re.compile(r"([\\|,$])")
 _FORMAT = {
     Facet.PATIENT: "an id",
-    Facet.AREA: "a region by name (face) or as system|code",
+    Facet.AREA: "a region by name (face) or as system|code; none: of photos that name no region",
     Facet.SIDE: "R, L or B",
     Facet.VIEW: "a view by name (frontal) or as system|code",
     Facet.EXPRESSION: "an expression by name (smile) or as system|code",
@@ -115,6 +115,29 @@ def text(question: Question, names: Names = UNNAMED) -> str:
     return "&".join(f"{name}={quote(value, safe='/:|,$.')}" for name, value in pairs(question, names))
 
 
+def counted_as(facet: Facet, value: Value) -> str:
+    """A value of the index, as a question asks for it."""
+    if facet is Facet.AREA:
+        return f"{value.system}|{value.code}"
+    if facet is Facet.OUTCOME:
+        found = Judgement.of(value)
+        return _grade_text(Grade(_whole_token(found.characteristic), found.grade or None, rater=found.rater or None))
+    if facet is Facet.SETTING:
+        amount, _, unit = value.code.partition(" ")
+        return "$".join((_token_text(_whole_token(value.system)), amount, _escaped(unit)))
+    if facet in _TOKENS:
+        return _token_text(Token(value.code, value.system))
+    return value.code
+
+
+_TOKENS = frozenset({Facet.VIEW, Facet.EXPRESSION, Facet.TREATMENT, Facet.PRODUCT})
+
+
+def _whole_token(text: str) -> Token:
+    system, _, code = text.rpartition("|")
+    return Token(code, system)
+
+
 class _Reader:
     def __init__(self, zone: ZoneInfo, names: Names) -> None:
         self._zone = zone
@@ -175,26 +198,27 @@ class _Writer:
             ends = "..".join("" if each is None else f"{each:f}" for each in (value.low, value.high))
             return "$".join((_token_text(value.setting), ends, _escaped(value.unit)))
         if isinstance(value, Grade):
-            what = "" if value.characteristic is None else _token_text(value.characteristic)
-            return "$".join((what, (value.grade or "") + ".." * value.or_better, value.rater or "")).rstrip("$")
+            return _grade_text(value)
         if isinstance(value, Period):
             return value.text
         if isinstance(value, Laterality):
             return value.value
         if facet is Facet.AREA:
             found = regions().by_code(value)
-            return found.name if found is not None else str(value)
+            return found.name if found is not None else value.removeprefix("|") if value == _UNPLACED else str(value)
         return str(value)
 
 
 def _area(text: str) -> str:
     """A region of the tree by its name or any of its codes; a code that the tree does not hold stands for itself."""
+    if text == UNPLACED.code:
+        return _UNPLACED
     tree = regions()
     found = tree.by_code(text) if "|" in text else tree.by_name(text)
     if found is not None:
         return found.code
-    system, bar, code = text.rpartition("|")
-    if not (bar and system and _CODE.fullmatch(code)):
+    _, bar, code = text.rpartition("|")
+    if not (bar and _CODE.fullmatch(code)):
         raise ValueError(text)
     return text
 
@@ -217,6 +241,17 @@ def _token(text: str) -> Token:
 def _token_text(token: Token) -> str:
     code = _escaped(token.code)
     return code if token.system is None else f"{_escaped(token.system)}|{code}"
+
+
+def _grade_text(grade: Grade) -> str:
+    what = "" if grade.characteristic is None else _token_text(grade.characteristic)
+    step = _escaped(grade.grade or "")
+    if step.endswith(".."):  # two points of its own do not mean: or better
+        step = f"{step[:-1]}\\."
+    stated = [what, step + ".." * grade.or_better, grade.rater or ""]
+    while len(stated) > 1 and not stated[-1]:
+        stated.pop()
+    return "$".join(stated)
 
 
 def _escaped(text: str) -> str:
@@ -248,13 +283,18 @@ def _number(text: str) -> Decimal:
 
 
 def _grade(text: str) -> Grade:
-    what, grade, rater = [*parts(text, "$"), "", ""][:3] if text.count("$") < 3 else ("", "", "")
+    what, grade, rater = [*parts(text, "$"), "", ""][:3]
     better = grade.endswith("..")
     grade = grade.removesuffix("..")
-    if not (what or grade or rater) or (better and not grade) or rater not in ("", *RATERS):
+    if len(parts(text, "$")) > 3 or not (what or grade or rater) or (better and not grade):
+        raise ValueError(text)
+    if rater not in ("", *Rater):
         raise ValueError(text)
     return Grade(
-        _token(what) if what else None, _matching(_GRADE, grade) if grade else None, better, rater if rater else None
+        _token(what) if what else None,
+        _matching(_CODE, plain(grade)) if grade else None,
+        better,
+        rater if rater else None,
     )
 
 

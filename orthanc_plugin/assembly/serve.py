@@ -33,6 +33,7 @@ from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.issuers import Refresher, Web
+from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node, open_node
 from orthanc_plugin.assembly.providers import Providers, read_secrets
 from orthanc_plugin.assembly.record import fhir_node
@@ -111,6 +112,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         viewer=settings.ohif is not None,
         sessions=StoredSessions(fhir),
         safety=True,
+        names=names(),
     )
     others: list[BaseRoute] = Passthrough(
         Upstream(settings.orthanc, settings.public_url, most_bytes),

@@ -53,7 +53,13 @@ STOP_SECONDS = 4.0
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
-KINDS = (jobs.ARRIVAL, jobs.REDECIDE, jobs.FACETS, RECOVER, COLLISION)
+FACETS_SECONDS = 0.5
+"""How often it looks for photos that are due to be indexed by their facets."""
+
+FACETS_AT_ONCE = 2000
+"""Photos that it indexes before it looks for other work."""
+
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _TOLD_AFTER = 6
@@ -86,7 +92,7 @@ class Worker:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
         self._away = True
-        changes = waiting = sweeping = issuers = 0.0
+        changes = waiting = sweeping = issuers = indexing = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -98,11 +104,19 @@ class Worker:
             if time.monotonic() >= issuers:
                 self.attempt("issuers", self.issuers.step)
                 issuers = time.monotonic() + ISSUERS_SECONDS
+            if time.monotonic() >= indexing:
+                indexed = self.attempt("facets", self.index_due)
+                indexing = time.monotonic() + (0.0 if indexed else FACETS_SECONDS)
+                worked = worked or bool(indexed)
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
             if not worked:
                 self.stopped.wait(LOOK_SECONDS)
+
+    def index_due(self) -> int:
+        """Index photos whose facets have changed; tells how many."""
+        return facets.work(self.node.engine, Setting(self.node.site, self.node.settings.fhir_base), most=FACETS_AT_ONCE)
 
     def sign(self) -> None:
         """Sign the heads of the audit chains until stopped."""
@@ -173,8 +187,6 @@ class Worker:
         elif job.kind == COLLISION:
             told = json.loads(job.body)
             self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
-        elif job.kind == jobs.FACETS:
-            facets.work(self.node.engine, Setting(self.node.site, self.node.settings.fhir_base))
         else:
             decided.work(self.node.engine, job)
 

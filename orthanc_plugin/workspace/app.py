@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.errors import ConsentError
+from fhir_mapping.errors import Behind
 from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
@@ -88,7 +89,7 @@ def create_app(
             *others,
         ],
         middleware=[Middleware(Patience), Middleware(SafeHeaders)],
-        exception_handlers={404: absent, 500: failed, DBAPIError: busy, ConsentError: busy},
+        exception_handlers={404: absent, 500: failed, Behind: busy, DBAPIError: busy, ConsentError: busy},
     )
     app.router.redirect_slashes = False  # it would send a browser wherever the Host header says
     return app

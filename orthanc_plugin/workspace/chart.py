@@ -15,13 +15,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.types import Request
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import timeline
+from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, filters
 from orthanc_plugin.workspace.pages import Pages, refused_picture, view_name
 from orthanc_plugin.workspace.record import Course, Photo, Treatment
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LISTED = 60  # patients on the first page of the list
 _PAIRS = 6
+_CHOSEN = 2  # photos, for a comparison
 WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
 
 
@@ -54,6 +58,22 @@ class Comparison:
     """The same comparison the other way round."""
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The span of days that photos are asked for, and the form that asks for another one."""
+
+    text: str
+    """As the address has it; empty: none."""
+
+    first: str
+    last: str
+    fields: tuple[tuple[str, str], ...]
+    """What the form sends besides."""
+
+    whole: str
+    """The address without it."""
+
+
 class Courses:
     """Pages about one patient for one purpose."""
 
@@ -68,28 +88,28 @@ class Courses:
         return visitor, visitor.asks(self._purpose) if visitor else None
 
     def _course_page(self, http: HttpRequest, visitor: Visitor, question: Request, patient: str) -> Response:
-        record = self._pages.parts.record
+        record, parts = self._pages.parts.record, self._pages.parts
         person = record.person(patient)
         if person is None:
             return self._pages.refuse(http, visitor)
-        whole = record.course(question, patient, f"{self._base}/patient")
-        area = http.query_params.get("area") or None
-        session = _number(http.query_params.get("session"))
-        grouped = http.query_params.get("group") == "area"
-        course = timeline.narrowed(whole, area=area, session=session)
-        zone = self._pages.parts.site.zone
+        query = http.query_params
+        wanted = asked(query.multi_items(), (*CHART_FACETS, Facet.TAKEN), parts.site.zone, parts.names)
+        grouped = query.get("group") == "area"
+        chosen = list(dict.fromkeys(query.getlist("photo")))[:_CHOSEN]
+        others = [("group", "area")] * grouped + [("photo", key) for key in chosen]
+        if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
+            return RedirectResponse(_dated(http.url.path, wanted, [*dates, ""][:2], others), status_code=303)
+        whole = record.course(question, patient, wanted.question, f"{self._base}/patient", chosen)
+        course = timeline.asked_for(whole, wanted.question)
+        zone = parts.site.zone
         groups = (
-            [(place, timeline.days(timeline.narrowed(course, area=place.code, session=None), whole, zone))
-             for place in timeline.areas(course) if area in (None, place.code)]
+            [(place, timeline.days(timeline.narrowed(course, place.code), whole, zone))
+             for place in timeline.areas(course)]
             if grouped
             else [(None, timeline.days(course, whole, zone))]
         )  # fmt: skip
-
-        def address(**changes: object) -> str:
-            chosen = {"area": area, "session": session, "group": "area" if grouped else None} | changes
-            query = urlencode({name: value for name, value in chosen.items() if value})
-            return f"{http.url.path}?{query}" if query else http.url.path
-
+        ungrouped = [pair for pair in others if pair[0] != "group"]
+        orders = [_address(http.url.path, wanted, each) for each in (ungrouped, [("group", "area"), *ungrouped])]
         return self._pages.show(
             http,
             "course.html",
@@ -100,15 +120,16 @@ class Courses:
             course=course,
             groups=groups,
             pairs=timeline.pairs(course.photos, zone)[:_PAIRS],
-            areas=timeline.area_counts(whole.photos),
-            total=len(whole.photos),
-            area=area,
-            sessions=timeline.sessions(whole),
-            session=session,
+            filters=filters(wanted, whole.answer, CHART_FACETS, http.url.path, others),
+            period=_period(wanted, http.url.path, others),
+            fault=wanted.fault,
+            chosen=frozenset(chosen),
             grouped=grouped,
-            address=address,
-            viewer=self._pages.parts.viewer and self._purpose == "TREAT",
-            next_session=self._pages.parts.sessions is not None,
+            orders=orders,
+            unfiltered=_address(http.url.path, Asked(Question()), others),
+            asked=wanted.pairs(),
+            viewer=parts.viewer and self._purpose == "TREAT",
+            next_session=parts.sessions is not None,
         )
 
     def _compare(self, http: HttpRequest) -> Response:
@@ -126,8 +147,8 @@ class Courses:
             return self._pages.refuse(http, visitor)
         if len(chosen) > 1:
             return RedirectResponse(self._compare_address(*chosen), status_code=303)
-        course = record.course(question, patient, f"{self._base}/compare")
-        known = {photo.key: photo for photo in course.photos}
+        course = record.course(question, patient, Question(), f"{self._base}/compare", keys)
+        known = {photo.key: photo for photo in (*course.photos, *course.kept)}
         left = known.get(left_key)
         right = known.get(right_key) if right_key else None
         if left is None or (right_key and right is None):
@@ -275,6 +296,29 @@ def picture(
     if found is None:
         return refused_picture()
     return Response(found.jpeg, media_type="image/jpeg")
+
+
+def _address(path: str, asked: Asked, others: Sequence[tuple[str, str]]) -> str:
+    query = urlencode([*asked.pairs(), *others])
+    return f"{path}?{query}" if query else path
+
+
+def _dated(path: str, asked: Asked, ends: Sequence[str], others: Sequence[tuple[str, str]]) -> str:
+    """The address with a span of days: what the two fields of the form say is one value of the question."""
+    pairs = [pair for pair in asked.pairs() if pair[0] != Facet.TAKEN]
+    if any(ends):
+        pairs.append((Facet.TAKEN.value, "..".join(ends)))
+    query = urlencode([*pairs, *others])
+    return f"{path}?{query}" if query else path
+
+
+def _period(asked: Asked, path: str, others: Sequence[tuple[str, str]]) -> Period:
+    pairs = asked.pairs()
+    stated = next((value for name, value in pairs if name == Facet.TAKEN), "")
+    first, dots, last = stated.partition("..")
+    rest = [pair for pair in pairs if pair[0] != Facet.TAKEN]
+    query = urlencode([*rest, *others])
+    return Period(stated, first, last if dots else first, (*rest, *others), f"{path}?{query}" if query else path)
 
 
 def _partner(photo: Photo, photos: Sequence[Photo]) -> Photo | None:

@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consent.site import Site
+from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
@@ -51,6 +52,9 @@ class Parts:
 
     safety: bool = False
     """Whether there are pages for batch advisories."""
+
+    names: Names = UNNAMED
+    """Views and expressions by name, for the filters in addresses."""
 
 
 class Pages:

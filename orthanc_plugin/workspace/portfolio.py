@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from consent.types import Request
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.chart import picture
+from orthanc_plugin.workspace.filters import GALLERY_FACETS, asked, filters
 from orthanc_plugin.workspace.pages import Pages, PublishingPage, place_name, refused_picture, view_name
 from orthanc_plugin.workspace.record import Outcome, Photo
 from orthanc_plugin.workspace.sealed import Seal
@@ -68,9 +69,9 @@ class _Visit:
     query: tuple[tuple[str, str], ...]
     """What every address of the page carries on: the channel."""
 
-    def address(self, path: str, **more: str) -> str:
+    def address(self, path: str, *more: tuple[str, str]) -> str:
         """An address below the page."""
-        query = urlencode([*self.query, *more.items()])
+        query = urlencode([*more, *self.query])
         return f"{self.base}{path}?{query}" if query else f"{self.base}{path}"
 
 
@@ -116,11 +117,11 @@ class Portfolio:
             return self._pages.show(
                 http, "channels.html", visitor, section=visit.page.code, page=visit.page, channels=channels
             )
-        area = http.query_params.get("area") or None
-        text = http.query_params.get("page", "")
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
-        gallery = self._pages.parts.record.gallery(visit.question, visit.base, area, max(1, number))
-        filters = {"area": area} if area else {}
+        wanted = asked(
+            http.query_params.multi_items(), GALLERY_FACETS, self._pages.parts.site.zone, self._pages.parts.names
+        )
+        after = visit.seal.number(http.query_params.get("after", ""))
+        gallery = self._pages.parts.record.gallery(visit.question, visit.base, wanted.question, after)
         return self._pages.show(
             http,
             "portfolio.html",
@@ -130,13 +131,14 @@ class Portfolio:
             channel=visit.question.channel,
             channels=channels,
             cards=[_card(visit, outcome) for outcome in gallery.outcomes],
-            areas=[(place.name, count, place.code == area, visit.address("", area=place.code))
-                   for place, count in gallery.areas],
-            all_areas=visit.address(""),
-            area=area,
-            total=sum(count for _, count in gallery.areas),
-            earlier=visit.address("", **filters, page=str(number - 1)) if number > 1 else "",
-            later=visit.address("", **filters, page=str(number + 1)) if gallery.more else "",
+            filters=filters(wanted, gallery.answer, GALLERY_FACETS, visit.base, visit.query),
+            answer=gallery.answer,
+            fault=wanted.fault,
+            asked=wanted.pairs(),
+            unfiltered=visit.address(""),
+            newest=visit.address("", *wanted.pairs()) if after is not None else "",
+            later="" if gallery.following is None
+                  else visit.address("", *wanted.pairs(), ("after", visit.seal.name(gallery.following))),
         )  # fmt: skip
 
     def _compare(self, http: HttpRequest) -> Response:
@@ -220,4 +222,5 @@ def _shot(
 
 
 def _pair(visit: _Visit, left: Photo, right: Photo) -> str:
-    return visit.address("/compare", left=visit.seal.name(left.number), right=visit.seal.name(right.number))
+    ends = (("left", visit.seal.name(left.number)), ("right", visit.seal.name(right.number)))
+    return visit.address("/compare", *ends)

@@ -6,12 +6,14 @@ site's time zone. The pages know the record only through :class:`Record`, so tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from consent.types import Request
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,46 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a facet, with the photos that have it."""
+
+    text: str
+    """As a question asks for it."""
+
+    name: str
+    """As people call it."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question found, over photos that this viewer may see alone."""
+
+    total: int = 0
+    """Photos that were asked for."""
+
+    whole: int = 0
+    """Photos without any filter."""
+
+    values: Mapping[Facet, tuple[Value, ...]] = field(default_factory=dict)
+    """The values of each facet; what is asked for of that facet itself does not narrow them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """A patient's treatments and the photos that this viewer may see, both in order of time."""
 
     treatments: tuple[Treatment, ...] = ()
     photos: tuple[Photo, ...] = ()
+    """Those that were asked for; where they are very many, the newest of them."""
+
+    answer: Answer = field(default_factory=lambda: Answer())
+    kept: tuple[Photo, ...] = ()
+    """Photos that were asked for by name and are not among the others."""
+
+    more: bool = False
+    """Whether there are older photos that were asked for."""
 
     def treatment(self, photo: Photo) -> Treatment | None:
         """The treatment that a photo belongs to."""
@@ -132,12 +169,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """One page of outcomes, and how many photos each area has: counts over photos that may be published alone."""
+    """One page of outcomes: counts over photos that may be published alone."""
 
     outcomes: tuple[Outcome, ...] = ()
-    areas: tuple[tuple[Area, int], ...] = ()
-    more: bool = False
-    """Whether another page follows."""
+    answer: Answer = field(default_factory=Answer)
+    following: int | None = None
+    """The photo behind which the next page begins; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +199,16 @@ class Record(Protocol):
         """One patient, or None."""
         ...
 
-    def course(self, request: Request, patient: str, route: str) -> Course:
-        """Her treatments, and her photos for the purpose of the request."""
+    def course(
+        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+    ) -> Course:
+        """Her treatments, and those of her photos that are asked for, for the purpose of the request.
+
+        Parameters
+        ----------
+        kept
+            Keys of photos of hers that are wanted whatever is asked for.
+        """
         ...
 
     def patients_of(self, key: str) -> Sequence[str]:
@@ -173,8 +218,19 @@ class Record(Protocol):
         """
         ...
 
-    def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
-        """Photos that may be published for the purpose of the request."""
+    def gallery(self, request: Request, route: str, question: Question, after: int | None) -> Gallery:
+        """Photos that are asked for and may be published for the purpose of the request.
+
+        Parameters
+        ----------
+        after
+            The photo behind which the page begins; None: with the newest outcome.
+
+        Raises
+        ------
+        fhir_mapping.errors.Forbidden
+            A facet is asked for that the purpose does not show.
+        """
         ...
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:

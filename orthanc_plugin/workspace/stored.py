@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
-from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
-from consent.store.load import LINKED
 from consent.store.tables import patient as patient_table
 from consent.store.tables import photo, photo_facts, photo_patient
 from consent.store.versions import group
@@ -22,11 +21,19 @@ from consent.types import Laterality, Obligation, Request
 from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
+from fhir_mapping.projections.written import Setting
+from fhir_mapping.question.answer import Found, Portion
+from fhir_mapping.question.asking import ask, in_turn
+from fhir_mapping.question.cases import of_case
+from fhir_mapping.question.page import Place
+from fhir_mapping.question.question import Question
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_date, fhir_resource
+from orthanc_plugin.workspace.filters import CHART_FACETS, GALLERY_FACETS, values_by_name
 from orthanc_plugin.workspace.finding import could_be, matches, words
-from orthanc_plugin.workspace.record import OTHER, Area, Course, Gallery, Outcome, People, Person, Photo
+from orthanc_plugin.workspace.naming import known_region, names_of
+from orthanc_plugin.workspace.record import OTHER, Answer, Area, Course, Gallery, Outcome, People, Person, Photo
 from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
 
 #: What these pages can do with a photo: show its pixels, with a watermark where one is owed.
@@ -34,6 +41,8 @@ CHART_FULFILS = frozenset({Obligation.WATERMARK})
 PUBLISHING_FULFILS = frozenset({Obligation.NO_IDENTIFIERS, Obligation.WATERMARK})
 
 _OUTCOMES = 24  # on one page of the gallery
+_PHOTOS = 3000  # of one course, or of one outcome
+_KEPT = 4
 _UNNAMED = Area(OTHER, "Other")
 _COLUMNS = (
     photo.c.photo,
@@ -55,6 +64,7 @@ class StoredRecord:
         self._engine = engine
         self._point = point
         self._store = store
+        self._setting = Setting(store.site, store.base)
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -114,20 +124,30 @@ class StoredRecord:
 
     # --- a course ---------------------------------------------------------------------------------------------------
 
-    def course(self, request: Request, patient: str, route: str) -> Course:
-        """Her treatments, and her photos that this request may see."""
-        with reading(self._engine) as connection:
+    def course(
+        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+    ) -> Course:
+        """Her treatments, and those of her photos that are asked for and that this request may see."""
+        hers = replace(question, patient=frozenset({patient}))
+        portion = Portion(_PHOTOS, None, CHART_FACETS)
+
+        def read(connection: Connection) -> Course:
+            found = self._ask(connection, request, hers, portion, route, CHART_FULFILS)
+            photos = self._photos(connection, found.numbers)
+            missing = {each for each in kept if could_be(each)} - {entry.key for entry in photos}
+            also: list[Photo] = []
+            if missing:
+                named = select(photo.c.photo).where(among(connection, photo.c.document, missing))
+                numbers = connection.execute(named).scalars().all()
+                alone = Question(patient=hers.patient)
+                chosen = self._ask(connection, request, alone, Portion(_KEPT), route, CHART_FULFILS, of=numbers)
+                also = self._photos(connection, chosen.numbers)
             everyone = group(connection, [patient])
-            shown = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
-            may = self._point.permitted(connection, request, fulfils=CHART_FULFILS)
-            rows = self._rows(connection, may, photo.c.photo.in_(shown))
-            held = connection.execute(
-                select(func.count()).select_from(photo).where(photo.c.photo.in_(shown), photo.c.state == LINKED)
-            ).scalar_one()
-            photos = self._photos(connection, rows)
             done = treatments(connection, self._store, everyone, self._store.site.zone)
-        self._record(request, route, photos, held - len(photos), subject=f"Patient/{patient}")
-        return Course(tuple(done), tuple(photos))
+            answer = self._answer(connection, found, typed=True)
+            return Course(tuple(done), tuple(photos), answer, tuple(also), found.following is not None)
+
+        return in_turn(self._engine, self._setting, read)
 
     def patients_of(self, key: str) -> Sequence[str]:
         """The patients in whose records a photo is, its subject first; merged records are one."""
@@ -149,60 +169,71 @@ class StoredRecord:
 
     # --- what may be published --------------------------------------------------------------------------------------
 
-    def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
+    def gallery(self, request: Request, route: str, question: Question, after: int | None) -> Gallery:
         """One page of outcomes: photos of one patient and area, the newest result first."""
-        with reading(self._engine) as connection:
-            may = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS)
-            counts = may.counts(photo.c.area)
-            wanted = [may.clause(photo.c.photo)]
-            if area is not None:
-                area = area if could_be(area) else ""
-                wanted.append(photo.c.area.is_(None) if area == OTHER else photo.c.area == area)
-            groups = connection.execute(
-                select(photo.c.patient, photo.c.area)
-                .where(*wanted)
-                .group_by(photo.c.patient, photo.c.area)
-                .order_by(func.max(photo.c.taken).desc(), photo.c.patient, photo.c.area)
-                .limit(_OUTCOMES + 1)
-                .offset((page - 1) * _OUTCOMES)
-            ).all()
-            more, groups = len(groups) > _OUTCOMES, groups[:_OUTCOMES]
-            rows = self._rows(connection, may, _in_groups(groups)) if groups else []
-            photos = self._photos(connection, rows)
-            named = titles(connection, self._store, [entry.treatment for entry in photos if entry.treatment])
-        self._record(request, route, photos, None, counted=sum(counts.values()))
-        outcomes = []
-        for patient, code in groups:
-            own = tuple(entry for entry in photos if entry.patient == patient and entry.area == _area(code))
-            title = next(filter(None, (named.get(entry.treatment or "") for entry in own)), "")
-            outcomes.append(Outcome(own, title))
-        areas = sorted(((_area(code), count) for code, count in counts.items()), key=lambda entry: entry[0].name)
-        return Gallery(tuple(outcomes), tuple(areas), more)
+
+        def read(connection: Connection) -> Gallery:
+            portion = Portion(_OUTCOMES, _place(connection, after), GALLERY_FACETS, cases=True)
+            found = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS)
+            photos = {entry.number: _unnamed(entry) for entry in self._photos(connection, found.numbers)}
+            named = titles(connection, self._store, [each.treatment for each in photos.values() if each.treatment])
+            outcomes = []
+            for case in found.cases:
+                own = tuple(photos[number] for number in case)
+                outcomes.append(Outcome(own, next(filter(None, (named.get(each.treatment or "") for each in own)), "")))
+            following = found.cases[-1][-1] if found.cases and found.following is not None else None
+            return Gallery(tuple(outcomes), self._answer(connection, found, typed=False), following)
+
+        return in_turn(self._engine, self._setting, read)
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
-        """The photos of its patient and area that may be published."""
-        with reading(self._engine) as connection:
-            may = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS)
-            own = connection.execute(
-                select(photo.c.patient, photo.c.area).where(photo.c.photo == number, may.clause(photo.c.photo))
-            ).all()
-            rows = self._rows(connection, may, _in_groups(own)) if own else []
-            photos = self._photos(connection, rows)
-        self._record(request, route, photos, None)
-        return photos
+        """The photos of its patient and area that may be published; none where it may not."""
+
+        def read(connection: Connection) -> Sequence[Photo]:
+            case = of_case(connection, number)
+            found = self._ask(
+                connection, request, Question(), Portion(_PHOTOS), route, PUBLISHING_FULFILS, of={number, *case}
+            )
+            photos = [_unnamed(entry) for entry in self._photos(connection, found.numbers)]
+            return photos if number in found.numbers else []
+
+        return in_turn(self._engine, self._setting, read)
 
     # --- what these share -------------------------------------------------------------------------------------------
 
-    def _rows(self, connection: Connection, may: Permitted, *where: ColumnElement[bool]) -> Sequence[Any]:
-        return connection.execute(
+    def _ask(
+        self,
+        connection: Connection,
+        request: Request,
+        question: Question,
+        portion: Portion,
+        route: str,
+        fulfils: frozenset[Obligation],
+        of: Collection[int] | None = None,
+    ) -> Found:
+        """Recorded before anything of it leaves."""
+        point = self._point
+        return ask(point, connection, self._setting, request, question, portion, route=route, fulfils=fulfils, of=of)
+
+    def _answer(self, connection: Connection, found: Found, *, typed: bool) -> Answer:
+        values = {
+            facet: values_by_name(counts, names_of(connection, self._store, facet, counts, typed=typed))
+            for facet, counts in found.counts.items()
+            if counts is not None
+        }
+        return Answer(found.total, found.whole, values)
+
+    def _photos(self, connection: Connection, numbers: Collection[int]) -> list[Photo]:
+        """Photos that a question has found, the oldest first."""
+        if not numbers:
+            return []
+        rows = connection.execute(
             select(*_COLUMNS)
             .select_from(photo.join(photo_facts, photo_facts.c.photo == photo.c.photo))
             .outerjoin(dicom_attributes, dicom_attributes.c.photo == photo.c.photo)
-            .where(may.clause(photo.c.photo), *where)
+            .where(among(connection, photo.c.photo, numbers))
             .order_by(photo.c.taken, photo.c.photo)
         ).all()
-
-    def _photos(self, connection: Connection, rows: Sequence[Any]) -> list[Photo]:
         by_procedure = sessions(connection, self._store, "Procedure", [row.procedure for row in rows if row.procedure])
         alone = [row.document for row in rows if row.document and row.procedure not in by_procedure]
         by_document = sessions(connection, self._store, "DocumentReference", alone)
@@ -210,11 +241,17 @@ class StoredRecord:
             _photo(row, by_procedure.get(row.procedure or "") or by_document.get(row.document or "")) for row in rows
         ]
 
-    def _record(
-        self, request: Request, route: str, photos: Collection[Photo], refused: int | None, **details: object
-    ) -> None:
-        """Before anything of it leaves. Raises :class:`consent.audit.shelf.AuditUnavailable`: then nothing leaves."""
-        self._point.record_set(request, route, [entry.number for entry in photos], refused, details=details)
+
+def _place(connection: Connection, number: int | None) -> Place | None:
+    """Where a photo stands among the others."""
+    query = select(photo.c.taken, photo.c.document).where(photo.c.photo == number)
+    row = None if number is None else connection.execute(query).one_or_none()
+    return None if row is None or row.document is None else Place(row.taken, row.document)
+
+
+def _unnamed(entry: Photo) -> Photo:
+    """A photo as publishing shows it: a region that is not of the tree could be called anything."""
+    return entry if known_region(entry.area.code) else replace(entry, area=_UNNAMED)
 
 
 def _photo(row: Any, session: int | None) -> Photo:
@@ -251,12 +288,3 @@ def _view(attributes: Mapping[str, Any]) -> str:
 def _first(attributes: Mapping[str, Any], tag: str, kind: type[Any]) -> Any:
     values = (attributes.get(tag) or {}).get("Value") or [None]
     return values[0] if isinstance(values[0], kind) else None
-
-
-def _in_groups(groups: Sequence[Any]) -> ColumnElement[bool]:
-    return or_(
-        *(
-            and_(photo.c.patient == patient, photo.c.area.is_(None) if code is None else photo.c.area == code)
-            for patient, code in groups
-        )
-    )

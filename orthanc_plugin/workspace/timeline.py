@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 
+from consent.regions import regions
+from fhir_mapping.question.facets import UNPLACED, Facet
+from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Photo, Treatment
+
+_UNPLACED = f"{UNPLACED.system}|{UNPLACED.code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +50,47 @@ class Pair:
     """Photos of that view in all."""
 
 
-def area_counts(photos: Iterable[Photo]) -> list[tuple[Area, int]]:
-    """Areas with the number of photos, most first."""
-    counts = Counter(photo.area for photo in photos)
-    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0].name))
-
-
 def areas(course: Course) -> list[Area]:
     """The areas that a course is told by, one for each code: those photographed, most first, then those treated."""
-    found = {area.code: area for area, _ in area_counts(course.photos)}
+    counts = Counter(photo.area for photo in course.photos)
+    found = {area.code: area for area, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0].name))}
     for entry in course.treatments:
         for area in entry.areas:
             if area.code != OTHER:
                 found.setdefault(area.code, area)
     named = [area for code, area in found.items() if code != OTHER]
-    other = narrowed(course, area=OTHER, session=None)
+    other = narrowed(course, OTHER)
     return [*named, Area(OTHER, "Other")] if other.photos or other.treatments else named
 
 
-def narrowed(course: Course, *, area: str | None, session: int | None) -> Course:
-    """The part of a course that concerns one area, one session, or both."""
-    photos = tuple(
-        photo
-        for photo in course.photos
-        if (area is None or photo.area.code == area) and (session is None or _session(course, photo) == session)
-    )
+def narrowed(course: Course, area: str) -> Course:
+    """The part of a course that is told under one area."""
+    photos = tuple(photo for photo in course.photos if photo.area.code == area)
     pictured = {photo.treatment for photo in photos}
-    treatments = tuple(
-        entry
-        for entry in course.treatments
-        if (session is None or entry.session == session)
-        and (area is None or entry.id in pictured or area in _treated(entry, course))
-    )
+    treatments = tuple(entry for entry in course.treatments if entry.id in pictured or area in _treated(entry, course))
     return Course(treatments=treatments, photos=photos)
+
+
+def asked_for(course: Course, question: Question) -> Course:
+    """A course without the treatments that are not asked for: those that no photo of it shows.
+
+    Where area and session alone are asked for, a treatment is told of these whether it was photographed or not.
+    """
+    pictured = {photo.treatment for photo in course.photos}
+    by_photos = any(facet not in (Facet.PATIENT, Facet.AREA, Facet.SESSION) for facet in question.asked())
+    return replace(
+        course,
+        treatments=tuple(
+            entry for entry in course.treatments if entry.id in pictured or (not by_photos and _meets(entry, question))
+        ),
+    )
+
+
+def _meets(entry: Treatment, question: Question) -> bool:
+    tree = regions()
+    codes = {place.code for place in entry.areas if place.code != OTHER} or {_UNPLACED}
+    at = not question.area or any(tree.includes(area, code) for area in question.area for code in codes)
+    return at and (not question.session or entry.session in question.session)
 
 
 def _treated(entry: Treatment, course: Course) -> set[str]:
@@ -86,19 +99,13 @@ def _treated(entry: Treatment, course: Course) -> set[str]:
     return named or (set() if any(photo.treatment == entry.id for photo in course.photos) else {OTHER})
 
 
-def sessions(course: Course) -> list[int]:
-    """All session numbers of a course."""
-    found = {entry.session for entry in course.treatments} | {photo.session for photo in course.photos}
-    return sorted(number for number in found if number)
-
-
 def days(course: Course, whole: Course, zone: tzinfo) -> list[Day]:
     """The days of a course, newest first.
 
     Parameters
     ----------
     whole
-        The course before it was narrowed: a photo may belong to a treatment that a filter leaves out.
+        The course with all treatments: a photo may belong to one that a filter leaves out.
     """
     dates = {_day(entry.at, zone) for entry in course.treatments} | {_day(photo.at, zone) for photo in course.photos}
     made = []
@@ -135,11 +142,6 @@ def _blocks(treatments: list[Treatment], photos: list[Photo], whole: Course) -> 
             rest.setdefault(photo.treatment, []).append(photo)
     for group in rest.values():
         yield Block(treatment=None, photos=tuple(group), follows=whole.treatment(group[0]))
-
-
-def _session(course: Course, photo: Photo) -> int | None:
-    treatment = course.treatment(photo)
-    return photo.session or (treatment.session if treatment else None)
 
 
 def _day(moment: datetime | None, zone: tzinfo) -> date | None:

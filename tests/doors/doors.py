@@ -24,6 +24,7 @@ from dicom_bridge.query.identifier import Root, find_identifier, responses
 from dicom_bridge.query.search import find
 from fhir_mapping.api import searches
 from fhir_mapping.api.node import Asked, Node
+from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace.record import Photo
 from orthanc_plugin.workspace.stored import StoredRecord
 from tests.doors.dicom import identifier
@@ -135,18 +136,21 @@ class Doors:
     def course(self, request: Request, world: World, patient: str | None = None) -> list[Photo]:
         """The photos of her chart, or of everybody's."""
         people = world.patients if patient is None else [patient]
-        return [photo for each in people for photo in self.chart.course(request, each, "chart").photos]
+        return [photo for each in people for photo in self.chart.course(request, each, Question(), "chart").photos]
 
     def gallery(self, request: Request, area: str | None) -> list[Photo]:
         """Every page of the portfolio."""
         found: list[Photo] = []
-        page, more, counted = 1, True, 0
-        while more:
-            shown = self.chart.gallery(request, "portfolio", area, page)
+        question = Question(area=frozenset({area} if area else ()))
+        after, counted = None, 0
+        while True:
+            shown = self.chart.gallery(request, "portfolio", question, after)
             found += [photo for outcome in shown.outcomes for photo in outcome.photos]
-            counted = sum(count for entry, count in shown.areas if area in (None, entry.code))
-            page, more = page + 1, shown.more
-        assert counted == len(found)
+            counted = shown.answer.total
+            after = shown.following
+            if after is None:
+                break
+        assert counted == len(found) == len({photo.number for photo in found})
         return found
 
 

@@ -12,9 +12,7 @@ from sqlalchemy import Engine, select
 
 from consent.store.engine import reading, transaction
 from consent.types import Laterality
-from fhir_mapping.errors import Invalid
 from fhir_mapping.outcome.outcome import Graded, Outcome, is_outcome, observation, read
-from fhir_mapping.outcome.question import Wanted, patients, photos, wanted
 from fhir_mapping.outcome.tables import outcome as table
 from fhir_mapping.outcome.vocabulary import SYSTEM, Rater, vocabulary
 from fhir_mapping.projections.project import rebuild
@@ -180,44 +178,12 @@ def test_what_others_write_is_read(name: str, more: dict[str, Any], expected: tu
     assert is_outcome(resource) == (expected is not None)
 
 
-def test_hair_density_improved_or_better_rated_by_the_patient_is_a_question(engine: Engine, store: RecordStore) -> None:
-    asked = wanted("hair density>=improved by patient")
-    assert asked == Wanted("hair-density", at_least=1, rater=Rater.PATIENT)
-    others = (
-        HAIR.__class__(**{**_members(HAIR), "rater": Rater.INVESTIGATOR, "performer": None}),
-        HAIR.__class__(**{**_members(HAIR), "change": 0}),
-        HAIR.__class__(**{**_members(HAIR), "characteristic": "hair-line"}),
-    )
+def test_an_outcome_has_a_row(engine: Engine, store: RecordStore) -> None:
     with transaction(engine) as connection:
-        for number, each in enumerate((HAIR, *others)):
-            put(connection, store, observation(each) | {"id": f"o{number}"})
+        put(connection, store, observation(HAIR) | {"id": "o0"})
     with reading(engine) as connection:
-        assert list(connection.execute(patients(connection, asked)).scalars()) == ["anna"]
-        assert sorted(connection.execute(photos(connection, asked)).scalars()) == ["f1", "f2"]
-        rows = connection.execute(select(table).where(table.c.observation == "o0")).one()
-    assert (rows.change, rows.rater, rows.scale, rows.step_before, rows.step_after) == (
-        2,
-        "patient",
-        "ludwig",
-        "II",
-        "I",
-    )
-
-
-def test_the_area_of_a_question_includes_its_parts(engine: Engine, store: RecordStore) -> None:
-    cheek = Outcome(
-        "anna", "pigment", 1, place=Place(Named("Cheek", "http://snomed.info/sct|36141000"), Laterality.LEFT)
-    )
-    with transaction(engine) as connection:
-        put(connection, store, observation(cheek) | {"id": "o1"})
-    with reading(engine) as connection:
-        for asked, found in (
-            (Wanted("pigment", area=FACE), ["anna"]),
-            (Wanted("pigment", area=FACE, side=Laterality.LEFT), ["anna"]),
-            (Wanted("pigment", area=FACE, side=Laterality.RIGHT), []),
-            (Wanted("pigment", area="http://snomed.info/sct|43067004"), []),
-        ):
-            assert list(connection.execute(patients(connection, asked)).scalars()) == found
+        row = connection.execute(select(table).where(table.c.observation == "o0")).one()
+    assert (row.change, row.rater, row.scale, row.step_before, row.step_after) == (2, "patient", "ludwig", "II", "I")
 
 
 def test_a_void_or_changed_outcome_leaves_no_row_and_a_rebuild_makes_the_same(
@@ -233,13 +199,6 @@ def test_a_void_or_changed_outcome_leaves_no_row_and_a_rebuild_makes_the_same(
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("said", ["hair>=improved", "hair-density>=splendid", "scar by somebody", "", ">=improved"])
-def test_a_question_of_unknown_words_names_those_that_are_known(said: str) -> None:
-    with pytest.raises(Invalid, match="there are"):
-        wanted(said)
-
-
-@pytest.mark.fast
 def test_scales_name_their_source_and_know_their_steps() -> None:
     for scale in vocabulary().scales.values():
         assert scale.source
@@ -247,7 +206,3 @@ def test_scales_name_their_source_and_know_their_steps() -> None:
     assert vocabulary().scales["ferriman-gallwey"].change("20", "12") == 1
     with pytest.raises(ValueError, match="no step"):
         observation(Outcome("anna", "hair-line", 1, graded=Graded("ludwig", "IX", "I")))
-
-
-def _members(outcome: Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in outcome.__slots__}

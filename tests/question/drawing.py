@@ -60,11 +60,17 @@ class Drawing:
         made += [self.device(f"v{number}") for number in range(3)]
         for each in PEOPLE:
             made += [self.visit(f"e{each}{number}", each) for number in range(2)]
-            made.append(
-                {"resourceType": "CarePlan", "id": f"c{each}", "status": "active", "intent": "plan"}
-                | {"subject": reference(f"Patient/{each}")}
-            )
+            made.append(self.plan(each))
         return made
+
+    def plan(self, patient: str) -> Json:
+        return {
+            "resourceType": "CarePlan",
+            "id": f"c{patient}",
+            "status": "active",
+            "intent": "plan",
+            "subject": reference(f"Patient/{patient}"),
+        }
 
     def visit(self, name: str, patient: str) -> Json:
         return {

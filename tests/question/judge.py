@@ -42,18 +42,30 @@ def tokens(record: Record, document: Json, facet: str) -> set[str]:
     if facet == "area":
         return {whole.code for code, _ in sees.regions() for whole in _upwards(code)} | {
             code for code, _ in sees.regions() if regions().by_code(code) is None
-        }
+        } or {"|none"}
     if facet == "session":
         return {str(each) for each in sees.sessions()}
     if facet == "lot":
         return set(sees.lots())
-    found = {"view": sees.views, "treatment": sees.kinds, "product": sees.things}[facet]
-    return {f"{system}|{code}" if system else code for system, code, named in found() if not named}
+    if facet == "outcome":
+        return {f"{what}${grade}${rater}".rstrip("$") for what, grade, rater in sees.judgements()}
+    if facet == "setting":
+        return {f"{code}${amount.normalize():f}${unit}" for code, amount, unit in sees.settings()}
+    if facet in ("clinician", "photographer"):
+        return sees.clinicians() if facet == "clinician" else sees.photographers()
+    if facet == "plan":
+        return sees.plans()
+    if facet == "side":
+        return {side for code, _ in sees.regions() for side in sees.sides_of(code)}
+    found = {"view": sees.views, "expression": sees.faces, "treatment": sees.kinds, "product": sees.things}[facet]
+    return {f"{system}|{code}" for system, code, named in found() if not named}
 
 
 def _meets(sees: _Sees, facet: str, values: list[str], question: Mapping[str, list[str]], shown: set[str]) -> bool:
     if facet == "patient":
         return bool(shown & set(values))
+    if facet == "area" and values == ["none"]:
+        return not sees.regions()
     if facet in ("area", "side"):
         areas, sides = question.get("area", []), question.get("side", [])
         return any(
@@ -262,6 +274,8 @@ class _Sees:
                 who = each.get("performer", [{"reference": "?"}])[0]["reference"].partition("/")[0]
                 rater = {"Patient": "patient", "Practitioner": "investigator"}.get(who, "")
                 yield f"{what['system']}|{what['code']}", grade, rater
+                # and in the clinic's own words, which these are the same as
+                yield f"urn:photospine:outcome|{what['code']}", grade, rater
 
 
 def _codes(concept: Json) -> list[tuple[str, str, bool]]:

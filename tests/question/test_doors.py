@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from consent.identity.accounts import create
 from consent.store.engine import reading, transaction
-from consent.types import Request
+from consent.store.tables import photo, photo_due
+from consent.types import Request, Requester
 from fhir_mapping.api.sight import FULFILS
+from fhir_mapping.outcome.outcome import Outcome, observation
+from fhir_mapping.outcome.vocabulary import Rater
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.question import asking, index
+from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.asking import ask, photos_of_treatments
+from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.text import parse
+from fhir_mapping.treatment.session import Amount
 from orthanc_plugin.assembly.cli import build as command_line
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
@@ -52,6 +62,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     clinic.put(consent_of("no-hand", "deny", "TREAT", provision={"data": data}))
     clinic.put(consent_of("show-f1", "permit", "WEB", provision={
         "data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}))  # fmt: skip
+    yield clinic
+    clinic.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Clinic]:
+    """The clinic to be changed by one test."""
+    build(tmp_path)
+    clinic = open_clinic(tmp_path)
     yield clinic
     clinic.close()
 
@@ -126,6 +145,40 @@ def test_facets_narrow(shared: Clinic, query: str, ids: list[str]) -> None:
     assert bundle["total"] == len(ids)
 
 
+def test_hair_density_improved_or_better_rated_by_the_patient_is_a_question(shared: Clinic) -> None:
+    told = Outcome(
+        patient="anna",
+        characteristic="hair-density",
+        change=2,
+        rater=Rater.PATIENT,
+        measured=Amount(Decimal(14), "hairs/cm²", "/cm2"),
+        before="DocumentReference/f1",
+        after="DocumentReference/f2",
+        sessions=("Procedure/p1",),
+    )
+    for number, changed in enumerate(
+        ({}, {"rater": Rater.INVESTIGATOR}, {"change": -1}, {"characteristic": "hair-line"}, {"change": None})
+    ):
+        shared.put(observation(replace(told, **changed)) | {"id": f"judged-{number}"})  # type: ignore[arg-type]
+    for query, ids in (
+        ("hair-density$improved..$patient", ["f2", "f1"]),
+        ("hair-density$very-much-improved..$patient", []),
+        ("hair-density$worse$patient", ["f2", "f1"]),
+        ("hair-density$worse$investigator", []),
+        ("hair-density$improved..$measured", []),
+        ("urn:photospine:outcome|hair-line$$patient", ["f2", "f1"]),
+    ):
+        bundle = shared.get("clinician", f"{_PHOTOS}?outcome={quote(query)}&_facets=setting,outcome").json()
+        assert [each["resource"]["id"] for each in bundle["entry"] if each["search"]["mode"] == "match"] == ids, query
+    counts = _counts(bundle)
+    assert counts["setting"] == {}, "what was measured of her is no setting of a machine"
+    assert counts["outcome"]["urn:photospine:outcome|hair-density$much-improved$patient"] == 2
+    for number in range(5):
+        void = observation(told) | {"id": f"judged-{number}", "status": "entered-in-error"}
+        shared.put(void)
+    assert shared.get("clinician", f"{_PHOTOS}?outcome=hair-density").json()["total"] == 0
+
+
 def test_every_door_gives_the_same(shared: Clinic) -> None:
     for account, purpose in (("clinician", "TREAT"), ("anna", "PATRQT"), ("compliance", "HCOMPL")):
         bundle = shared.get(account, f"{_PHOTOS}?area=face").json()
@@ -137,9 +190,9 @@ def test_every_door_gives_the_same(shared: Clinic) -> None:
                 Setting(SITE, BASE),
                 request,
                 parse("area=face", SITE.zone),
+                Portion(100),
                 route="test",
                 fulfils=FULFILS,
-                most=100,
             )
         searched = shared.get(account, "/DocumentReference").json()
         faces = {each["resource"]["id"] for each in searched.get("entry", [])} - {"h1"}
@@ -173,11 +226,82 @@ def test_the_statement_names_the_operation(shared: Clinic) -> None:
     assert {each["name"] for each in photos["operation"]} == {"basis", "explain", "photos", "treatment"}
 
 
+def test_a_question_that_must_wait_is_told_so_and_recorded_by_nobody(
+    shared: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "MOST_LIVE", 0)
+    monkeypatch.setattr(asking, "PATIENCE", 0.0)
+    with transaction(shared.engine) as connection:
+        numbers = connection.execute(select(photo.c.photo)).scalars().all()
+        connection.execute(photo_due.insert(), [{"photo": each} for each in numbers])
+    before = len(shared.records())
+    answer = shared.get("clinician", f"{_PHOTOS}?area=face")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["issue"][0]["code"] == "transient"
+    assert len(shared.records()) == before
+    monkeypatch.setattr(asking, "PATIENCE", 10.0)
+    assert shared.get("clinician", f"{_PHOTOS}?area=face").json()["total"] == 3
+
+
 def test_treatments_lead_to_their_photos(shared: Clinic) -> None:
     with reading(shared.engine) as connection:
         of_treatment = photos_of_treatments(connection, {"Procedure/p1"})
         of_visit = photos_of_treatments(connection, {"Encounter/v1"})
     assert (len(of_treatment), len(of_visit)) == (1, 3)
+
+
+def test_a_patient_is_told_nothing_of_the_treatment_of_somebody_beside_her(fresh: Clinic) -> None:
+    subject = {"reference": "Patient/ben"}
+    fresh.put({"resourceType": "Procedure", "id": "his", "status": "completed", "subject": subject,
+               "code": {"text": "Peel that he keeps to himself"}, "performedDateTime": "2026-05-04"})  # fmt: skip
+    also = {"url": "urn:photospine:also-shows", "valueReference": {"reference": "Patient/anna"}}
+    taken = context("v2", "2026-05-04T10:05:00+03:00", "Procedure/his")
+    fresh.photo("both", "ben", "v2", extension=[region(FACE, "L"), also], context=taken)
+
+    def found(requester: Requester, question: str) -> Found:
+        with reading(fresh.engine) as connection:
+            return ask(
+                fresh.node.decisions,
+                connection,
+                Setting(SITE, BASE),
+                Request(requester, "TREAT"),
+                parse(question, SITE.zone),
+                Portion(100, None, (Facet.AREA, Facet.TREATMENT)),
+                route="test",
+                fulfils=FULFILS,
+            )
+
+    peel = "treatment=Peel that he keeps to himself"
+    everybody = requesters()["clinician"]
+    hers_alone = replace(everybody, confined_to=frozenset({"anna"}))
+    assert found(everybody, peel).total == 1
+    hers = found(hers_alone, "area=face")
+    assert (hers.total, (hers.counts[Facet.AREA] or {})["http://snomed.info/sct|73897004"]) == (3, 3)
+    assert not [each for each in hers.counts[Facet.TREATMENT] or {} if "Peel" in each]
+    assert found(hers_alone, peel).total == 0
+
+
+def test_an_emergency_is_about_the_patient_that_the_question_names(fresh: Clinic) -> None:
+    fresh.put({"resourceType": "Patient", "id": "anna-once", "link": [
+        {"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]})  # fmt: skip
+    visit = next(each for each in RESOURCES if each["resourceType"] == "Encounter" and each["id"] == "v1")
+    fresh.put(visit | {"id": "v9", "subject": {"reference": "Patient/anna-once"}})
+    fresh.photo("once", "anna-once", "v9", extension=[region(FACE, "L")])
+    request = Request(requesters()["clinician"], "BTG", emergency_reason="bleeding")
+    for patient in ("anna", "anna-once"):
+        with reading(fresh.engine) as connection:
+            found = ask(
+                fresh.node.decisions,
+                connection,
+                Setting(SITE, BASE),
+                request,
+                parse(f"patient={patient}", SITE.zone),
+                Portion(100),
+                route="test",
+                fulfils=FULFILS,
+            )
+        assert found.total == 3, "the photo from before her records were one, too"
+        assert fresh.records()[-1]["override"] is True
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

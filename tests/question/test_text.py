@@ -49,7 +49,7 @@ def _period(written: str) -> Period:
 _GRADES = st.builds(
     Grade,
     _TOKENS,
-    st.just("improved"),
+    st.just("improved") | _WORDS,
     st.booleans(),
     st.none() | st.sampled_from(["patient", "investigator", "measured"]),
 ) | st.builds(Grade, _TOKENS | st.none(), st.none(), st.just(False), st.just("patient"))

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine
 
 from consent.store.engine import transaction
 from consent.store.people import save_directive
-from consent.store.photos import save_photo
+from consent.store.photos import by_sop, reject, save_photo
+from fhir_mapping.errors import Conflict
 from fhir_mapping.projections.photo import area_of, photo_facts, procedure_of
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.store.record import RecordStore
@@ -76,7 +77,8 @@ class World:
         elif what < 0.66:
             self.put(connection, self.draw.device(f"v{chance.randrange(3)}"))
         elif what < 0.7:
-            plan = self.resources["CarePlan", f"c{patient}"]
+            name = chance.choice([f"c{patient}", self._new("CarePlan", 0)])
+            plan = self.resources.get(("CarePlan", name)) or self.draw.plan(patient) | {"id": name}
             named = [{"outcomeReference": [reference(each)]} for each in procedures if chance.random() < 0.5]
             self.put(connection, {key: each for key, each in plan.items() if key != "activity"}
                      | ({"activity": named} if named else {}))  # fmt: skip
@@ -85,11 +87,42 @@ class World:
         elif what < 0.8 and photos:
             name = chance.choice(photos).partition("/")[2]
             self.put(connection, self.draw.document(name, patient, visit, self._related(patient, procedures, uses)))
-        elif what < 0.9:
+        elif what < 0.88:
             self.photo(connection, patient, visit, self._related(patient, procedures, uses))
+        elif what < 0.9:
+            self._delete(connection)
+        elif what < 0.92 and photos:
+            self._relink(connection, chance.choice(photos).partition("/")[2])
+        elif what < 0.93 and photos:
+            found = by_sop(connection, uid_of(chance.choice(photos).partition("/")[2]))
+            assert found is not None
+            reject(connection, found)
         else:
             uids = [uid_of(each) for each in self.numbers]
             save_directive(connection, random_consent(chance, self._new("c", 0), patient, uids))
+
+    def _delete(self, connection: Connection) -> None:
+        """Something that nothing names any more; what is named stays."""
+        drawn = {f"c{each}" for each in PEOPLE}  # which later resources may name
+        kinds = ("CarePlan", "Provenance")
+        there = [each for each in self.resources if each[0] in kinds and each[1] not in drawn]
+        if not there:
+            return
+        kind, identity = self.random.choice(there)
+        try:
+            with connection.begin_nested():
+                self.record.delete(connection, kind, identity, source="test")
+        except Conflict:
+            return
+        del self.resources[kind, identity]
+
+    def _relink(self, connection: Connection, name: str) -> None:
+        """A photo turns out to show somebody else, at another visit."""
+        other = self.random.choice(PEOPLE)
+        visit = f"e{other}{self.random.randrange(2)}"
+        hers = [f"Procedure/{identity}" for (kind, identity), each in self.resources.items()
+                if kind == "Procedure" and each["subject"] == reference(f"Patient/{other}")]  # fmt: skip
+        self.put(connection, self.draw.document(name, other, visit, self._related(other, hers, [])))
 
     def _use(self, patient: str, visit: str, procedures: list[str]) -> Json:
         made = self.draw.use("x", patient, visit, procedures)
@@ -99,10 +132,21 @@ class World:
         chosen = [each for each in (*procedures, *uses[:1]) if self.random.random() < 0.5]
         return [*chosen, *([f"CarePlan/c{patient}"] if self.random.random() < 0.2 else [])]
 
-    def photo(self, connection: Connection, patient: str, visit: str, related: list[str]) -> None:
-        """A photo: its document, then its row."""
+    def photo(
+        self, connection: Connection, patient: str, visit: str, related: list[str], *, linked: bool = False
+    ) -> None:
+        """A photo: its document, then its row.
+
+        Parameters
+        ----------
+        linked
+            To all that is named, in any case.
+        """
         name = self._new("photo", 0)
-        self.put(connection, self.draw.document(name, patient, visit, related))
+        document = self.draw.document(name, patient, visit, related)
+        if linked:
+            document["context"]["related"] = [reference(each) for each in related]
+        self.put(connection, document)
         facts = photo_facts(connection, SETTING, name)
         self.numbers[name] = save_photo(
             connection,
@@ -110,7 +154,7 @@ class World:
             series_uid=f"{uid_of(name)}.1",
             study_uid=f"{uid_of(visit)}",
             orthanc_id=f"o-{name}",
-            state=self.random.choice(["linked", "linked", "linked", "examined"]),
+            state="linked" if linked else self.random.choice(["linked", "linked", "linked", "examined"]),
             area=area_of(facts),
             view=None,
             procedure=procedure_of(facts),
@@ -150,6 +194,7 @@ def question_of(random: Random, world: World) -> dict[str, list[str]]:
             "scar$improved..",
             "$worse",
             "hair-density$improved..$patient",
+            "urn:photospine:outcome|scar$no-change..",
             "urn:photospine:characteristic|scar$$investigator",
             "$$measured",
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,16 @@ from pathlib import Path
 from PIL import Image
 
 from consent.identity.code_flow import Proved
+from consent.regions import regions
 from consent.types import Request, Requester
+from fhir_mapping.question import text
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.question import Question
 from orthanc_plugin.assembly.demo import pictures
+from orthanc_plugin.workspace.filters import CHART_FACETS, GALLERY_FACETS
 from orthanc_plugin.workspace.record import (
+    OTHER,
+    Answer,
     Area,
     Course,
     Gallery,
@@ -27,7 +35,9 @@ from orthanc_plugin.workspace.record import (
     Product,
     Setting,
     Treatment,
+    Value,
 )
+from orthanc_plugin.workspace.treatments import region_name
 from orthanc_plugin.workspace.visitor import Visitor
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
@@ -127,10 +137,15 @@ class Clinic:
     def person(self, patient: str) -> Person | None:
         return next((entry for entry in self.people if entry.id == patient), None)
 
-    def course(self, request: Request, patient: str, route: str) -> Course:
+    def course(
+        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+    ) -> Course:
         course = self.courses.get(patient, Course())
-        photos = [*course.photos, *(p for p in self._photos() if self.also.get(p.key) == patient)]
-        return replace(course, photos=tuple(p for p in photos if self._may(request, p.number)))
+        mine = [*course.photos, *(p for p in self._photos() if self.also.get(p.key) == patient)]
+        photos = [p for p in mine if self._may(request, p.number)]
+        shown = tuple(p for p in photos if _meets(course, p, question))
+        also = tuple(p for p in photos if p.key in kept and p not in shown)
+        return Course(course.treatments, shown, _answer(course, photos, question), also)
 
     def _may(self, request: Request, number: int) -> bool:
         if number in self.refused:
@@ -144,17 +159,21 @@ class Clinic:
         subject = [photo.patient for photo in self._photos() if photo.key == key]
         return [*subject, *([self.also[key]] if key in self.also else [])]
 
-    def gallery(self, request: Request, route: str, area: str | None, page: int) -> Gallery:
+    def gallery(self, request: Request, route: str, question: Question, after: int | None) -> Gallery:
         outcomes: list[Outcome] = []
-        counts: dict[Area, int] = {}
+        everything = Course(tuple(entry for course in self.courses.values() for entry in course.treatments))
+        photos = [photo for photo in self._photos() if self._may(request, photo.number)]
         for course in self.courses.values():
             for place in (FACE, HAND):
-                shown = tuple(p for p in course.photos if p.area == place and self._may(request, p.number))
+                shown = tuple(
+                    p for p in course.photos
+                    if p.area == place and self._may(request, p.number) and _meets(course, p, question)
+                )  # fmt: skip
                 if shown:
-                    counts[place] = counts.get(place, 0) + len(shown)
-                    if area in (None, place.code):
-                        outcomes.append(Outcome(shown, "Laser resurfacing" if place == FACE else ""))
-        return Gallery(tuple(outcomes), tuple(counts.items()), False)
+                    outcomes.append(Outcome(shown, "Laser resurfacing" if place == FACE else ""))
+        answer = _answer(everything, photos, question)
+        values = {facet: each for facet, each in answer.values.items() if facet in GALLERY_FACETS}
+        return Gallery(tuple(outcomes), replace(answer, values=values))
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
         found = next((photo for photo in self._photos() if photo.number == number), None)
@@ -172,6 +191,51 @@ class Clinic:
         if photo is None or not self._may(request, photo.number):
             return None
         return Picture(_drawn(self.portrait, photo.number, photo.area.name, photo.session or 6, width or 1500))
+
+
+def _values(course: Course, photo: Photo, facet: Facet) -> list[tuple[str, str]]:
+    """What a photo has of a facet: the text of a question, and the name."""
+    treatment = course.treatment(photo)
+    if facet is Facet.AREA and photo.area.code == OTHER:
+        return [("|none", "Other")]
+    if facet is Facet.AREA:
+        return [
+            (each.code, region_name(each.code)) for each in regions() if regions().includes(each.code, photo.area.code)
+        ]
+    if facet is Facet.SESSION:
+        return [] if photo.session is None else [(str(photo.session), str(photo.session))]
+    if facet is Facet.VIEW:
+        return [(f"|{photo.view}", photo.view.capitalize())]
+    if facet is Facet.TREATMENT:
+        return [] if treatment is None else [(f"|{treatment.title}", treatment.title)]
+    if facet is Facet.LOT:
+        return [] if treatment is None else [(product.lot, product.lot) for product in treatment.products]
+    return []
+
+
+def _meets(course: Course, photo: Photo, question: Question, but: Facet | None = None) -> bool:
+    """Whether a photo is asked for by the facets that this clinic knows."""
+    wanted = text.pairs(question)
+    for facet in {Facet(name) for name, _ in wanted} - {but}:
+        asked = {_canonical(facet, value) for name, value in wanted if name == facet}
+        if not asked & {_canonical(facet, value) for value, _ in _values(course, photo, facet)}:
+            return False
+    return True
+
+
+def _canonical(facet: Facet, value: str) -> str:
+    found = regions().by_name(value) if facet is Facet.AREA else None
+    return found.code if found else value.removeprefix("|")
+
+
+def _answer(course: Course, photos: Sequence[Photo], question: Question) -> Answer:
+    values: dict[Facet, tuple[Value, ...]] = {}
+    for facet in CHART_FACETS:
+        counted = Counter(
+            each for photo in photos if _meets(course, photo, question, facet) for each in _values(course, photo, facet)
+        )
+        values[facet] = tuple(Value(code, name, number) for (code, name), number in counted.items())
+    return Answer(sum(_meets(course, photo, question) for photo in photos), len(photos), values)
 
 
 @lru_cache(maxsize=400)

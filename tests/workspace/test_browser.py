@@ -20,8 +20,10 @@ _PAGES = (
     "/chart",
     "/chart/patient/maria",
     "/chart/patient/maria?group=area",
+    "/chart/patient/maria?lot=TR-2217&photo=maria-p9",
     PAIR,
     "/portfolio/PORTFOLIO",
+    "/portfolio/PORTFOLIO?view=frontal",
     "/portfolio/SOCIAL",
     "/nothing",
 )
@@ -76,6 +78,34 @@ def test_the_back_button_comes_back_to_the_photos_that_were_chosen(visit: Visit)
     expect(visit.page.get_by_role("button", name="Compare")).to_be_enabled()
     tiles.nth(2).click()
     expect(visit.page.locator("input[name=photo]:checked")).to_have_count(2)
+
+
+def test_what_is_chosen_is_kept_through_filters_and_reloading(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    visit.go("/chart/patient/maria")
+    page = visit.page
+    page.locator("input[value=maria-p1]").check(force=True)
+    expect(page.locator("#slots .slot img")).to_have_count(1)
+    page.reload()
+    expect(page.locator("#slots .slot img")).to_have_count(1)
+    page.get_by_role("link", name="Hand").click()
+    page.wait_for_url("**area=hand**")
+    expect(page.locator("#slots .slot img")).to_have_count(1)
+    expect(page.locator("#kept")).to_be_hidden()
+    page.locator(".tile input:not([value=maria-p1])").first.check(force=True)
+    expect(page.locator("#slots .slot img")).to_have_count(2)
+    page.get_by_text("More filters").click()
+    page.get_by_role("link", name="Intense pulsed light").click()
+    page.wait_for_url("**treatment=**")
+    expect(page.locator("#slots .slot img")).to_have_count(2)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".pane.live")).to_have_count(2)
+    assert "left=maria-p1&" in page.url
+    page.go_back()
+    expect(page.locator("#slots .slot img")).to_have_count(2)
+    page.get_by_role("button", name="Clear").click()
+    assert "photo=" not in page.url
+    assert visit.complaints == []
 
 
 def test_a_pair_is_found_chosen_and_compared_by_keyboard_alone(visit: Visit) -> None:

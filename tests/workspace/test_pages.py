@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from html import unescape
 from typing import cast
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from consent.audit.shelf import AuditUnavailable
+from fhir_mapping.errors import Behind
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Person, Treatment
 from tests.workspace.client import Client
 from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, NOW, SCALP, Clinic, Sessions
@@ -219,6 +221,54 @@ def test_a_course_is_narrowed_to_an_area_and_a_session(enter: Enter) -> None:
     first = client.get("/chart/patient/maria", params={"session": "1"}).text
     assert "maria-p1" in first
     assert "maria-p4" not in first
+
+
+def test_filters_offer_each_value_with_its_count_and_their_addresses_are_questions(enter: Enter) -> None:
+    client = enter("clinician")
+    page = client.get("/chart/patient/maria?lot=TR-2217&photo=maria-p9").text
+    panel = page.split('<details class="facets"')[1].split("</details>")[0]
+    assert panel.startswith(" open")
+    links = {
+        re.sub(r"\s*<.*", "", text): unescape(address)
+        for address, text in re.findall(r'<a data-keeps href="([^"]+)"[^>]*>(.*?)</a>', panel)
+    }
+    assert links["TR-2217"] == "/chart/patient/maria?photo=maria-p9", "what is chosen is let go by the same link"
+    assert links["TR-2237"] == "/chart/patient/maria?lot=TR-2217&lot=TR-2237&photo=maria-p9"
+    narrowed = client.get(links["Left oblique"]).text
+    assert "<b>1</b> of 11 photos" in narrowed
+    assert {"maria-p2", "maria-p9"} == set(re.findall(r'name="photo" value="([^"]+)"', narrowed))
+    assert re.search(r'value="maria-p9"[^>]* checked', narrowed), "what was chosen is kept"
+
+
+def test_a_span_of_days_is_a_value_of_the_question(enter: Enter) -> None:
+    client = enter("clinician")
+    answer = client.get("/chart/patient/maria?from=2026-01-01&to=&area=face&photo=maria-p1&group=area")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == ("/chart/patient/maria?area=face&taken=2026-01-01..&group=area&photo=maria-p1")
+    page = client.get(answer.headers["location"]).text
+    assert 'name="from" value="2026-01-01"' in page
+    assert client.get("/chart/patient/maria?from=&to=").headers["location"] == "/chart/patient/maria"
+
+
+@pytest.mark.parametrize("query", ["area=mars", "side=X", "lot=%00", "taken=yesterday", "view=" + "x" * 300])
+def test_filters_that_cannot_be_read_are_told(enter: Enter, query: str) -> None:
+    client = enter("doctor")
+    page = client.get(f"/chart/patient/maria?{query}").text
+    assert 'role="alert"' in page
+    assert "maria-p1" in page
+    facet = query.partition("=")[0]
+    assert ('role="alert"' in client.get(f"/portfolio/PORTFOLIO?{query}").text) == (facet not in ("lot", "taken"))
+
+
+def test_a_page_says_so_where_photos_are_still_being_indexed(
+    enter: Enter, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def behind(*_: object) -> Course:
+        raise Behind([1])
+
+    monkeypatch.setattr(Clinic, "course", behind)
+    answer = enter("clinician").get("/chart/patient/maria")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 def test_two_photos_chosen_without_script_are_compared(enter: Enter) -> None:

@@ -13,8 +13,12 @@ from consent.audit.chain import open_chain
 from consent.audit.shelf import AuditUnavailable
 from consent.service import DecisionPoint
 from consent.types import Request
+from fhir_mapping.outcome.outcome import Outcome, observation
+from fhir_mapping.outcome.vocabulary import Rater
+from fhir_mapping.question.facets import Facet
+from fhir_mapping.question.question import Grade, Question, Token
 from fhir_mapping.store.reader import RecordReader
-from orthanc_plugin.workspace.record import OTHER
+from orthanc_plugin.workspace import stored
 from orthanc_plugin.workspace.stored import StoredRecord
 from tests.fhir.clinic import BASE, SITE, Clinic, build, consent_of, open_clinic, requesters
 
@@ -91,7 +95,7 @@ def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
     clinic: Clinic, record: StoredRecord
 ) -> None:
     _name(clinic, "mia", family="Berg")
-    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", "/chart/patient").photos == ()
+    assert record.course(Request(requesters()["clinician"], "TREAT"), "mia", Question(), "/chart/patient").photos == ()
     last = clinic.records()[-1]
     assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
 
@@ -104,9 +108,9 @@ def test_nothing_is_shown_that_cannot_be_recorded(
 
     monkeypatch.setattr(clinic.chain, "append", broken)
     with pytest.raises(AuditUnavailable):
-        record.course(Request(requesters()["clinician"], "TREAT"), "anna", "/chart/patient")
+        record.course(Request(requesters()["clinician"], "TREAT"), "anna", Question(), "/chart/patient")
     with pytest.raises(AuditUnavailable):
-        record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", None, 1)
+        record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", Question(), None)
 
 
 def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: StoredRecord) -> None:
@@ -122,7 +126,73 @@ def test_a_gallery_repeats_nothing_that_somebody_typed(clinic: Clinic, record: S
     ):
         treatment["code"] = {"text": "Toxin for Anna", "coding": codings}
         clinic.put(treatment)
-        assert [each.title for each in record.gallery(question, "/portfolio", None, 1).outcomes] == [title]
+        assert [each.title for each in record.gallery(question, "/portfolio", Question(), None).outcomes] == [title]
+
+
+def test_a_gallery_has_no_value_that_somebody_typed(clinic: Clinic, record: StoredRecord) -> None:
+    today = datetime.now(SITE.zone).date().isoformat()
+    body = consent_of("c", "permit", "PORTFOLIO", signed=today)
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=body).status_code == 201
+    question = Request(requesters()["marketing"], "PORTFOLIO")
+    treatment = clinic.get("integrator", "/Procedure/p1").json()
+
+    def found(token: Token) -> tuple[int, set[str]]:
+        asked = record.gallery(question, "/portfolio", Question(treatment=frozenset({token})), None)
+        return asked.answer.total, {each.text for each in asked.answer.values[Facet.TREATMENT]}
+
+    for code in (
+        {"text": "Toxin for Anna"},
+        {"coding": [{"system": "urn:ehr", "code": "anna-7"}], "text": "Toxin for Anna"},
+        {"coding": [{"system": "urn:photospine:treatment", "code": "Toxin, Anna"}]},
+        {"coding": [{"system": "http://snomed.info/sct", "code": "anna"}]},
+    ):
+        treatment["code"] = code
+        clinic.put(treatment)
+        for word in ("Toxin for Anna", "anna-7", "Toxin, Anna", "anna", "nothing"):
+            assert found(Token(word)) == (0, set()), (code, word)
+    treatment["code"] = {"coding": [{"system": "urn:photospine:treatment", "code": "botulinum-toxin"}]}
+    clinic.put(treatment)
+    assert found(Token("botulinum-toxin")) == (1, {"urn:photospine:treatment|botulinum-toxin"})
+
+
+def test_an_outcome_as_the_patient_sees_it_narrows_a_gallery(clinic: Clinic, record: StoredRecord) -> None:
+    today = datetime.now(SITE.zone).date().isoformat()
+    body = consent_of("c", "permit", "PORTFOLIO", signed=today)
+    assert clinic.ask("clinician", "PUT", "/Consent/c", json=body).status_code == 201
+    judged = Outcome(
+        "anna", "hair-density", 2, Rater.PATIENT, before="DocumentReference/f1", after="DocumentReference/f2"
+    )
+    clinic.put(observation(judged) | {"id": "judged"})
+    question = Request(requesters()["marketing"], "PORTFOLIO")
+    for grade, rater, photos in (("improved", "patient", 2), ("improved", "investigator", 0)):
+        wanted = Question(outcome=frozenset({Grade(Token("hair-density"), grade, or_better=True, rater=rater)}))
+        asked = record.gallery(question, "/portfolio", wanted, None)
+        assert asked.answer.total == sum(len(each.photos) for each in asked.outcomes) == photos
+        (value,) = asked.answer.values[Facet.OUTCOME]
+        assert (value.name, value.count) == ("Hair density: much improved, says the patient", 2)
+
+
+def test_a_gallery_goes_on_where_the_last_page_ended(
+    clinic: Clinic, record: StoredRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "_OUTCOMES", 1)
+    clinic.photo("n1", "anna", "v1", extension=[{"url": "urn:photospine:session", "valuePositiveInt": 3}])
+    today = datetime.now(SITE.zone).date().isoformat()
+    for patient in ("anna", "ben"):
+        body = consent_of(f"c-{patient}", "permit", "PORTFOLIO", signed=today, patient=patient)
+        assert clinic.ask("clinician", "PUT", f"/Consent/c-{patient}", json=body).status_code == 201
+    question = Request(requesters()["marketing"], "PORTFOLIO")
+    found: list[set[str]] = []
+    after = None
+    for _ in range(9):
+        page = record.gallery(question, "/portfolio", Question(), after)
+        found += [{photo.key for photo in outcome.photos} for outcome in page.outcomes]
+        after = page.following
+        if after is None:
+            break
+    assert sorted(map(sorted, found)) == [["b1"], ["f1", "f2"], ["n1"]]
+    (record_of,) = clinic.records()[-1:]
+    assert record_of["released"] == len(found[-1])
 
 
 def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, record: StoredRecord) -> None:
@@ -132,9 +202,11 @@ def test_photos_that_name_no_region_have_a_place_of_their_own(clinic: Clinic, re
         "clinician", "PUT", "/Consent/c", json=consent_of("c", "permit", "PORTFOLIO", signed=today)
     ).status_code == 201  # fmt: skip
     question = Request(requesters()["marketing"], "PORTFOLIO")
-    whole = record.gallery(question, "/portfolio", None, 1)
-    assert sorted(count for _, count in whole.areas) == [1, 2]
-    other = record.gallery(question, "/portfolio", OTHER, 1)
+    whole = record.gallery(question, "/portfolio", Question(), None)
+    counts = {each.name: each.count for each in whole.answer.values[Facet.AREA]}
+    assert (counts["Other"], counts["Face"]) == (1, 2)
+    assert (whole.answer.total, whole.answer.whole) == (3, 3)
+    other = record.gallery(question, "/portfolio", Question(area=frozenset({"|none"})), None)
     assert [[photo.key for photo in outcome.photos] for outcome in other.outcomes] == [["n1"]]
 
 
@@ -146,6 +218,7 @@ def test_what_can_name_nothing_is_absent_on_either_database(engine: Engine, url:
         assert record.person("a\x00b") is None
         assert list(record.patients_of("a\x00b")) == []
         assert record.sop_uid(key="a\x00b") is None
-        assert record.gallery(Request(requesters()["marketing"], "PORTFOLIO"), "/portfolio", "a\x00", 1).outcomes == ()
+        kept = record.course(Request(requesters()["clinician"], "TREAT"), "a", Question(), "/chart", ["a\x00b"])
+        assert kept.kept == ()
     finally:
         chain.close()

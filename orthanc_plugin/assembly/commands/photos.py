@@ -13,7 +13,6 @@ from consent.identity.purpose import choose
 from consent.purposes import Catalog
 from consent.regions import regions
 from consent.store.clock import instant
-from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Obligation, Request
@@ -21,7 +20,7 @@ from fhir_mapping.api import access
 from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import asking, text
-from fhir_mapping.question.answer import Found
+from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.question.page import Place
 from orthanc_plugin.assembly.commands._common import AsOption, JsonOption, SettingsOption, account_of, failing
@@ -31,6 +30,8 @@ from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
 
 _MOST = 1000
+_PATIENCE = 120.0
+"""Seconds; a person at a terminal waits for photos that are being indexed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -69,23 +70,19 @@ def photos(
         place = None if after is None else Place.parse(after)
         if place is None and after is not None:
             raise AssemblyError("--after comes from the list before: 'next'")
-        with reading(node.engine) as connection:
-            nameless = Obligation.NO_IDENTIFIERS in Catalog.of(node.site).obligations(request.purpose)
-            if not nameless:
-                access.condition(request, "Procedure")  # facets tell of the record
+        nameless = Obligation.NO_IDENTIFIERS in Catalog.of(node.site).obligations(request.purpose)
+        if not nameless:
+            access.condition(request, "Procedure")  # facets tell of the record
+        portion = Portion(0 if nameless else limit, place, _facets(counted or ()))
+        setting = Setting(node.site, node.settings.fhir_base)
+
+        def answered(connection: Connection) -> tuple[Found, list[dict[str, Any]]]:
             found = asking.ask(
-                node.point,
-                connection,
-                Setting(node.site, node.settings.fhir_base),
-                request,
-                question,
-                route="photos",
-                fulfils=_ALL,
-                most=0 if nameless else limit,
-                after=place,
-                counted=_facets(counted or ()),
+                node.point, connection, setting, request, question, portion, route="photos", fulfils=_ALL
             )
-            listed = list(_listed(connection, found))
+            return found, list(_listed(connection, found))
+
+        found, listed = asking.in_turn(node.engine, setting, answered, patience=_PATIENCE)
     if as_json:
         typer.echo(json.dumps(_plain(found, listed, text.text(question, vocabulary)), ensure_ascii=False))
         return

@@ -24,7 +24,40 @@ function slot(box) {
   return made;
 }
 
+/** @param {URLSearchParams} query */
+function keepIn(query) {
+  query.delete("photo");
+  for (const box of chosen) query.append("photo", box.value);
+}
+
+// What is chosen stands in the address, so that filters, reloading and the way back keep it.
+function keep() {
+  const at = new URL(location.href);
+  const former = at.searchParams.getAll("photo");
+  if (former.length !== chosen.length || chosen.some((box, place) => box.value !== former[place])) {
+    keepIn(at.searchParams);
+    history.replaceState(history.state, "", at);
+  }
+  for (const link of document.querySelectorAll("a[data-keeps]")) {
+    if (!(link instanceof HTMLAnchorElement)) continue;
+    const to = new URL(link.href);
+    keepIn(to.searchParams);
+    link.href = to.href;
+  }
+  for (const other of document.querySelectorAll("form[data-keeps]")) {
+    for (const field of other.querySelectorAll("input[name=photo]")) field.remove();
+    for (const box of chosen) {
+      const field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "photo";
+      field.value = box.value;
+      other.append(field);
+    }
+  }
+}
+
 function draw() {
+  keep();
   const ordered = [...chosen].sort((a, b) => Number(a.dataset.order) - Number(b.dataset.order));
   for (const box of form.querySelectorAll("input[name=photo]")) {
     const pick = box.parentElement?.querySelector(".pick");
@@ -79,6 +112,10 @@ function again() {
   ).slice(0, 2).map((box) => /** @type {HTMLInputElement} */ (box));
   draw();
 }
+
+// Those chosen among other photos stand in the tray.
+const kept = document.getElementById("kept");
+if (kept) kept.hidden = true;
 
 // The back button brings boxes back checked, some browsers after this script has run.
 window.addEventListener("pageshow", again);

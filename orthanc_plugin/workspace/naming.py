@@ -1,0 +1,142 @@
+"""What people call the values of facets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from consent.regions import regions
+from dicom_bridge.objects.vocabulary import terms
+from fhir_mapping import references
+from fhir_mapping.outcome.vocabulary import SYSTEM, vocabulary
+from fhir_mapping.question.facets import UNPLACED, Facet
+from fhir_mapping.search.values import parts, plain, token
+from fhir_mapping.store.reader import RecordReader
+from fhir_mapping.tables import fhir_token
+from orthanc_plugin.workspace.treatments import human_name, region_name
+
+_SIDES = {"R": "Right", "L": "Left", "B": "Both"}
+_OWN = "urn:photospine:"
+_RATERS = {"patient": "says the patient", "investigator": "says the clinician", "measured": "measured"}
+#: The resources whose codes say what a treatment or a product is called, and the search parameter that finds these.
+_CALLED = {
+    Facet.TREATMENT: (("Procedure", "code"),),
+    Facet.PRODUCT: (("Medication", "code"), ("MedicationAdministration", "code"), ("Device", "type")),
+}
+_MOST = 40
+"""Values whose names are looked up in the record; they are the most frequent ones."""
+
+
+def names_of(
+    connection: Connection, store: RecordReader, facet: Facet, counts: Mapping[str, int], *, typed: bool
+) -> dict[str, str]:
+    """The names of a facet's values.
+
+    Parameters
+    ----------
+    counts
+        Photos by value, as a question asks for it.
+    typed
+        Whether names that somebody typed may be shown.
+    """
+    if facet in (Facet.CLINICIAN, Facet.PHOTOGRAPHER):
+        return _people(connection, store, counts) if typed else {}
+    found = {each: _called(facet, each) for each in counts}
+    if typed and facet in _CALLED:
+        foreign = sorted((each for each in counts if not _is_own(each)), key=lambda each: -counts[each])
+        for each in foreign[:_MOST]:
+            found[each] = _display(connection, store, facet, each) or found[each]
+    return found
+
+
+def _called(facet: Facet, value: str) -> str:
+    if facet is Facet.AREA:
+        return "Other" if value.removeprefix("|") == UNPLACED.code else region_name(value)
+    if facet is Facet.SIDE:
+        return _SIDES.get(value, value)
+    if facet is Facet.OUTCOME:
+        return _judged(value)
+    if facet is Facet.SETTING:
+        setting, amount, unit = (plain(part) for part in parts(value, "$"))
+        return f"{_words(setting.rpartition('|')[2])} {amount}{'' if unit == '1' else f' {unit}'}".replace("cm2", "cm²")
+    if facet in (Facet.VIEW, Facet.EXPRESSION):
+        known = {term.code: term.name for term in terms(facet.value)}
+        system, code = token(value)
+        return _words(known.get(f"{system or ''}|{code}", code))
+    if facet in (Facet.TREATMENT, Facet.PRODUCT):
+        code = token(value)[1]
+        return _words(code) if _is_own(value) else code
+    return value
+
+
+def _judged(value: str) -> str:
+    words = vocabulary()
+    what, grade, rater = [*(plain(part) for part in parts(value, "$")), "", ""][:3]
+    system, code = token(what)
+    name = words.characteristics.get(code) if system == SYSTEM else None
+    known = words.grades.get(grade)
+    said = known.name.lower() if known is not None else _words(grade).lower()
+    return ", ".join(each for each in (f"{name or _words(code)}: {said}" if said else name or _words(code),
+                                       _RATERS.get(rater, "")) if each)  # fmt: skip
+
+
+def _words(code: str) -> str:
+    spoken = code.replace("-", " ")
+    return spoken[:1].upper() + spoken[1:]
+
+
+def _is_own(value: str) -> bool:
+    return value.startswith(_OWN)
+
+
+def _people(connection: Connection, store: RecordReader, named: Collection[str]) -> dict[str, str]:
+    """Names of persons, organisations and devices."""
+    found: dict[str, str] = {}
+    for kind in sorted({each.partition("/")[0] for each in named}):
+        ids = sorted(references.id_of(each) for each in named if each.startswith(f"{kind}/"))
+        for stored in store.read_many(connection, kind, ids):
+            resource = stored.json()
+            name = resource.get("name")
+            called = name if isinstance(name, str) else human_name(resource)
+            if called:
+                found[stored.reference] = called
+    return found
+
+
+def _display(connection: Connection, store: RecordReader, facet: Facet, value: str) -> str:
+    """What a resource that has a code calls it."""
+    system, code = token(value)
+    if not system:
+        return code
+    for kind, name in _CALLED[facet]:
+        query = select(fhir_token.c.id).where(
+            fhir_token.c.type == kind,
+            fhir_token.c.name == name,
+            fhir_token.c.system == system,
+            fhir_token.c.value == code,
+        )
+        for identity in connection.execute(query.limit(1)).scalars():
+            for stored in store.read_many(connection, kind, [identity]):
+                for said in _said(stored.json(), system, code):
+                    return said
+    return ""
+
+
+def _said(resource: Mapping[str, Any], system: str, code: str) -> Iterator[str]:
+    """The display of a coding, or the text of the concept that holds it."""
+    for member in ("code", "medicationCodeableConcept", "type"):
+        concept = resource.get(member)
+        if not isinstance(concept, Mapping):
+            continue
+        for coding in concept.get("coding") or ():
+            if (coding.get("system"), coding.get("code")) == (system, code):
+                for said in (coding.get("display"), concept.get("text")):
+                    if isinstance(said, str) and said.strip():
+                        yield said.strip()
+
+
+def known_region(code: str | None) -> bool:
+    """Whether a region is of the tree, so that its name is nobody's words."""
+    return code is not None and regions().by_code(code) is not None
