@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
+from json import JSONDecodeError
 from typing import Any
 
 from fhir_mapping.errors import Issue, Malformed, TooLarge
@@ -27,12 +27,17 @@ MAX_BUNDLE_VALUES = 100_000
 #: A whole string token; an unterminated one reaches to the end, so that the scan stays linear.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _STRING_AND_COLON = re.compile(r'("(?:[^"\\]++|\\.)*+")([ \t\r\n]*:)?', re.DOTALL)
+_LINK = re.compile(r"""(\s(?:href|src)\s*=\s*["'])([^"'<>]*)(["'])""")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:00[01]|[dD][89a-fA-F])")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 _MAX_NUMBER = 60
 _MAX_EXPONENT = 400
+
+
+#: Members that hold a reference, or a uri, url, oid or uuid that may be one (R4 Bundle: no canonical).
+_LINKS = frozenset({"reference", "url", "uri", "valueUri", "valueUrl", "valueOid", "valueUuid", "instantiatesUri"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +99,21 @@ def splice(body: bytes, identity: str, version: str, updated: str) -> bytes:
         A JSON object that :func:`parse` has accepted.
     """
     text = body.decode("utf-8")
-    start = _skip(text, 0)
-    members = {member.key: member for member in _members(text, start)}
+    start = opening(text)
+    known = {member.key: member for member in members(text, start)}
     edits: list[tuple[int, int, str]] = []
     added = ""
-    here = members.get("id")
+    here = known.get("id")
     if here is None:
         added += f'"id":{json.dumps(identity)},'
     else:
         edits.append((here.value, here.end, json.dumps(identity)))
     wanted = {"versionId": json.dumps(version), "lastUpdated": json.dumps(updated)}
-    meta = members.get("meta")
+    meta = known.get("meta")
     if meta is None:
         added += '"meta":{' + ",".join(f'"{key}":{value}' for key, value in wanted.items()) + "},"
     else:
-        inner = list(_members(text, meta.value))
+        inner = list(members(text, meta.value))
         for member in inner:
             if member.key in wanted:
                 edits.append((member.value, member.end, wanted.pop(member.key)))
@@ -116,8 +121,8 @@ def splice(body: bytes, identity: str, version: str, updated: str) -> bytes:
             new = ",".join(f'"{key}":{value}' for key, value in wanted.items())
             edits.append((meta.value + 1, meta.value + 1, new + ("," if inner else "")))
     if added:
-        edits.append((start + 1, start + 1, added if members else added.rstrip(",")))
-    return _edited(text, edits).encode("utf-8")
+        edits.append((start + 1, start + 1, added if known else added.rstrip(",")))
+    return edited(text, edits).encode("utf-8")
 
 
 def with_member(body: bytes, key: str, value: object) -> bytes:
@@ -129,10 +134,10 @@ def with_member(body: bytes, key: str, value: object) -> bytes:
         The resource has no such member.
     """
     text = body.decode("utf-8")
-    start = _skip(text, 0)
-    for member in _members(text, start):
+    start = opening(text)
+    for member in members(text, start):
         if member.key == key:
-            return _edited(text, [(member.value, member.end, dump(value).decode())]).encode()
+            return edited(text, [(member.value, member.end, dump(value).decode())]).encode()
     raise KeyError(key)
 
 
@@ -140,19 +145,20 @@ def entry_resources(body: bytes) -> list[bytes | None]:
     """The text of each ``entry.resource`` of a Bundle, cut out as it stands; None for an entry without one."""
     text = body.decode("utf-8")
     resources: list[bytes | None] = []
-    for member in _members(text, _skip(text, 0)):
+    for member in members(text, opening(text)):
         if member.key != "entry":
             continue
-        for start, _end in _elements(text, member.value):
-            found = [m for m in _members(text, start) if m.key == "resource"]
+        for start, _end in elements(text, member.value):
+            found = [m for m in members(text, start) if m.key == "resource"]
             resources.append(text[found[0].value : found[0].end].encode("utf-8") if found else None)
     return resources
 
 
 def replace_references(body: bytes, targets: Mapping[str, str]) -> bytes:
-    """The body with each Reference.reference and each url that the mapping names put in its place.
+    """The body with what the mapping names put in the place of each reference, uri and link of a narrative to it.
 
-    A transaction names resources that it creates by their fullUrl (R4 Bundle, Transaction Processing Rules).
+    A transaction names resources that it creates by their fullUrl (R4 Bundle, Transaction Processing Rules). The value
+    of an Identifier is a text and stays.
     """
     text = body.decode("utf-8")
     edits: list[tuple[int, int, str]] = []
@@ -160,15 +166,26 @@ def replace_references(body: bytes, targets: Mapping[str, str]) -> bytes:
     for match in _STRING_AND_COLON.finditer(text):
         token = match.group(1)
         if match.group(2):
-            key = token if token in ('"reference"', '"url"') else json.dumps(json.loads(token))
-        elif key in ('"reference"', '"url"'):
+            key = json.loads(token)
+        elif key in _LINKS:
             target = targets.get(json.loads(token))
             if target is not None:
                 edits.append((match.start(1), match.end(1), json.dumps(target)))
-    return _edited(text, edits).encode("utf-8")
+        elif key == "div":
+            narrative = json.loads(token)
+            linked = _LINK.sub(lambda found: found[1] + targets.get(found[2], found[2]) + found[3], narrative)
+            if linked != narrative:
+                edits.append((match.start(1), match.end(1), json.dumps(linked, ensure_ascii=False)))
+    return edited(text, edits).encode("utf-8")
 
 
-def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+def opening(text: str) -> int:
+    """Where the object begins that a body is."""
+    return _skip(text, 0)
+
+
+def edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    """The text with other text between some positions, none of which overlap."""
     parts: list[str] = []
     position = 0
     for start, end, new in sorted(edits):
@@ -178,11 +195,11 @@ def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
     return "".join(parts)
 
 
-def _members(text: str, start: int) -> Iterator[Member]:
+def members(text: str, start: int) -> Iterator[Member]:
     """The members of the object that opens at ``start``; the text is known to be JSON."""
     position = _skip(text, start + 1)
     while text[position] != "}":
-        key, end = scanstring(text, position + 1, True)
+        key, end = _DECODER.raw_decode(text, position)
         value = _skip(text, _skip(text, end) + 1)
         _, end_of_value = _DECODER.raw_decode(text, value)
         yield Member(key, position, value, end_of_value)
@@ -191,7 +208,7 @@ def _members(text: str, start: int) -> Iterator[Member]:
             position = _skip(text, position + 1)
 
 
-def _elements(text: str, start: int) -> Iterator[tuple[int, int]]:
+def elements(text: str, start: int) -> Iterator[tuple[int, int]]:
     """Start and end of each element of the array that opens at ``start``."""
     position = _skip(text, start + 1)
     while text[position] != "]":

@@ -16,12 +16,11 @@ from sqlalchemy import Connection, select
 from consent.store.tables import photo
 from consent.store.write import among
 from fhir_mapping import text
-from fhir_mapping.api import access, reply
+from fhir_mapping.api import access, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.paging import DEFAULT_COUNT, MAX_COUNT
-from fhir_mapping.api.photos import without_refused_sources
 from fhir_mapping.api.reply import Reply
-from fhir_mapping.api.sight import DOCUMENT, FULFILS
+from fhir_mapping.api.sight import DOCUMENT, FULFILS, RequestSight
 from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import asking
@@ -74,12 +73,10 @@ def photos(node: Node, asked: Asked, pairs: Sequence[tuple[str, str]]) -> Reply:
         ids = {row.photo: row.document for row in connection.execute(query)}
         listed = [ids[number] for number in found.numbers if ids.get(number)]
         stored = {each.id: each for each in node.record.read_many(connection, DOCUMENT, listed)}
-        may = node.decisions.permitted(connection, asked.request, fulfils=FULFILS)
-        return found, [
-            (stored[each].reference, without_refused_sources(connection, stored[each], may, node.record.base), "match")
-            for each in listed
-            if each in stored
-        ]
+        sight = RequestSight(connection, node.decisions, asked.request, asked.scopes)
+        kept = [stored[each] for each in listed if each in stored]
+        bodies = cut.shown(connection, sight, [(DOCUMENT, each.body) for each in kept], node.record.base)
+        return found, [(each.reference, body, "match") for each, body in zip(kept, bodies, strict=True)]
 
     found, entries = asking.in_turn(node.engine, setting, answered)
     included = [_counts(found.counts)] if found.counts else []

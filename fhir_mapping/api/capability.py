@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import asking, audits, batch_advisory, courses, explain
+from fhir_mapping.api import asking, audit_search, batch_advisory, courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
@@ -105,8 +105,8 @@ def _resource(row: Row) -> dict[str, Any]:
         )
     if operations:
         made["operation"] = operations
-    if row.type == audits.TYPE:
-        made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(audits.PARAMETERS.items())]
+    if row.type == audit_search.TYPE:
+        made["searchParam"] = [{"name": name, "type": kind} for name, kind in sorted(audit_search.PARAMETERS.items())]
         return made
     known = sorted(parameters(row.type).values(), key=lambda each: each.name)
     made["searchInclude"] = [f"{row.type}:{each.name}" for each in known if each.form is Form.REFERENCE]

@@ -16,11 +16,12 @@ from consent.service import for_one_patient
 from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
-from fhir_mapping import references, text
-from fhir_mapping.api import access, reply
+from fhir_mapping import references
+from fhir_mapping.api import access, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
-from fhir_mapping.course.basis import DOCUMENT, FULFILS, Link, basis, without
+from fhir_mapping.api.sight import RequestSight
+from fhir_mapping.course.basis import DOCUMENT, Link, basis
 from fhir_mapping.errors import NotFound
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.store.reader import Stored
@@ -86,28 +87,22 @@ def everything_around(node: Node, asked: Asked, kind: str, identity: str) -> Rep
         documents |= {about} if kind == "DocumentReference" else set()
         condition = among(connection, photo.c.document, {references.id_of(each) for each in documents})
         question = for_one_patient(connection, asked.request, condition)
-        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
+        sight = RequestSight(connection, node.decisions, question, asked.scopes)
         rows = connection.execute(
-            select(photo.c.photo, photo.c.document).where(condition, may.clause(photo.c.photo))
+            select(photo.c.photo, photo.c.document).where(condition, sight.may.clause(photo.c.photo))
         ).all()
         seen = {f"{DOCUMENT}{row.document}" for row in rows}
         shown = {each for centre in wanted for each in around.documents.get(centre, ())} & seen
         shown |= {about} & seen
         stored = _stored(connection, node, asked, wanted | shown) if readable else []
+        bodies = cut.shown(connection, sight, [(each.type, each.body) for each in stored], node.record.base)
     absent = not readable or (kind == "DocumentReference" and about not in seen) or about not in around.resources
     numbers = [] if absent else [row.photo for row in rows if f"{DOCUMENT}{row.document}" in shown]
     node.decisions.record_set(question, asked.route, numbers, len(documents) - len(rows), details={"subject": about})
     if absent:
         raise NotFound
-    refused = documents - seen
-    entries = [
-        {
-            "fullUrl": f"{node.base}/{each.reference}",
-            "resource": without(each.json(), refused, node.record.base),
-        }
-        for each in stored
-    ]
-    return Reply(200, text.dump({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    entries = [(each.reference, body) for each, body in zip(stored, bodies, strict=True)]
+    return reply.collection(node.base, entries)
 
 
 def _belonging(around: Surroundings) -> set[str]:

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from consent.store.write import among
 from fhir_mapping.api.sight import RequestSight
 from fhir_mapping.errors import Issue, Malformed
-from fhir_mapping.search.conditions import Scene, visible
+from fhir_mapping.search.condition import Scene, visible
 from fhir_mapping.search.parameters import Form, Parameter, parameters, searched_types
-from fhir_mapping.tables import fhir_reference
+from fhir_mapping.tables import fhir_reference, fhir_resource
 
 MOST = 2000
 """Included resources of one page."""
@@ -107,7 +107,17 @@ def _step(scene: Scene, sight: RequestSight, frontier: set[str], include: Includ
     targets = tuple(each for each in include.targets if sight.reads(each))
     if include.back:
         named = {each for each in frontier if each.partition("/")[0] in targets}
-        rows = scene.connection.execute(query.where(among(scene.connection, table.c.target, named)).limit(MOST + 2))
+        row = fhir_resource.alias()
+        # Seen here already: what is not would take the room of what is, and be told of by it.
+        seen = (
+            select(row.c.id)
+            .where(row.c.type == include.type, row.c.id == table.c.id, sight.seen(include.type, row))
+            .correlate(table)
+            .exists()
+        )
+        rows = scene.connection.execute(
+            query.where(among(scene.connection, table.c.target, named), seen).distinct().limit(MOST + 1)
+        )
         return {f"{include.type}/{row.id}" for row in rows}
     ids = {each.partition("/")[2] for each in frontier if each.startswith(f"{include.type}/")}
     rows = scene.connection.execute(query.where(among(scene.connection, table.c.id, ids)))

@@ -66,6 +66,13 @@ TABLE: tuple[Row, ...] = (
         "version is of what is answered, and former ones are not kept.",
     ),
     Row(
+        "Provenance",
+        _LOOK,
+        False,
+        "Where a photo comes from, how it was corrected, and what was looked at when a session or plan was decided. "
+        "That of a photo is answered as the photo is.",
+    ),
+    Row(
         "AuditEvent",
         _LOOK,
         False,

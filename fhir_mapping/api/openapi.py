@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fhir_mapping.api import audits, explain
+from fhir_mapping.api import asking, audit_search, batch_advisory, courses, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.reply import MEDIA_TYPE
+from fhir_mapping.question.facets import Facet
 from fhir_mapping.search.parameters import parameters
 
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"}}
@@ -61,6 +62,10 @@ def document(base: str, version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {
         "/metadata": {"get": _operation("The CapabilityStatement.", (200,), public=True)},
         "/openapi.json": {"get": _operation("This document.", (200,), answer="application/json", public=True)},
+        "/.well-known/smart-configuration": {
+            "get": _operation("Where an app gets its tokens.", (200, 404), answer="application/json", public=True)
+        },
+        f"/${batch_advisory.NAME}": _asked("Everybody and everything that a batch reached.", batch_advisory.PARAMETERS),
         "/": {
             "post": _operation(
                 "A transaction or a batch.", (200, 404, 405, *_WRITTEN), body={"$ref": "#/components/schemas/Bundle"}
@@ -114,11 +119,14 @@ def _paths(row: Row) -> dict[str, Any]:
         one["delete"] = _operation(f"Delete a {kind}.", statuses, [_ID, _header("If-Match")])
         whole["delete"] = _operation(f"Delete the {kind} with an identifier.", (*statuses, 405, 422), [_CONDITION])
     if row.explained:
-        asked = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in explain.PARAMETERS]
-        made[f"/{kind}/{{id}}/${explain.NAME}"] = {
-            "get": _operation("Why a request is permitted or denied.", (200, 404), [_ID, *asked]),
-            "post": _operation("The same.", (200, 404, 415, 422), [_ID], {"$ref": "#/components/schemas/Parameters"}),
-        }
+        why = _asked("Why a request is permitted or denied.", explain.PARAMETERS, [_ID])
+        made[f"/{kind}/{{id}}/${explain.NAME}"] = why
+    if row.questioned:
+        asked = [_text(name) for name in (*Facet, "_facets")]
+        made[f"/{kind}/${asking.NAME}"] = {"get": _operation("Photos by their facets.", (200,), [*asked, _COUNT])}
+    for operation in courses.offered(kind):
+        told = _operation(operation.documentation, (200, 404), [_ID])
+        made[f"/{kind}/{{id}}/${operation.name}"] = {"get": told}
     if Interaction.VREAD in offered:
         made[f"/{kind}/{{id}}/_history/{{version}}"] = {
             "get": _operation(f"Read a version of a {kind}.", (200, 404, 410), [_ID, _VERSION])
@@ -133,8 +141,20 @@ def _paths(row: Row) -> dict[str, Any]:
 
 
 def _searched(kind: str) -> list[dict[str, Any]]:
-    names: Iterable[str] = audits.PARAMETERS if kind == audits.TYPE else parameters(kind)
-    return [{"name": name, "in": "query", "schema": {"type": "string"}} for name in sorted(names)]
+    names: Iterable[str] = audit_search.PARAMETERS if kind == audit_search.TYPE else parameters(kind)
+    return [_text(name) for name in sorted(names)]
+
+
+def _text(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string"}}
+
+
+def _asked(summary: str, names: Iterable[str], before: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """An operation that is asked in the address, or by a Parameters resource."""
+    return {
+        "get": _operation(summary, (200, 404, 422), [*before, *map(_text, names)]),
+        "post": _operation("The same.", (200, 404, 415, 422), before, {"$ref": "#/components/schemas/Parameters"}),
+    }
 
 
 def _header(name: str) -> dict[str, Any]:

@@ -20,9 +20,8 @@ from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.engine import reading
 from consent.store.tables import photo
-from consent.types import Request
 from fhir_mapping import dates, references, text
-from fhir_mapping.api import changing, reply
+from fhir_mapping.api import changing, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.api.sight import DOCUMENT, FULFILS, PHOTOS, STUDY, RequestSight, link
@@ -41,8 +40,8 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
     _decide(node, asked, identity)
     with reading(node.engine) as connection:
         found = node.record.read(connection, DOCUMENT, identity)
-        may = _permitted(node, connection, asked, photo.c.document == identity)[1]
-        body = without_refused_sources(connection, found, may, node.record.base)
+        sight = _sight(node, connection, asked, photo.c.document == identity)
+        (body,) = cut.shown(connection, sight, [(DOCUMENT, found.body)], node.record.base)
     return Reply(200, body, reply.version_headers(found))
 
 
@@ -65,11 +64,10 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
         raise NotFound
     with reading(node.engine) as connection:
         then = node.record.vread(connection, DOCUMENT, identity, int(version))
-        may = _permitted(node, connection, asked, photo.c.document == identity)[1]
-        seen = _of_the_same(node, connection, [then])
-        if not seen:
+        if not _of_the_same(node, connection, [then]):
             raise NotFound
-        body = without_refused_sources(connection, then, may, node.record.base)
+        sight = _sight(node, connection, asked, photo.c.document == identity)
+        (body,) = cut.shown(connection, sight, [(DOCUMENT, then.body)], node.record.base)
     return Reply(200, body, reply.version_headers(then))
 
 
@@ -80,17 +78,17 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
         _decide(node, asked, identity)
     about = photo.c.document.is_not(None) if identity is None else photo.c.document == identity
     with reading(node.engine) as connection:
-        question, may = _permitted(node, connection, asked, about)
+        sight = _sight(node, connection, asked, about)
+        may = sight.may
         shown = select(photo.c.document).where(photo.c.document.is_not(None), may.clause(photo.c.photo))
         events = history.page(connection, wanted.asked, wanted.count + 1, lambda columns: columns.id.in_(shown))
         keys = changing.kept(events[: wanted.count])
         versions = _of_the_same(node, connection, node.record.read_versions(connection, kind, keys))
-        bare = [
-            replace(each, body=without_refused_sources(connection, each, may, node.record.base)) for each in versions
-        ]
+        bodies = cut.shown(connection, sight, [(DOCUMENT, each.body) for each in versions], node.record.base)
+        bare = [replace(each, body=body) for each, body in zip(versions, bodies, strict=True)]
         numbers = _numbers(connection, photo.c.document, {each.id for each in versions}, may)
     if identity is None:
-        node.decisions.record_set(question, asked.route, numbers)
+        node.decisions.record_set(sight.request, asked.route, numbers)
     entries = changing.entries(events[: wanted.count], bare)
     return reply.history(node.base, kind, wanted.links(node.base, events), None, entries, wanted.warnings)
 
@@ -103,11 +101,9 @@ def _decide(node: Node, asked: Asked, identity: str) -> None:
         raise NotFound
 
 
-def _permitted(
-    node: Node, connection: Connection, asked: Asked, about: ColumnElement[bool]
-) -> tuple[Request, Permitted]:
-    question = for_one_patient(connection, asked.request, about)
-    return question, node.decisions.permitted(connection, question, fulfils=FULFILS)
+def _sight(node: Node, connection: Connection, asked: Asked, about: ColumnElement[bool]) -> RequestSight:
+    """What the request sees; an emergency of the one patient whom these photos show."""
+    return RequestSight(connection, node.decisions, for_one_patient(connection, asked.request, about), asked.scopes)
 
 
 def _of_the_same(node: Node, connection: Connection, versions: Sequence[Stored]) -> list[Stored]:
@@ -128,24 +124,22 @@ def numbers(connection: Connection, sight: RequestSight, references: Sequence[st
     return sorted(set(found))
 
 
-def bodies(
-    connection: Connection, sight: RequestSight, kind: str, found: Sequence[Stored], base: str | None
-) -> list[bytes]:
-    """What is shown of documents, or of studies."""
-    if kind == DOCUMENT:
-        return [without_refused_sources(connection, each, sight.may, base) for each in found]
-    return [_rebuilt(connection, each, sight.may) for each in found]
+def bodies(connection: Connection, sight: RequestSight, kind: str, found: Sequence[Stored]) -> list[bytes]:
+    """What there is to show of resources: of a study what is said of the photos that may be seen."""
+    if kind == STUDY:
+        return [_rebuilt(connection, each, sight.may) for each in found]
+    return [each.body for each in found]
 
 
 def _read_study(node: Node, asked: Asked, identity: str) -> Reply:
     with reading(node.engine) as connection:
-        question = for_one_patient(connection, asked.request, photo.c.imaging_study == identity)
-        may = node.decisions.permitted(connection, question, fulfils=FULFILS)
-        numbers = _numbers(connection, photo.c.imaging_study, [identity], may)
+        sight = _sight(node, connection, asked, photo.c.imaging_study == identity)
+        numbers = _numbers(connection, photo.c.imaging_study, [identity], sight.may)
         body = b""
         if numbers:
-            body = _rebuilt(connection, node.record.read(connection, STUDY, identity), may)
-    node.decisions.record_set(question, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
+            whole = _rebuilt(connection, node.record.read(connection, STUDY, identity), sight.may)
+            (body,) = cut.shown(connection, sight, [(STUDY, whole)], node.record.base)
+    node.decisions.record_set(sight.request, asked.route, numbers, details={"subject": f"{STUDY}/{identity}"})
     if not body:
         raise NotFound
     version = text.kept(body)["meta"]["versionId"]
@@ -212,23 +206,3 @@ def permitted_study(
     digest = hashlib.sha256(text.dump(made)).hexdigest()[:32]
     made["meta"] = {**meta, "versionId": digest, "lastUpdated": dates.instant(newest)}
     return made
-
-
-def without_refused_sources(connection: Connection, found: Stored, may: Permitted, base: str | None) -> bytes:
-    """The document as it is kept; where it names photos that this request may not see, without naming them."""
-    document = found.json()
-    relations = document.get("relatesTo") or []
-    if not relations:
-        return found.body
-    named = {references.local(each["target"].get("reference", ""), base): each for each in relations}
-    ids = [references.id_of(each) for each in named if each is not None and each.startswith(f"{DOCUMENT}/")]
-    seen = set(
-        connection.execute(
-            select(photo.c.document).where(photo.c.document.in_(ids), may.clause(photo.c.photo))
-        ).scalars()
-    )
-    kept = [each for target, each in named.items() if target is not None and references.id_of(target) in seen]
-    if len(kept) == len(relations):
-        return found.body
-    document.pop("relatesTo")
-    return text.dump(document | ({"relatesTo": kept} if kept else {}))

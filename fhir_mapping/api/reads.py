@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from consent.audit.record import Kind, of_request
 from consent.store.engine import reading
 from fhir_mapping import text
-from fhir_mapping.api import access, changing, reply
+from fhir_mapping.api import access, changing, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
+from fhir_mapping.api.sight import RequestSight
 from fhir_mapping.errors import Gone, NotFound
 from fhir_mapping.search import index
 from fhir_mapping.store import history
@@ -26,20 +28,21 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
     ------
     NotFound, Gone
     """
-    may = access.condition(asked.request, kind)
     known = access.of_versions(asked.request, kind)
-    found, gone = None, False
+    found, body, gone = None, b"", False
     with reading(node.engine) as connection:
+        may = RequestSight(connection, node.decisions, asked.request, asked.scopes).seen(kind, fhir_resource)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity, may)
         if connection.execute(query).first() is not None:
             found = node.record.read(connection, kind, identity)
+            (body,) = _shown(node, connection, asked, [found])
         else:
             newest = history.page(connection, history.Asked(kind, identity), 1, known)
             gone = bool(newest) and newest[0].deleted
     _record(node, asked, f"{kind}/{identity}", 0 if found is None else 1)
     if found is None:
         raise Gone if gone else NotFound
-    return reply.stored(found)
+    return Reply(200, body, reply.version_headers(found))
 
 
 def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> Reply:
@@ -51,19 +54,21 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
         Gone: this version is a deletion.
     """
     known = access.of_versions(asked.request, kind)
-    found, gone = None, False
+    found, body, gone = None, b"", False
     if version.isascii() and version.isdigit() and len(version) < 10:
         with reading(node.engine) as connection:
             event = history.one(connection, kind, identity, int(version), known)
             gone = event is not None and event.deleted
             if event is not None and not event.deleted:
                 found = node.record.vread(connection, kind, identity, int(version))
-        if found is not None and not _hers(node, asked, found):
-            found = None
+            if found is not None and not _hers(node, asked, found):
+                found = None
+            if found is not None:
+                (body,) = _shown(node, connection, asked, [found])
     _record(node, asked, f"{kind}/{identity}/_history/{version[:10]}", 0 if found is None else 1)
     if found is None:
         raise Gone if gone else NotFound
-    return reply.stored(found)
+    return Reply(200, body, reply.version_headers(found))
 
 
 def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Sequence[tuple[str, str]]) -> Reply:
@@ -82,12 +87,21 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
         total = history.total(connection, wanted.whole, known) if counted else None
         events = history.page(connection, wanted.asked, wanted.count + 1, known) if there else []
         versions = node.record.read_versions(connection, kind, changing.kept(events[: wanted.count]))
-    entries = changing.entries(events[: wanted.count], [each for each in versions if _hers(node, asked, each)])
+        hers = [each for each in versions if _hers(node, asked, each)]
+        bodies = _shown(node, connection, asked, hers)
+    bare = [replace(each, body=body) for each, body in zip(hers, bodies, strict=True)]
+    entries = changing.entries(events[: wanted.count], bare)
     subject = f"{kind}/{identity}/_history" if identity is not None else f"{kind}/_history"
     _record(node, asked, subject, len(entries))
     if not there:
         raise NotFound
     return reply.history(node.base, kind, wanted.links(node.base, events), total, entries, wanted.warnings)
+
+
+def _shown(node: Node, connection: Connection, asked: Asked, versions: Sequence[Stored]) -> list[bytes]:
+    """What is shown of versions: without the photos that may not be seen."""
+    sight = RequestSight(connection, node.decisions, asked.request, asked.scopes)
+    return cut.shown(connection, sight, [(each.type, each.body) for each in versions], node.record.base)
 
 
 def _hers(node: Node, asked: Asked, version: Stored) -> bool:

@@ -43,11 +43,6 @@ def refused(error: Refused) -> Reply:
     return Reply(error.status, text.dump(outcome(error.issues)), headers)
 
 
-def stored(value: Stored) -> Reply:
-    """A resource of the record, as it is kept."""
-    return Reply(200, value.body, version_headers(value))
-
-
 def written(value: Stored, base: str, returns: str) -> Reply:
     """The answer to a create or update."""
     headers = version_headers(value) | {"Location": location(value, base)}
@@ -106,6 +101,15 @@ def searchset(
     if parts:
         body = body[:-1] + b',"entry":[' + b",".join(parts) + b"]}"
     return Reply(200, body)
+
+
+def collection(base: str, entries: Sequence[tuple[str, bytes]]) -> Reply:
+    """A collection Bundle of ``Type/id`` and JSON."""
+    return _bundle("collection", [_whole(base, *each) for each in entries])
+
+
+def _whole(base: str, reference: str, body: bytes) -> bytes:
+    return b'{"fullUrl":%s,"resource":%s}' % (text.dump(f"{base}/{reference}"), body)
 
 
 def history(

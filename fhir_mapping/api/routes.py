@@ -32,6 +32,7 @@ from fhir_mapping.api import (
     searches,
     writes,
 )
+from fhir_mapping.api.audit_search import TYPE as AUDITS
 from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
@@ -86,8 +87,8 @@ def routes(node: Node) -> list[BaseRoute]:
 
 def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     offered, kind = row.interactions, row.type
-    door = audits if kind == audits.TYPE else photos if row.photos else reads
-    search = audits.search if kind == audits.TYPE else searches.search
+    door = audits if kind == AUDITS else photos if row.photos else reads
+    search = audits.search if kind == AUDITS else searches.search
     whole: dict[str, Callable[[HttpRequest], Work]] = {}
     one: dict[str, Callable[[HttpRequest], Work]] = {}
     made: list[BaseRoute] = []

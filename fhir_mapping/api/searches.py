@@ -14,14 +14,15 @@ from consent.audit.record import Kind, of_request
 from consent.purposes import BTG
 from consent.service import for_one_patient
 from consent.store.engine import reading
-from fhir_mapping.api import includes, paging, photos, reply
+from fhir_mapping.api import cut, includes, paging, photos, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.paging import Search
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.api.sight import PHOTOS, RequestSight, link
 from fhir_mapping.api.subset import part_of
 from fhir_mapping.search import find
-from fhir_mapping.search.conditions import Scene, conditions
+from fhir_mapping.search.condition import Scene
+from fhir_mapping.search.conditions import conditions
 from fhir_mapping.search.find import Page
 from fhir_mapping.search.query import of_conditions
 
@@ -36,8 +37,7 @@ def search(node: Node, asked: Asked, kind: str, pairs: Sequence[tuple[str, str]]
         matches = [f"{kind}/{each}" for each in page.ids]
         included = includes.found(scene, sight, matches, wanted.includes)
         numbers = photos.numbers(connection, sight, [*matches, *included])
-        entries = _bodies(node, connection, sight, matches, wanted, "match")
-        entries += _bodies(node, connection, sight, included, wanted, "include")
+        entries = _entries(node, connection, sight, matches, included, wanted)
     _record(node, asked, sight, wanted, page, numbers, len(entries))
     links = wanted.links(node.base, page.following)
     total = None if wanted.total == "none" and not wanted.counts_alone else page.total
@@ -60,23 +60,31 @@ def _page(scene: Scene, sight: RequestSight, wanted: Search) -> Page:
     )
 
 
-def _bodies(
-    node: Node, connection: Connection, sight: RequestSight, references: Sequence[str], wanted: Search, mode: str
+def _entries(
+    node: Node,
+    connection: Connection,
+    sight: RequestSight,
+    matches: Sequence[str],
+    included: Sequence[str],
+    wanted: Search,
 ) -> list[tuple[str, bytes, str]]:
-    """What is shown of resources, in the order asked."""
+    """What is shown of matches, and of what is included with them, in this order."""
     by_type: dict[str, list[str]] = {}
-    for each in references:
+    for each in (*matches, *included):
         kind, _, identity = each.partition("/")
         by_type.setdefault(kind, []).append(identity)
-    shown: dict[str, bytes] = {}
+    found: dict[str, tuple[str, bytes]] = {}
     for kind, ids in by_type.items():
-        found = node.record.read_many(connection, kind, ids)
-        whole = photos.bodies(connection, sight, kind, found, node.record.base) if kind in PHOTOS else None
-        elements = wanted.elements if mode == "match" else ()
-        for number, stored in enumerate(found):
-            body = stored.body if whole is None else whole[number]
-            shown[stored.reference] = part_of(kind, body, wanted.summary, elements)
-    return [(each, shown[each], mode) for each in references if each in shown]
+        stored = node.record.read_many(connection, kind, ids)
+        bodies = photos.bodies(connection, sight, kind, stored)
+        found |= {each.reference: (kind, body) for each, body in zip(stored, bodies, strict=True)}
+    bare = dict(zip(found, cut.shown(connection, sight, list(found.values()), node.record.base), strict=True))
+    entries = []
+    for listed, mode, elements in ((matches, "match", wanted.elements), (included, "include", ())):
+        for each in listed:
+            if each in found:
+                entries.append((each, part_of(found[each][0], bare[each], wanted.summary, elements), mode))
+    return entries
 
 
 def _record(

@@ -1,25 +1,44 @@
 """What the requester of a search may look at: the same that she may read, in every place that a search looks.
 
-A refused photo neither matches nor is counted, chained through, sorted by or included. What others say of it in their
-own text, a reference above all, whoever reads them reads there; it matches as it stands.
+A refused photo neither matches nor is counted, chained through, sorted by or included; nor is a resource found by what
+it says of one, as far as that is not shown of it (:mod:`fhir_mapping.api.cut`).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, literal, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
 from consent.sets import Permitted
 from consent.store.tables import photo
 from consent.types import Obligation, Request
+from fhir_mapping import photo_names
 from fhir_mapping.api import access
+from fhir_mapping.api.cut import EXEMPT
 from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.resources.document_reference import DICOM_UID
 from fhir_mapping.search.compared import beginning
 from fhir_mapping.search.index import BY_INSTANCE
-from fhir_mapping.search.parameters import Parameter
+from fhir_mapping.search.parameters import Form, Parameter
+from fhir_mapping.search.paths import targets_of
 from fhir_mapping.search.sight import Row
 from fhir_mapping.tables import fhir_composite, fhir_reference, fhir_resource, fhir_token
 
@@ -27,9 +46,10 @@ from fhir_mapping.tables import fhir_composite, fhir_reference, fhir_resource, f
 #: to put a watermark on.
 FULFILS = frozenset({Obligation.WATERMARK})
 
-DOCUMENT, STUDY = "DocumentReference", "ImagingStudy"
+DOCUMENT, STUDY, PROVENANCE = "DocumentReference", "ImagingStudy", "Provenance"
 PHOTOS = frozenset({DOCUMENT, STUDY})
 
+_TARGET = fhir_reference.alias()
 _RELATED = frozenset({"relatesto", "relation", "relationship"})
 _SERIES = frozenset({*BY_INSTANCE, "instance", "series", "performer", "endpoint"})
 
@@ -37,6 +57,12 @@ _SERIES = frozenset({*BY_INSTANCE, "instance", "series", "performer", "endpoint"
 def shown_in_part(kind: str, name: str) -> bool:
     """Whether a parameter reads elements of which a requester may be shown some and not others."""
     return name in {DOCUMENT: _RELATED, STUDY: _SERIES}.get(kind, frozenset())
+
+
+@functools.cache
+def _may_name_photos(kind: str, parameter: Parameter) -> bool:
+    """Whether R4 lets an element of a reference parameter name photos."""
+    return any(not (targets := targets_of(kind, way)) or targets & photo_names.PHOTOS for way in parameter.ways)
 
 
 class RequestSight:
@@ -98,7 +124,7 @@ class RequestSight:
         self.require(kind)
         if kind in PHOTOS:
             return self._photo(link(kind) == row.c.id)
-        return access.condition(self.request, kind, row)
+        return self._provenance(row) if kind == PROVENANCE else access.condition(self.request, kind, row)
 
     def begins(self, kind: str) -> Select[str] | None:
         """A query for the ids of all that may be seen of a type, where that is little; else None."""
@@ -106,17 +132,22 @@ class RequestSight:
             if self.may.stored is None:
                 return select(link(kind)).where(link(kind).is_not(None), self.may.clause(photo.c.photo))
             return None
+        if access.reach(self.request, kind) is access.Reach.OWN and kind == PROVENANCE:
+            return select(_TARGET.c.id).where(_TARGET.c.type == kind, _TARGET.c.path == "target", self._hers())
         if access.reach(self.request, kind) is access.Reach.OWN:
             return select(fhir_resource.c.id).where(
                 fhir_resource.c.type == kind, access.condition(self.request, kind, fhir_resource)
             )
         return None
 
-    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:
-        """Of a photo's document the copies that may be seen, of a study what is said of such photos."""
+    def element(self, kind: str, parameter: Parameter, rows: Any, *, uid: bool = False) -> ColumnElement[bool]:
+        """Of a photo's document the copies that may be seen, of a study what is said of such photos.
+
+        Of what else names photos, those that may be seen; Consents and Tasks are shown as they are.
+        """
         name, columns = parameter.name, rows.c
         if not shown_in_part(kind, name):
-            return true()
+            return true() if kind in EXEMPT else self._naming(kind, parameter, rows, uid=uid)
         if kind == DOCUMENT:
             return self._related(name, rows)
         if rows.element is fhir_reference:
@@ -153,6 +184,58 @@ class RequestSight:
             .correlate(row)
             .scalar_subquery()
         )
+
+    def _naming(self, kind: str, parameter: Parameter, rows: Any, *, uid: bool) -> ColumnElement[bool]:
+        """The rows that name no photo, or one that may be seen; as what is shown of the resource names it."""
+        if rows.element is fhir_reference and _may_name_photos(kind, parameter):
+            target = rows.c.target
+            return or_(
+                *(
+                    and_(beginning(target, each), self._photo(link(each[:-1]) == func.substr(target, len(each) + 1)))
+                    for each in (photo_names.DOCUMENT, photo_names.STUDY)
+                ),
+                not_(or_(*(beginning(target, each) for each in photo_names.KINDS))),
+            )
+        logical = parameter.form is Form.REFERENCE
+        if rows.element is not fhir_token or kind in PHOTOS or not (logical or uid):
+            return true()
+        columns = rows.c
+        prefixed = beginning(columns.value, photo_names.UID)
+        value = case((prefixed, func.substr(columns.value, len(photo_names.UID) + 1)), else_=columns.value)
+        bearing = [column == value for column in (photo.c.sop_uid, photo.c.series_uid, photo.c.study_uid)]
+        absent = not_(or_(*(select(photo.c.photo).where(each).correlate_except(photo).exists() for each in bearing)))
+        if logical:  # one of our own that is not here is not shown either
+            owned = and_(columns.system == DICOM_UID, beginning(value, photo_names.OWN_ROOT))
+            absent = and_(absent, not_(owned))
+        return or_(absent, *(self._photo(each) for each in bearing))
+
+    def _provenance(self, row: Row) -> ColumnElement[bool]:
+        """A Provenance of a photo that may be seen, or of something else that may be read."""
+        columns = _TARGET.c
+
+        def names(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+            here = (columns.type == PROVENANCE, columns.id == row.c.id, columns.path == "target")
+            return select(literal(1)).select_from(_TARGET).where(*here, *where).correlate(row).exists()
+
+        def photos(prefix: str) -> ColumnElement[bool]:
+            found = self._photo(link(prefix[:-1]) == func.substr(columns.target, len(prefix) + 1))
+            return names(beginning(columns.target, prefix), found)
+
+        extent = access.reach(self.request, PROVENANCE)
+        theirs = true() if extent is access.Reach.ALL else self._hers()
+        others = not_(or_(*(beginning(columns.target, each) for each in photo_names.KINDS)))
+        documents = names(beginning(columns.target, photo_names.DOCUMENT))
+        return or_(
+            photos(photo_names.DOCUMENT),
+            names(others, theirs),
+            and_(not_(documents), photos(photo_names.STUDY)),
+        )
+
+    def _hers(self) -> ColumnElement[bool]:
+        """What a Provenance names is of the requester's own patient."""
+        patients = sorted(access.own_patients(self.request.requester))
+        hers = select(fhir_resource.c.type + literal("/") + fhir_resource.c.id)
+        return _TARGET.c.target.in_(hers.where(fhir_resource.c.patient.in_(patients)))
 
     def _related(self, name: str, rows: Any) -> ColumnElement[bool]:
         """A photo's document names those alone of its sources and copies that may be seen."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from fhir.resources.R4B import get_fhir_model_class
-
 from fhir_mapping import text
+from fhir_mapping.pruning import SUBSETTED
+from fhir_mapping.r4 import elements_of
 
-_TAG = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 
@@ -36,7 +34,7 @@ def part_of(kind: str, body: bytes, summary: Summary | None, elements: tuple[str
     if summary is None and not elements:
         return body
     resource = text.kept(body)
-    model = _model(kind)
+    model = elements_of(kind)
     if summary is Summary.DATA:
         kept = {member: value for member, value in resource.items() if member.lstrip("_") != "text"}
     else:
@@ -45,34 +43,12 @@ def part_of(kind: str, body: bytes, summary: Summary | None, elements: tuple[str
             wanted |= model.summary
         elif summary is Summary.TEXT:
             wanted |= {"text"}
-        wanted |= {member for each in elements for member in (each, *model.choices.get(each, ()))}
+        wanted |= {member for each in elements for member in (each, *model.choices.get(each, frozenset()))}
         kept = {member: value for member, value in resource.items() if member.lstrip("_") in wanted}
     return text.dump(_tagged(kept))
 
 
 def _tagged(resource: Mapping[str, Any]) -> dict[str, Any]:
     meta = dict(resource.get("meta") or {})
-    meta["tag"] = [*(each for each in meta.get("tag") or () if each != _TAG), _TAG]
+    meta["tag"] = [*(each for each in meta.get("tag") or () if each != SUBSETTED), SUBSETTED]
     return {"resourceType": resource["resourceType"], **resource, "meta": meta}
-
-
-class _Model:
-    """What R4 says of a type's elements."""
-
-    def __init__(self, kind: str) -> None:
-        model = get_fhir_model_class(kind)
-        self.required: frozenset[str] = frozenset()
-        self.choices: dict[str, set[str]] = {}
-        self.summary = frozenset(model.summary_elements_sequence())
-        for name, info in model.model_fields.items():
-            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-            member = info.alias or name
-            if info.is_required() or extra.get("element_required") or extra.get("one_of_many_required"):
-                self.required |= {member}
-            if extra.get("one_of_many"):
-                self.choices.setdefault(str(extra["one_of_many"]), set()).add(member)
-
-
-@functools.cache
-def _model(kind: str) -> _Model:
-    return _Model(kind)

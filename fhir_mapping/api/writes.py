@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from consent.audit.record import AuditRecord, Kind, of_request
+from consent.errors import ConsentError
 from consent.store.clock import now
+from consent.store.engine import reading
 from consent.store.engine import transaction as unit_of_work
 from fhir_mapping import references
-from fhir_mapping.api import access, reply
+from fhir_mapping.api import access, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
+from fhir_mapping.api.sight import RequestSight
 from fhir_mapping.errors import ConsentRefused, Forbidden, Invalid, Issue, Malformed, NotFound
 from fhir_mapping.resources.task import refused_consent
 from fhir_mapping.store.deletion import Deleted
@@ -23,6 +29,11 @@ from fhir_mapping.store.reader import Stored
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+
+_LOG = logging.getLogger(__name__)
+
+_Told = tuple[Stored | Deleted, str]
+"""What was done, and what of it is returned: ``representation``, ``minimal`` or ``OperationOutcome``."""
 
 
 def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str | None = None) -> Reply:
@@ -33,20 +44,21 @@ def create(node: Node, asked: Asked, kind: str, body: bytes, if_none_exist: str 
     # Who may write, and not read, is told that it is there, and not what it says.
     returns = asked.returns if access.reach(asked.request, kind) is access.Reach.ALL else "minimal"
 
-    def prepare() -> Work[Reply]:
+    def prepare() -> Work[Stored]:
         ready = node.record.prepare(kind, body)
 
-        def work(connection: Connection) -> Reply:
+        def work(connection: Connection) -> Stored:
+            there = None
             if if_none_exist is not None:
                 there = node.record.unless_there(connection, kind, if_none_exist)
-                if there is not None:
-                    return reply.written(there, node.base, returns)
-            made = node.record.create(connection, kind, ready, source=source, id=identity)
-            return reply.written(made, node.base, asked.returns)
+            if there is not None:
+                return there
+            return node.record.create(connection, kind, ready, source=source, id=identity)
 
         return work
 
-    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
+    done = perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
+    return _written(node, asked, done, asked.returns if done.created else returns)
 
 
 def update(
@@ -65,16 +77,14 @@ def update(
     expected = expected_version(if_match, if_none_match)
     source = asked.request.requester.account
 
-    def prepare() -> Work[Reply]:
+    def prepare() -> Work[Stored]:
         ready = node.record.prepare(kind, body)
+        return lambda connection: node.record.update(
+            connection, kind, identity, ready, source=source, if_match=expected
+        )
 
-        def work(connection: Connection) -> Reply:
-            made = node.record.update(connection, kind, identity, ready, source=source, if_match=expected)
-            return reply.written(made, node.base, asked.returns)
-
-        return work
-
-    return perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
+    done = perform(node, _intent(node, asked, f"{kind}/{identity}", body), source, prepare)
+    return _written(node, asked, done, asked.returns)
 
 
 def update_where(node: Node, asked: Asked, kind: str, condition: str, body: bytes, if_match: str | None) -> Reply:
@@ -84,18 +94,14 @@ def update_where(node: Node, asked: Asked, kind: str, condition: str, body: byte
     source = asked.request.requester.account
     fresh = node.record.new_id()
 
-    def prepare() -> Work[Reply]:
+    def prepare() -> Work[Stored]:
         ready = node.record.prepare(kind, body)
+        return lambda connection: node.record.update_where(
+            connection, kind, condition, ready, source=source, fresh=fresh, if_match=expected
+        )
 
-        def work(connection: Connection) -> Reply:
-            made = node.record.update_where(
-                connection, kind, condition, ready, source=source, fresh=fresh, if_match=expected
-            )
-            return reply.written(made, node.base, asked.returns)
-
-        return work
-
-    return perform(node, _intent(node, asked, f"{kind}?", body), source, prepare)
+    done = perform(node, _intent(node, asked, f"{kind}?", body), source, prepare)
+    return _written(node, asked, done, asked.returns)
 
 
 def delete(node: Node, asked: Asked, kind: str, identity: str, if_match: str | None = None) -> Reply:
@@ -141,22 +147,48 @@ def transaction(node: Node, asked: Asked, body: bytes) -> Reply:
         readable = access.reach(asked.request, done.type) is access.Reach.ALL
         return "minimal" if found and not readable and returns == "representation" else returns
 
-    def prepare() -> Work[Reply]:
+    def prepare() -> Work[list[Stored | Deleted]]:
         steps = node.record.prepare_steps(body, types)
-
-        def work(connection: Connection) -> Reply:
-            done = node.record.carry_out(connection, steps, source=source)
-            return reply.transaction(node.base, [(each, shown(each)) for each in done])
-
-        return work
+        return lambda connection: node.record.carry_out(connection, steps, source=source)
 
     intent = _intent(node, asked, "Bundle", body)
     try:
-        return perform(node, intent, source, prepare)
+        done = perform(node, intent, source, prepare)
     except Invalid as fault:
         for each in node.record.lost_denials(body, fault):
             _open_task(node, intent, source, each)
         raise
+    return reply.transaction(node.base, _told(node, asked, [(each, shown(each)) for each in done]))
+
+
+def _written(node: Node, asked: Asked, done: Stored, returns: str) -> Reply:
+    ((told, how),) = _told(node, asked, [(done, returns)])
+    assert isinstance(told, Stored)
+    return reply.written(told, node.base, how)
+
+
+def _told(node: Node, asked: Asked, done: Sequence[_Told]) -> list[_Told]:
+    """What is told of what was done: a representation is what reading it would show.
+
+    Where that cannot be found out just now the answer is the shortest: it was done all the same.
+    """
+    whole = [each for each, returns in done if returns == "representation" and isinstance(each, Stored)]
+    if not whole:
+        return list(done)
+    try:
+        with reading(node.engine) as connection:
+            sight = RequestSight(connection, node.decisions, asked.request, asked.scopes)
+            bodies = cut.shown(connection, sight, [(each.type, each.body) for each in whole], node.record.base)
+    except (DBAPIError, ConsentError) as error:
+        _LOG.warning("what was written cannot be shown now: %s", type(error).__name__)
+        return [(each, "minimal" if returns == "representation" else returns) for each, returns in done]
+    bare = iter(bodies)
+    return [
+        (replace(each, body=next(bare)), returns)
+        if returns == "representation" and isinstance(each, Stored)
+        else (each, returns)
+        for each, returns in done
+    ]
 
 
 def perform(node: Node, intent: AuditRecord, source: str, prepare: Callable[[], Work[T]]) -> T:

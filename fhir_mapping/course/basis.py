@@ -21,7 +21,7 @@ from fhir_mapping.course.looked_at import shown_in
 from fhir_mapping.course.views import view_of
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
-from fhir_mapping.treatment.elements import Json, listed, named, parts
+from fhir_mapping.treatment.elements import Json, named, parts
 from fhir_mapping.treatment.elements import text as said
 
 FULFILS = frozenset({Obligation.WATERMARK})
@@ -263,20 +263,3 @@ def _fetch(connection: Connection, wanted: Collection[str]) -> dict[str, dict[st
     conditions = [and_(version.type == kind, among(connection, version.id, ids)) for kind, ids in by_type.items()]
     query = select(version.type, version.id, version.body).select_from(CURRENT).where(or_(*conditions))
     return {f"{row.type}/{row.id}": text.kept(bytes(row.body)) for row in connection.execute(query)}
-
-
-def without(resource: dict[str, Any], refused: Collection[str], base: str | None) -> dict[str, Any]:
-    """A resource without the references in its lists to photos that may not be seen."""
-    made: dict[str, Any] = {}
-    for key, value in resource.items():
-        if isinstance(value, list):
-            kept = [
-                each
-                for each in listed(value)
-                if not (isinstance(each, Mapping) and references.local(said(each, "reference"), base) in refused)
-            ]
-            if kept:
-                made[key] = kept
-        else:
-            made[key] = value
-    return made

@@ -94,9 +94,9 @@ def audit_event(record: Mapping[str, Any], identity: str, about: About, site: Si
 
 
 def _decision(record: Mapping[str, Any], about: About) -> dict[str, Any]:
-    photo = {"identifier": {"system": DICOM_UID, "value": f"urn:oid:{record.get('photo', '')}"}}
+    photo: dict[str, Any] = {"identifier": {"system": DICOM_UID, "value": f"urn:oid:{record.get('photo', '')}"}}
     if about.document is not None:
-        photo["reference"] = f"DocumentReference/{about.document}"  # type: ignore[assignment]
+        photo["reference"] = f"DocumentReference/{about.document}"
     if record.get("effect") == "permit":
         data = {"what": photo, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "4")}
         return _event("read", "R", _read_profile(about), [data, *_patients(about)])

@@ -100,18 +100,18 @@ def _chain(kind: str, parameter: Parameter, named: str, rest: str, levels: int) 
             if any(issue.code == "too-costly" for issue in error.issues):
                 raise
             fault = error
-    if sum(_ways(each) for each in known.values()) > MAX_WAYS:
+    if sum(ways(each) for each in known.values()) > MAX_WAYS:
         raise Malformed(Issue("too-costly", f"Chained parameter {shown} leads through too many types; name them."))
     if not known:
         raise fault or _refused(f"Chained parameter {shown} of {kind} is not supported.")
     return Chain(parameter, tuple(known.items()), bool(named))
 
 
-def _ways(name: Name) -> int:
+def ways(name: Name) -> int:
     """To how many parameters a name leads."""
     if isinstance(name, Chain):
-        return sum(_ways(each) for _, each in name.rest)
-    return _ways(name.rest) if isinstance(name, Has) else 1
+        return sum(ways(each) for _, each in name.rest)
+    return ways(name.rest) if isinstance(name, Has) else 1
 
 
 def _has(kind: str, name: str, levels: int) -> Has:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 
 from consent.store.write import among
 from fhir_mapping.search import order
-from fhir_mapping.search.conditions import FEW, Condition, Scene, few_ids
+from fhir_mapping.search.condition import FEW, Condition, Scene, few_ids
 from fhir_mapping.search.order import Key, Place
 from fhir_mapping.tables import fhir_resource
 

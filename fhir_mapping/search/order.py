@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from fhir_mapping.tables import fhir_date, fhir_number, fhir_reference, fhir_str
 
 MAX_KEYS = 5
 _LONGEST_PLACE = 4096
+_UNTOLD = re.compile("[\x00\ud800-\udfff]")
+"""Characters that no database holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,15 @@ class Key:
     def value(self, sight: Sight, kind: str, row: Row) -> ColumnElement[Any]:
         """What a row is sorted by: of several values the first in this order; NULL where it has none."""
         if self.parameter.kind is Kind.ID:
-            return row.c.id  # type: ignore[no-any-return]
+            identity: ColumnElement[Any] = row.c.id
+            return identity
         if self.parameter.kind is Kind.UPDATED:
             return sight.updated(kind, row)
         table, column, named = self._rows()
         outermost = func.max if self.descending else func.min
         return (
             select(outermost(column))
-            .where(table.c.type == kind, table.c.id == row.c.id, named)
+            .where(table.c.type == kind, table.c.id == row.c.id, named, sight.element(kind, self.parameter, table))
             .correlate(row)
             .scalar_subquery()
         )
@@ -140,7 +144,7 @@ def place_of(text: str, keys: Sequence[Key], question: str) -> Place:
     if not isinstance(found, list) or len(found) != len(keys) + 2 or found[0] != _digest(question):
         raise fault
     *told, identity = found[1:]
-    if not isinstance(identity, str):
+    if not isinstance(identity, str) or any(isinstance(each, str) and _UNTOLD.search(each) for each in found):
         raise fault
     return (*(_typed(key, value, fault) for key, value in zip(keys, told, strict=True)), identity)
 

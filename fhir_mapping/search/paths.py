@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_mapping.r4 import elements_of
+
 _STEP = re.compile(r"(\w+)(?:\[(\w+)=([^\]]+)\])?(?:\.|$)")
 
 
@@ -40,6 +42,14 @@ def path(text: str) -> Path:
 def members(way: Path) -> str:
     """A path as references are indexed by: ``context.related``."""
     return ".".join(step.member for step in way)
+
+
+def targets_of(kind: str, way: Path) -> frozenset[str]:
+    """The types that a reference at a path may name by R4; none: any."""
+    owner = kind
+    for step in way[:-1]:
+        owner = elements_of(owner).types[step.member]
+    return elements_of(owner).targets.get(way[-1].member, frozenset())
 
 
 def values(node: Any, ways: Iterable[Path]) -> Iterator[Any]:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Select, select
 
 from consent.store.write import among
-from fhir_mapping.search.conditions import Condition, Scene, conditions, few_ids
+from fhir_mapping.search.condition import Condition, Scene, few_ids
+from fhir_mapping.search.conditions import conditions
 from fhir_mapping.tables import fhir_resource
 
 

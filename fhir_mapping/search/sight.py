@@ -30,13 +30,15 @@ class Sight(Protocol):
     def begins(self, kind: str) -> Select[str] | None:
         """A query for the ids of all of a type that may be read, where that is little; else None."""
 
-    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:
+    def element(self, kind: str, parameter: Parameter, rows: Any, *, uid: bool = False) -> ColumnElement[bool]:
         """The further condition that the element of an index row is one that the requester is shown.
 
         Parameters
         ----------
         rows
             The index table, or an alias of it.
+        uid
+            Whether the rows that are asked for may hold a DICOM UID: what is asked for is one, or has its system.
         """
 
     def updated(self, kind: str, row: Row) -> ColumnElement[int]:
@@ -54,7 +56,14 @@ class Everything:
         """It is not little."""
         return None
 
-    def element(self, kind: str, parameter: Parameter, rows: Any) -> ColumnElement[bool]:  # noqa: ARG002
+    def element(
+        self,
+        kind: str,  # noqa: ARG002
+        parameter: Parameter,  # noqa: ARG002
+        rows: Any,  # noqa: ARG002
+        *,
+        uid: bool = False,  # noqa: ARG002
+    ) -> ColumnElement[bool]:
         """Each."""
         return true()
 

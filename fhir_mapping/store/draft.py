@@ -13,10 +13,12 @@ from consent.store.clock import micros
 from consent.store.write import among
 from fhir_mapping import references
 from fhir_mapping.errors import Conflict, Invalid, Issue, VersionMismatch
+from fhir_mapping.photo_names import KINDS
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.search import index
 from fhir_mapping.store.deletion import versions_before
+from fhir_mapping.store.kinds import CLINICAL
 from fhir_mapping.store.prepared import placed
 from fhir_mapping.store.reader import RecordReader, existing
 from fhir_mapping.tables import fhir_resource, fhir_version
@@ -103,6 +105,8 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
 def check_references(connection: Connection, setting: Setting, drafts: Sequence[Draft]) -> None:
     """Every reference to this server names something that is here (with the transaction's own resources).
 
+    Whether a photo is there is told to nobody who might not see it: what others write may name any.
+
     Raises
     ------
     Invalid
@@ -130,7 +134,9 @@ def _wanted(draft: Draft, base: str | None) -> tuple[dict[str, str], list[Issue]
         target = references.local(found.text, base)
         if target is not None:
             # What the rules of a Consent read, reading it refuses; its paper or its witness may be kept elsewhere.
-            if draft.type != "Consent" or found.path == "patient":
+            if (draft.type != "Consent" or found.path == "patient") and not (
+                draft.type in CLINICAL and target.startswith(KINDS)
+            ):
                 wanted.setdefault(target, draft.at(found.element))
         elif found.text.startswith("#"):
             if found.text != "#" and found.text[1:] not in contained:

@@ -10,6 +10,7 @@ from fhir_mapping import references, text
 from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, Refused
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.pruning import SUBSETTED
 from fhir_mapping.store import validate
 from fhir_mapping.store.kinds import LASTING
 from fhir_mapping.to_directive import has_denial
@@ -84,6 +85,7 @@ def prepare(setting: Setting, kind: str, body: bytes | Mapping[str, Any]) -> Pre
     resource = text.parse(data)
     try:
         validate.structure(kind, resource)
+        _require_whole(kind, resource)
     except Invalid as error:
         if kind == "Consent":
             raise consents.refused(setting, resource, error.issues, data) from None
@@ -91,6 +93,19 @@ def prepare(setting: Setting, kind: str, body: bytes | Mapping[str, Any]) -> Pre
     meta = resource.get("meta")
     owner = meta.get("source") if isinstance(meta, Mapping) else None
     return Prepared(kind, data, resource, owner if isinstance(owner, str) else None)
+
+
+def _require_whole(kind: str, resource: Mapping[str, Any]) -> None:
+    """Written back, a part of a resource would take the place of the whole.
+
+    Raises
+    ------
+    Invalid
+    """
+    for number, tag in enumerate((resource.get("meta") or {}).get("tag") or ()):
+        if {name: tag.get(name) for name in SUBSETTED} == SUBSETTED:
+            said = "The resource bears SUBSETTED: it is a part of what is kept, and writing it would lose the rest."
+            raise Invalid(Issue("business-rule", said, f"{kind}.meta.tag[{number}]"))
 
 
 def entries_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: frozenset[str]) -> tuple[Entry, ...]:

@@ -14,7 +14,7 @@ from consent.store.clock import instant, now
 from consent.store.write import among
 from fhir_mapping import dates, text
 from fhir_mapping.errors import Issue, NotFound
-from fhir_mapping.search.conditions import Scene
+from fhir_mapping.search.condition import Scene
 from fhir_mapping.search.query import matching
 from fhir_mapping.search.sight import Everything, Sight
 from fhir_mapping.search.values import indexed

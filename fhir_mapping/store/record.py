@@ -191,7 +191,7 @@ class RecordStore(RecordReader):
         if there is not None and named not in (None, there):
             raise Malformed(Issue("value", "The resource's id is not that of the resource found.", f"{type}.id"))
         draft = self.draft(ready, there or named or fresh, source)
-        draft.must_be_new = there is None and named is None
+        draft.must_be_new = there is None  # what has this id, and not what the condition asks, is another one
         draft.if_match = if_match
         return self.write(connection, [draft], False)[0]
 

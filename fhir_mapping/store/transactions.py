@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from consent.store.versions import lock
 from fhir_mapping import references, text
 from fhir_mapping.errors import Invalid, Issue, Malformed, NotFound, Refused, VersionMismatch
+from fhir_mapping.photo_names import PHOTOS
 from fhir_mapping.store.deletion import Deleted, remove, require_unnamed
 from fhir_mapping.store.draft import Draft
 from fhir_mapping.store.kinds import KEPT
@@ -54,10 +55,11 @@ def carry_out(
         if draft is not None:
             drafts[number] = draft
         done[number] = found
-        if entry.url is not None:
+        named = draft if found is None else found
+        if entry.url is not None and named is not None:
             if entry.url in targets:
                 raise Invalid(Issue("duplicate", "Two entries have this fullUrl.", f"{entry.element}.fullUrl"))
-            targets[entry.url] = found.reference if draft is None and found else f"{draft.type}/{draft.id}"  # type: ignore[union-attr]
+            targets[entry.url] = f"{named.type}/{named.id}"
     for draft in drafts.values():
         if f"{draft.type}/{draft.id}" in seen:
             raise Invalid(Issue("duplicate", "Two entries write the same resource.", draft.element))
@@ -116,7 +118,7 @@ def _entry(store: RecordStore, connection: Connection, entry: Entry, source: str
             said = "The resource's id is not that of the resource found."
             raise Malformed(Issue("value", said, f"{entry.element}.resource.id"))
         identity = there or named
-        must_be_new = identity is None
+        must_be_new = there is None
     draft = store.draft(entry.ready, identity if identity is not None else store.new_id(), source)
     draft.element, draft.url = entry.element, entry.url
     draft.must_be_new = must_be_new
@@ -135,6 +137,8 @@ def _resolve(store: RecordStore, connection: Connection, draft: Draft, targets: 
             continue
         kind, _, condition = found.text.partition("?")
         at = draft.at(f"{found.element}.reference")
+        if kind in PHOTOS:  # whether it finds one would tell whether there is one
+            raise Invalid(Issue("not-supported", "A photo is named by its id here, and by no condition.", at))
         if kind not in KEPT:
             raise Invalid(Issue("not-found", "The reference names nothing that is kept here.", at))
         matches = store.by_condition(connection, kind, condition, at)

@@ -142,8 +142,8 @@ def _walk(model: FHIRAbstractModel, raw: Mapping[str, Any], path: str) -> Iterat
             yield from _one(owner, field, key, getattr(model, field.attribute), value, here)
     if owner.__name__ == "Period" and isinstance(raw.get("start"), str) and isinstance(raw.get("end"), str):
         try:
-            began, ended = dates.span(raw["start"], _UTC).start, dates.span(raw["end"], _UTC).end
-            if began is not None and ended is not None and began >= ended:
+            first, last = dates.span(raw["start"], _UTC).start, dates.span(raw["end"], _UTC).end
+            if first is not None and last is not None and first >= last:
                 yield Issue("invariant", "The period ends before it begins (per-1).", path)
         except ValueError:
             yield Issue("value", "The period has a date that does not exist.", path)

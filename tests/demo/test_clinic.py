@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fhir_mapping.text import dump
-from orthanc_plugin.assembly.demo import clinic, courses, pictures, resources
+from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources
 
 pytestmark = pytest.mark.fast
 
@@ -19,6 +19,7 @@ def _resources() -> list[resources.Json]:
     bundles = [
         resources.foundation(),
         *resources.visits(),
+        around.around(),
         *courses.bundles(lambda visit, view: f"{visit}-{view.region}"),
     ]
     return [entry["resource"] for bundle in bundles for entry in bundle["entry"]] + resources.consents("photo-1")

@@ -12,6 +12,7 @@ from consent.audit.back import WINDOW, newest_first
 from consent.audit.chain import open_chain
 from consent.audit.read import Archive
 from consent.audit.record import AuditRecord, Kind, pack
+from fhir_mapping.pruning import SUBSETTED
 from tests.fhir.clinic import BASE, Clinic, consent_of
 from tests.fhir.validators import Medplum, Pyrofile, needs_definitions
 
@@ -141,7 +142,11 @@ def test_a_patient_reads_what_was_shown_of_hers_and_nothing_of_others(clinic: Cl
     assert "Patient/ben" not in text
     assert "urn:oid:2.25.25137" not in text  # b1
     shown = {each["entity"][0]["what"].get("reference") for each in hers if "what" in each["entity"][0]}
-    assert {"Patient/anna", "DocumentReference/f2", "Consent/no"} <= shown
+    assert {"Patient/anna", "Consent/no"} <= shown
+    assert "DocumentReference/f2" not in text  # her portal is closed: a photo of hers was shown, and not which
+    unnamed = [each for each in hers if {"display": "a photo"} in [one.get("what") for one in each["entity"]]]
+    assert unnamed
+    assert all(each["meta"]["tag"] == [SUBSETTED] for each in unnamed)
     assert _events(clinic, "patient=ben", account="anna") == []
     everything = _events(clinic)
     others = [each["id"] for each in everything if each["id"] not in {one["id"] for one in hers}]
@@ -211,3 +216,11 @@ def test_the_chains_are_read_backwards_on_either_database(engine: Engine, url: s
         assert rest == [each.place for each in back[cut + 1 :]]
     some = [each for each in newest_first(archive, word=b'"account":"a1"', since=10, until=100) if each.row is not None]
     assert [each.place.recorded for each in some] == [each for each in range(99, 9, -1) if each % 2 == 0]
+
+
+def test_a_patient_is_told_which_photo_was_shown_where_she_may_see_it(clinic: Clinic) -> None:
+    clinic.get("clinician", "/DocumentReference/f2")
+    assert _events(clinic, "entity=DocumentReference/f2", account="anna") == []
+    clinic.put(consent_of("portal", "permit", "PATRQT"))
+    (told,) = _events(clinic, "entity=DocumentReference/f2", account="anna")
+    assert "tag" not in told["meta"]

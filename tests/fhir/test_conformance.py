@@ -16,8 +16,9 @@ from fhir_mapping.resources.consent import denial
 from fhir_mapping.resources.document_reference import Concept, PhotoDocument, document_reference
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.provenance import provenance
-from fhir_mapping.store.kinds import KEPT
-from orthanc_plugin.assembly.demo import resources
+from fhir_mapping.store.kinds import CLINICAL, KEPT
+from orthanc_plugin.assembly.demo import around, courses, resources
+from orthanc_plugin.assembly.demo.clinic import View
 from tests.fhir.validators import Medplum, Pyrofile, needs_definitions, needs_profiles
 
 _NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
@@ -30,9 +31,13 @@ def _filled() -> dict[str, list[str]]:
     return tomllib.loads(files.files("fhir_mapping.resources").joinpath("filled.toml").read_text("utf-8"))
 
 
+def _document(visit: str, view: View) -> str:
+    return f"{visit}-{view.region}"
+
+
 def _made() -> Iterator[dict[str, Any]]:
     """The demo clinic's record, and one of each that the product makes itself."""
-    for bundle in (resources.foundation(), *resources.visits()):
+    for bundle in (resources.foundation(), *resources.visits(), around.around(), *courses.bundles(_document)):
         for entry in bundle["entry"]:
             yield entry["resource"]
     yield from resources.consents("f")
@@ -106,6 +111,13 @@ def test_consents_that_are_written_meet_the_profile_that_they_claim(medplum: Med
 
 def test_each_served_type_has_a_list_of_what_must_be_filled() -> None:
     assert KEPT | {row.type for row in TABLE} <= set(_filled())
+
+
+def test_the_demo_clinic_has_one_of_each_type_that_others_may_write() -> None:
+    bundles = (resources.foundation(), *resources.visits(), around.around(), *courses.bundles(_document))
+    made = {entry["resource"]["resourceType"] for bundle in bundles for entry in bundle["entry"]}
+    assert set(CLINICAL) - {"Consent"} <= made
+    assert {each["resourceType"] for each in resources.consents("f")} == {"Consent"}
 
 
 def test_what_is_written_fills_what_must_be_filled() -> None:

@@ -106,3 +106,39 @@ def test_a_body_of_100_megabytes_and_one_without_end_are_cut_off(served: str) ->
     alive.request("GET", "/fhir/Patient/anna", headers=login)
     assert alive.getresponse().status == 200
     alive.close()
+
+
+def test_a_search_of_very_many_values_by_very_many_ways_is_refused(clinic: Clinic) -> None:
+    started = time.monotonic()
+    many = ",".join("x" for _ in range(100))
+    query = "&".join(f"focus.identifier={many}" for _ in range(58))
+    answer = clinic.get("clinician", f"/Observation?{query}")
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "too-costly")
+    assert time.monotonic() - started < 5
+
+
+def test_a_resource_that_names_very_many_photos_is_shown_in_bounded_time(clinic: Clinic) -> None:
+    named = [{"reference": f"DocumentReference/x{number}"} for number in range(4500)]
+    inner = [
+        {
+            "resourceType": "DocumentReference",
+            "id": f"i{number}",
+            "status": "current",
+            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:2.25.{number + 1}"}],
+            "content": [{"attachment": {"title": "x"}}],
+        }
+        for number in range(400)
+    ]
+    body = {
+        "resourceType": "Observation",
+        "id": "many",
+        "status": "final",
+        "code": {"text": "x"},
+        "contained": inner,
+        "derivedFrom": [*named, *({"reference": f"#i{number}"} for number in range(400))],
+    }
+    assert clinic.ask("integrator", "PUT", "/Observation/many", json=body).status_code == 201
+    started = time.monotonic()
+    shown = clinic.get("clinician", "/Observation/many").json()
+    assert time.monotonic() - started < 5
+    assert not {"contained", "derivedFrom"} & set(shown)

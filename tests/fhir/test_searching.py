@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from typing import Any
 
 import pytest
 
 from consent.store.engine import transaction
+from fhir_mapping.api import includes
 from tests.counts import count
-from tests.fhir.clinic import Clinic
+from tests.fhir.clinic import Clinic, consent_of
 
 
 @pytest.mark.parametrize(
@@ -492,3 +495,28 @@ def test_parts_of_resources_are_marked_as_such(clinic: Clinic) -> None:
     assert "tag" not in first("_summary=false")["meta"]
     counted = clinic.get("clinician", "/Patient?_summary=count").json()
     assert (counted["total"], counted.get("entry")) == (2, None)
+
+
+def test_what_is_refused_takes_no_room_of_what_is_included(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(includes, "MOST", 3)
+    for name in ("a1", "a2", "a3", "z1"):
+        clinic.photo(name, "anna", "v1")
+    names = [f"DocumentReference/{each}" for each in ("a1", "a2", "a3", "f1")]
+    data = [{"meaning": "instance", "reference": {"reference": each}} for each in names]
+    clinic.put(consent_of("no", "deny", "TREAT", provision={"data": data}))
+    answer = clinic.get("clinician", "/Patient?_id=anna&_revinclude=DocumentReference:patient")
+    assert [each["resource"]["id"] for each in answer.json()["entry"]] == ["anna", "f2", "z1"]
+    assert clinic.get("compliance", "/Patient?_id=anna&_revinclude=DocumentReference:patient").status_code == 400
+
+
+@pytest.mark.parametrize("mark", ["\ud800", "\x00", "a\udfffb"])
+def test_a_place_that_no_database_can_hold_is_none(clinic: Clinic, mark: str) -> None:
+    first = clinic.get("clinician", "/Patient?_sort=family&_count=1").json()
+    link = next(each["url"] for each in first["link"] if each["relation"] == "next")
+    place = link.rpartition("_page=")[2]
+    told = json.loads(base64.urlsafe_b64decode(place + "=" * (-len(place) % 4)))
+    for number in (1, 2):
+        changed = [*told[:number], mark, *told[number + 1 :]]
+        made = base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
+        answer = clinic.get("clinician", f"/Patient?_sort=family&_count=1&_page={made}")
+        assert answer.status_code == 400

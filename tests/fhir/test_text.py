@@ -97,8 +97,8 @@ def test_splice_changes_id_and_meta_and_no_other_byte(body: bytes) -> None:
     }
     # Every member but these two stands in the answer as the very text that was received.
     source, answer = body.decode(), served.decode()
-    wanted = [source[m.start : m.end] for m in text._members(source, source.index("{")) if m.key not in ("id", "meta")]
-    found = [answer[m.start : m.end] for m in text._members(answer, answer.index("{")) if m.key not in ("id", "meta")]
+    wanted = [source[m.start : m.end] for m in text.members(source, source.index("{")) if m.key not in ("id", "meta")]
+    found = [answer[m.start : m.end] for m in text.members(answer, answer.index("{")) if m.key not in ("id", "meta")]
     assert found == wanted
     assert text.splice(served, "x-1", "5", "2026-06-15T09:00:00.000Z") == served
 

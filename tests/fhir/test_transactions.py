@@ -238,3 +238,49 @@ def test_a_transaction_with_one_fault_leaves_nothing(clinic: Clinic) -> None:
     assert answer.status_code == 422
     assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource.subject"]
     assert clinic.get("integrator", "/Patient").json()["total"] == 2
+
+
+def test_a_created_resource_is_named_wherever_an_address_may_stand(clinic: Clinic) -> None:
+    here = "urn:uuid:7f1c6f0e-6d33-4b62-9a51-0a2f6ad1c001"
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{here}">She</a> "{here}" <img src=\'{here}\'/></div>'
+    observed = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "ü"},
+        "text": {"status": "generated", "div": div},
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": here}],
+        "subject": {"reference": here},
+        "extension": [{"url": "urn:a", "valueUri": here}, {"url": "urn:b", "valueUuid": here}],
+        "valueString": here,
+    }
+    patient = {"resourceType": "Patient", "name": [{"family": "New"}]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": observed, "request": {"method": "POST", "url": "Observation"}},
+            {"fullUrl": here, "resource": patient, "request": {"method": "POST", "url": "Patient"}},
+        ],
+    }
+    done = clinic.ask("integrator", "POST", "", json=bundle, headers={"Prefer": "return=representation"})
+    kept, made = (each["resource"] for each in done.json()["entry"])
+    named = f"Patient/{made['id']}"
+    assert kept["subject"]["reference"] == named
+    assert [each.get("valueUri", each.get("valueUuid")) for each in kept["extension"]] == [named, named]
+    assert (kept["identifier"][0]["value"], kept["valueString"]) == (here, here)
+    assert kept["text"]["div"] == div.replace(f'href="{here}', f'href="{named}').replace(
+        f"src='{here}", f"src='{named}"
+    )
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_a_conditional_update_takes_nobody_else_s_id(clinic: Clinic, bundled: bool) -> None:
+    body = {"resourceType": "Patient", "id": "anna", "identifier": [{"value": "new"}], "name": [{"family": "Other"}]}
+    if bundled:
+        entry = {"resource": body, "request": {"method": "PUT", "url": "Patient?identifier=new"}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        answer = clinic.ask("integrator", "POST", "", json=bundle)
+    else:
+        answer = clinic.ask("integrator", "PUT", "/Patient?identifier=new", json=body)
+    assert answer.status_code == 409
+    assert clinic.get("integrator", "/Patient/anna").json()["name"][0]["family"] == "Ānderson"

@@ -19,7 +19,7 @@ from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
-from orthanc_plugin.assembly.demo import clinic, courses, pictures, resources
+from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.record import record_store
@@ -93,7 +93,7 @@ def _accounts(node: Node) -> None:
 
 
 def _record(node: Node) -> None:
-    _write(node, (resources.foundation(), *resources.visits()))
+    _write(node, (resources.foundation(), *resources.visits(), around.around()))
 
 
 def _courses(node: Node) -> None:
