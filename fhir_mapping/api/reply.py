@@ -17,6 +17,10 @@ from fhir_mapping.store.reader import Stored
 
 MEDIA_TYPE = "application/fhir+json"
 
+REPRESENTATION = "representation"
+RETURNS = frozenset({REPRESENTATION, "minimal", "OperationOutcome"})
+"""``Prefer: return=`` of a write (R4 http, 3.1.0.1.6)."""
+
 _MOST_WARNINGS = 8
 _OUTCOME = b'{"resourceType":"OperationOutcome"'
 

@@ -37,7 +37,7 @@ from fhir_mapping.api.capability import capability
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.openapi import document
-from fhir_mapping.api.reply import MEDIA_TYPE, Reply
+from fhir_mapping.api.reply import MEDIA_TYPE, REPRESENTATION, RETURNS, Reply
 from fhir_mapping.api.scopes import require_scope
 from fhir_mapping.api.smart import smart_configuration
 from fhir_mapping.errors import (
@@ -320,7 +320,7 @@ def _asked(node: Node, http: HttpRequest, path: str, public: bool) -> Asked:
         name,
         lenient=preferences.get("handling") == "lenient",
         scopes=caller.scopes,
-        returns=preferences.get("return", "representation"),
+        returns=preferences.get("return", REPRESENTATION),
         prefers="return" in preferences,
     )
 
@@ -332,6 +332,8 @@ def _preferences(http: HttpRequest) -> dict[str, str]:
         for part in header.replace(",", ";").split(";"):
             name, _, value = part.strip().partition("=")
             found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    if found.get("return") not in RETURNS:
+        found.pop("return", None)  # what is not known is as if not asked for (RFC 7240, 2)
     return found
 
 

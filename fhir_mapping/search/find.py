@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from consent.store.write import among
 from fhir_mapping.search import order
 from fhir_mapping.search.condition import FEW, Condition, Scene, few_ids
 from fhir_mapping.search.order import Key, Place
+from fhir_mapping.search.sight import Row
+from fhir_mapping.search.walk import walk
 from fhir_mapping.tables import fhir_resource
 
 
@@ -53,30 +56,37 @@ def page(
         The requester reads nothing of the type.
     """
     row = fhir_resource.alias()
-    seen = scene.sight.seen(kind, row)
+    scene.sight.seen(kind, row)  # refused before anything is looked for
     few = few_ids(scene, conditions)
     begins = scene.sight.begins(kind) if few is None else None
     if few is None:
         everything = begins if begins is not None else select(row.c.id).where(row.c.type == kind)
         listed = set(scene.connection.execute(everything.limit(FEW + 1)).scalars())
         few = listed if len(listed) <= FEW else None
-    holding = [each.holds(row) for each in conditions]
-    matching = select(row.c.id).where(row.c.type == kind, *holding, seen)
+
+    def holding(each: Row) -> list[ColumnElement[bool]]:
+        return [*(condition.holds(each) for condition in conditions), scene.sight.seen(kind, each)]
+
+    matching = select(row.c.id).where(row.c.type == kind, *holding(row))
     if few is not None:
         matching = matching.where(among(scene.connection, row.c.id, few))
     values = [key.value(scene.sight, kind, row).label(f"key_{number}") for number, key in enumerate(keys)]
     ordered = matching.add_columns(*values).order_by(*order.by(keys, values, row))
+    rows: Sequence[Any]
+    total: int | None
     if few is not None:
         beyond = order.behind(keys, values, row, after) if after is not None else None
-        found = list(
-            scene.connection.execute(ordered if beyond is None else ordered.add_columns(beyond.label("beyond")))
-        )
-        total: int | None = len(found)
+        found = scene.connection.execute(
+            ordered if beyond is None else ordered.add_columns(beyond.label("beyond"))
+        ).all()
+        total = len(found)
         rows = found if beyond is None else [each for each in found if each.beyond]
     else:
-        if after is not None:
-            ordered = ordered.where(order.behind(keys, values, row, after))
-        rows = list(scene.connection.execute(ordered.limit(count + 1)))
+        if len(keys) == 1 and keys[0].indexed:
+            rows = walk(scene, kind, keys[0], holding, after, count + 1)
+        else:
+            place = [] if after is None else [order.behind(keys, values, row, after)]
+            rows = scene.connection.execute(ordered.where(*place).limit(count + 1)).all()
         total = len(rows) if after is None and len(rows) <= count else None
         if total is None and counted:
             total = _count(scene, matching)

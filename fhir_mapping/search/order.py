@@ -30,6 +30,17 @@ _UNTOLD = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of an index that hold the values of a key."""
+
+    table: Any
+    value: ColumnElement[Any]
+    where: tuple[ColumnElement[bool], ...]
+    rest: tuple[ColumnElement[Any], ...] = ()
+    """What tells several rows of one resource apart that have the same value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One sort key."""
 
@@ -43,30 +54,45 @@ class Key:
             return identity
         if self.parameter.kind is Kind.UPDATED:
             return sight.updated(kind, row)
-        table, column, named = self._rows()
+        rows = self.rows(sight, kind)
         outermost = func.max if self.descending else func.min
         return (
-            select(outermost(column))
-            .where(table.c.type == kind, table.c.id == row.c.id, named, sight.element(kind, self.parameter, table))
+            select(outermost(rows.value))
+            .where(rows.table.c.id == row.c.id, *rows.where)
             .correlate(row)
             .scalar_subquery()
         )
 
-    def _rows(self) -> tuple[Any, ColumnElement[Any], ColumnElement[bool]]:
+    @property
+    def indexed(self) -> bool:
+        """Whether an index holds its values in their order."""
+        parameter = self.parameter
+        several = parameter.form is Form.REFERENCE and len(parameter.paths) > 1
+        return parameter.kind not in (Kind.ID, Kind.UPDATED) and not several
+
+    def rows(self, sight: Sight, of: str) -> Rows:
+        """The rows that hold its values, of resources of a type, as far as they are shown."""
+        table, column, named, rest = self._columns()
+        where = (table.c.type == of, named, sight.element(of, self.parameter, table))
+        return Rows(table, column, where, tuple(table.c[name] for name in rest))
+
+    def _columns(self) -> tuple[Any, ColumnElement[Any], ColumnElement[bool], tuple[str, ...]]:
         kind = self.parameter.kind
+        rest: tuple[str, ...] = ()
         if kind is Kind.REFERENCE and self.parameter.form is Form.REFERENCE:
             table = fhir_reference.alias()
-            return table, table.c.target, table.c.path.in_(self.parameter.paths)
+            return table, table.c.target, table.c.path.in_(self.parameter.paths), rest
         if kind is Kind.DATE:
             table = fhir_date.alias()
-            column = table.c.end if self.descending else table.c.start
+            column, rest = (table.c.end, ("start",)) if self.descending else (table.c.start, ("end",))
         elif kind in (Kind.NUMBER, Kind.QUANTITY):
             table = fhir_number.alias()
-            column = table.c.high if self.descending else table.c.low
+            column, rest = (table.c.high, ("low",)) if self.descending else (table.c.low, ("high",))
+            rest += ("system", "code")
         else:
             table = fhir_string.alias() if kind is Kind.STRING else fhir_token.alias()
-            column = table.c.value
-        return table, column, table.c.name == self.parameter.name
+            column, rest = table.c.value, () if kind is Kind.STRING else ("system",)
+        return table, column, table.c.name == self.parameter.name, rest
 
 
 Place = tuple[Any, ...]

@@ -332,7 +332,7 @@ def _writes() -> Iterator[tuple[str, str, Any, dict[str, str]]]:
     """Method, path, body and headers of writes that name the photo."""
     named = _observation("w1", derivedFrom=_names(_REFUSED, "DocumentReference/f1"), identifier=[{"value": "w1"}])
     without_id = {key: value for key, value in named.items() if key != "id"}
-    for prefer in ("representation", "minimal", "OperationOutcome"):
+    for prefer in ("representation", "minimal", "OperationOutcome", "something", "REPRESENTATION"):
         headers = {"Prefer": f"return={prefer}"}
         yield "PUT", "/Observation/w1", named, headers
         yield "POST", "/Observation", without_id, headers

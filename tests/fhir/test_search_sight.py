@@ -279,3 +279,57 @@ def test_what_is_refused_is_found_by_no_way(mixed: Clinic, query: str, hidden: b
     everything = mixed.get("compliance", f"/{query}", "HCOMPL").json()
     assert everything["total"] > 0
     assert (mixed.get("clinician", f"/{query}").json()["total"] == 0) == hidden
+
+
+@pytest.mark.parametrize("account", ["clinician"])
+def test_walking_an_index_gives_the_order_that_sorting_gives(
+    mixed: Clinic, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: what is few is sorted, what is many is walked."""
+    for number in range(12):
+        stated = {
+            "valueQuantity": {"value": number % 3, "unit": "mm"},
+            "effectiveDateTime": f"2026-0{1 + number % 3}-02",
+        }
+        named = [{"reference": f"DocumentReference/{each}"} for each in ("f1", "f2", "b1", "b2")[number % 3 :]]
+        mixed.put(
+            {
+                "resourceType": "Observation",
+                "id": f"n{number:02}",
+                "status": ("final", "amended")[number % 2],
+                "code": {"coding": [{"system": each, "code": f"c{number % 4}"} for each in ("urn:a", "urn:b")]},
+                "subject": {"reference": f"Patient/{('anna', 'ben')[number % 2]}"},
+                "derivedFrom": named,
+                "category": [_concept(each) for each in ("z", "a", "k")[number % 3 :]],
+                **(stated if number % 4 else {}),
+            }
+        )
+    asked = 0
+    for kind in ("Observation", "DocumentReference", "Provenance"):
+        for name in parameters(kind):
+            for sort in (name, f"-{name}"):
+                path = f"/{kind}?_sort={sort}&_count=6"
+                answer = mixed.get(account, path)
+                if answer.status_code == 400:  # not sorted by
+                    continue
+                asked += 1
+                sorted_ids = _paged(mixed, account, path)
+                with monkeypatch.context() as many:
+                    many.setattr(find, "FEW", 0)
+                    assert _paged(mixed, account, path) == sorted_ids, path
+                    if kind == "Observation" and name in ("date", "derived-from", "code"):
+                        narrowed = f"{path}&status:not=amended"
+                        assert _paged(mixed, account, narrowed) == [
+                            each for each in sorted_ids if not each.startswith("n") or int(each[1:]) % 2 == 0
+                        ]
+    assert asked > 60
+
+
+def _paged(clinic: Clinic, account: str, path: str) -> list[str]:
+    found: list[str] = []
+    while path:
+        bundle = clinic.get(account, path).json()
+        found += [each["resource"]["id"] for each in bundle.get("entry", ())]
+        links = {each["relation"]: each["url"] for each in bundle["link"]}
+        path = links["next"].partition("/fhir")[2] if "next" in links else ""
+    return found
