@@ -124,7 +124,7 @@ def test_a_resource_that_names_very_many_photos_is_shown_in_bounded_time(clinic:
             "resourceType": "DocumentReference",
             "id": f"i{number}",
             "status": "current",
-            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:2.25.{number + 1}"}],
+            "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:2.25.9000{number}"}],
             "content": [{"attachment": {"title": "x"}}],
         }
         for number in range(400)

@@ -32,6 +32,13 @@ _SQLITE = re.compile(r"^(?:SCAN (?!.*(VIRTUAL TABLE|CONSTANT ROW))|SEARCH fhir_(
 _POSTGRES = re.compile(r"Seq Scan on (fhir_\w+|photo|decided)\b")
 
 
+_CHAINS = {
+    "Observation": [("subject:Patient.name", "x"), ("_has:Observation:derived-from:code", "x")],
+    "Procedure": [("subject:Patient.name", "x"), ("_has:Observation:part-of:code", "x")],
+    "Provenance": [("target:Procedure.code", "x"), ("target:DocumentReference.encounter", "Encounter/x")],
+}
+
+
 def _questions(kind: str) -> list[tuple[str, str]]:
     asked = [("_id", "x"), ("_lastUpdated", "gt2026")]
     for name, parameter in parameters(kind).items():
@@ -39,11 +46,7 @@ def _questions(kind: str) -> list[tuple[str, str]]:
             asked.append((name, first))
         if parameter.ways:
             asked += [(f"{name}:missing", "true"), (f"{name}:missing", "false")]
-    asked += [
-        ("subject:Patient.name", "x"),
-        ("_has:Observation:part-of:code" if kind == "Procedure" else "_has:Observation:derived-from:code", "x"),
-    ]
-    return asked
+    return asked + _CHAINS[kind]
 
 
 @contextmanager
@@ -84,7 +87,7 @@ def test_a_search_reads_no_table_from_end_to_end(
             for kind in ("Observation", "Procedure", "Provenance"):
                 for name, value in _questions(kind):
                     find.page(scene, kind, conditions(scene, kind, [(name, value)]), count=10)
-                for name in ("_lastUpdated", "target" if kind == "Provenance" else "date"):
+                for name in ("_lastUpdated", "recorded" if kind == "Provenance" else "date"):
                     find.page(scene, kind, [], order.read(kind, f"-{name}"), count=10)
     chain.close()
     assert len(read) > 200
