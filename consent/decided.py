@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, or_, select, update
 
 from consent.decision import decide
 from consent.facts import Facts, PatientFacts
@@ -315,12 +315,7 @@ def photos_of(connection: Connection, patients: Collection[str]) -> list[int]:
     """Numbers of the linked photos that any of these patients' Consents bind, sorted."""
     if not patients:
         return []
-    return list(
-        connection.execute(
-            select(photo_patient.c.photo)
-            .distinct()
-            .join(photo, photo.c.photo == photo_patient.c.photo)
-            .where(among(connection, photo_patient.c.patient, patients), photo.c.state == LINKED)
-            .order_by(photo_patient.c.photo)
-        ).scalars()
-    )
+    # Asked of each photo of theirs: joined and in order, SQLite would walk all linked photos instead.
+    linked = exists().where(photo.c.photo == photo_patient.c.photo, photo.c.state == LINKED)
+    query = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, patients), linked)
+    return sorted(set(connection.execute(query).scalars()))
