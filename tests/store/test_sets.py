@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
+from typing import Any
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 
 from consent.audit.chain import open_chain
 from consent.bits import Bits
-from consent.decided import settle, stored_purposes, sweep, unsettled
+from consent.decided import photos_of, settle, stored_purposes, sweep, unsettled
 from consent.decision import decide
 from consent.facts import PhotoFacts
 from consent.service import DecisionPoint
@@ -26,6 +28,8 @@ from consent.store.sites import load_site, save_site
 from consent.store.tables import decided, patient_state, photo, photo_facts
 from consent.types import Obligation, Request, Requester, Right
 from tests.counts import count, report
+from tests.database import fresh
+from tests.databases import SITE
 from tests.store.world import (
     ANNA,
     CLINICIAN,
@@ -233,3 +237,22 @@ def test_a_set_that_names_no_patient_breaks_no_glass_for_several(engine: Engine,
     assert point.photos(request, [1, 2], route="r", fulfils=ALL).numbers == (1, 2)
     assert point.photos(request, [1, other], route="r", fulfils=ALL).numbers == ()
     chain.close()
+
+
+def test_the_photos_of_a_few_patients_are_not_looked_for_among_all(tmp_path: Path) -> None:
+    engine = fresh(f"sqlite:///{tmp_path}/plans.sqlite3", SITE)
+    plans: list[str] = []
+
+    def explain(connection: Connection, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        rows = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        plans.extend(str(row[3]) for row in rows)
+
+    with reading(engine) as connection:
+        event.listen(engine, "before_cursor_execute", explain)
+        try:
+            assert photos_of(connection, ["p1", "p2"]) == []
+        finally:
+            event.remove(engine, "before_cursor_execute", explain)
+    engine.dispose()
+    assert any("ix_photo_patient_patient" in each for each in plans)
+    assert not [each for each in plans if "ix_photo_state_area" in each or each.startswith("SCAN photo")]
