@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 SHIFT = 16
 """A chunk is a number without its last 16 bits."""
+
+REMEMBERED = 12_000
+"""Chunks that are remembered as they were unpacked: those of 700 values over a million photos, 100 MB at most."""
 
 _SIZE = 1 << SHIFT
 _MASK = _SIZE - 1
@@ -103,8 +107,9 @@ def packed(bits: int) -> bytes:
     return _DEFLATED + deflated if len(deflated) < len(plain) else _PLAIN + plain
 
 
+@lru_cache(maxsize=REMEMBERED)
 def unpacked(row: bytes) -> int:
-    """The bits of a chunk that :func:`packed` made."""
+    """The bits of a chunk that :func:`packed` made; what was asked for lately is remembered by the row itself."""
     plain = zlib.decompress(row[1:]) if row[:1] == _DEFLATED else row[1:]
     return int.from_bytes(plain, "little")
 

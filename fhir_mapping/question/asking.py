@@ -14,7 +14,7 @@ from consent.purposes import BTG
 from consent.service import DecisionPoint, for_one_patient
 from consent.sets import Permitted
 from consent.store.engine import reading
-from consent.store.tables import photo, photo_link, photo_patient
+from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Obligation, Request
@@ -26,8 +26,6 @@ from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.nameless import is_nameless
 from fhir_mapping.question.page import FEW
 from fhir_mapping.question.question import Question
-from fhir_mapping.question.surroundings import USES
-from fhir_mapping.tables import fhir_reference
 
 #: What tells who somebody is, or leads to her: not asked or counted where a purpose shows no identifiers.
 IDENTIFYING = frozenset(
@@ -120,20 +118,6 @@ def ask(
         details["subject"] = f"Patient/{next(iter(question.patient))}"
     point.record_set(asked, route, found.numbers, found.refused, details=details)
     return found
-
-
-def photos_of_treatments(connection: Connection, references: Collection[str]) -> set[int]:
-    """Numbers of the photos that treatments name, or that name them: Procedures, administrations, visits.
-
-    Whoever may see them: what follows must be decided.
-    """
-    direct = select(fhir_reference.c.id).where(
-        among(connection, fhir_reference.c.target, {each for each in references if each.partition("/")[0] in USES}),
-        fhir_reference.c.type == "DocumentReference",
-    )
-    documents = select(photo.c.photo).where(photo.c.document.in_(direct))
-    linked = select(photo_link.c.photo).where(among(connection, photo_link.c.reference, references))
-    return set(connection.execute(documents.union(linked)).scalars())
 
 
 def _of_others_too(connection: Connection, request: Request, may: Permitted) -> Bits:

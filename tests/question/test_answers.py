@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from random import Random
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from consent.decision import decide
-from consent.sets import permitted
+from consent.sets import Permitted, permitted
 from consent.store.cache import FactsCache
 from consent.store.engine import reading, transaction
 from consent.store.load import Loader
@@ -110,6 +111,7 @@ def _agree(
     assert len(numbers) == len(set(numbers)), note
     assert set(numbers) == wanted, (note, [documents[each] for each in set(numbers) ^ wanted])
     assert found.total == len(wanted), note
+    assert _cases(connection, may, parsed, min(most, 2)) == _grouped(connection, wanted), note
     refused = [number for number in linked - visible if meets(number, question)]
     assert found.refused in (None, len(refused)), note
     for facet in COUNTED:
@@ -126,6 +128,30 @@ def _agree(
                 one = read(all_pairs(rest | {facet.value: [value]}), SITE.zone)
                 assert answer(connection, SETTING, may, one, Portion(0)).total == number, (note, facet, value)
     return bool(wanted)
+
+
+def _cases(connection: Connection, may: Permitted, question: Question, most: int) -> list[tuple[int, ...]]:
+    """Every page of cases."""
+    found: list[tuple[int, ...]] = []
+    after = None
+    while True:
+        page = answer(connection, SETTING, may, question, Portion(most, after, cases=True))
+        assert page.numbers == tuple(number for case in page.cases for number in case)
+        found += page.cases
+        after = page.following
+        if after is None:
+            return found
+
+
+def _grouped(connection: Connection, wanted: set[int]) -> list[tuple[int, ...]]:
+    """Photos by patient and first region; the case with the newest photo first, each with its oldest photo first."""
+    rows = connection.execute(select(photo).where(photo.c.photo.in_(wanted))).all()
+    newest_first = sorted(rows, key=lambda row: row.document)
+    newest_first.sort(key=lambda row: -math.inf if row.taken is None else row.taken, reverse=True)
+    grouped: dict[tuple[str, str | None], list[int]] = {}
+    for row in newest_first:
+        grouped.setdefault((row.patient, row.area), []).insert(0, row.photo)
+    return [tuple(case) for case in grouped.values()]
 
 
 def test_the_index_can_be_made_anew_whatever_it_holds(engine: Engine) -> None:

@@ -25,7 +25,7 @@ from fhir_mapping.outcome.vocabulary import Rater
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import asking, index
 from fhir_mapping.question.answer import Found, Portion
-from fhir_mapping.question.asking import ask, photos_of_treatments
+from fhir_mapping.question.asking import ask
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.text import parse
 from fhir_mapping.treatment.session import Amount
@@ -241,13 +241,6 @@ def test_a_question_that_must_wait_is_told_so_and_recorded_by_nobody(
     assert len(shared.records()) == before
     monkeypatch.setattr(asking, "PATIENCE", 10.0)
     assert shared.get("clinician", f"{_PHOTOS}?area=face").json()["total"] == 3
-
-
-def test_treatments_lead_to_their_photos(shared: Clinic) -> None:
-    with reading(shared.engine) as connection:
-        of_treatment = photos_of_treatments(connection, {"Procedure/p1"})
-        of_visit = photos_of_treatments(connection, {"Encounter/v1"})
-    assert (len(of_treatment), len(of_visit)) == (1, 3)
 
 
 def test_a_patient_is_told_nothing_of_the_treatment_of_somebody_beside_her(fresh: Clinic) -> None:
