@@ -77,14 +77,13 @@ def _save(folder: Path, name: str, data: bytes) -> str:
 def _ours(file: Path, folder: Path) -> None:
     data = file.read_bytes()
     photo = read_photo(data, Limits(), _ZONE)
-    view = {"region": "face", "laterality": "B", "view": "frontal", "expression": None}
     wrapped = wrap(
         photo,
         patient=PatientModule("p", "urn:x", "Name^Given"),
         visit=VisitModule(uids.study_instance_uid(_KEY, "v"), datetime(2026, 5, 3, tzinfo=_ZONE)),
         description=PhotoDescription(
             uids.sop_instance_uid(_KEY, "p", photo.sha256),
-            uids.series_instance_uid(_KEY, "v", **view),  # type: ignore[arg-type]
+            uids.series_instance_uid(_KEY, "v", uids.SeriesView("face", "B", "frontal")),
             find_region("face"),
             Laterality.BOTH,
             find_view("frontal"),

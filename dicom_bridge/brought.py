@@ -6,11 +6,12 @@ there every reference is resolved, whether it came as an address, as a fullUrl o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
+from consent.store.versions import group
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.plan import Plan
 from fhir_mapping import references
@@ -61,7 +62,8 @@ def write(connection: Connection, store: RecordStore, plan: Plan, record: Sequen
     RecordRefused, fhir_mapping.errors.MappingError
         The transaction must be rolled back.
     """
-    _require_hers(connection, store, plan, record)
+    hers = group(connection, [plan.patient])
+    _require_hers(connection, store, hers, record)
     written = store.transaction(connection, tuple(record), source=plan.account)
     named: dict[str, str] = {}
     for entry, stored in zip(record, written, strict=True):
@@ -71,10 +73,10 @@ def write(connection: Connection, store: RecordStore, plan: Plan, record: Sequen
             target = references.local(found.text, store.base)
             if target is not None:
                 named.setdefault(target, f"--record: {placed(found.element, at)}")
-        _require_about(store, resource, at, _PATIENT, f"Patient/{plan.patient}", "--patient")
+        _require_about(store, resource, at, _PATIENT, {f"Patient/{each}" for each in hers}, "--patient")
         if entry.if_none_exist is None or stored.created:  # what was there already may be of an earlier visit
-            _require_about(store, resource, at, _VISIT, f"Encounter/{plan.visit}", "--visit")
-    _require_nobody_else(connection, store, plan, named)
+            _require_about(store, resource, at, _VISIT, {f"Encounter/{plan.visit}"}, "--visit")
+    _require_nobody_else(connection, store, hers, named)
     return written
 
 
@@ -90,17 +92,22 @@ def _require_lots(entry: Entry) -> None:
             )
 
 
-def _require_hers(connection: Connection, store: RecordStore, plan: Plan, record: Sequence[Entry]) -> None:
+def _require_hers(connection: Connection, store: RecordStore, hers: Collection[str], record: Sequence[Entry]) -> None:
     """No entry writes over what the record has of another patient."""
     former = {f"{entry.ready.type}/{entry.id}": entry for entry in record if entry.id is not None}
     for reference, patient in store.patients_of(connection, former).items():
-        if patient not in (None, plan.patient):
+        if patient is not None and patient not in hers:
             element = former[reference].element
             raise RecordRefused(f"--record: {element}.request.url: it is another patient's than --patient")
 
 
 def _require_about(
-    store: RecordStore, resource: Mapping[str, Any], at: str, elements: tuple[str, ...], wanted: str, option: str
+    store: RecordStore,
+    resource: Mapping[str, Any],
+    at: str,
+    elements: tuple[str, ...],
+    wanted: Collection[str],
+    option: str,
 ) -> None:
     """Whom or what it is about is named as this record names it, so that it is found there."""
     for element in elements:
@@ -110,19 +117,21 @@ def _require_about(
         named = references.local(text, store.base) if isinstance(text, str) else None
         if named is None:
             fault = f"does not name {option} by its id"
-        elif named != wanted and named.startswith(("Patient/", "Group/", "Encounter/")):
+        elif named not in wanted and named.startswith(("Patient/", "Group/", "Encounter/")):
             fault = f"names another {option.removeprefix('--')} than {option}"
         else:
             continue
         place = placed(f"{resource['resourceType']}.{element}", at)
-        raise RecordRefused(f"--record: {place}: {fault}; write {wanted}, or send it by itself")
+        raise RecordRefused(f"--record: {place}: {fault}; write {' or '.join(sorted(wanted))}, or send it by itself")
 
 
-def _require_nobody_else(connection: Connection, store: RecordStore, plan: Plan, named: Mapping[str, str]) -> None:
+def _require_nobody_else(
+    connection: Connection, store: RecordStore, hers: Collection[str], named: Mapping[str, str]
+) -> None:
     """Nothing in it points at another patient, or at what is another patient's."""
     owners = store.patients_of(connection, named)
     for reference, element in named.items():
         kind, _, identity = reference.partition("/")
         owner = identity if kind == "Patient" else owners.get(reference)
-        if owner not in (None, plan.patient):
+        if owner is not None and owner not in hers:
             raise RecordRefused(f"{element}: names what is another patient's; correct it, or send it by itself")

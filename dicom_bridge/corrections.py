@@ -11,40 +11,35 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from consent.audit.chain import outcome
 from consent.audit.record import AuditRecord, Kind
-from consent.store import clock, jobs, photos
+from consent.store import photos
 from consent.store.engine import reading, rehearsal, transaction
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.store.versions import lock
 from dicom_bridge import ledger
-from dicom_bridge.batch import RECOVER, announcement
+from dicom_bridge.announcing import announce
+from dicom_bridge.belonging import series_of, study_of
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.delivery import Delivery
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.objects import uids
-from dicom_bridge.objects.corrected import CorrectedObject
+from dicom_bridge.objects.anew import MadeObject
 from dicom_bridge.plan import Plan
 from dicom_bridge.proposing import By, Proposal, Proposals
 from dicom_bridge.relinking import Relinker
 from dicom_bridge.replacing import Facts, Replacing, held_of, orthanc_id_of
 from dicom_bridge.said import Said, attributes_of
-from dicom_bridge.way import Arrow, Way
+from dicom_bridge.way import Way
 from fhir_mapping import references
-from fhir_mapping.resources.document_reference import (
-    ORIGINAL_HASH,
-)
+from fhir_mapping.resources.document_reference import ORIGINAL_HASH
 from fhir_mapping.store.record import RecordStore
 
 _TRIES = 20
-_LEFT_TO_FINISH = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +100,7 @@ class Corrections:
         way, plan, batch = self._way, proposal.plan, self._ids()
         with reading(way.engine) as connection:
             facts = self._replacing.facts(connection, plan)
-            self._require_free(connection, facts)
+            self._require_same(connection, proposal.photo)
             sha256 = self._hash_of(connection, facts.former)
         file = self._replacing.former_file(batch, facts.former.orthanc_id)
         original = self._replacing.original(batch, facts, file, sha256)
@@ -117,20 +112,23 @@ class Corrections:
         ]
         self._rehearse(plan, entries, made)
         way.archive.changes(batch, 0, 1)  # an archive that does not answer is found out before anything is kept
-        intent = self._announce(batch, plan, entries)
+        intent = announce(way, batch, plan, entries, lambda now: self._require_still(now, proposal))
         with reading(way.engine) as connection:
             copies = _copies(connection, plan)
         self._replacing.deliver(plan, intent, entries, made, original)
         mine = entries[0].sop_uid
         return Linked(mine, uids.fhir_id(mine), (plan.corrects or "", *copies))
 
-    def _require_free(self, connection: Connection, facts: Facts) -> None:
-        """Nobody corrects it already."""
-        former = facts.former
-        if former.state not in (PhotoState.LINKED, PhotoState.EXAMINED) or (
-            ledger.entry(connection, uids.rejection_uid(self._key, former.sop_uid)) is not None
-        ):
+    def _require_same(self, connection: Connection, photo: StoredPhoto) -> None:
+        """What was proposed is about the photo as it is, and nobody is correcting it."""
+        announced = ledger.entry(connection, uids.rejection_uid(self._key, photo.sop_uid)) is not None
+        if announced or photos.by_sop(connection, photo.sop_uid) != photo:
             raise RecordRefused("the photo is corrected already, or about to be; look again what is said of it")
+
+    def _require_still(self, connection: Connection, proposal: Proposal) -> None:
+        """What was asked of the record before the objects were made holds still."""
+        self._require_same(connection, proposal.photo)
+        self._replacing.facts(connection, proposal.plan)
 
     def _hash_of(self, connection: Connection, photo: StoredPhoto) -> str | None:
         """SHA-256 of its original as the record or the ledger says it; None: neither has it yet."""
@@ -147,19 +145,10 @@ class Corrections:
         uid = uids.sop_instance_uid(key, plan.patient, sha256)
         if uid == former.sop_uid or _is_taken(connection, uid):
             uid = uids.corrected_instance_uid(key, plan.patient, sha256, former.sop_uid)
-        own = uids.study_instance_uid(key, plan.visit)
-        same = former.facts.encounter == f"Encounter/{plan.visit}"
-        study = former.study_uid if same else own
-        shown = {
-            "region": plan.region,
-            "laterality": plan.laterality,
-            "view": plan.view,
-            "expression": plan.expression,
-        }
-        if study == own:
-            series = uids.series_instance_uid(key, plan.visit, **shown)  # type: ignore[arg-type]
-        else:
-            series = uids.series_in_study_uid(key, study, **shown)  # type: ignore[arg-type]
+        # Whom a visit is of may have been corrected in the record since: the visit is the same, and its patient is not.
+        same = former.facts.encounter == f"Encounter/{plan.visit}" and former.facts.patients[:1] == (plan.patient,)
+        study = former.study_uid if same else study_of(connection, self._store, key, plan)
+        series = series_of(key, plan, study)
         about = uids.rejection_series_uid(key, former.study_uid)
         mine = Entry(
             sop_uid=uid,
@@ -184,33 +173,12 @@ class Corrections:
             ),
         ]
 
-    def _rehearse(self, plan: Plan, entries: list[Entry], made: tuple[CorrectedObject, CorrectedObject]) -> None:
+    def _rehearse(self, plan: Plan, entries: list[Entry], made: tuple[MadeObject, MadeObject]) -> None:
         """Write the record and take it back: what the commit would refuse is refused before anything is kept."""
         (mine, about), (photo, document) = entries, made
         with rehearsal(self._way.engine) as connection:
             fresh = Fresh(mine, plan.taken, photo.attributes)
             self._delivery.write(connection, plan, (), [fresh], held_of(about, document))
-
-    def _announce(self, batch: str, plan: Plan, entries: list[Entry]) -> str:
-        """Announce it in the audit chain and the ledger; the id of its audit record."""
-        way = self._way
-        announced = announcement(entries, plan, way.door)
-        (intent,) = way.chain.append([announced])
-        way.at(Arrow.INTENDED)
-        try:
-            with transaction(way.engine) as connection:
-                lock(connection)
-                self._require_free(connection, self._replacing.facts(connection, plan))
-                for entry in entries:
-                    if ledger.next_instance_number(connection, entry.series_uid) != entry.instance_number:
-                        raise AnnouncedAlready("photos of this view were announced by another process meanwhile")
-                ledger.announce(connection, batch, plan.dumps(), intent, entries)
-                jobs.put(connection, RECOVER, batch, not_before=clock.now(connection) + _LEFT_TO_FINISH)
-        except (AnnouncedAlready, RecordRefused, SQLAlchemyError):
-            way.chain.append([outcome(announced, intent, "failed")])
-            raise
-        way.at(Arrow.ANNOUNCED)
-        return intent
 
     # --- only the record --------------------------------------------------------------------------------------------
 
@@ -232,11 +200,11 @@ class Corrections:
         waiting = None if photo.state is PhotoState.LINKED else self._waiting(photo, plan)
         with way.chain.written(intent), transaction(way.engine) as connection:
             lock(connection)
+            self._require_same(connection, photo)
             link = way.treatments.begin(connection, plan, ())
             if waiting is None:
                 Relinker(way.linker).treat(connection, plan, link, photo)
             else:
-                _require_waiting(connection, photo)
                 Relinker(way.linker).place_by_hand(connection, plan, link, waiting)
             way.tasks.settled(connection, photo.sop_uid)
         return Linked(photo.sop_uid, uids.fhir_id(photo.sop_uid), ())
@@ -261,12 +229,6 @@ class Corrections:
             instance_number=0,
         )
         return Fresh(entry, plan.taken or taken_of(attributes, way.site.zone), attributes)
-
-
-def _require_waiting(connection: Connection, photo: StoredPhoto) -> None:
-    now = photos.by_sop(connection, photo.sop_uid)
-    if now is None or now.state is not PhotoState.EXAMINED:
-        raise RecordRefused("the photo waits no more: it was linked meanwhile")
 
 
 def _is_taken(connection: Connection, sop_uid: str) -> bool:

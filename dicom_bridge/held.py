@@ -33,36 +33,17 @@ class Held:
 
 def keep_unseen(connection: Connection, held: Held) -> int:
     """Keep an object that nobody sees until its place is known; the photo's number."""
-    number = photos.save_photo(
-        connection,
-        PhotoFacts(photo=held.sop_uid),
-        series_uid=held.series_uid,
-        study_uid=held.study_uid,
-        orthanc_id=held.orthanc_id,
-        state=PhotoState.EXAMINED,
-        area=None,
-        view=None,
-        procedure=None,
-    )
-    save_instance(connection, number, held.sop_uid, held.attributes)
-    return number
+    return _keep(connection, held, PhotoFacts(photo=held.sop_uid), PhotoState.EXAMINED)
 
 
 def keep_rejected(connection: Connection, held: Held) -> int:
     """Keep an object that nobody is to see, and that is known all the same: a document about a rejected one."""
-    number = photos.save_photo(
-        connection,
-        PhotoFacts(photo=held.sop_uid, other=True),
-        series_uid=held.series_uid,
-        study_uid=held.study_uid,
-        orthanc_id=held.orthanc_id,
-        state=PhotoState.REJECTED,
-        area=None,
-        view=None,
-        procedure=None,
-    )
-    save_instance(connection, number, held.sop_uid, held.attributes)
-    return number
+    return _keep(connection, held, PhotoFacts(photo=held.sop_uid, other=True), PhotoState.REJECTED)
+
+
+def keep_other(connection: Connection, held: Held) -> int:
+    """Keep an object that is no photo; whether anybody sees it is the site's to say (``other_objects``)."""
+    return _keep(connection, held, PhotoFacts(photo=held.sop_uid, other=True), PhotoState.OTHER)
 
 
 def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
@@ -72,15 +53,14 @@ def forget_others(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(delete(table).where(among(connection, table.c.photo, numbers)))
 
 
-def keep_other(connection: Connection, held: Held) -> int:
-    """Keep an object that is no photo; whether anybody sees it is the site's to say (``other_objects``)."""
+def _keep(connection: Connection, held: Held, facts: PhotoFacts, state: PhotoState) -> int:
     number = photos.save_photo(
         connection,
-        PhotoFacts(photo=held.sop_uid, other=True),
+        facts,
         series_uid=held.series_uid,
         study_uid=held.study_uid,
         orthanc_id=held.orthanc_id,
-        state=PhotoState.OTHER,
+        state=state,
         area=None,
         view=None,
         procedure=None,

@@ -254,6 +254,8 @@ class Linker:
             former = None
         if former is not None and instances[0].encounter not in references.of(former, "encounter"):
             raise RecordRefused("the object's study is another visit's; one visit's photos are one study")
+        if former is not None and instances[0].patient not in references.local_of(former, self.store.base, "subject"):
+            raise RecordRefused("the object's study is another patient's; one study's photos are one patient's")
         return with_instances(without_meta(former), instances)
 
     def place(self, connection: Connection, attributes: Mapping[str, Any]) -> Place | Waits:

@@ -10,18 +10,17 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
-from consent.audit.chain import outcome
-from consent.store import clock, jobs
-from consent.store.engine import glancing, reading, rehearsal, transaction
+from consent.store import clock
+from consent.store.engine import glancing, reading, rehearsal
 from consent.store.photos import PhotoState, by_sop, rejected_among
-from consent.store.versions import lock
 from dicom_bridge import ledger
-from dicom_bridge.batch import RECOVER, Item, announcement
+from dicom_bridge.announcing import announce
+from dicom_bridge.batch import Item
+from dicom_bridge.belonging import series_of, study_of
 from dicom_bridge.delivery import Delivery
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.intake import IncomingPhoto, read_photo
@@ -40,9 +39,6 @@ _TRIES = 20
 
 _BESIDE = ("session", "procedure", "clinician", "photographer", "taken", "record")
 """What a plan says of a photo beside its place."""
-
-_LEFT_TO_FINISH = timedelta(seconds=30)
-"""A batch's own process should have finished by then; a worker may go on with it."""
 
 
 class PhotoKnown(BridgeError):
@@ -111,10 +107,12 @@ class Pipeline:
         return self._take(photos, plan)
 
     def _take(self, photos: Sequence[IncomingPhoto], plan: Plan) -> list[Taken]:
-        study, series = self._series(plan)
         with glancing(self._way.engine) as connection:
+            plan = self._way.treatments.of_visit(connection, plan)
+            study = study_of(connection, self._way.linker.store, self._key, plan)
             known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
             rejected = rejected_among(connection, [each.sop_uid for entries in known.values() for each in entries])
+        series = series_of(self._key, plan, study)
         for photo in photos:
             for entry in known[photo.sha256]:
                 if entry.state not in (State.DONE, State.ABANDONED):
@@ -154,18 +152,6 @@ class Pipeline:
                 done = self._take_new(list(group.values()), linked, study, series)
                 taken |= dict(zip(group, done, strict=True))
         return [taken[photo.sha256] for photo in photos]
-
-    def _series(self, plan: Plan) -> tuple[str, str]:
-        study = uids.study_instance_uid(self._key, plan.visit)
-        series = uids.series_instance_uid(
-            self._key,
-            plan.visit,
-            region=plan.region,
-            laterality=plan.laterality,
-            view=plan.view,
-            expression=plan.expression,
-        )
-        return study, series
 
     # --- files that are known ---------------------------------------------------------------------------------------
 
@@ -228,7 +214,7 @@ class Pipeline:
         for item in items:
             way.spool.keep(item.entry.sop_uid, item.photo.data)
         way.at(Arrow.SPOOLED)
-        intent = self._announce(batch, entries, plan, first)
+        intent = announce(way, batch, plan, entries, lambda now: self._require_nobody_elses(now, plan, entries))
         for item, object_ in zip(items, wrapped, strict=True):
             self._delivery.deliver(item.entry, object_.file(), item.photo.data)
         self._delivery.commit(plan, intent, fresh)
@@ -276,34 +262,11 @@ class Pipeline:
                     raise AnnouncedAlready("a photo was announced by another process meanwhile") from error
             raise
 
-    def _announce(self, batch: str, entries: Sequence[Entry], plan: Plan, first: int) -> str:
-        """Announce a batch in the audit chain and the ledger; the id of its audit record.
-
-        Raises
-        ------
-        AnnouncedAlready
-            Photos of this series were numbered from ``first`` on by another process meanwhile, or a file is known as
-            another patient's by now.
-        """
-        way = self._way
-        announced = announcement(entries, plan, way.door)
-        (intent,) = way.chain.append([announced])
-        way.at(Arrow.INTENDED)
-        try:
-            with transaction(way.engine) as connection:
-                lock(connection)
-                if ledger.next_instance_number(connection, entries[0].series_uid) != first:
-                    raise AnnouncedAlready("photos of this view were announced by another process meanwhile")
-                digests = [entry.sha256 for entry in entries]
-                if plan.linked and ledger.known_for_others(connection, plan.patient, digests):
-                    raise AnnouncedAlready("a file was announced as another patient's photo meanwhile")
-                ledger.announce(connection, batch, plan.dumps(), intent, entries)
-                jobs.put(connection, RECOVER, batch, not_before=clock.now(connection) + _LEFT_TO_FINISH)
-        except (AnnouncedAlready, SQLAlchemyError):
-            way.chain.append([outcome(announced, intent, "failed")])
-            raise
-        way.at(Arrow.ANNOUNCED)
-        return intent
+    @staticmethod
+    def _require_nobody_elses(connection: Connection, plan: Plan, entries: Sequence[Entry]) -> None:
+        """No file is known as another patient's photo by now."""
+        if plan.linked and ledger.known_for_others(connection, plan.patient, [entry.sha256 for entry in entries]):
+            raise AnnouncedAlready("a file was announced as another patient's photo meanwhile")
 
 
 def _require_same_place(entry: Entry, study: str, series: str) -> None:

@@ -11,7 +11,9 @@ from consent.store import clock, jobs
 from consent.store.engine import glancing, reading, transaction
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, Item, announcement
+from dicom_bridge.brought import RecordRefused
 from dicom_bridge.delivery import Delivery
+from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.intake import read_photo
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.objects.read import read_object
@@ -20,9 +22,12 @@ from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.replacing import Replacing
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.way import Arrow, Way
+from fhir_mapping.errors import NotFound
 from fhir_mapping.resources.people import PatientFacts
 
 _UNANNOUNCED = timedelta(days=1)
+_CANNOT_BE = (RecordRefused, DescriptionRefused, NotFound)
+"""The record changed since a correction was announced: its visit is another patient's, or the photo is rejected."""
 
 
 class Recovery:
@@ -55,7 +60,10 @@ class Recovery:
             self.abandon(batch)
             return
         if plan.corrects is not None:
-            self._replacing.go_on(plan, intent, entries)
+            try:
+                self._replacing.go_on(plan, intent, entries)
+            except _CANNOT_BE as error:  # the former instance is seen on, and may be corrected otherwise
+                self.abandon(batch, str(error))
             return
         with reading(way.engine) as connection:
             patient, visit = way.treatments.read(connection, plan)
@@ -83,10 +91,16 @@ class Recovery:
             ledger.move(connection, entry.sop_uid, orthanc_id)
         return replace(entry, orthanc_id=orthanc_id)
 
-    def abandon(self, batch: str) -> None:
-        """Take a batch back that cannot go on: an original is gone. Nobody ever saw its photos; a person is told.
+    def abandon(self, batch: str, why: str | None = None) -> None:
+        """Take a batch back that cannot go on: an original is gone, or what a correction says does not fit any more.
 
-        The ledger says first that the objects are to be removed; a batch that was committed meanwhile stays.
+        Nobody ever saw its photos; a person is told. The ledger says first that the objects are to be removed; a batch
+        that was committed meanwhile stays.
+
+        Parameters
+        ----------
+        why
+            Of a correction: one sentence.
         """
         way = self._way
         with transaction(way.engine) as connection:
@@ -102,7 +116,10 @@ class Recovery:
         way.chain.append([outcome(announcement(entries, plan, way.door), intent, "failed")])
         way.at(Arrow.REGRETTED)
         with transaction(way.engine) as connection:
-            way.tasks.originals_lost(connection, plan.patient, entries)
+            if plan.corrects is None:
+                way.tasks.originals_lost(connection, plan.patient, entries)
+            else:
+                way.tasks.correction_given_up(connection, plan.corrects, plan.patient, why)
             way.tasks.goes_on(connection, batch)
             ledger.forget(connection, batch)
             jobs.cancel(connection, RECOVER, batch)

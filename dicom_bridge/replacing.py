@@ -26,7 +26,8 @@ from dicom_bridge.delivery import Delivery
 from dicom_bridge.held import Held
 from dicom_bridge.ledger import Entry
 from dicom_bridge.linking import Fresh
-from dicom_bridge.objects.corrected import Corrected, CorrectedObject, corrected
+from dicom_bridge.objects.anew import MadeObject
+from dicom_bridge.objects.corrected import Corrected, corrected
 from dicom_bridge.objects.description import PatientModule, VisitModule
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.rejection import Rejection, rejection
@@ -105,9 +106,7 @@ class Replacing:
             )
         return original
 
-    def objects(
-        self, plan: Plan, facts: Facts, file: bytes, entries: Sequence[Entry]
-    ) -> tuple[CorrectedObject, CorrectedObject]:
+    def objects(self, plan: Plan, facts: Facts, file: bytes, entries: Sequence[Entry]) -> tuple[MadeObject, MadeObject]:
         """The corrected object, and the document that rejects the former one.
 
         Parameters
@@ -142,7 +141,7 @@ class Replacing:
         return corrected(file, said), rejection(file, told)
 
     def deliver(
-        self, plan: Plan, intent: str, entries: Sequence[Entry], made: Sequence[CorrectedObject], original: bytes
+        self, plan: Plan, intent: str, entries: Sequence[Entry], made: Sequence[MadeObject], original: bytes
     ) -> None:
         """Both objects and the original into Orthanc, and the commit."""
         (mine, about), (photo, document) = entries, made
@@ -164,12 +163,12 @@ class Replacing:
         placed = [self._placed(entry, object_) for entry, object_ in zip((mine, about), made, strict=True)]
         self.deliver(plan, intent, [each[0] for each in placed], [each[1] for each in placed], original)
 
-    def _placed(self, entry: Entry, made: CorrectedObject) -> tuple[Entry, CorrectedObject]:
+    def _placed(self, entry: Entry, made: MadeObject) -> tuple[Entry, MadeObject]:
         """The entry, with the id that its object has in Orthanc or will have now; and the object that is there."""
         way = self._way
         stored = way.archive.file(entry.batch, entry.orthanc_id)
         if stored is not None:
-            return entry, CorrectedObject(stored, read_object(stored).attributes)
+            return entry, MadeObject(stored, read_object(stored).attributes)
         orthanc_id = orthanc_id_of(made)
         if orthanc_id != entry.orthanc_id:
             with transaction(way.engine) as connection:
@@ -177,12 +176,12 @@ class Replacing:
         return replace(entry, orthanc_id=orthanc_id), made
 
 
-def orthanc_id_of(made: CorrectedObject) -> str:
+def orthanc_id_of(made: MadeObject) -> str:
     """The id that an object will have in Orthanc."""
     parts = (whole_text_of(made.attributes, tag) for tag in ("00100020", "0020000D", "0020000E", "00080018"))
     return orthanc_ids(*parts).instance
 
 
-def held_of(entry: Entry, made: CorrectedObject) -> Held:
+def held_of(entry: Entry, made: MadeObject) -> Held:
     """An object of ours, as Orthanc holds it."""
     return Held(entry.sop_uid, entry.series_uid, entry.study_uid, entry.orthanc_id, made.attributes)

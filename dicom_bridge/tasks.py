@@ -18,6 +18,7 @@ from fhir_mapping.errors import NotFound
 from fhir_mapping.resources.task import (
     batch_stands_still,
     chain_refused,
+    correction_given_up,
     object_refused,
     object_waits,
     objects_missing,
@@ -60,7 +61,7 @@ class Tasks:
 
     def settled(self, connection: Connection, sop_uid: str) -> None:
         """A person has placed a photo: whatever she was asked about it is done."""
-        for matter in ("waits", "another"):
+        for matter in ("waits", "another", "given-up"):
             name = _name(matter, sop_uid)
             known = self._known(connection, name)
             if known is not None and known["status"] == "requested":
@@ -112,6 +113,12 @@ class Tasks:
         named = [entry.sop_uid for entry in entries]
         task = originals_lost(patient, named[:_LISTED], clock.now(connection))
         self._write(connection, _name("lost", "\n".join(named)), task)
+
+    def correction_given_up(self, connection: Connection, sop_uid: str, patient: str, why: str | None) -> None:
+        """A correction cannot be carried out as it was asked for, since the record changed meanwhile."""
+        self._write(
+            connection, _name("given-up", sop_uid), correction_given_up(sop_uid, patient, why, clock.now(connection))
+        )
 
     def stands_still(self, connection: Connection, batch: str, patient: str, entries: Sequence[Entry]) -> None:
         """A batch cannot go on, however often that is tried; told once, until somebody saw to it."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from consent.store.versions import group
 from dicom_bridge import brought
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.plan import Plan
@@ -35,6 +36,13 @@ class Treatments:
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
+
+    def of_visit(self, connection: Connection, plan: Plan) -> Plan:
+        """The plan with that record of its patient which the visit is in: records that were merged are one person's."""
+        encounter = self._store.read(connection, "Encounter", plan.visit).json()
+        subjects = {references.id_of(each) for each in references.local_of(encounter, self._store.base, "subject")}
+        hers = subjects & group(connection, [plan.patient])
+        return replace(plan, patient=hers.pop()) if len(hers) == 1 else plan
 
     def read(self, connection: Connection, plan: Plan) -> tuple[PatientFacts, VisitFacts]:
         """Patient and visit.
@@ -86,7 +94,8 @@ class Treatments:
         session = plan.session
         if procedure is not None:
             resource = self._store.read(connection, "Procedure", references.id_of(procedure)).json()
-            if f"Patient/{plan.patient}" not in references.local_of(resource, self._store.base, "subject"):
+            done_to = {references.id_of(each) for each in references.local_of(resource, self._store.base, "subject")}
+            if not done_to & group(connection, [plan.patient]):
                 raise RecordRefused(f"--procedure: it was not done to Patient/{plan.patient}")
             stated = session_of(resource)
             if stated is not None and session is not None and stated != session:

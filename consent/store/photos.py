@@ -292,7 +292,7 @@ def reject(connection: Connection, rejected: StoredPhoto) -> None:
         view=row.view,
         procedure=row.procedure,
     )
-    connection.execute(delete(decided).where(decided.c.photo == rejected.number))
+    _forget_answers(connection, [rejected.number])
 
 
 def rejected_among(connection: Connection, sop_uids: Collection[str]) -> frozenset[str]:

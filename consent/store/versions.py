@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, Select, select, text, update
 
 from consent.store.tables import patient, patient_state, site_state
 from consent.store.write import among
@@ -34,6 +34,16 @@ def group(connection: Connection, patients: Iterable[str]) -> set[str]:
     survivors = select(patient.c.survivor).where(among(connection, patient.c.patient, asked))
     rows = connection.execute(select(patient.c.patient).where(patient.c.survivor.in_(survivors)))
     return asked | set(rows.scalars())
+
+
+def records(patients: Iterable[str]) -> Select[str]:
+    """A query of the records that :func:`group` gives of patients who are known, for conditions."""
+    asked, every = patient.alias(), patient.alias()
+    return (
+        select(every.c.patient)
+        .join(asked, asked.c.survivor == every.c.survivor)
+        .where(asked.c.patient.in_(sorted(patients)))
+    )
 
 
 def raise_versions(connection: Connection, patients: Iterable[str]) -> set[str]:

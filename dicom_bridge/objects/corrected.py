@@ -6,36 +6,28 @@ a sender wrote may name whom the object is not about.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
-from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID
+from pydicom.dataset import Dataset
 
 from consent.regions import BodyRegion
 from consent.types import Laterality
-from dicom_bridge.errors import ObjectRefused
-from dicom_bridge.objects.attributes import ODD, attributes_json
+from dicom_bridge.objects.anew import MadeObject, made_anew
 from dicom_bridge.objects.coding import own_scheme, region_code, term_code
 from dicom_bridge.objects.description import PatientModule, VisitModule
 from dicom_bridge.objects.fitting import text
 from dicom_bridge.objects.photo import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION,
     acquisition_module,
     context_items,
+    file_meta,
     patient_module,
     series_words,
     study_module,
 )
-from dicom_bridge.objects.structure import measure
 from dicom_bridge.objects.vocabulary import Term
 from dicom_bridge.query.classes import ENCAPSULATED_PDF
 
@@ -131,16 +123,7 @@ class Corrected:
     taken: datetime | date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectedObject:
-    """An object, ready to be stored."""
-
-    file: bytes
-    attributes: dict[str, Any]
-    """DICOM JSON Model."""
-
-
-def corrected(former: bytes, said: Corrected) -> CorrectedObject:
+def corrected(former: bytes, said: Corrected) -> MadeObject:
     """The object with another header; its pixel data is the former's byte for byte, in the same transfer syntax.
 
     Parameters
@@ -155,17 +138,8 @@ def corrected(former: bytes, said: Corrected) -> CorrectedObject:
     DescriptionRefused
         An identifier of patient or visit does not fit into its attribute.
     """
-    measure(former)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            before = dcmread(io.BytesIO(former))
-            made = _made(before, said)
-            out = io.BytesIO()
-            made.save_as(out, enforce_file_format=True)
-        except ODD as error:
-            raise ObjectRefused("the object cannot be written anew: a value of its picture is none") from error
-    return CorrectedObject(out.getvalue(), attributes_json(made))
+    refusal = "the object cannot be written anew: a value of its picture is none"
+    return made_anew(former, lambda before: _made(before, said), refusal, pixels=True)
 
 
 def _made(before: Dataset, said: Corrected) -> Dataset:
@@ -193,7 +167,7 @@ def _made(before: Dataset, said: Corrected) -> Dataset:
         made.BurnedInAnnotation = made.get("BurnedInAnnotation", "YES")
     else:
         _view(before, made, said)
-    made.file_meta = _meta(before, made)
+    made.file_meta = file_meta(made, before.file_meta.TransferSyntaxUID)
     if _PIXELS in before:
         made.add(before[_PIXELS])
     return made
@@ -252,13 +226,3 @@ def _view(before: Dataset, made: Dataset, said: Corrected) -> None:
     coded = [item for element in made if element.VR == "SQ" for item in element.value]
     if scheme := own_scheme(coded):
         made.CodingSchemeIdentificationSequence = scheme
-
-
-def _meta(before: Dataset, made: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = made.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = UID(made.SOPInstanceUID)
-    meta.TransferSyntaxUID = before.file_meta.TransferSyntaxUID
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    return meta

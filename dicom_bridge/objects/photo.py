@@ -104,14 +104,17 @@ def wrap(
     _camera(dataset, photo.camera)
     dataset.SOPClassUID = VL_PHOTOGRAPHIC
     dataset.SOPInstanceUID = description.sop_instance_uid
-    return WrappedPhoto(encode(_meta(dataset), dataset, copy.stream), attributes_json(dataset), copy)
+    return WrappedPhoto(
+        encode(file_meta(dataset, JPEGBaseline8Bit), dataset, copy.stream), attributes_json(dataset), copy
+    )
 
 
-def _meta(dataset: Dataset) -> FileMetaDataset:
+def file_meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
+    """File Meta Information (PS3.10 7.1) of an object of ours."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = JPEGBaseline8Bit
+    meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
+    meta.TransferSyntaxUID = syntax
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     return meta

@@ -6,22 +6,17 @@ its house one day finds there which objects were withdrawn.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from dicom_bridge.errors import ObjectRefused
-from dicom_bridge.objects.attributes import ODD, attributes_json
+from dicom_bridge.objects.anew import MadeObject, made_anew
 from dicom_bridge.objects.coding import code
-from dicom_bridge.objects.corrected import CorrectedObject, copy_visit
-from dicom_bridge.objects.photo import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from dicom_bridge.objects.structure import measure
+from dicom_bridge.objects.corrected import copy_visit
+from dicom_bridge.objects.photo import file_meta
 
 KEY_OBJECT_SELECTION = UID("1.2.840.10008.5.1.4.1.1.88.59")
 
@@ -37,7 +32,7 @@ class Rejection:
     """Aware, in the site's zone."""
 
 
-def rejection(rejected: bytes, said: Rejection) -> CorrectedObject:
+def rejection(rejected: bytes, said: Rejection) -> MadeObject:
     """The document that rejects an object.
 
     Parameters
@@ -50,17 +45,8 @@ def rejection(rejected: bytes, said: Rejection) -> CorrectedObject:
     ObjectRefused
         It cannot be read.
     """
-    measure(rejected)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            before = dcmread(io.BytesIO(rejected), stop_before_pixels=True)
-            made = _made(before, said)
-            out = io.BytesIO()
-            made.save_as(out, enforce_file_format=True)
-        except ODD as error:
-            raise ObjectRefused("the object's patient and study cannot be written anew") from error
-    return CorrectedObject(out.getvalue(), attributes_json(made))
+    refusal = "the object's patient and study cannot be written anew"
+    return made_anew(rejected, lambda before: _made(before, said), refusal, pixels=False)
 
 
 def _made(before: Dataset, said: Rejection) -> Dataset:
@@ -83,7 +69,7 @@ def _made(before: Dataset, said: Rejection) -> Dataset:
     template.MappingResource, template.TemplateIdentifier = "DCMR", "2010"
     made.ContentTemplateSequence = [template]
     made.ContentSequence = _content(before)
-    made.file_meta = _meta(made)
+    made.file_meta = file_meta(made, ExplicitVRLittleEndian)
     return made
 
 
@@ -109,12 +95,3 @@ def _reference(before: Dataset) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = before.SOPClassUID, before.SOPInstanceUID
     return item
-
-
-def _meta(made: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = made.SOPClassUID, UID(made.SOPInstanceUID)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    return meta

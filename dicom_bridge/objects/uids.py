@@ -5,6 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """What one series shows. Codes as ``system|code``; what nobody said is empty."""
+
+    region: str
+    laterality: str
+    view: str
+    expression: str | None = None
+
+    def parts(self) -> tuple[str, str, str, str]:
+        """What a UID is made of."""
+        return self.region, self.laterality, self.view, self.expression or ""
 
 
 def sop_instance_uid(site_key: bytes, patient: str, sha256: str) -> str:
@@ -17,11 +32,20 @@ def study_instance_uid(site_key: bytes, visit: str) -> str:
     return _uid(site_key, "study", visit)
 
 
-def series_instance_uid(
-    site_key: bytes, visit: str, *, region: str, laterality: str, view: str, expression: str | None
-) -> str:
+def study_of_patient_uid(site_key: bytes, visit: str, patient: str) -> str:
+    """The photos of a visit whose own study is another patient's: the visit was registered for that one at first.
+
+    Parameters
+    ----------
+    visit, patient
+        Ids of Encounter and Patient.
+    """
+    return _uid(site_key, "study-of-patient", visit, patient)
+
+
+def series_instance_uid(site_key: bytes, visit: str, shown: SeriesView) -> str:
     """One view of one visit, so that an unmodified viewer can hang views side by side."""
-    return _uid(site_key, "series", visit, region, laterality, view, expression or "")
+    return _uid(site_key, "series", visit, *shown.parts())
 
 
 def corrected_instance_uid(site_key: bytes, patient: str, sha256: str, former: str) -> str:
@@ -35,11 +59,9 @@ def corrected_instance_uid(site_key: bytes, patient: str, sha256: str, former: s
     return _uid(site_key, "corrected", patient, sha256, former)
 
 
-def series_in_study_uid(
-    site_key: bytes, study: str, *, region: str, laterality: str, view: str, expression: str | None
-) -> str:
-    """One view within a study that somebody else named; ``study`` is its UID."""
-    return _uid(site_key, "series-in-study", study, region, laterality, view, expression or "")
+def series_in_study_uid(site_key: bytes, study: str, shown: SeriesView) -> str:
+    """One view within a study that does not follow from its visit alone; ``study`` is its UID."""
+    return _uid(site_key, "series-in-study", study, *shown.parts())
 
 
 def rejection_uid(site_key: bytes, former: str) -> str:

@@ -34,6 +34,8 @@ from consent.store.load import SHOWN
 from consent.store.tables import photo
 from dicom_bridge.query.dictionary import Attribute, path
 from dicom_bridge.query.index import COLUMNS
+from dicom_bridge.query.patterns import text_matches
+from dicom_bridge.query.persons import under_other_numbers
 from dicom_bridge.query.tables import dicom_attributes, dicom_instance
 from dicom_bridge.query.values import (
     EMPTY,
@@ -156,7 +158,7 @@ def match(connection: Connection, keys: Keys, *, empties: bool = False) -> Match
         if universal(value):
             continue
         if len(attributes) == 1 and attributes[0].keyword in MATCHED:
-            where.append(condition(attributes[0].keyword, value, dialect, empties=empties))
+            where.append(_columned(connection, attributes[0].keyword, value, empties=empties))
             continue
         place = asked.setdefault(attributes[0].tag, _Asked())
         for attribute in attributes[1:]:
@@ -167,6 +169,15 @@ def match(connection: Connection, keys: Keys, *, empties: bool = False) -> Match
     entries = {tag: _entry(dialect, tag) for tag in (*asked, _ZONE)}
     where += [entries[tag].is_not(None) for tag, each in asked.items() if not each.matches(None, "")]
     return Match(tuple(where), tuple(entries.values()), tuple(asked.values()))
+
+
+def _columned(connection: Connection, keyword: str, value: str, *, empties: bool) -> ColumnElement[bool]:
+    """What a row must fulfil of an attribute that has a column."""
+    mine = condition(keyword, value, connection.dialect.name, empties=empties)
+    if keyword != "PatientID" or value.strip(" ") == EMPTY:
+        return mine
+    others = under_other_numbers(connection, value.strip(" "))
+    return mine if others is None else or_(mine, others)
 
 
 def condition(
@@ -208,21 +219,10 @@ def condition(
     if name in _NUMBERS:
         return column.in_(sorted({f"{each.normalize():f}" for each in numbers(keyword, value)}))
     if name in _NAMES:
-        return or_(*(_text(column, pattern, dialect) for pattern in name_patterns(keyword, value)))
+        return or_(*(text_matches(column, pattern, dialect) for pattern in name_patterns(keyword, value)))
     if keyword == "ModalitiesInStudy":
         value = value.replace(",", "\\")
-    return or_(*(_text(column, choice, dialect) for choice in choices(keyword, value)))
-
-
-def _text(column: ColumnElement[str], value: str, dialect: str) -> ColumnElement[bool]:
-    if "*" not in value and "?" not in value:
-        return column == value
-    if dialect == "sqlite":  # LIKE disregards case there; GLOB does not, and only '[' must be kept from it
-        matched = column.op("GLOB", is_comparison=True)(value.replace("[", "[[]"))
-    else:
-        pattern = "".join(f"\\{each}" if each in "\\%_" else each for each in value)
-        matched = column.like(pattern.replace("*", "%").replace("?", "_"), escape="\\")
-    return matched if value.strip("*") else and_(matched, column != "")
+    return or_(*(text_matches(column, choice, dialect) for choice in choices(keyword, value)))
 
 
 def visible(table: FromClause = dicom_instance) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, literal, or_, select, true
 
+from consent.store.versions import records
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
 from fhir_mapping.resources.advisory import ADVISORY, PATIENT
@@ -32,7 +33,7 @@ class Reach(StrEnum):
 
     ALL = "all"
     OWN = "own"
-    """What is in the compartments of the requester's own patients, and what these resources name."""
+    """What is in the compartments of the requester's own patients, under all their records, and what that names."""
 
     NONE = "none"
 
@@ -82,8 +83,9 @@ def condition(request: Request, kind: str, row: Any = fhir_resource) -> ColumnEl
     patients = sorted(own_patients(request.requester))
     if not patients:
         return false()
+    hers = records(patients)
     if kind not in _SHARED:
-        return and_(row.c.patient.in_(patients))
+        return and_(row.c.patient.in_(hers))
     owner = fhir_resource.alias("owner")
     named = exists(
         select(literal(1))
@@ -91,11 +93,11 @@ def condition(request: Request, kind: str, row: Any = fhir_resource) -> ColumnEl
         .join(owner, (owner.c.type == fhir_reference.c.type) & (owner.c.id == fhir_reference.c.id))
         .where(
             fhir_reference.c.target == literal(f"{kind}/") + row.c.id,
-            owner.c.patient.in_(patients),
+            owner.c.patient.in_(hers),
             owner.c.type.in_(CLINICAL),
         )
     )
-    return or_(row.c.patient.in_(patients), row.c.patient.is_(None) & named)
+    return or_(row.c.patient.in_(hers), row.c.patient.is_(None) & named)
 
 
 def of_versions(request: Request, kind: str) -> Narrowing:
@@ -114,7 +116,7 @@ def of_versions(request: Request, kind: str) -> Narrowing:
     last, later = fhir_deletion.alias("last"), fhir_deletion.alias("later")
     gone = select(last.c.id).where(
         last.c.type == kind,
-        last.c.patient.in_(patients),
+        last.c.patient.in_(records(patients)),
         ~exists().where(fhir_resource.c.type == kind, fhir_resource.c.id == last.c.id),
         ~exists().where(later.c.type == kind, later.c.id == last.c.id, later.c.version > last.c.version),
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from consent.audit.record import Kind, of_request
 from consent.store.engine import reading
+from consent.store.versions import group
 from fhir_mapping import text
 from fhir_mapping.api import access, changing, cut, reply
 from fhir_mapping.api.node import Asked, Node
@@ -61,7 +62,7 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
             gone = event is not None and event.deleted
             if event is not None and not event.deleted:
                 found = node.record.vread(connection, kind, identity, int(version))
-            if found is not None and not _hers(node, asked, found):
+            if found is not None and not _hers(node, connection, asked, found):
                 found = None
             if found is not None:
                 (body,) = _shown(node, connection, asked, [found])
@@ -87,7 +88,7 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
         total = history.total(connection, wanted.whole, known) if counted else None
         events = history.page(connection, wanted.asked, wanted.count + 1, known) if there else []
         versions = node.record.read_versions(connection, kind, changing.kept(events[: wanted.count]))
-        hers = [each for each in versions if _hers(node, asked, each)]
+        hers = [each for each in versions if _hers(node, connection, asked, each)]
         bodies = _shown(node, connection, asked, hers)
     bare = [replace(each, body=body) for each, body in zip(hers, bodies, strict=True)]
     entries = changing.entries(events[: wanted.count], bare)
@@ -104,12 +105,12 @@ def _shown(node: Node, connection: Connection, asked: Asked, versions: Sequence[
     return cut.shown(connection, sight, [(each.type, each.body) for each in versions], node.record.base)
 
 
-def _hers(node: Node, asked: Asked, version: Stored) -> bool:
+def _hers(node: Node, connection: Connection, asked: Asked, version: Stored) -> bool:
     """Whether a version was of the requester's own patient, where she reads her own alone."""
     if access.reach(asked.request, version.type) is not access.Reach.OWN:
         return True
     then = index.extract(version.id, text.kept(version.body), node.record.site.zone, node.record.base)
-    return then.patient is None or then.patient in access.own_patients(asked.request.requester)
+    return then.patient is None or then.patient in group(connection, access.own_patients(asked.request.requester))
 
 
 def _record(node: Node, asked: Asked, subject: str, found: int) -> None:

@@ -29,6 +29,7 @@ from consent.identity.scopes import Scopes
 from consent.service import DecisionPoint
 from consent.sets import Permitted
 from consent.store.tables import photo
+from consent.store.versions import records
 from consent.types import Obligation, Request
 from fhir_mapping import photo_names
 from fhir_mapping.api import access
@@ -235,7 +236,7 @@ class RequestSight:
         """What a Provenance names is of the requester's own patient."""
         patients = sorted(access.own_patients(self.request.requester))
         hers = select(fhir_resource.c.type + literal("/") + fhir_resource.c.id)
-        return _TARGET.c.target.in_(hers.where(fhir_resource.c.patient.in_(patients)))
+        return _TARGET.c.target.in_(hers.where(fhir_resource.c.patient.in_(records(patients))))
 
     def _related(self, name: str, rows: Any) -> ColumnElement[bool]:
         """A photo's document names those alone of its sources and copies that may be seen."""

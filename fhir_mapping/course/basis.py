@@ -6,7 +6,7 @@ Photos are asked for at the decision point: one that the request may not see is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from consent.types import Obligation, Request
 from fhir_mapping import references, text
 from fhir_mapping.course.looked_at import shown_in
 from fhir_mapping.course.views import view_of
+from fhir_mapping.projections.standing import formers, standing
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
 from fhir_mapping.treatment.elements import Json, named, parts
@@ -170,7 +171,8 @@ def _name(resource: Json, reference: str) -> str:
 def _links(connection: Connection, base: str | None, about: str) -> tuple[list[Link], Mapping[str, Json]]:
     """Every link around it, undecided; two rounds reach the photos of a session's plan."""
     known: dict[str, Mapping[str, Any]] = {}
-    frontier, pointed = {about}, {about}
+    frontier = {about}
+    pointed = {about} | (formers(connection, about) if about.startswith(DOCUMENT) else frozenset())
     for _ in range(3):
         found = _fetch(connection, frontier - set(known)) if frontier - set(known) else {}
         known |= found
@@ -189,7 +191,18 @@ def _links(connection: Connection, base: str | None, about: str) -> tuple[list[L
         pointed -= {about}
     known |= _fetch(connection, frontier - set(known)) if frontier - set(known) else {}
     made = [link for reference, resource in sorted(known.items()) for link in _stated(reference, resource, base)]
-    return list(dict.fromkeys(made)), known
+    stand = standing(connection, {end for link in made for end in (link.upper, link.lower) if end.startswith(DOCUMENT)})
+    known |= _fetch(connection, set(stand.values()) - set(known)) if stand else {}
+    return list(dict.fromkeys(_now(link, stand) for link in made)), known
+
+
+def _now(link: Link, stand: Mapping[str, str]) -> Link:
+    """The link to what stands now in the place of a photo that was corrected; no version of that one was shown."""
+    if link.lower not in stand and link.upper not in stand:
+        return link
+    version = None if link.lower in stand else link.version
+    upper, lower = (stand.get(end, end) for end in (link.upper, link.lower))
+    return replace(link, upper=upper, lower=lower, version=version)
 
 
 def _stated(reference: str, resource: Json, base: str | None) -> Iterable[Link]:

@@ -25,10 +25,11 @@ from fhir_mapping.consent_codes import REGION_EXTENSION
 from fhir_mapping.errors import MappingError
 from fhir_mapping.projections.excerpt import LINKED_TYPES, Excerpt, sop_uid_of
 from fhir_mapping.projections.read import current
+from fhir_mapping.projections.standing import successors
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.resources.document_reference import DICOM_UID, KNOWN_SINCE_EXTENSION
 from fhir_mapping.search.values import indexed
-from fhir_mapping.tables import fhir_reference, fhir_token
+from fhir_mapping.tables import fhir_token
 
 ALSO_SHOWS = "urn:photospine:also-shows"
 """Extension on DocumentReference (valueReference): a further patient that the photo shows."""
@@ -136,22 +137,7 @@ def affected(connection: Connection, setting: Setting, written: Written) -> set[
                 study = current(connection, "ImagingStudy", references.id_of(target)) or {}
                 documents |= _documents_of(connection, _instances(study))
     # What names a photo names whatever takes its place (see _inherited); nothing else is read of the former one.
-    return documents | (_successors(connection, documents) if written.type in LINKED_TYPES else set())
-
-
-def _successors(connection: Connection, documents: set[str]) -> set[str]:
-    """Ids of the DocumentReferences that take the place of these, however often that happened."""
-    found: set[str] = set()
-    pending = set(documents)
-    while pending:
-        query = select(fhir_reference.c.id).where(
-            among(connection, fhir_reference.c.target, {f"DocumentReference/{each}" for each in pending}),
-            fhir_reference.c.type == "DocumentReference",
-            fhir_reference.c.path == "relatesTo.target",
-        )
-        pending = set(connection.execute(query).scalars()) - found - documents
-        found |= pending
-    return found
+    return documents | (successors(connection, documents) if written.type in LINKED_TYPES else set())
 
 
 def _facts(excerpt: Excerpt, setting: Setting, document_id: str, seen: frozenset[str]) -> PhotoFacts:

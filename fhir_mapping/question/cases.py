@@ -1,18 +1,20 @@
-"""A page of cases: photos of one patient and one region, the case with the newest photo first.
+"""A page of cases: photos of one person, under all her records, and one region; the case with the newest photo first.
 
 A case stands where its newest photo stands, so a page begins behind a photo as one of single photos does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from consent.bits import Bits
+from consent.store.tables import patient as people
 from consent.store.tables import photo
+from consent.store.versions import group
 from consent.store.write import among
 from fhir_mapping.question.page import Place, page
 
@@ -20,7 +22,10 @@ _STEP = 240
 """Photos that are looked at at once."""
 
 _Key = tuple[str | None, str | None]
-"""Patient, and code of the first region."""
+"""The record that stands for the person, and code of the first region."""
+
+_PERSON = func.coalesce(people.c.survivor, photo.c.patient).label("person")
+_OF_PERSONS = photo.outerjoin(people, people.c.patient == photo.c.patient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,19 @@ def cases(connection: Connection, seen: Bits, months: Mapping[str, Bits], most: 
 
 def of_case(connection: Connection, number: int) -> set[int]:
     """Numbers of all photos of the case that a photo is of, whoever may see them."""
-    key = connection.execute(select(photo.c.patient, photo.c.area).where(photo.c.photo == number)).one_or_none()
-    if key is None or key.patient is None:
+    query = select(_PERSON, photo.c.area).select_from(_OF_PERSONS).where(photo.c.photo == number)
+    key = connection.execute(query).one_or_none()
+    if key is None or key.person is None:
         return set()
-    return set(connection.execute(select(photo.c.photo).where(_is_of((key.patient, key.area)))).scalars())
+    hers = _is_of((key.person, key.area), group(connection, [key.person]))
+    return set(connection.execute(select(photo.c.photo).where(hers)).scalars())
 
 
 def _keys(connection: Connection, numbers: Sequence[int]) -> list[_Key]:
     """The cases of photos, in their order."""
-    query = select(photo.c.photo, photo.c.patient, photo.c.area).where(among(connection, photo.c.photo, numbers))
-    keys: dict[int, _Key] = {row.photo: (row.patient, row.area) for row in connection.execute(query)}
+    query = select(photo.c.photo, _PERSON, photo.c.area).select_from(_OF_PERSONS)
+    rows = connection.execute(query.where(among(connection, photo.c.photo, numbers)))
+    keys: dict[int, _Key] = {row.photo: (row.person, row.area) for row in rows}
     return list(dict.fromkeys(keys[number] for number in numbers))
 
 
@@ -79,18 +87,24 @@ def _whole(connection: Connection, keys: Sequence[_Key], seen: Bits) -> dict[_Ke
     found: dict[_Key, list[Any]] = {key: [] for key in keys}
     if not keys:
         return found
-    columns = (photo.c.photo, photo.c.taken, photo.c.document, photo.c.patient, photo.c.area)
-    query = select(*columns).where(or_(*map(_is_of, keys)))
+    records: dict[str | None, set[str]] = {person: {person} for person, _ in keys if person is not None}
+    merged = select(people.c.survivor, people.c.patient).where(among(connection, people.c.survivor, set(records)))
+    for row in connection.execute(merged):
+        records[row.survivor].add(row.patient)
+    columns = (photo.c.photo, photo.c.taken, photo.c.document, _PERSON, photo.c.area)
+    hers = (_is_of(key, records.get(key[0], set())) for key in keys)
+    query = select(*columns).select_from(_OF_PERSONS).where(or_(*hers))
     # The last one is the one that comes first on a page of photos.
     for row in connection.execute(query.order_by(photo.c.taken.nulls_first(), photo.c.document.desc())):
         if row.photo in seen:
-            found[row.patient, row.area].append(row)
+            found[row.person, row.area].append(row)
     return found
 
 
-def _is_of(key: _Key) -> Any:
-    patient, area = key
-    return and_(photo.c.patient == patient, photo.c.area.is_(None) if area is None else photo.c.area == area)
+def _is_of(key: _Key, records: Collection[str]) -> Any:
+    """That a photo is of a case; of the person's records."""
+    area = key[1]
+    return and_(photo.c.patient.in_(sorted(records)), photo.c.area.is_(None) if area is None else photo.c.area == area)
 
 
 def _is_behind(row: Any, place: Place) -> bool:

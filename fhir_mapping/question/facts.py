@@ -44,7 +44,8 @@ def values_of(connection: Connection, setting: Setting, numbers: Collection[int]
     facts = {row.photo: photo_from_json(row.body) for row in rows}
     documents = _documents(connection, {row.document for row in rows if row.document})
     named = {each for one in facts.values() for each in _links(one)}
-    around = Surroundings(connection, setting.base, named, {f"DocumentReference/{each}" for each in documents})
+    judged = {each for one in facts.values() for each in one.formerly_hers}  # judgements of a photo corrected since
+    around = Surroundings(connection, setting.base, named, {f"DocumentReference/{each}" for each in documents} | judged)
     return {
         row.photo: frozenset(_values(row, facts[row.photo], documents.get(row.document or "", {}), around))
         for row in rows
@@ -76,7 +77,8 @@ def _values(row: Any, facts: PhotoFacts, document: Mapping[str, Any], around: Su
             yield value(Facet.PLAN, "", link)
     if facts.document is not None:
         yield from around.values(facts.document)
-        yield from around.outcomes(facts.document)
+        for each in (facts.document, *facts.formerly_hers):
+            yield from around.outcomes(each)
 
 
 def regions_of(regions: Collection[Region]) -> Iterator[Value]:

@@ -23,6 +23,7 @@ from consent.store.tables import photo, photo_due, photo_link
 from consent.store.versions import lock
 from consent.store.write import among, insert_missing
 from fhir_mapping import references
+from fhir_mapping.projections.standing import successors
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.question import elements
 from fhir_mapping.question.facets import Value
@@ -47,6 +48,7 @@ def note(connection: Connection, setting: Setting, written: Iterable[Written], d
     """
     reached = {f"DocumentReference/{each}" for each in documents} | _reached(connection, setting.base, written)
     named = {references.id_of(each) for each in reached if each.startswith("DocumentReference/")}
+    named |= successors(connection, named)
     if reached:
         query = select(photo.c.photo).where(among(connection, photo.c.document, named))
         linked = select(photo_link.c.photo).where(

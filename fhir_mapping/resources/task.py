@@ -15,6 +15,7 @@ TASK_SYSTEM = "urn:photospine:task"
 CONSENT_REFUSED = "consent-refused"
 PHOTO_OF_ANOTHER = "photo-of-another-patient"
 ORIGINALS_LOST = "originals-lost"
+CORRECTION_GIVEN_UP = "correction-given-up"
 BATCH_STANDS_STILL = "batch-stands-still"
 UID_TAKEN = "uid-taken"
 OBJECTS_MISSING = "objects-missing"
@@ -73,6 +74,28 @@ def originals_lost(patient: str, sop_uids: Sequence[str], now: datetime) -> dict
         _photos("A photo that was not kept", sop_uids),
         now,
         patient=patient,
+    )
+
+
+def correction_given_up(sop_uid: str, patient: str, why: str | None, now: datetime) -> dict[str, Any]:
+    """A correction of a photo was asked for, and the record changed before it was through: the photo is as it was.
+
+    Parameters
+    ----------
+    patient
+        Id of the patient whose photo it was said to be.
+    why
+        One sentence.
+    """
+    return _task(
+        CORRECTION_GIVEN_UP,
+        "A photo was not corrected",
+        "What was said of it does not fit the record any more. The photo is as it was before: look at what the record "
+        "says now, and correct it anew by 'photospine link'.",
+        _photos("The photo", [sop_uid]),
+        now,
+        patient=patient,
+        why=why,
     )
 
 

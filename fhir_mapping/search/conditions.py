@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal, select
 
 from consent.store.write import among
 from fhir_mapping.errors import Forbidden, Issue, Malformed
-from fhir_mapping.search import asked, compared
+from fhir_mapping.search import asked, compared, persons
 from fhir_mapping.search.condition import Asking, Condition, Either, Listed, Rows, Scene, few_ids, visible
 from fhir_mapping.search.matches import of_parameter
 from fhir_mapping.search.parameters import Parameter
@@ -74,23 +74,21 @@ def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Cond
         scene.sight.element(kind, parameter, table),
     )
     few = few_ids(scene, [rest])
+    of_person = target == persons.PATIENT and persons.follows(parameter)
     if few is not None:
-        seen = visible(scene, target, few, [rest])
-        wanted = among(scene.connection, table.c.target, {f"{target}/{each}" for each in seen})
-        return Rows(table, kind, (and_(named, wanted),))
+        targets = {f"{target}/{each}" for each in visible(scene, target, few, [rest])}
+        if of_person:
+            targets = persons.with_merged(scene, targets)
+        return Rows(table, kind, (and_(named, among(scene.connection, table.c.target, targets)),))
     row = fhir_resource.alias()
     prefix = f"{target}/"
-    lies_there = exists(
-        select(literal(1))
-        .select_from(row)
-        .where(
-            row.c.type == target,
-            row.c.id == func.substr(table.c.target, len(prefix) + 1),
-            rest.holds(row),
-            scene.sight.seen(target, row),
-        )
-        .correlate(table)
-    )
+    identity = func.substr(table.c.target, len(prefix) + 1)
+    there = select(literal(1)).select_from(row)
+    there = there.where(row.c.type == target, rest.holds(row), scene.sight.seen(target, row))
+    if of_person:
+        lies_there = persons.of_person(there, row.c.id, identity, table)
+    else:
+        lies_there = exists(there.where(row.c.id == identity).correlate(table))
     return Rows(table, kind, (and_(named, compared.beginning(table.c.target, prefix), lies_there),), begins=False)
 
 
@@ -104,13 +102,16 @@ def _has(scene: Scene, kind: str, name: asked.Has, value: str) -> Condition:
         scene.sight.element(name.type, parameter, table),
     )
     prefix = f"{kind}/"
+    of_person = kind == persons.PATIENT and persons.follows(parameter)
     few = few_ids(scene, [rest])
     if few is not None:
         seen = visible(scene, name.type, few, [rest])
         query = select(table.c.target).where(
             named, among(scene.connection, table.c.id, seen), compared.beginning(table.c.target, prefix)
         )
-        targets = scene.connection.execute(query).scalars()
+        targets = set(scene.connection.execute(query).scalars())
+        if of_person:
+            targets = persons.with_merged(scene, targets)
         return Listed(scene.connection, kind, frozenset(each.removeprefix(prefix) for each in targets))
 
     def holds(row: Row) -> ColumnElement[bool]:
@@ -126,11 +127,9 @@ def _has(scene: Scene, kind: str, name: asked.Has, value: str) -> Condition:
             )
             .correlate(table)
         )
-        return exists(
-            select(literal(1))
-            .select_from(table)
-            .where(named, table.c.target == literal(prefix) + row.c.id, stated)
-            .correlate(row)
-        )
+        naming = select(literal(1)).select_from(table).where(named, stated)
+        if of_person:
+            return persons.named(naming, table.c.target, row)
+        return exists(naming.where(table.c.target == literal(prefix) + row.c.id).correlate(row))
 
     return Asking(holds)

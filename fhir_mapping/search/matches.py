@@ -15,6 +15,7 @@ from fhir_mapping.search import asked, compared
 from fhir_mapping.search.condition import Asking, Condition, Either, Listed, Rows, Scene, Without
 from fhir_mapping.search.index import EXACT, IDENTIFIER, TEXT, TYPED, target_of
 from fhir_mapping.search.parameters import Form, Kind, Parameter
+from fhir_mapping.search.persons import follows, with_merged
 from fhir_mapping.search.sight import Row
 from fhir_mapping.search.values import indexed, parts, plain, sounds, token
 from fhir_mapping.tables import (
@@ -143,6 +144,8 @@ def _reference(scene: Scene, columns: Any, name: asked.Plain, value: str) -> Col
         kind = references.target_type(value)
         fits = kind in allowed if references.local(value, scene.base) else not (name.type or parameter.only)
         targets = [target] if fits or kind in allowed else []
+    if follows(parameter):
+        targets = sorted(with_merged(scene, targets))
     found: ColumnElement[bool] = columns.target.in_(targets) if targets else false()
     return found
 

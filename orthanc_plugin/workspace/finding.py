@@ -6,11 +6,11 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, exists, or_
 
 from fhir_mapping import dates
 from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros
-from fhir_mapping.tables import fhir_date, fhir_resource, fhir_string, fhir_token
+from fhir_mapping.tables import fhir_date, fhir_string, fhir_token
 
 _WORDS = 8  # of a search; further ones are not looked at
 _BETWEEN = " -'"  # what stands between the words of a name: "van der Berg", "Tanaka-Lindqvist", "O'Brien"
@@ -27,9 +27,15 @@ def words(text: str) -> list[str]:
     return [word for word in typed if folded(word)][:_WORDS]
 
 
-def matches(word: str, zone: ZoneInfo) -> ColumnElement[bool]:
-    """One word of a search: the beginning of a word of a name, or of an identifier, or a birth date."""
-    here, name = fhir_resource.c.id, folded(word)
+def matches(word: str, zone: ZoneInfo, here: ColumnElement[str]) -> ColumnElement[bool]:
+    """One word of a search: the beginning of a word of a name, or of an identifier, or a birth date.
+
+    Parameters
+    ----------
+    here
+        The id of the Patient.
+    """
+    name = folded(word)
     conditions = [
         exists().where(
             *_at(fhir_string, here, "name"),
@@ -61,7 +67,7 @@ def matches(word: str, zone: ZoneInfo) -> ColumnElement[bool]:
     return or_(*conditions)
 
 
-def _at(table: Any, here: Column[str], name: str) -> list[ColumnElement[bool]]:
+def _at(table: Any, here: ColumnElement[str], name: str) -> list[ColumnElement[bool]]:
     return [table.c.type == "Patient", table.c.id == here, table.c.name == name]
 
 

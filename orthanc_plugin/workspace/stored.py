@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, select
+from sqlalchemy import Connection, Engine, and_, func, or_, select
 
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
@@ -69,14 +69,20 @@ class StoredRecord:
     # --- people -----------------------------------------------------------------------------------------------------
 
     def search(self, text: str, limit: int) -> People:
-        """Patients that match every word; the ones written last where no word is given."""
+        """Patients of whom one record matches every word; the ones written last where no word is given."""
         if not could_be(text):
             return People()
         zone = self._store.site.zone
-        merged = select(patient_table.c.patient).where(patient_table.c.survivor != patient_table.c.patient)
+        merged = select(patient_table.c.patient).where(patient_table.c.merged_into.is_not(None))
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == "Patient", fhir_resource.c.id.not_in(merged))
-        for word in words(text):
-            query = query.where(matches(word, zone))
+        typed = words(text)
+        if typed:  # a merged record leads to the one that it was merged into
+            own = and_(*(matches(word, zone, fhir_resource.c.id) for word in typed))
+            former = patient_table.alias()
+            led = select(former.c.survivor).where(
+                former.c.merged_into.is_not(None), *(matches(word, zone, former.c.patient) for word in typed)
+            )
+            query = query.where(or_(own, fhir_resource.c.id.in_(led)))
         with reading(self._engine) as connection:
             ids = list(connection.execute(query.order_by(fhir_resource.c.updated.desc()).limit(limit + 1)).scalars())
             people = self._people(connection, ids[:limit])

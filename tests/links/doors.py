@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+from pynetdicom import evt
 
 from dicom_bridge.objects.uids import fhir_id
 from orthanc_plugin.assembly import serve
 from tests.archive import basic
-from tests.gateway.peers import STUDY_FIND
+from tests.gateway.peers import JPEG, STUDY_FIND, STUDY_GET, storage
 from tests.gateway.world import Gate, gate, identifier
 from tests.links.world import Links, Row
 from tests.workspace.client import Client
@@ -40,6 +42,10 @@ class Doors:
             "c-find": row.sop in self._found(row, account),
             "chart": document in self.page(f"/chart/patient/{row.patient}", account),
             "photo": self.answer(f"/chart/photo/{document}", account) == 200,
+            "rendition": self.answer(f"/chart/photo/{document}?width=320", account) == 200,
+            "fhir history": self.fhir(f"/DocumentReference/{document}/_history", account, purpose).status_code == 200,
+            "fhir version": self.fhir(f"/DocumentReference/{document}/_history/1", account, purpose).status_code == 200,
+            "c-get": row.sop in self._got(row, account),
         }
         return found
 
@@ -67,6 +73,23 @@ class Doors:
         with self.gate.association(STUDY_FIND, title=title) as association:
             answers = list(association.send_c_find(wanted, STUDY_FIND))
         return {str(found.SOPInstanceUID) for _, found in answers if found is not None}
+
+    def _got(self, row: Row, account: str) -> list[str]:
+        arrived: list[str] = []
+
+        def stored(event: Any) -> int:
+            arrived.append(str(event.request.AffectedSOPInstanceUID))
+            return 0
+
+        wanted = identifier("IMAGE", StudyInstanceUID=row.study, SeriesInstanceUID=row.series, SOPInstanceUID=row.sop)
+        contexts, roles = storage(JPEG)
+        handlers = [(evt.EVT_C_STORE, stored)]
+        title = account.upper()[:16]
+        with self.gate.association(
+            STUDY_GET, title=title, roles=roles, handlers=handlers, more=contexts
+        ) as association:
+            list(association.send_c_get(wanted, STUDY_GET))
+        return arrived
 
     def page(self, path: str, account: str) -> str:
         """A page of the workspace; empty where it is not there."""

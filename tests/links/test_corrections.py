@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,3 +214,71 @@ def test_a_file_that_comes_again_is_the_corrected_photo_or_is_refused(clinic: Li
     with clinic.node() as node, open_archive(node) as archive:
         (taken,) = pipeline(node, archive).take(visit.files, replace(clinic.plan(right), session=None))
     assert (taken.outcome, taken.sop_uid) == (Outcome.KNOWN, made)
+
+
+# --- whose visit it is ------------------------------------------------------------------------------------------------
+
+
+def test_a_visit_that_was_another_patients_leaves_nothing_of_her_in_his_photo(clinic: Links, tmp_path: Path) -> None:
+    """The register finds that the visit was his: its photos are corrected, and those that come next are his too."""
+    visit = clinic.visit("anna", files=2)
+    clinic.take(visit)
+    first, second = (clinic.row(sop) for sop in clinic.sops(visit))
+    clinic.put(clinic.bare("Encounter", visit.encounter) | {"subject": {"reference": "Patient/ben"}})
+    made = clinic.row(clinic.corrected(first.sop, patient="ben", visit=visit.encounter))
+    data = clinic.file_of(made)
+    after = read(data)
+    assert (after.PatientID, str(after.PatientName)) == ("PID-ben", "Familyben^Given")
+    assert b"anna" not in data.replace(visit.encounter.encode(), b"")
+    assert made.study != first.study
+    assert clinic.seen(made.sop)
+    assert clinic.seen(second.sop)
+    studies = [clinic.resource("ImagingStudy", fhir_id(each)) for each in (first.study, made.study)]
+    assert [each["subject"]["reference"] for each in studies] == ["Patient/anna", "Patient/ben"]
+    assert [each["numberOfInstances"] for each in studies] == [1, 1]
+    # The other one goes into the same study of his, and so does what is taken in for him now.
+    other = clinic.row(clinic.corrected(second.sop, patient="ben", visit=visit.encounter))
+    assert (other.study, other.series) == (made.study, made.series)
+    late = replace(clinic.visit("ben"), patient="ben", encounter=visit.encounter)
+    clinic.take(late)
+    taken = clinic.one(late)
+    assert (taken.study, taken.patient) == (made.study, "ben")
+    assert read(clinic.file_of(taken)).PatientID == "PID-ben"
+    # Corrected once more it stays where it is.
+    again = clinic.row(clinic.corrected(other.sop, region="cheek", laterality="L"))
+    assert (again.study, read(clinic.file_of(again)).PatientID) == (made.study, "PID-ben")
+    assert clinic.faults(clinic.file_of(again), tmp_path) == []
+
+
+# --- what judges from outside say -------------------------------------------------------------------------------------
+
+
+def test_studies_with_corrections_are_consistent_to_foreign_eyes(clinic: Links, tmp_path: Path) -> None:
+    visit, other, right = clinic.visit("anna", files=4), clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    objects = clinic.instances()
+    one, two, three, four = clinic.sops(visit)
+    clinic.corrected(clinic.corrected(one, region="cheek", laterality="L"), region="cheek", laterality="R")
+    clinic.corrected(two, patient="ben", visit=right.encounter)
+    clinic.corrected(three, visit=other.encounter)
+    rows = [clinic.row(four), *(clinic.at(each) for each in clinic.instances() - objects)]
+    files: dict[str, list[Path]] = {}
+    for number, row in enumerate(rows):
+        data = clinic.file_of(row)
+        assert clinic.faults(data, tmp_path) == [], row
+        files.setdefault(row.patient or "anna", []).append(tmp_path / f"{number}.dcm")
+        files[row.patient or "anna"][-1].write_bytes(data)
+    assert len(rows) == 1 + 4 + 4
+    for mine in files.values():
+        done = subprocess.run(["dcentvfy", *map(str, mine)], capture_output=True, text=True, check=False)
+        told = (done.stdout + done.stderr).splitlines()
+        assert done.returncode == 0
+        # A Key Object Document Series (C.17.6.1) may name requests, so it asks of which level an Accession Number is.
+        assert [line for line in told if not (line.startswith("Warning") and "<AccessionNumber>" in line)] == []
+        for file in mine:
+            shown = subprocess.run(["dcmdump", "-q", str(file)], capture_output=True, text=True, check=False)
+            assert (shown.returncode, shown.stderr) == (0, "")
+            kind = subprocess.run(["dsrdump", "-q", str(file)], capture_output=True, text=True, check=False)
+            if read(file.read_bytes()).Modality == "KO":
+                assert (kind.returncode, kind.stderr) == (0, "")
+                assert "Rejected for Patient Safety Reasons" in kind.stdout

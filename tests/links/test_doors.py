@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -12,22 +13,19 @@ from typer.testing import CliRunner
 from consent.replay import replay
 from consent.store.engine import glancing, reading, transaction
 from consent.store.tables import photo, photo_facts
+from consent.types import Right
 from dicom_bridge.objects.uids import fhir_id
+from fhir_mapping.outcome.outcome import Outcome, observation
+from fhir_mapping.outcome.vocabulary import Rater
 from fhir_mapping.projections.project import rebuild
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.resources.document_reference import ORIGINAL_HASH
 from orthanc_plugin.assembly.cli import build
 from tests.fhir.clinic import consent_of
-from tests.links.doors import Doors, doors
-from tests.links.world import Links
+from tests.links.doors import Doors
+from tests.links.world import Links, Row
 
 pytestmark = [pytest.mark.orthanc]
-
-
-@pytest.fixture(scope="module")
-def door(clinic: Links) -> Iterator[Doors]:
-    """All doors of the clinic."""
-    with doors(clinic) as made:
-        yield made
 
 
 def test_before_and_after_every_door_says_the_same(clinic: Links, door: Doors) -> None:
@@ -44,6 +42,113 @@ def test_before_and_after_every_door_says_the_same(clinic: Links, door: Doors) -
     after, gone = door.shown(again), door.shown(made)
     assert set(after.values()) == {True}, after
     assert set(gone.values()) == {False}, gone
+
+
+def test_the_document_that_rejects_is_at_no_door_and_leaves_no_trace(clinic: Links, door: Doors) -> None:
+    visit = clinic.visit("anna")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    objects = clinic.instances()
+    clinic.archive.account("archivist", "TREAT", "HLEGAL", "HCOMPL", "PATSFTY", "BTG", rights=(Right.ARCHIVE,))
+    made = clinic.row(clinic.corrected(former.sop, region="cheek", laterality="L"))
+    (about,) = [clinic.at(each) for each in clinic.instances() - objects if each != made.orthanc_id]
+    for account, purpose in (("clinician", "TREAT"), ("archivist", "TREAT"), ("archivist", "HLEGAL")):
+        for row in (about, former):
+            assert not clinic.seen(row.sop, account, purpose)
+    shown = door.shown(about)
+    assert set(shown.values()) == {False}, shown
+    # Counts, modalities and classes of its study are those of the photo alone.
+    (study,) = json.loads(clinic.archive.ask(f"/dicom-web/studies?StudyInstanceUID={made.study}", "archivist").body)
+    assert (study["00201208"]["Value"], study["00080061"]["Value"]) == ([1], ["XC"])
+    assert clinic.archived(made, "archivist") == [made.sop]
+
+
+def test_no_consent_and_no_emergency_opens_what_is_rejected(clinic: Links) -> None:
+    clinic.archive.account("rescuer", "TREAT", "BTG")
+    clinic.archive.account("teacher", "TEACH")
+    visit, right = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    made = clinic.row(clinic.corrected(former.sop, patient="ben", visit=right.encounter))
+    reason = {"X-Emergency-Reason": "He bleeds"}
+    for patient in ("anna", "ben"):
+        _about(clinic, f"opens-{patient}-{former.number}", "permit", "TEACH", former.sop, patient)
+        _about(clinic, f"cares-{patient}-{former.number}", "permit", "TREAT", former.sop, patient)
+    path = f"/instances/{former.orthanc_id}/preview"
+    for account, purpose, more in (("teacher", "TEACH", {}), ("rescuer", "BTG", reason), ("rescuer", "TREAT", {})):
+        assert clinic.archive.ask(path, account, purpose, headers=more).status == 403
+    emergency = clinic.archive.ask(f"/instances/{made.orthanc_id}/preview", "rescuer", "BTG", headers=reason)
+    assert emergency.status == 200
+    for patient in ("anna", "ben"):
+        for name in ("opens", "cares"):
+            clinic.put(clinic.bare("Consent", f"{name}-{patient}-{former.number}") | {"status": "inactive"})
+
+
+def test_a_page_that_showed_the_former_photo_shows_it_no_more(clinic: Links, door: Doors) -> None:
+    visit = clinic.visit("anna")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    picture = f"/chart/photo/{fhir_id(former.sop)}?width=320"
+    assert door.answer(picture, "clinician") == 200  # and its rendition lies in memory now
+    clinic.corrected(former.sop, region="cheek", laterality="L")
+    assert door.answer(picture, "clinician") != 200
+
+
+def test_hashes_and_originals_can_be_proved_of_both_instances(clinic: Links) -> None:
+    visit, right = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    digest, intents = hashlib.sha256(visit.files[0]).hexdigest(), clinic.open_intents()
+    made = clinic.row(clinic.corrected(former.sop, patient="ben", visit=right.encounter))
+    for row in (former, made):
+        original = clinic.original_of(row)
+        assert original == visit.files[0]
+        stated = {each["system"]: each["value"] for each in clinic.document(row.sop)["identifier"]}
+        assert stated[ORIGINAL_HASH] == digest
+    told = [each for each in clinic.everything() if digest in (each.get("details") or {}).get("originals", ())]
+    assert {each["route"] for each in told if each["kind"] == "intent"} == {"ingest", "link"}
+    assert clinic.open_intents() == intents
+    words = ["audit", "verify", "--json", "--settings", str(clinic.file)]
+    result = CliRunner().invoke(build(), words, env={"PHOTOSPINE_ACCOUNT": None})
+    assert result.exit_code == 0, result.output
+
+
+def test_a_comparison_of_the_whole_archive_finds_nothing_new_of_corrections(clinic: Links) -> None:
+    visit = clinic.visit("anna")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    made = clinic.corrected(former.sop, region="cheek", laterality="L")
+    arrived = clinic.sent(930, PatientID="NOBODY")
+    again = clinic.told(clinic.link(arrived.sop, "--json", patient="anna", visit=visit.encounter))
+    tasks, objects = clinic.count("Task"), clinic.instances()
+    for _ in range(2):
+        clinic.work(everything=True)
+    assert (clinic.count("Task"), clinic.instances()) == (tasks, objects)
+    states = [clinic.row(each).state for each in (former.sop, made, arrived.sop, again)]
+    assert states == ["rejected", "linked", "rejected", "linked"]
+    # What its sender sends once more is the object that was rejected.
+    assert clinic.archive.store(arrived.dicom).status == 200
+    clinic.work(everything=True)
+    assert clinic.row(arrived.sop).state == "rejected"
+    assert not clinic.seen(arrived.sop)
+    assert clinic.seen(again)
+
+
+def test_the_record_of_the_corrected_photo_does_not_name_the_former_one_to_a_reader(clinic: Links, door: Doors) -> None:
+    visit, right = clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(visit)
+    former = clinic.one(visit)
+    made = clinic.row(clinic.corrected(former.sop, patient="ben", visit=right.encounter))
+    for path in (
+        f"/{clinic.reference_of(made)}",
+        f"/{clinic.reference_of(made)}/_history",
+        f"/DocumentReference?_id={fhir_id(made.sop)}",
+        f"/ImagingStudy/{fhir_id(made.study)}",
+    ):
+        text = door.fhir(path, "clinician").text
+        assert fhir_id(made.sop) in text or made.sop in text
+        assert fhir_id(former.sop) not in text, path
+        assert former.sop not in text, path
 
 
 def test_evidence_is_given_of_the_corrected_photo_and_of_no_rejected_one(clinic: Links, door: Doors) -> None:
@@ -262,3 +367,67 @@ def test_another_treatment_of_the_visit_is_written_into_the_record_alone(clinic:
         assert links == {f"Procedure/{name}-{former.number}"}
     assert clinic.instances() == objects
     assert clinic.seen(former.sop)
+
+
+def test_what_rests_on_the_former_photo_rests_on_the_corrected_one(clinic: Links, door: Doors) -> None:
+    first, second, right = clinic.visit("anna"), clinic.visit("anna"), clinic.visit("ben")
+    clinic.take(first)
+    clinic.take(second)
+    before, after = clinic.one(first), clinic.one(second)
+    plan, outcome = f"rests-{before.number}", f"judged-{before.number}"
+    clinic.put(
+        {
+            "resourceType": "CarePlan",
+            "id": plan,
+            "status": "active",
+            "intent": "plan",
+            "subject": {"reference": "Patient/anna"},
+            "supportingInfo": [{"reference": clinic.reference_of(after)}],
+        }
+    )
+    judged = Outcome(
+        "anna",
+        "pore",
+        change=2,
+        rater=Rater.PATIENT,
+        performer="Patient/anna",
+        before=clinic.reference_of(before),
+        after=clinic.reference_of(after),
+        end="2026-05-03",
+    )
+
+    def rests(about: str) -> str:
+        answer = CliRunner().invoke(
+            build(), ["basis", about, "--json", "--as", "clinician", "--settings", str(clinic.file)]
+        )
+        return answer.stdout if answer.exit_code == 0 else ""
+
+    def asked() -> str:
+        return door.fhir("/DocumentReference/$photos?outcome=pore$much-improved$patient&_count=100", "clinician").text
+
+    def holds(now: Row) -> None:
+        mine, gone = clinic.reference_of(now), clinic.reference_of(after)
+        for about in (f"CarePlan/{plan}", f"Observation/{outcome}"):
+            assert mine in rests(about)
+            assert gone == mine or gone not in rests(about)
+        assert f"CarePlan/{plan}" in rests(mine)
+        assert f"Observation/{outcome}" in rests(mine)
+        assert fhir_id(now.sop) in asked()
+
+    clinic.put(observation(judged) | {"id": outcome})
+    holds(after)
+    made = clinic.row(clinic.corrected(after.sop, region="cheek", laterality="L"))
+    holds(made)
+    again = clinic.row(clinic.corrected(made.sop, region="cheek", laterality="R"))
+    holds(again)
+    # A judgement that is written anew, or written first, is about the photo that stands there now as well.
+    clinic.put(observation(judged) | {"id": outcome, "status": "entered-in-error"})
+    assert fhir_id(again.sop) not in asked()
+    clinic.put(observation(judged) | {"id": outcome})
+    holds(again)
+    moved = clinic.row(clinic.corrected(again.sop, patient="ben", visit=right.encounter))
+    assert fhir_id(moved.sop) not in asked()
+    assert rests(f"CarePlan/{plan}")
+    for about in (f"CarePlan/{plan}", f"Observation/{outcome}"):
+        assert clinic.reference_of(moved) not in rests(about)
+    assert plan not in rests(clinic.reference_of(moved))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -14,21 +13,9 @@ from dicom_bridge.pipeline import Outcome
 from fhir_mapping.resources.document_reference import ORIGINAL_HASH
 from fhir_mapping.resources.task import OBJECT_WAITS, PHOTO_OF_ANOTHER
 from orthanc_plugin.assembly.intake import open_archive, pipeline
-from orthanc_plugin.assembly.worker import worker_of
-from tests.archive import Photo
 from tests.links.world import Links, read
-from tests.pipeline.sent import send
 
 pytestmark = [pytest.mark.orthanc]
-
-
-def _sent(clinic: Links, seed: int, **attributes: str) -> Photo:
-    """An object by somebody else that waits."""
-    made = send(clinic, seed, **({"AccessionNumber": f"NOBODY-{seed}"} | attributes))
-    with clinic.node("worker") as node, open_archive(node) as archive:
-        worker_of(node, archive, lambda _: None, Event()).look()
-    assert clinic.row(made.sop).state == "examined"
-    return made
 
 
 def _told(clinic: Links, *words: str, **options: str | None) -> dict[str, Any]:
@@ -43,23 +30,24 @@ def _task(clinic: Links, code: str, sop: str) -> dict[str, Any]:
 
 
 def test_what_waits_is_listed_with_a_guess(clinic: Links) -> None:
-    visit = clinic.visit()
-    made = _sent(clinic, 700, StudyDate="20260503", ContentDate="20260503", PatientID="PID-anna")
+    clinic.person("wanda")
+    visit = clinic.visit("wanda")
+    made = clinic.sent(700, StudyDate="20260503", ContentDate="20260503", PatientID="PID-wanda")
     result = clinic.link("--list", "--json")
     assert result.exit_code == 0, result.output
     (told,) = [each for each in json.loads(result.stdout) if each["sop_uid"] == made.sop]
     assert "No visit" in told["why"]
     assert told["says"]["Accession Number"] == "NOBODY-700"
-    assert {"patient": "anna", "visit": visit.encounter} in told["suggestions"]
+    assert {"patient": "wanda", "visit": visit.encounter} in told["suggestions"]
     assert clinic.link("--list", account="clinician").exit_code == 1
     assert clinic.records("link --list")[-1]["account"] == "linker"
     plain = clinic.link("--list")
-    assert f"photospine link {made.sop} --patient anna --visit {visit.encounter}" in plain.stdout
+    assert f"photospine link {made.sop} --patient wanda --visit {visit.encounter}" in plain.stdout
 
 
 def test_one_that_says_nothing_else_is_linked_as_it_is(clinic: Links) -> None:
     visit = clinic.visit()
-    made = _sent(clinic, 710, PatientID="PID-anna")
+    made = clinic.sent(710, PatientID="PID-anna")
     objects = clinic.instances()
     told = _told(clinic, made.sop, visit=visit.encounter)
     assert (told["new_instance"], told["done"]["sop_uid"], told["done"]["rejected"]) == (False, made.sop, [])
@@ -85,7 +73,7 @@ def test_one_that_says_something_else_is_made_anew(
 ) -> None:
     visit = clinic.visit()
     seed = 720 + 3 * len(options) + len(attributes) + 10 * ("NOBODY" in attributes.values())
-    made = _sent(clinic, seed, **attributes)
+    made = clinic.sent(seed, **attributes)
     told = _told(clinic, made.sop, visit=visit.encounter, **options)
     assert told["new_instance"]
     fresh = clinic.row(told["done"]["sop_uid"])
@@ -137,7 +125,7 @@ def test_a_file_of_two_patients_is_linked_where_it_was_sent_for_as_it_is(clinic:
 def test_what_arrived_is_corrected_as_what_was_taken_in(clinic: Links, tmp_path: Path) -> None:
     visit = clinic.visit("anna")
     other = clinic.visit("ben")
-    made = _sent(clinic, 761, PatientID="PID-anna")
+    made = clinic.sent(761, PatientID="PID-anna")
     _told(clinic, made.sop, visit=visit.encounter)
     fresh = clinic.row(clinic.corrected(made.sop, visit=other.encounter, patient="ben"))
     assert clinic.original_of(fresh) == made.dicom

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from pydicom import dcmread
@@ -16,16 +19,19 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from consent.audit.read import Archive as AuditArchive
-from consent.store import clock, photos
+from consent.store import clock, photos, rows_of_bits
 from consent.store.engine import glancing
-from consent.store.tables import photo
+from consent.store.tables import decided, decided_bits, photo
 from consent.types import Right
 from dicom_bridge.objects.uids import fhir_id
+from dicom_bridge.query.tables import dicom_instance
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.intake import open_archive
-from tests.archive import Archive
+from orthanc_plugin.assembly.worker import worker_of
+from tests.archive import Archive, Photo
 from tests.fhir.clinic import consent_of
-from tests.pipeline.world import Visit, World
+from tests.pipeline.sent import send
+from tests.pipeline.world import MR, Visit, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,51 @@ class Links(World):
         assert told["new_instance"]
         return str(told["done"]["sop_uid"])
 
+    # --- records of persons -----------------------------------------------------------------------------------------
+
+    def person(self, name: str, **more: Any) -> None:
+        """A patient's record, as the hospital's register writes it; one that was merged is a person's own again."""
+        self.put(
+            {
+                "resourceType": "Patient",
+                "id": name,
+                "identifier": [{"type": MR, "system": "urn:mrn", "value": f"PID-{name}"}],
+                "name": [{"family": f"Family{name}", "given": ["Given"]}],
+                "birthDate": "1980-01-01",
+            }
+            | more
+        )
+
+    def merge(self, name: str, into: str) -> None:
+        """The register says that a record is the same person's as another one."""
+        link = [{"other": {"reference": f"Patient/{into}"}, "type": "replaced-by"}]
+        self.person(name, active=False, link=link)
+
+    # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def sent(self, seed: int, **attributes: str) -> Photo:
+        """An object by somebody else that waits."""
+        made = send(self, seed, **({"AccessionNumber": f"NOBODY-{seed}"} | attributes))
+        with self.node("worker") as node, open_archive(node) as archive:
+            worker_of(node, archive, lambda _: None, Event()).look()
+        assert self.row(made.sop).state == "examined"
+        return made
+
+    def work(self, *, everything: bool = False) -> None:
+        """What a worker finds to do, done by this process; ``everything``: it compares the whole archive."""
+        with self.node("worker") as node, open_archive(node) as archive:
+            process = worker_of(node, archive, lambda _: None, Event())
+            process.recover_open(timedelta(0))
+            while process.one_job():
+                pass
+            process.look(everything=everything)
+
+    def copied(self, copy: Row, source: Row) -> None:
+        """The record says that a photo was made from another one."""
+        target = {"reference": self.reference_of(source)}
+        made = self.bare("DocumentReference", fhir_id(copy.sop))
+        self.put(made | {"relatesTo": [{"code": "transforms", "target": target}]})
+
     # --- what is there ----------------------------------------------------------------------------------------------
 
     def row(self, sop: str) -> Row:
@@ -118,6 +169,10 @@ class Links(World):
         with glancing(self.engine) as connection:
             return self.store.read(connection, "DocumentReference", fhir_id(sop)).json()
 
+    def reference_of(self, row: Row) -> str:
+        """The DocumentReference of an instance, as a reference."""
+        return f"DocumentReference/{fhir_id(row.sop)}"
+
     def resource(self, kind: str, identity: str) -> dict[str, Any]:
         """A resource of the record."""
         with glancing(self.engine) as connection:
@@ -151,6 +206,13 @@ class Links(World):
         archive = AuditArchive(self.engine, self.settings.audit_folder)
         return [json.loads(row.body) for chain in archive.chains() for row in archive.rows(chain)]
 
+    def bits_are_true(self) -> None:
+        """The sets of exceptions that questions read are those of the stored answers."""
+        with glancing(self.engine) as connection:
+            rows = connection.execute(select(decided.c.purpose, decided.c.audience, decided.c.photo)).all()
+            kept = rows_of_bits.load(connection, decided_bits)
+        assert {(*key, number) for key, bits in kept.items() for number in bits} == set(map(tuple, rows))
+
     # --- doors ------------------------------------------------------------------------------------------------------
 
     def doors(self, row: Row, account: str = "clinician", purpose: str = "TREAT") -> dict[str, bool]:
@@ -165,9 +227,12 @@ class Links(World):
             "wado": wado,
             "metadata": f"{wado}/metadata",
             "rendered": f"{wado}/rendered",
+            "frames": f"{wado}/frames/1",
+            "image": f"/instances/{row.orthanc_id}/rendered",
             "uri": f"/wado?requestType=WADO&studyUID={row.study}&seriesUID={row.series}&objectUID={row.sop}",
         }
         found = {name: ask(path, account, purpose).status == 200 for name, path in single.items()}
+        found["archive"] = row.sop in self.archived(row, account, purpose)
         uid = row.sop.encode()
         lists = {
             "qido": f"/dicom-web/instances?SOPInstanceUID={row.sop}",
@@ -182,6 +247,17 @@ class Links(World):
             found[name] = reply.status == 200 and uid in reply.body
         found["instances"] = row.orthanc_id.encode() in ask("/instances?limit=10000&since=0", account, purpose).body
         return found
+
+    def archived(self, row: Row, account: str = "clinician", purpose: str = "TREAT") -> list[str]:
+        """UIDs of what an archive of its study holds."""
+        with glancing(self.engine) as connection:
+            query = select(dicom_instance.c.orthanc_study).where(dicom_instance.c.sop_uid == row.sop)
+            study = connection.execute(query).scalar_one()
+        reply = self.archive.ask(f"/studies/{study}/archive", account, purpose)
+        if reply.status != 200:
+            return []
+        opened = zipfile.ZipFile(BytesIO(reply.body))
+        return [str(read(opened.read(name)).SOPInstanceUID) for name in opened.namelist()]
 
     def seen(self, sop: str, account: str = "clinician", purpose: str = "TREAT") -> bool:
         """Whether all doors show an instance; None of them must differ from the others."""

@@ -76,14 +76,14 @@ def _wrap(
 ) -> tuple[bytes, WrappedPhoto]:
     data = photos.jpeg(shot)
     photo = read_photo(data, Limits(), ZONE)
-    view = {"region": region, "laterality": side.value, "view": seen, "expression": expression}
+    view = uids.SeriesView(region, side.value, seen, expression)
     wrapped = wrap(
         photo,
         patient=patient,
         visit=visit,
         description=PhotoDescription(
             sop_instance_uid=uids.sop_instance_uid(KEY, "demo-anna", photo.sha256),
-            series_instance_uid=uids.series_instance_uid(KEY, "v1", **view),
+            series_instance_uid=uids.series_instance_uid(KEY, "v1", view),
             region=find_region(region),
             laterality=side,
             view=find_view(seen),

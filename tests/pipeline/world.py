@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +36,7 @@ from orthanc_plugin.assembly.archive_process import NAME
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node, open_node
 from orthanc_plugin.assembly.settings import load
+from tests import forks
 from tests.archive import Archive
 from tests.photos import Shot, jpeg
 
@@ -187,9 +186,8 @@ class World:
 
     def victim(self, role: str, arrow: Arrow | Step | None = None, nth: int = 1, *words: str) -> int:
         """Run a process that kills itself at an arrow, and give its exit status: -9 where it did."""
-        command = [sys.executable, "-m", "tests.pipeline.victim", str(self.file), role]
-        command += [arrow.value if arrow else "-", str(nth), *words]
-        return subprocess.run(command, timeout=60, check=False).returncode
+        said = (str(self.file), role, arrow.value if arrow else "-", str(nth), *words)
+        return forks.run("tests.pipeline.victim", *said)
 
     def ingest_until(self, arrow: Arrow, nth: int, visit: Visit) -> int:
         """``ingest`` that dies at an arrow."""

@@ -96,6 +96,32 @@ def test_a_batch_advisory_is_closed_as_it_says(clinic: Path) -> None:
 
 
 @pytest.mark.orthanc
+def test_photos_are_linked_and_corrected_as_written(clinic: Path) -> None:
+    """After the walk-through: what waits is linked, a side and a patient are corrected, records merged and unmerged."""
+    found = re.search(r"<!-- links -->\n```sh\n(.*?)```\n<!-- links -->", README, re.DOTALL)
+    assert found is not None
+    (clinic / "photo.jpg").write_bytes(photos.jpeg(photos.Shot(width=640, height=480, orientation=6, seed=77)))
+    done = subprocess.run(
+        ["bash", "-e", "-c", found[1].replace("127.0.0.1:8080", f"127.0.0.1:{SERVE_PORT}")],
+        cwd=clinic,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "perhaps: photospine link" in done.stdout
+    assert "laterality: R -> L" in done.stdout
+    assert "another instance would be made" in done.stdout
+    assert "patient: demo-anna -> demo-maria" in done.stdout
+    assert "takes the place of" in done.stdout
+    counts = [json.loads((clinic / f"{name}.count").read_text("utf-8"))["total"] for name in ("merged", "unmerged")]
+    assert counts[0] > 10
+    assert counts[1] == 0
+
+
+@pytest.mark.orthanc
 def test_the_next_session_is_asked_as_written(clinic: Path) -> None:
     found = re.search(r"<!-- next-session -->\n```sh\n(.*?)```\n<!-- next-session -->", README, re.DOTALL)
     assert found is not None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+import typer
 from sqlalchemy import Connection
 
 from consent.regions import BodyRegion
@@ -17,6 +18,14 @@ from fhir_mapping.errors import MappingError
 from fhir_mapping.store.record import RecordStore
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import Node
+
+PATIENT = typer.Option("--patient", help="Patient: FHIR id, system|value, or a value that is unique.")
+VISIT = typer.Option("--visit", help="Encounter, named likewise.")
+REGION = typer.Option("--region", help="Region of the body: a name (face) or system|code.")
+SIDE = typer.Option("--laterality", help="Side: R, L or B (both).")
+VIEW = typer.Option("--view", help="View: a name (frontal) or system|code.")
+EXPRESSION = typer.Option("--expression", help="Expression: a name (smile) or system|code.")
+"""Options that several commands have; each says itself whether it must be given."""
 
 _AHEAD = timedelta(minutes=5)
 """So far may the clock of whoever says when a photo was taken be before the database's."""

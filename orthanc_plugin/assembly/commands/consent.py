@@ -31,14 +31,13 @@ from orthanc_plugin.assembly.commands._common import (
     show,
 )
 from orthanc_plugin.assembly.commands._explain import explain
+from orthanc_plugin.assembly.commands._words import PATIENT
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import CLI, Node, open_node
 from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import load
 
 T = TypeVar("T")
-
-PatientOption = Annotated[str, typer.Option("--patient", help="FHIR id, system|value, or a value that is unique.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -79,7 +78,7 @@ def post(
 
 
 def listing(
-    patient: PatientOption,
+    patient: Annotated[str, PATIENT],
     as_account: AsOption = None,
     as_json: JsonOption = False,
     settings: SettingsOption = None,
@@ -113,7 +112,7 @@ def listing(
 
 
 def withdrawing(
-    patient: PatientOption,
+    patient: Annotated[str, PATIENT],
     purposes: Annotated[
         list[str] | None, typer.Option("--purpose", help="What for; without it: everything a denial can reach.")
     ] = None,

@@ -34,7 +34,18 @@ from orthanc_plugin.assembly.commands._common import (
     os_user,
     require,
 )
-from orthanc_plugin.assembly.commands._words import coded, finder, require_text, taken_at
+from orthanc_plugin.assembly.commands._words import (
+    EXPRESSION,
+    PATIENT,
+    REGION,
+    SIDE,
+    VIEW,
+    VISIT,
+    coded,
+    finder,
+    require_text,
+    taken_at,
+)
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node, open_node
@@ -61,15 +72,15 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="JPEG files of one view.", show_default=False)],
-    patient: Annotated[str, typer.Option(help="Patient: FHIR id, system|value, or a value that is unique.")],
-    visit: Annotated[str, typer.Option(help="Encounter, named likewise.")],
-    region: Annotated[str, typer.Option(help="Region of the body: a name (face) or system|code.")],
-    laterality: Annotated[Laterality, typer.Option(help="Side: R, L or B (both).")],
-    view: Annotated[str, typer.Option(help="View: a name (frontal) or system|code.")],
+    patient: Annotated[str, PATIENT],
+    visit: Annotated[str, VISIT],
+    region: Annotated[str, REGION],
+    laterality: Annotated[Laterality, SIDE],
+    view: Annotated[str, VIEW],
     session: Annotated[
         int | None, typer.Option(min=1, max=_LARGEST, help="Number of the session within its course.")
     ] = None,
-    expression: Annotated[str | None, typer.Option(help="Expression: a name (smile) or system|code.")] = None,
+    expression: Annotated[str | None, EXPRESSION] = None,
     procedure: Annotated[str | None, typer.Option(help="Procedure, or the fullUrl of one in --record.")] = None,
     clinician: Annotated[str | None, typer.Option(help="Practitioner who is the photo's author.")] = None,
     photographer: Annotated[str | None, typer.Option(help="Practitioner who took it.")] = None,

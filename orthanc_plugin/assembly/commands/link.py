@@ -30,7 +30,18 @@ from orthanc_plugin.assembly.commands._common import (
     os_user,
     require,
 )
-from orthanc_plugin.assembly.commands._words import coded, finder, require_text, taken_at
+from orthanc_plugin.assembly.commands._words import (
+    EXPRESSION,
+    PATIENT,
+    REGION,
+    SIDE,
+    VIEW,
+    VISIT,
+    coded,
+    finder,
+    require_text,
+    taken_at,
+)
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.intake import corrections, open_archive
 from orthanc_plugin.assembly.open import CLI, Node, open_node
@@ -55,13 +66,13 @@ def link(
         typer.Argument(help="SOP Instance UID, Orthanc id, number, or DocumentReference/ID.", show_default=False),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the photos that wait for their place.")] = False,
-    patient: Annotated[str | None, typer.Option(help="Patient: FHIR id, system|value, or a unique value.")] = None,
-    visit: Annotated[str | None, typer.Option(help="Encounter, named likewise.")] = None,
+    patient: Annotated[str | None, PATIENT] = None,
+    visit: Annotated[str | None, VISIT] = None,
     procedure: Annotated[str | None, typer.Option(help="Procedure, named likewise.")] = None,
-    region: Annotated[str | None, typer.Option(help="Region of the body: a name (face) or system|code.")] = None,
-    laterality: Annotated[Laterality | None, typer.Option(help="Side: R, L or B (both).")] = None,
-    view: Annotated[str | None, typer.Option(help="View: a name (frontal) or system|code.")] = None,
-    expression: Annotated[str | None, typer.Option(help="Expression: a name (smile) or system|code.")] = None,
+    region: Annotated[str | None, REGION] = None,
+    laterality: Annotated[Laterality | None, SIDE] = None,
+    view: Annotated[str | None, VIEW] = None,
+    expression: Annotated[str | None, EXPRESSION] = None,
     taken: Annotated[str | None, typer.Option(help="When it was taken, as FHIR writes it.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it is corrected, in one sentence; kept with it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,

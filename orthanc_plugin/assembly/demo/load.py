@@ -130,10 +130,12 @@ def _series(node: Node, visit: str, view: clinic.Shot | clinic.View) -> str:
     return uids.series_instance_uid(
         node.keys.uid,
         visit,
-        region=find_region(view.region).code,
-        laterality=view.laterality,
-        view=find_view(view.view).code,
-        expression=None if view.expression is None else find_expression(view.expression).code,
+        uids.SeriesView(
+            find_region(view.region).code,
+            view.laterality,
+            find_view(view.view).code,
+            None if view.expression is None else find_expression(view.expression).code,
+        ),
     )
 
 
