@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_mapping import dates
+from fhir_mapping.advisory import printed, words
 from fhir_mapping.errors import Invalid, Issue
 from fhir_mapping.search.values import folded
 from fhir_mapping.udi.parse import parse
@@ -98,11 +99,12 @@ def question(
     Invalid
         Nothing on record could answer it: the answer would read as if nobody were concerned.
     """
-    wanted = [Wanted(lot.strip(), expiry) for lot, expiry in lots or []]
+    wanted = [Wanted(words.tidy(lot), expiry and (printed.expiry(expiry) or expiry)) for lot, expiry in lots or []]
     product = (product or "").strip() or None
     if udi is not None:
         told = parse(udi)
-        serial = None if told.lot else told.serial or told.donation
+        # The serial number of human tissue counts the pieces of one donation.
+        serial = None if told.lot else " ".join(filter(None, (told.donation, told.serial))) or None
         if told.lot or serial:
             wanted.append(Wanted(told.lot or "", told.expiry if told.lot else None, told.device, serial))
         elif product is None:

@@ -75,6 +75,9 @@ class Treatment:
     until: datetime | None = None
     """By when it had begun for certain: a record to the day leaves open when on that day."""
 
+    over: datetime | None = None
+    """When it was over for certain; None: not known, or it may go on."""
+
     void: str | None = None
     """Status where the record says that it did not take place: ``not-done``, ``entered-in-error``."""
 
@@ -83,8 +86,8 @@ class Treatment:
 
     sites: tuple[str, ...] = ()
     doses: tuple[str, ...] = ()
-    former: bool = False
-    """Whether only an earlier version of a use names the product."""
+    why: str = ""
+    """Why it is not certain that the product was used in it: an earlier version names it, a part of it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,9 @@ class Patient:
     birth: str | None
     fit: Fit
     """The best of her treatments."""
+
+    died: str = ""
+    """Where she is dead: ``died``, with the date on record."""
 
     records: tuple[str, ...] = ()
     """Her other records on file, merged into this one or this one into them."""

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -18,62 +17,33 @@ from consent.store.versions import lock
 from consent.store.write import among
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, is_text
-from fhir_mapping.advisory.batch import Advisory, Patient
+from fhir_mapping.advisory.batch import Advisory
+from fhir_mapping.advisory.opened import Changes, Opened, in_order, items_of, what
+from fhir_mapping.advisory.people import records_of
 from fhir_mapping.advisory.question import ask, require
 from fhir_mapping.advisory.treatments import kept
 from fhir_mapping.api.node import Node
-from fhir_mapping.errors import Invalid, Issue, NotFound
+from fhir_mapping.errors import Invalid, Issue, NotFound, VersionMismatch
 from fhir_mapping.resources import advisory as resources
 from fhir_mapping.resources.advisory import Item, KeptAdvisory, Step, Taken
 from fhir_mapping.resources.task import TASK_SYSTEM
 from fhir_mapping.store.kinds import SOURCE
-from fhir_mapping.store.reader import Stored
 from fhir_mapping.store.record import Made
-from fhir_mapping.tables import fhir_reference, fhir_token
+from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
 
 _LONGEST_NOTE = 4000
 _LONGEST_NOTICE = 100_000
+_BREAKS = "\f\v\x1c\x1d\x1e\x85"  # of pages and lines in what is pasted
 _STEP = 20  # Tasks that are written in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """How the record differs from what was found when the advisory was opened last."""
+class _Task:
+    """A patient's Task."""
 
-    added: tuple[Item, ...] = ()
-    gone: tuple[Item, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An advisory with its answer of now, and what was done about each patient."""
-
-    kept: KeptAdvisory
-    answer: Advisory
-    changes: Changes
-    steps: Mapping[str, tuple[Taken, ...]]
-    """By patient, those too who are no longer found."""
-
-    stored: tuple[Stored, ...]
-    """The Tasks and Communications, by reference."""
-
-    @property
-    def as_of(self) -> datetime:
-        """When the last of them was written."""
-        return max(each.updated for each in self.stored)
-
-    def taken(self, patient: Patient) -> tuple[Taken, ...]:
-        """What was done about a patient, under whichever of her records, in order of time."""
-        mine = [one for each in (patient.id, *patient.records) for one in self.steps.get(each, ())]
-        return tuple(sorted(mine, key=lambda one: one.at))
-
-    def state(self, patient: Patient) -> Step | None:
-        """The furthest step that was taken about a patient; None: nothing was done yet."""
-        return max((one.step for one in self.taken(patient)), key=list(Step).index, default=None)
-
-    def left(self) -> list[str]:
-        """Patients about whom nothing was attested yet."""
-        return [each.id for each in self.answer.patients if self.state(each) is not Step.ATTESTED]
+    id: str
+    version: int
+    resource: Mapping[str, Any]
 
 
 class Advisories:
@@ -112,7 +82,8 @@ class Advisories:
         Forbidden, Invalid
         """
         require(request)
-        if len(notice) > _LONGEST_NOTICE or not is_text(notice):
+        notice = "".join("\n" if each in _BREAKS else each for each in notice if each in _BREAKS or is_text(each))
+        if len(notice) > _LONGEST_NOTICE:
             raise Invalid(Issue("too-long", f"A notice is a text of {_LONGEST_NOTICE} characters at most."))
         answer = self.ask(request, question)
         identity = resources.advisory_id(question)
@@ -121,10 +92,10 @@ class Advisories:
             Kind.INTENT, request, "advisory open", f"Task/{identity}", {"patients": len(answer.patients)}
         )
         with self._node.chain.written(intent):
-            self._keep(question, notice, items)
+            more = self._keep(question, notice, items)
             ids = [each.id for each in answer.patients]
             for start in range(0, len(ids), _STEP):
-                self._keep_patients(question, ids[start : start + _STEP])
+                self._keep_patients(request, question, ids[start : start + _STEP], more)
         return self._whole(identity, answer)
 
     def listed(self, request: Request) -> list[KeptAdvisory]:
@@ -158,30 +129,57 @@ class Advisories:
         return self._whole(identity, self.ask(request, found.question))
 
     def note(
-        self, request: Request, identity: str, patient: str, step: Step, said: str, medium: str = ""
+        self,
+        request: Request,
+        identity: str,
+        patient: str,
+        step: Step,
+        said: str,
+        medium: str = "",
+        *,
+        seen: int | None = None,
     ) -> tuple[Taken, ...]:
         """Write down that a step was taken about a patient; a contact is a Communication as well.
+
+        Parameters
+        ----------
+        seen
+            As :meth:`Opened.seen` told it: nothing is written if something was done about her since. None: then too.
 
         Raises
         ------
         NotFound
             No such advisory, or the patient is not of it.
         Invalid
-            What is attested was not reviewed, or the text is too long.
+            What is attested was not reviewed, the advisory is closed, or the text is too long.
+        VersionMismatch
+            Somebody has done something about her meanwhile; the text says who and what.
         """
         require(request)
         said = said.strip()
+        if step not in resources.WORK:
+            raise Invalid(Issue("value", "What is done is contacted, reviewed or attested."))
+        if not is_text(said) or not is_text(medium):
+            raise Invalid(Issue("value", "The note holds a character that FHIR does not allow."))
         if len(said) > _LONGEST_NOTE or len(medium) > 200:
             raise Invalid(Issue("too-long", f"A note has {_LONGEST_NOTE} characters at most."))
         details = {"patient": patient, "step": step.value}
         with self._written(request, "advisory done", identity, details) as connection:
-            found = self._tasks(connection, identity).get(patient)
-            if found is None:
+            advisory, tasks = self._read(connection, identity), self._tasks(connection, identity)
+            group = sorted(
+                records_of(connection, {patient})[patient].all & set(tasks), key=lambda each: each != patient
+            )
+            if advisory is None or not group:
                 raise NotFound
-            task_id, task = found
-            before = resources.steps_of(task)
-            if step is Step.ATTESTED and not any(each.step is Step.REVIEWED for each in before):
+            if advisory.closed:
+                raise Invalid(Issue("business-rule", "The advisory is closed. Open it again to go on."))
+            before = in_order(one for each in group for one in resources.steps_of(tasks[each].resource))
+            if seen is not None and seen != sum(tasks[each].version for each in group):
+                raise VersionMismatch(Issue("conflict", _meanwhile(before)))
+            since = before[1 + max((at for at, each in enumerate(before) if each.step is Step.FOUND), default=-1) :]
+            if step is Step.ATTESTED and not any(each.step is Step.REVIEWED for each in since):
                 raise Invalid(Issue("business-rule", "What is attested has been reviewed before."))
+            task_id, task = tasks[group[0]].id, tasks[group[0]].resource
             record, now, who = self._node.record, clock.now(connection), request.requester
             told = None
             made: list[Made] = []
@@ -190,7 +188,7 @@ class Advisories:
                 told = record.new_id()
                 made.append(Made(record.prepare("Communication", own), told))
             after = resources.with_step(
-                task | {"id": task_id},
+                dict(task) | {"id": task_id},
                 Taken(step, who.account, now, said),
                 None if told is None else f"Communication/{told}",
             )
@@ -205,14 +203,21 @@ class Advisories:
         ------
         NotFound
         Invalid
-            Somebody is left; the text says how many.
+            Somebody is left, or something was found since; the text says how many.
+        VersionMismatch
+            It was changed meanwhile.
         """
         whole = self.show(request, identity)
         left = whole.left()
         if left:
             raise Invalid(Issue("business-rule", f"{len(left)} of {len(whole.answer.patients)} patients are left."))
+        if whole.changes.added:
+            text = f"{len(whole.changes.added)} treatments were found since it was opened: take them in first."
+            raise Invalid(Issue("business-rule", text))
         with self._written(request, "advisory close", identity, {}) as connection:
             now, was = clock.now(connection), whole.kept
+            if self._read(connection, identity) != was:
+                raise VersionMismatch(Issue("conflict", "Somebody has changed it meanwhile: look at it again."))
             task = resources.advisory_task(was.question, was.notice, was.found, was.opened, now, closed=True)
             ready = self._node.record.own("Task", task)
             self._node.record.update(connection, "Task", identity, ready, source=SOURCE)
@@ -224,32 +229,46 @@ class Advisories:
         details = {"form": form, "sha256": digest, "bytes": len(body)}
         self._node.chain.append([self._entry(Kind.READ, request, "advisory report", f"Task/{identity}", details)])
 
-    def _keep(self, question: Question, notice: str, items: tuple[Item, ...]) -> None:
-        """Write the advisory's own Task, unless it says the same already."""
+    def _keep(self, question: Question, notice: str, items: tuple[Item, ...]) -> frozenset[str]:
+        """Write the advisory's own Task, unless it says the same already; tells of whom something is new."""
         identity = resources.advisory_id(question)
         with transaction(self._node.engine) as connection:
             lock(connection)
             before = self._read(connection, identity)
-            if before is not None and before.found == items and not before.closed:
-                return
+            said = notice if before is None or notice.strip() else before.notice
+            if before is not None and (before.found, before.notice, before.closed) == (items, said, False):
+                return frozenset()
             now = clock.now(connection)
             opened = now if before is None else before.opened
-            said = notice if before is None or notice.strip() else before.notice
             made = self._node.record.own("Task", resources.advisory_task(question, said, items, opened, now))
             self._node.record.update(connection, "Task", identity, made, source=SOURCE)
+        known = set() if before is None else {what(each) for each in before.found}
+        return frozenset(each.patient for each in items if what(each) not in known)
 
-    def _keep_patients(self, question: Question, patients: Sequence[str]) -> None:
-        """Write the Tasks of those patients who have none yet; few at a time, so that nobody else waits."""
+    def _keep_patients(
+        self, request: Request, question: Question, patients: Sequence[str], more: frozenset[str]
+    ) -> None:
+        """Write the Tasks of those patients who have none yet; few at a time, so that nobody else waits.
+
+        Where something was done about one of ``more`` already, her Task says that it is to be done anew.
+        """
         identity = resources.advisory_id(question)
         with transaction(self._node.engine) as connection:
             lock(connection)
-            now = clock.now(connection)
+            now, record = clock.now(connection), self._node.record
             made = [resources.patient_task(identity, question.title, each, now) for each in patients]
             there = kept(connection, [f"Task/{each['id']}" for each in made])
-            record = self._node.record
-            new = [Made(record.own("Task", each), each["id"]) for each in made if f"Task/{each['id']}" not in there]
-            if new:
-                record.write_all(connection, new, source=SOURCE)
+            written: list[Made] = []
+            for patient, task in zip(patients, made, strict=True):
+                known = there.get(f"Task/{task['id']}")
+                if known is None:
+                    written.append(Made(record.own("Task", task), task["id"]))
+                elif patient in more and resources.state_of(resources.steps_of(known.resource)) is not None:
+                    found = Taken(Step.FOUND, request.requester.account, now, "more of the batch was found about her")
+                    after = resources.with_step(dict(known.resource) | {"id": task["id"]}, found, None)
+                    written.append(Made(record.prepare("Task", after), task["id"], new=False))
+            if written:
+                record.write_all(connection, written, source=SOURCE)
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
@@ -260,18 +279,19 @@ class Advisories:
             if found is None:
                 raise NotFound
             tasks = self._tasks(connection, identity)
-            ids = sorted([identity, *(task_id for task_id, _ in tasks.values())])
+            ids = sorted([identity, *(each.id for each in tasks.values())])
             stored = record.read_many(connection, "Task", ids)
             told = self._told(connection, ids)
             stored += record.read_many(connection, "Communication", sorted(told))
         was, now = set(found.found), set(items_of(answer))
-        steps = {patient: resources.steps_of(task) for patient, (_, task) in sorted(tasks.items())}
+        steps = {patient: resources.steps_of(each.resource) for patient, each in sorted(tasks.items())}
         return Opened(
             kept=found,
             answer=answer,
             changes=Changes(tuple(sorted(now - was)), tuple(sorted(was - now))),
             steps=steps,
             stored=tuple(sorted(stored, key=lambda each: each.reference)),
+            versions={patient: each.version for patient, each in tasks.items()},
         )
 
     def _read(self, connection: Connection, identity: str) -> KeptAdvisory | None:
@@ -280,18 +300,22 @@ class Advisories:
             return None
         return resources.read_advisory(dict(found.resource) | {"id": identity})
 
-    def _tasks(self, connection: Connection, identity: str) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Patient -> the id of her Task, and the Task."""
+    def _tasks(self, connection: Connection, identity: str) -> dict[str, _Task]:
+        """Patient -> her Task."""
         query = select(fhir_reference.c.id).where(
             fhir_reference.c.target == f"Task/{identity}",
             fhir_reference.c.type == "Task",
             fhir_reference.c.path == "partOf",
         )
-        found = kept(connection, {f"Task/{each}" for each in connection.execute(query).scalars()})
+        ids = list(connection.execute(query).scalars())
+        found = kept(connection, {f"Task/{each}" for each in ids})
+        versions = select(fhir_resource.c.id, fhir_resource.c.version).where(
+            fhir_resource.c.type == "Task", among(connection, fhir_resource.c.id, ids)
+        )
         return {
-            each.patient: (reference.partition("/")[2], dict(each.resource))
-            for reference, each in found.items()
-            if each.patient is not None and _is(each.resource, resources.PATIENT)
+            each.patient: _Task(row.id, row.version, each.resource)
+            for row in connection.execute(versions)
+            if (each := found[f"Task/{row.id}"]).patient is not None and _is(each.resource, resources.PATIENT)
         }
 
     @staticmethod
@@ -317,14 +341,9 @@ class Advisories:
         )
 
 
-def items_of(answer: Advisory) -> tuple[Item, ...]:
-    """What was found, as it is kept and compared."""
-    found = {
-        Item(patient.id, each.reference, each.product, each.fit.value)
-        for patient in answer.patients
-        for each in patient.treatments
-    }
-    return tuple(sorted(found))
+def _meanwhile(taken: Sequence[Taken]) -> str:
+    last = f": {taken[-1].step.value}, by {taken[-1].by}" if taken else ""
+    return f"Somebody was faster{last}. Nothing was written; look at it and say it again."
 
 
 def _is(task: Mapping[str, Any], code: str) -> bool:

@@ -43,9 +43,18 @@ def records_of(connection: Connection, patients: Collection[str]) -> dict[str, R
 
 
 def contacts_of(
-    connection: Connection, site: Site, groups: Mapping[str, Collection[str]], patients: Mapping[str, Mapping[str, Any]]
+    connection: Connection,
+    site: Site,
+    groups: Mapping[str, Collection[str]],
+    patients: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, list[Contact]]:
-    """How to reach each patient: where she is a minor, or cannot be reached, by those who act for her, these first."""
+    """How to reach each patient: a minor, who is dead or cannot be reached, by those who act for her, these first.
+
+    Parameters
+    ----------
+    patients
+        The Patient resources of all records.
+    """
     owners = {f"Patient/{record}": identity for identity, group in groups.items() for record in group}
     named = select(fhir_reference.c.id, fhir_reference.c.target).where(
         among(connection, fhir_reference.c.target, owners),
@@ -60,24 +69,38 @@ def contacts_of(
     found: dict[str, list[Contact]] = {}
     for identity in groups:
         resource = patients.get(identity, {})
+        merged = [patients[each] for each in sorted(groups[identity]) if each != identity and each in patients]
         own = _contact("", resource)
+        own = (
+            own
+            if own.telecom or own.address
+            else next((one for one in (_contact("", each) for each in merged) if one.telecom or one.address), own)
+        )
         others = [
             _contact(_titled(person.resource), person.resource)
             for each in sorted(related[identity])
             if (person := persons.get(each)) is not None and person.resource.get("active") is not False
         ]
-        for stated in resource.get("contact") or ():
+        for stated in (each for one in (resource, *merged) for each in one.get("contact") or ()):
             others.append(_contact(_titled(stated), stated))
         others = [each for each in others if each.telecom or each.address]
         birth = resource.get("birthDate")
         of_age = majority(dates.span(birth, site.zone), site) if isinstance(birth, str) else None
         minor = of_age is not None and (of_age.start is None or now < of_age.start)
         reached = bool(own.telecom or own.address)
-        if minor or not reached:
+        if minor or not reached or death_of(resource):
             found[identity] = [*others, *([own] if reached else [])]
         else:
             found[identity] = [own]
     return found
+
+
+def death_of(resource: Mapping[str, Any]) -> str:
+    """``died``, with the date on record; empty: nothing says so."""
+    when = resource.get("deceasedDateTime")
+    if isinstance(when, str):
+        return f"died {when[:10]}"
+    return "died" if resource.get("deceasedBoolean") is True else ""
 
 
 def name_of(resource: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -11,13 +12,18 @@ from consent.store.write import among, each_value
 from fhir_mapping.advisory import spelling
 from fhir_mapping.advisory.asked import Question, Wanted
 from fhir_mapping.advisory.batch import BEST, Fit, Product
-from fhir_mapping.advisory.stated import State
+from fhir_mapping.advisory.stated import State, device_names
 from fhir_mapping.advisory.tables import advisory_lot, advisory_name, advisory_spelling
 from fhir_mapping.search.values import folded, indexed
 
 _LOT = advisory_lot.c
+_WORD = re.compile(r"[^\W_]+")
+_DONATION = re.compile(r"[A-NP-Z1-9][A-Z0-9]{4}[0-9]{8}")  # ISBT 128: a donation, whose pieces are numbered
 
 ILLEGIBLE = "illegible in places"
+NOTED = "a note, a name or an extension says so"
+VOID = "entered in error"
+SERIAL = "a part of the serial number"
 NO_LOT = "no lot on record"
 FORMER = "an earlier version says so"
 OTHER_DEVICE = "the lot of another device identifier"
@@ -28,6 +34,9 @@ LIKE_NAMED = "a product of a similar name"
 CLOSENESS = (
     "",
     FORMER,
+    VOID,
+    NOTED,
+    SERIAL,
     OTHER_DEVICE,
     OTHER_PRODUCT,
     LIKE_NAMED,
@@ -48,9 +57,9 @@ def products(connection: Connection, question: Question) -> list[Product]:
     What states no lot may be of it where it is called as those are that fit for certain; see :func:`lotless`.
     """
     found: dict[Key, Product] = {}
-    called = _called(connection, question.product) if question.product is not None else {}
+    called = _named(connection, question.product) if question.product is not None else {}
     for wanted in question.lots:
-        near = _near(connection, wanted)
+        near = _near(connection, wanted.lot) if wanted.lot else _near(connection, wanted.serial or "")
         for row in _rows(connection, wanted, near):
             _keep(found, row, *_fit(row, wanted, near, called if question.product else None))
     if not question.lots:
@@ -105,11 +114,9 @@ def names_of(connection: Connection, keys: Collection[tuple[str, str]]) -> set[s
     return found - {""}
 
 
-def _near(connection: Connection, wanted: Wanted) -> dict[str, str]:
-    """Lots on record that may be the one asked for, written otherwise, and how."""
-    if not wanted.lot:
-        return {}
-    mine = spelling.asked(wanted.lot)
+def _near(connection: Connection, asked: str) -> dict[str, str]:
+    """Lots or serial numbers on record that may be the one asked for, written otherwise, and how."""
+    mine = spelling.asked(asked)
     texts = {each for one in mine for each in spelling.neighbourhood(one)}
     query = select(advisory_spelling.c.lot).where(among(connection, advisory_spelling.c.reading, texts)).distinct()
     found: dict[str, str] = {}
@@ -118,27 +125,37 @@ def _near(connection: Connection, wanted: Wanted) -> dict[str, str]:
         if near is not None:
             found[lot] = near.value
     wild = select(_LOT.lot).where(_LOT.state == State.WILD.value).distinct()
-    found |= {lot: ILLEGIBLE for lot in connection.execute(wild).scalars() if spelling.fits(lot, wanted.lot)}
+    found |= {lot: ILLEGIBLE for lot in connection.execute(wild).scalars() if spelling.fits(lot, mine)}
     return found
 
 
 def _rows(connection: Connection, wanted: Wanted, near: Mapping[str, str]) -> list[Any]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.lot:
-        conditions.append(among(connection, _LOT.lot, {indexed(wanted.lot.strip()), *near}))
+        conditions.append(among(connection, _LOT.lot, {indexed(wanted.lot), *near}))
     if wanted.serial:
-        conditions.append(_LOT.serial == indexed(wanted.serial))
+        conditions.append(among(connection, _LOT.serial, {*map(indexed, (wanted.serial, *_parts(wanted))), *near}))
+        if _DONATION.fullmatch(wanted.serial):
+            conditions.append(_LOT.serial.startswith(f"{wanted.serial} ", autoescape=True))
     return list(connection.execute(select(advisory_lot).where(or_(*conditions))).all())
+
+
+def _parts(wanted: Wanted) -> list[str]:
+    """Of a donation's number with a serial number behind it, each by itself."""
+    parts = (wanted.serial or "").split(" ")
+    return parts if len(parts) > 1 else []
 
 
 def _fit(row: Any, wanted: Wanted, near: Mapping[str, str], called: Mapping[Key, bool] | None) -> tuple[Fit, str]:
     """How well a row fits, and why not exactly."""
-    same = row.lot == indexed(wanted.lot.strip()) if wanted.lot else row.serial == wanted.serial
-    if not same:
+    if wanted.lot and row.lot != indexed(wanted.lot):
         return Fit.UNREADABLE, near.get(row.lot, "")
-    if row.former:
-        return Fit.UNREADABLE, FORMER
-    if wanted.device and row.device and folded(row.device) != folded(wanted.device):
+    if not wanted.lot and row.serial != wanted.serial and not row.serial.startswith(f"{wanted.serial} "):
+        return Fit.UNREADABLE, SERIAL if row.serial in _parts(wanted) else near.get(row.serial, "")
+    doubt = {State.NOTED.value: NOTED, State.VOID.value: VOID}.get(row.state)
+    if row.former or doubt:
+        return Fit.UNREADABLE, FORMER if row.former else str(doubt)
+    if wanted.device and row.device and not device_names(row.device) & device_names(wanted.device):
         return Fit.UNREADABLE, OTHER_DEVICE
     if called is not None and not called.get((row.type, row.id, row.part)) and row.name:
         return Fit.UNREADABLE, OTHER_PRODUCT
@@ -157,17 +174,28 @@ def _keep(found: dict[Key, Product], row: Any, fit: Fit, why: str) -> None:
         found[key] = Product(reference, fit, row.name, row.lot or None, row.expiry or None, row.former, why)
 
 
-def _called(connection: Connection, product: str) -> dict[Key, bool]:
-    """Products that bear a name or a code, True, or whose name begins with it."""
-    text = folded(product)
-    # Beginnings are compared here: a database does it by its language's order, or reads every row.
-    begins = {each for each in connection.execute(each_value(advisory_name.c.name)).scalars() if each.startswith(text)}
-    query = select(advisory_name).where(among(connection, advisory_name.c.name, begins))
+def names_like(connection: Connection, product: str) -> set[str]:
+    """Names on record by which a product may be called that is asked for: the same, or one that holds its words."""
+    text, same = folded(product), device_names(product)
+    asked = set(_WORD.findall(text))
+    # Names are compared here: a database does it by its language's order, or reads every row.
+    every = connection.execute(each_value(advisory_name.c.name)).scalars()
+    return {each for each in every if each in same or _is_like(each, text, asked)}
+
+
+def _named(connection: Connection, product: str) -> dict[Key, bool]:
+    """Products that bear a name or a code, True, or a name that holds its words."""
+    same = device_names(product)
+    query = select(advisory_name).where(among(connection, advisory_name.c.name, names_like(connection, product)))
     found: dict[Key, bool] = {}
     for row in connection.execute(query):
         key = (row.type, row.id, row.part)
-        found[key] = found.get(key, False) or row.name == text
+        found[key] = found.get(key, False) or row.name in same
     return found
+
+
+def _is_like(name: str, text: str, asked: set[str]) -> bool:
+    return bool(name) and (name.startswith(text) or (bool(asked) and asked <= set(_WORD.findall(name))))
 
 
 def _rows_of(connection: Connection, keys: Collection[Key], condition: ColumnElement[bool]) -> Iterator[Any]:

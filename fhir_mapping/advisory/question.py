@@ -20,9 +20,10 @@ from consent.site import Site
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question
 from fhir_mapping.advisory.batch import BEST, Advisory, Contact, Fit, Patient, Photo, Product, Treatment
-from fhir_mapping.advisory.people import contacts_of, name_of, records_of
+from fhir_mapping.advisory.people import contacts_of, death_of, name_of, records_of
 from fhir_mapping.advisory.photos import photos_of
-from fhir_mapping.advisory.products import lotless, names_of, products
+from fhir_mapping.advisory.products import lotless, names_like, names_of, products
+from fhir_mapping.advisory.stated import PRODUCTS, device_names
 from fhir_mapping.advisory.treatments import Kept, kept, treatments_with, within
 from fhir_mapping.advisory.uses import id_of, kind_of, uses_of, without_told
 from fhir_mapping.errors import Forbidden, Issue
@@ -78,7 +79,7 @@ def ask(
     )
     groups = {identity: records[mine[0].patient].all for identity, mine in by_patient.items()}
     shown = photos_of(point, connection, request, site, by_patient, groups, resources)
-    people = kept(connection, {f"Patient/{each}" for each in by_patient})
+    people = kept(connection, {f"Patient/{each}" for group in groups.values() for each in group})
     contacts = contacts_of(connection, site, groups, {id_of(each): kept.resource for each, kept in people.items()})
     patients = [
         _patient(identity, mine, people, groups[identity], contacts.get(identity, ()), shown)
@@ -113,17 +114,32 @@ def _reached(
     holders = {(kind_of(each), id_of(each.partition("#")[0])) for each in sure}
     # An Observation names no product; what it is about does.
     holders |= {(kind_of(use), id_of(use)) for use, mine in uses.items() if sure & set(mine)}
-    names = names_of(connection, holders)
-    unnamed = any(
+    names = names_of(connection, holders) or names_of(
+        connection, {(kind_of(each.reference), id_of(each.reference.partition("#")[0])) for each in stating}
+    )
+    unnamed = (not names and question.product is None) or any(
         each.reference in sure and not each.name and kind_of(each.reference) != "Observation" for each in stating
     )
+    names |= _asked_names(connection, question)
     known = {each.reference for each in stating}
     without = [each for each in lotless(connection, question, names, unnamed=unnamed) if each.reference not in known]
     untold = {use: mine for use, mine in uses_of(connection, without).items() if use not in uses}
-    uses |= without_told(connection, untold)
+    untold = without_told(connection, untold)
+    uses |= untold
+    # A use by a code alone whose lot is told elsewhere is nothing to look at.
+    without = [
+        each for each in without if kind_of(each.reference) in PRODUCTS or each.reference.partition("#")[0] in untold
+    ]
     bearing = sorted([*stating, *without], key=lambda each: each.reference)
     found, unplaced = treatments_with(connection, site, bearing, uses, resources)
     return bearing, [each for each in found if within(each, question, site)], unplaced
+
+
+def _asked_names(connection: Connection, question: Question) -> set[str]:
+    """What the question itself calls the product: nobody may have written its lot down."""
+    if question.product is not None:
+        return names_like(connection, question.product)
+    return {each for wanted in question.lots if wanted.device for each in device_names(wanted.device)}
 
 
 def _patient(
@@ -140,6 +156,7 @@ def _patient(
         id=identity,
         name=name_of(resource),
         birth=resource.get("birthDate"),
+        died=death_of(resource),
         fit=min((each.fit for each in mine), key=BEST.__getitem__),
         records=tuple(sorted(set(group) - {identity})),
         contacts=tuple(contacts),

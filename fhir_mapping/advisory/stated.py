@@ -2,21 +2,21 @@
 
 Products: Medication and Device, by themselves or contained. Uses that name a product by its code alone: no lot is
 stated then, unless an Observation tells it (``partOf`` or ``focus``; value or component, with a code or text that says
-"lot" or "batch").
+"lot" or "batch"). What notes, names and extensions say of lots is stated too, and never for certain.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from fhir_mapping.advisory import spelling
-from fhir_mapping.search.index import ILLEGIBLE, lots_of
+from fhir_mapping.advisory import labelled, printed, spelling, words
+from fhir_mapping.search.index import lots_of
 from fhir_mapping.search.values import folded
-from fhir_mapping.udi.identifier import UdiError
+from fhir_mapping.udi.identifier import Issuer, UdiError
 from fhir_mapping.udi.parse import carried, parse
 
 PRODUCTS = ("Medication", "Device")
@@ -31,9 +31,17 @@ USES = (
     "Observation",
 )
 
-_WORDS = re.compile(r"[^\W\d_]+")
-_LOT_WORDS = frozenset({"lot", "batch", "lotnumber", "batchnumber", "charge", "chargennummer", "lote", "lotto"})
-_EXPIRY_WORDS = frozenset({"expiry", "expiration", "expires", "exp", "expirydate", "verfall", "verwendbar"})
+#: What says of a product, or of an Observation, that it should not be there.
+_VOID = frozenset({"entered-in-error", "cancelled"})
+
+#: Members that hold no words of people.
+_NO_TEXT = frozenset(
+    {"reference", "url", "system", "id", "data", "resourceType", "status", "versionId", "lastUpdated", "contentType",
+     "lotNumber", "expirationDate", "carrierAIDC"}
+)  # fmt: skip
+_TAG = re.compile(r"<[^>]*>")
+_TAIL = re.compile(r"[^/#:]*$")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class State(StrEnum):
@@ -48,6 +56,12 @@ class State(StrEnum):
 
     BARE = "bare"
     """No batch is on record."""
+
+    NOTED = "noted"
+    """A note, a name or an extension says so."""
+
+    VOID = "void"
+    """What says so was entered in error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ class Stated:
 
     device: str = ""
     serial: str = ""
+    """Serial number; of human tissue the donation's number, and the serial number behind it."""
 
 
 def stated(resource: Mapping[str, Any]) -> list[Stated]:
@@ -84,12 +99,26 @@ def stated(resource: Mapping[str, Any]) -> list[Stated]:
                 found.append(Stated("", "", "", State.BARE, *_called([concept])))
     if kind == "Observation":
         found += _observed(resource)
+    if kind in USES or kind in PRODUCTS:
+        known = {each.lot for each in found}
+        found += [Stated("", lot, "", State.NOTED) for lot in dict.fromkeys(_noted(resource)) if lot not in known]
+    if resource.get("status") in _VOID and (kind in PRODUCTS or kind == "Observation"):
+        found = [replace(each, state=State.VOID) if each.lot else each for each in found]
     return found
 
 
 def name_of(product: Mapping[str, Any]) -> str:
     """What a product is called: by its code's text or display, or the device's name."""
     return _called(*_concepts(product))[0]
+
+
+def device_names(identifier: str) -> set[str]:
+    """A device identifier as it may be written: as it stands, and as its agency's label tells it."""
+    try:
+        told = parse(identifier).device
+    except UdiError:
+        told = None
+    return {folded(each) for each in (identifier, told) if each}
 
 
 def _of_product(part: str, product: Mapping[str, Any]) -> Iterator[Stated]:
@@ -99,9 +128,7 @@ def _of_product(part: str, product: Mapping[str, Any]) -> Iterator[Stated]:
     devices = [each["deviceIdentifier"] for each in carriers if isinstance(each.get("deviceIdentifier"), str)]
     told = [udi for carrier in carriers for udi in carried(carrier)]
     devices += [udi.device for udi in told if udi.device and udi.device not in devices]
-    serials = [product["serialNumber"]] if isinstance(product.get("serialNumber"), str) else []
-    serials += [udi.serial for udi in told if udi.serial]
-    names = tuple(dict.fromkeys((*names, *map(folded, devices))))
+    names = tuple(dict.fromkeys((*names, *(name for each in devices for name in sorted(device_names(each))))))
     for lot, expiry in lots_of(product):
         device = next((udi.device for udi in told if udi.lot == lot and udi.device), devices[0] if devices else "")
         yield Stated(
@@ -112,16 +139,25 @@ def _of_product(part: str, product: Mapping[str, Any]) -> Iterator[Stated]:
             name,
             names,
             device,
-            serials[0] if serials else "",
+            _serial(product, [(udi.issuer, udi.donation, udi.serial) for udi in told]),
         )
+
+
+def _serial(product: Mapping[str, Any], told: list[tuple[Issuer, str | None, str | None]]) -> str:
+    """A serial number alone is one of many where it counts the pieces of a donation."""
+    for issuer, donation, serial in told:
+        if issuer is Issuer.ICCBBA and donation:
+            return " ".join(filter(None, (donation, serial)))
+    stated = (product.get("serialNumber"), *(serial for _, _, serial in told), product.get("distinctIdentifier"))
+    return next((each.strip() for each in stated if isinstance(each, str) and each.strip()), "")
 
 
 def _state(lot: str | None, *, bare: bool) -> State:
     if lot is None or not lot.strip():
         return State.BARE if bare else State.NONE
-    if folded(lot) in ILLEGIBLE:
-        return State.NONE
-    return State.WILD if spelling.wild(lot) else State.TOLD
+    if spelling.wild(lot):
+        return State.WILD
+    return State.NONE if words.tells_nothing(lot) else State.TOLD
 
 
 def _observed(observation: Mapping[str, Any]) -> Iterator[Stated]:
@@ -129,15 +165,15 @@ def _observed(observation: Mapping[str, Any]) -> Iterator[Stated]:
     lots: list[list[str]] = []
     expiries: list[str] = []
     for item in (observation, *(observation.get("component") or ())):
-        words = _words(item.get("code"))
+        about = _about(item.get("code"))
         for text in _values(item):
-            if words & _LOT_WORDS:
+            if any(map(words.says_lot, about)):
                 lots.append([text.strip(), "", ""])
-            elif words & _EXPIRY_WORDS:
-                expiries.append(text.strip())
+            elif any(map(words.says_expiry, about)):
+                expiries.append(printed.expiry(text) or text.strip())
                 if lots and not lots[-1][1]:
-                    lots[-1][1] = text.strip()
-            elif "udi" in words:
+                    lots[-1][1] = expiries[-1]
+            elif any(re.search(r"\budi\b", folded(each)) for each in about):
                 try:
                     udi = parse(text)
                 except UdiError:
@@ -151,10 +187,43 @@ def _observed(observation: Mapping[str, Any]) -> Iterator[Stated]:
             yield Stated("", lot, until[:40], state, device=device)
 
 
+def _noted(value: Any, name: str = "") -> Iterator[str]:
+    """Lots that words of people call so, and extensions whose address speaks of a lot."""
+    if isinstance(value, str):
+        if name in _NO_TEXT:
+            return
+        plain = words.level(_TAG.sub(" ", value) if name == "div" else value)
+        for each in labelled.named(plain):
+            if each.range is None:
+                yield words.tidy(plain[each.start : each.end])
+    elif isinstance(value, Mapping):
+        address = value.get("url")
+        if isinstance(address, str) and words.says_lot(_CAMEL.sub(" ", _last(address)).replace("-", " ")):
+            yield from (text.strip() for text in _values(value) if text.strip())
+        for member, item in value.items():
+            if member != "contained":
+                yield from _noted(item, member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _noted(item, name)
+
+
+def _last(address: str) -> str:
+    match = _TAIL.search(address)
+    return match.group() if match else ""
+
+
 def _values(item: Mapping[str, Any]) -> Iterator[str]:
-    for member in ("valueString", "valueDateTime"):
-        if isinstance(item.get(member), str):
-            yield item[member]
+    """A value as text, whichever type it has."""
+    for member in ("valueString", "valueDateTime", "valueDate", "valueCode", "valueInteger"):
+        if isinstance(item.get(member), str | int):
+            yield str(item[member])
+    quantity = item.get("valueQuantity")
+    if isinstance(quantity, Mapping) and "value" in quantity:
+        yield str(quantity["value"])
+    identifier = item.get("valueIdentifier")
+    if isinstance(identifier, Mapping) and isinstance(identifier.get("value"), str):
+        yield identifier["value"]
     concept = item.get("valueCodeableConcept")
     if isinstance(concept, Mapping):
         codings = [each for each in concept.get("coding") or () if isinstance(each, Mapping)]
@@ -166,13 +235,14 @@ def _values(item: Mapping[str, Any]) -> Iterator[str]:
         yield from dict.fromkeys(each for each in texts if isinstance(each, str))
 
 
-def _words(concept: Any) -> frozenset[str]:
+def _about(concept: Any) -> list[str]:
+    """What an Observation's code says, in words."""
     if not isinstance(concept, Mapping):
-        return frozenset()
+        return []
     texts = [concept.get("text")]
     for coding in concept.get("coding") or ():
         texts += [coding.get("display"), coding.get("code")]
-    return frozenset(word for text in texts if isinstance(text, str) for word in _WORDS.findall(folded(text)))
+    return [_CAMEL.sub(" ", each).replace("_", " ") for each in texts if isinstance(each, str)]
 
 
 def _concepts(product: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[str]]:

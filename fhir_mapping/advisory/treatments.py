@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -34,6 +35,8 @@ _MOMENTS = (
     "recordedOn",
     "dateAsserted",
 )
+#: What takes place at a time.
+_OVER = frozenset({"Procedure", "MedicationAdministration", "Observation"})
 _PERIODS = ("performedPeriod", "effectivePeriod", "timingPeriod")
 
 
@@ -63,7 +66,7 @@ def treatments_with(
     connection: Connection,
     site: Site,
     products: Iterable[Product],
-    uses: Mapping[str, Mapping[str, bool]],
+    uses: Mapping[str, Mapping[str, str]],
     resources: dict[str, Kept],
 ) -> tuple[list[Treatment], list[str]]:
     """Every treatment that a product was used in, and uses without a patient.
@@ -77,23 +80,31 @@ def treatments_with(
     """
     known = {each.reference: each for each in products}
     procedures = procedures_of(connection, uses)
-    resources |= kept(connection, {*uses, *(each for those in procedures.values() for each in those)})
+    observations = {each for mine in uses.values() for each in mine if each.startswith("Observation/")}
+    resources |= kept(connection, {*uses, *observations, *(each for those in procedures.values() for each in those)})
     found: dict[tuple[str, str], Treatment] = {}
     unplaced: set[str] = set()
     nothing = Kept({}, None)
     for use in sorted(uses):
         mine = resources.get(use, nothing)
-        for reference in sorted(procedures.get(use, ())) or [use]:
-            about = resources.get(reference, nothing)
-            patient = about.patient or mine.patient
-            if patient is None:
-                unplaced.add(use)
-                continue
-            for product, former in sorted(uses[use].items()):
-                key = (reference, product)
+        for product, why in sorted(uses[use].items()):
+            # What names somebody else than what it belongs to may be right: both are looked at.
+            placed = [(each, resources.get(each, nothing)) for each in sorted(procedures.get(use, ()))] or [(use, mine)]
+            patients = {about.patient or mine.patient for _, about in placed}
+            for other in (use, product):
+                told = resources.get(other, nothing)
+                if told.patient is not None and told.patient not in patients:
+                    placed.append((other, told))
+                    patients.add(told.patient)
+            for reference, about in placed:
+                patient = about.patient or mine.patient
+                if patient is None:
+                    unplaced.add(use)
+                    continue
                 made = _treatment(reference, about.resource, use, mine.resource, known[product], patient, site)
-                if former:
-                    made = replace(made, fit=Fit.UNREADABLE, former=True)
+                if why:
+                    made = replace(made, fit=Fit.UNREADABLE, why=why)
+                key = (reference, product)
                 found[key] = _joined(found[key], made) if key in found else made
     return [found[key] for key in sorted(found)], sorted(unplaced)
 
@@ -106,8 +117,7 @@ def within(treatment: Treatment, question: Question, site: Site) -> bool:
     last = dates.span(question.until, site.zone).end if question.until else None
     if last is not None and treatment.at is not None and treatment.at >= last:
         return False
-    end = treatment.until or treatment.at
-    return not (first is not None and end is not None and end <= first)
+    return not (first is not None and treatment.over is not None and treatment.over <= first)
 
 
 def visits_of(connection: Connection, named: Collection[str]) -> dict[str, set[str]]:
@@ -202,6 +212,7 @@ def _treatment(
         fit=product.fit,
         at=time.start,
         until=time.end,
+        over=_over(resource if given or not about else about, site),
         void=next((str(each["status"]) for each in (about, resource) if each.get("status") in _VOID), None),
         through=(use,) if use != reference else (),
         sites=tuple(dict.fromkeys(sites)),
@@ -216,7 +227,7 @@ def _joined(one: Treatment, other: Treatment) -> Treatment:
     else:
         real = [one, other]
     first = min(real, key=lambda each: (each.at is None, each.at.timestamp() if each.at else 0.0))
-    now = one if other.former else other
+    now = one if other.why else other
     return Treatment(
         reference=one.reference,
         patient=one.patient,
@@ -224,11 +235,12 @@ def _joined(one: Treatment, other: Treatment) -> Treatment:
         fit=now.fit,
         at=first.at,
         until=first.until,
+        over=None if any(each.over is None for each in real) else max(each.over for each in real if each.over),
         void=first.void,
         through=tuple(sorted({*one.through, *other.through})),
         sites=tuple(dict.fromkeys((*one.sites, *other.sites))),
         doses=(*one.doses, *other.doses),
-        former=one.former and other.former,
+        why=now.why,
     )
 
 
@@ -272,6 +284,17 @@ def _time(resource: Mapping[str, Any], site: Site) -> Span | None:
                 return dates.span(begun, site.zone)
             return Span(None, dates.period(resource[member], site.zone).end)
     return None
+
+
+def _over(resource: Mapping[str, Any], site: Site) -> datetime | None:
+    """When it was over for certain. What was handed over, is taken or lies in the body may be used still."""
+    if resource.get("resourceType") not in _OVER:
+        return None
+    for member in _PERIODS:
+        if isinstance(resource.get(member), Mapping):
+            return dates.period(resource[member], site.zone).end
+    time = _time(resource, site)
+    return None if time is None else time.end
 
 
 def _listed(value: Any) -> list[Any]:

@@ -2,7 +2,8 @@
 
 A product is named by what gave it (``medicationReference``, ``device``, ``focalDevice``, ``usedReference``), or lies in
 it (contained), or is an implant (``Device.patient``), or an Observation tells its lot. A drug mixed from others is
-followed to them (``Medication.ingredient``), and what was handed over to what was used at home of it.
+followed to them (``Medication.ingredient``), a kit to its parts and back (``Device.parent``), and what was handed over
+to what was used at home of it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,17 @@ _ABOUT = ("partOf", "focus")
 _TOLD_BY = ("supportingInformation", "derivedFrom", "partOf", "reasonReference")
 
 
-def uses_of(connection: Connection, products: Iterable[Product]) -> dict[str, dict[str, bool]]:
-    """Use -> products used in it, by their references -> whether an earlier version alone says so."""
-    found: dict[str, dict[str, bool]] = defaultdict(dict)
+#: Why a use is not one of the product for certain.
+FORMER = "an earlier version names the product"
+KIT = "a part of it, or what it is a part of, is named"
+
+Uses = dict[str, dict[str, str]]
+"""Use -> products used in it, by their references -> why that is not certain; empty: it is."""
+
+
+def uses_of(connection: Connection, products: Iterable[Product]) -> Uses:
+    """The uses of products, by their references."""
+    found: Uses = defaultdict(dict)
     drugs: dict[str, set[str]] = defaultdict(set)
     observed: dict[str, set[str]] = defaultdict(set)
     for product in products:
@@ -41,38 +50,47 @@ def uses_of(connection: Connection, products: Iterable[Product]) -> dict[str, di
         elif kind in PRODUCTS:
             drugs[holder].add(product.reference)
         else:
-            found[holder][product.reference] = False
+            found[holder][product.reference] = ""
+    panels = _panels(connection, observed)
+    for panel, members in panels.items():
+        observed[panel] = observed[panel].union(*(observed[each] for each in members))
     for target, observation in about(connection, observed):
         if kind_of(target) in PRODUCTS:
             drugs[target] |= observed[observation]
         else:
-            _add(found, target, observed[observation], False)
+            _add(found, target, observed[observation], "")
     told = {each for _, each in about(connection, observed)}
-    for observation in set(observed) - told:
-        _add(found, observation, observed[observation], False)
+    told |= {each for panel in told & set(panels) for each in panels[panel]}
+    for observation in set(observed) - told - set(panels):
+        _add(found, observation, observed[observation], "")
     _mix(connection, drugs)
+    kits = _kits(connection, drugs)
     named = select(_REFERENCE.target, _REFERENCE.type, _REFERENCE.id).where(
-        among(connection, _REFERENCE.target, drugs), _REFERENCE.type.in_(USES)
+        among(connection, _REFERENCE.target, {*drugs, *kits}), _REFERENCE.type.in_(USES)
     )
     for row in connection.execute(named):
-        _add(found, f"{row.type}/{row.id}", drugs[row.target], False)
+        use = f"{row.type}/{row.id}"
+        _add(found, use, drugs.get(row.target, ()), "")
+        _add(found, use, kits.get(row.target, ()), KIT)
     formerly = select(advisory_dropped).where(
         among(connection, advisory_dropped.c.target, {*drugs, *found}), advisory_dropped.c.type.in_(USES)
     )
     for row in connection.execute(formerly).all():
-        _add(found, f"{row.type}/{row.id}", drugs.get(row.target) or set(found.get(row.target, ())), True)
+        _add(found, f"{row.type}/{row.id}", drugs.get(row.target) or set(found.get(row.target, ())), FORMER)
     implants = select(fhir_resource.c.id).where(
         fhir_resource.c.type == "Device",
-        among(connection, fhir_resource.c.id, {id_of(each) for each in drugs if kind_of(each) == "Device"}),
+        among(connection, fhir_resource.c.id, {id_of(each) for each in (*drugs, *kits) if kind_of(each) == "Device"}),
         fhir_resource.c.patient.is_not(None),
     )
     for identity in connection.execute(implants).scalars():
-        _add(found, f"Device/{identity}", drugs[f"Device/{identity}"], False)
+        use = f"Device/{identity}"
+        _add(found, use, drugs.get(use, ()), "")
+        _add(found, use, kits.get(use, ()), KIT)
     _at_home(connection, found)
     return dict(found)
 
 
-def without_told(connection: Connection, found: dict[str, dict[str, bool]]) -> dict[str, dict[str, bool]]:
+def without_told(connection: Connection, found: Uses) -> Uses:
     """Uses of products without a lot, but for those whose lot an Observation tells, of them or of their treatment."""
     procedures = procedures_of(connection, found)
     candidates = {*found, *(each for those in procedures.values() for each in those)}
@@ -129,6 +147,14 @@ def about(connection: Connection, observations: Collection[str]) -> list[tuple[s
     return sorted(found)
 
 
+def _panels(connection: Connection, observations: Collection[str]) -> dict[str, set[str]]:
+    """The Observations that have these as members."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in connection.execute(_into(connection, observations, "Observation", ("hasMember",))):
+        found[f"Observation/{row.id}"].add(row.target)
+    return found
+
+
 def procedures_of(connection: Connection, uses: Collection[str]) -> dict[str, set[str]]:
     """Use -> the Procedures that it is part of, or that are part of it; a Procedure is its own."""
     found: dict[str, set[str]] = defaultdict(set)
@@ -182,7 +208,35 @@ def _mix(connection: Connection, drugs: dict[str, set[str]]) -> None:
                 pending.add(mixed)
 
 
-def _at_home(connection: Connection, found: dict[str, dict[str, bool]]) -> None:
+def _kits(connection: Connection, drugs: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The Devices that these are parts of, and those that are parts of them, however deep; not their neighbours."""
+    found: dict[str, set[str]] = defaultdict(set)
+    of_devices = {each: mine for each, mine in drugs.items() if kind_of(each) == "Device"}
+    for upwards in (True, False):
+        pending = dict(of_devices)
+        seen = set(pending)
+        while pending:
+            if upwards:
+                query = select(_REFERENCE.id, _REFERENCE.target).where(
+                    _REFERENCE.type == "Device",
+                    among(connection, _REFERENCE.id, set(map(id_of, pending))),
+                    _REFERENCE.path == "parent",
+                )
+                steps = [(f"Device/{row.id}", row.target) for row in connection.execute(query)]
+            else:
+                rows = connection.execute(_into(connection, pending, "Device", ("parent",)))
+                steps = [(row.target, f"Device/{row.id}") for row in rows]
+            following: dict[str, set[str]] = {}
+            for each, other in steps:
+                found[other] |= pending[each]
+                if other not in seen:
+                    following[other] = following.get(other, set()) | pending[each]
+            seen |= set(following)
+            pending = following
+    return found
+
+
+def _at_home(connection: Connection, found: Uses) -> None:
     """Add what was used at home of what was handed over, unless it names a product of its own."""
     handed = {use for use in found if kind_of(use) == "MedicationDispense"}
     if not handed:
@@ -196,8 +250,8 @@ def _at_home(connection: Connection, found: dict[str, dict[str, bool]]) -> None:
     named = set(connection.execute(own).scalars())
     for row in rows:
         if row.id not in named:
-            for product, former in found[row.target].items():
-                _add(found, f"MedicationStatement/{row.id}", {product}, former)
+            for product, why in found[row.target].items():
+                _add(found, f"MedicationStatement/{row.id}", {product}, why)
 
 
 def _into(connection: Connection, targets: Collection[str], kind: str, paths: tuple[str, ...]) -> Select[Any]:
@@ -208,7 +262,7 @@ def _into(connection: Connection, targets: Collection[str], kind: str, paths: tu
     )
 
 
-def _add(found: dict[str, dict[str, bool]], use: str, products: Iterable[str], former: bool) -> None:
-    mine = found.setdefault(use, {})
+def _add(found: Uses, use: str, products: Iterable[str], why: str) -> None:
     for product in products:
-        mine[product] = mine.get(product, True) and former
+        mine = found.setdefault(use, {})
+        mine[product] = why and mine.get(product, why)

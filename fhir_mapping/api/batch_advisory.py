@@ -7,12 +7,10 @@ one that is kept. Out: R4 Parameters, a ``patient`` each with its set (``fit``),
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from fhir_mapping import dates
 from fhir_mapping.advisory.asked import question
-from fhir_mapping.advisory.batch import Advisory, Patient, Product
-from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.keeping import Advisories
+from fhir_mapping.advisory.parameters import parameters
 from fhir_mapping.advisory.question import require
 from fhir_mapping.api import reply
 from fhir_mapping.api.node import Asked, Node
@@ -23,8 +21,6 @@ from fhir_mapping.references import ID
 NAME = "batch-advisory"
 DEFINITION = "urn:photospine:operation:batch-advisory"
 PARAMETERS = ("lot", "expiry", "udi", "product", "since", "until", "advisory")
-
-_Part = dict[str, Any]
 
 
 def batch_advisory(node: Node, asked: Asked, pairs: Sequence[tuple[str, str]]) -> Reply:
@@ -41,11 +37,11 @@ def batch_advisory(node: Node, asked: Asked, pairs: Sequence[tuple[str, str]]) -
         if len(wanted) > 1 or not ID.fullmatch(wanted["advisory"][0]):
             raise Malformed(Issue("value", "'advisory' is the id of one that is kept, and stands alone."))
         opened = advisories.show(asked.request, wanted["advisory"][0])
-        return reply.resource(_parameters(opened.answer, opened))
+        return reply.resource(parameters(opened.answer, opened))
     one = {name: values[0] for name, values in wanted.items() if name != "lot"}
     expiry = one.pop("expiry", None)
     made = question([(each, expiry) for each in wanted.get("lot", ())], **one)
-    return reply.resource(_parameters(advisories.ask(asked.request, made), None))
+    return reply.resource(parameters(advisories.ask(asked.request, made), None))
 
 
 def _wanted(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -58,87 +54,3 @@ def _wanted(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
             raise Malformed(Issue("not-supported", f"Parameters here, each with a value, are {known}; 'lot' repeats."))
         found.setdefault(name, []).append(value)
     return found
-
-
-def _parameters(answer: Advisory, opened: Opened | None) -> dict[str, Any]:
-    products = {each.reference: each for each in answer.products}
-    parts: list[_Part] = [{"name": "question", "valueString": answer.question.title}]
-    if opened is not None:
-        parts += [
-            {"name": "advisory", "valueReference": {"reference": f"Task/{opened.kept.id}"}},
-            {"name": "status", "valueCode": "completed" if opened.kept.closed else "in-progress"},
-            *(_string("added", f"{each.treatment} {each.product} {each.fit}") for each in opened.changes.added),
-            *(_string("gone", f"{each.treatment} {each.product} {each.fit}") for each in opened.changes.gone),
-        ]
-    parts += [{"name": "product", "part": _product(each)} for each in answer.products]
-    parts += [{"name": "patient", "part": _patient(each, products, opened)} for each in answer.patients]
-    parts += [{"name": "without-patient", "valueReference": {"reference": each}} for each in answer.unplaced]
-    return {"resourceType": "Parameters", "parameter": parts}
-
-
-def _product(product: Product) -> list[_Part]:
-    reference = product.reference.partition("#")[0]
-    made: list[_Part] = [
-        {"name": "product", "valueReference": {"reference": reference}},
-        {"name": "fit", "valueCode": product.fit.value},
-    ]
-    for name, value in (("name", product.name), ("lot", product.lot), ("expiry", product.expiry), ("why", product.why)):
-        if value:
-            made.append(_string(name, value))
-    return made
-
-
-def _patient(patient: Patient, products: dict[str, Product], opened: Opened | None) -> list[_Part]:
-    made: list[_Part] = [
-        {"name": "patient", "valueReference": {"reference": f"Patient/{patient.id}"}},
-        {"name": "fit", "valueCode": patient.fit.value},
-    ]
-    made += [_string("name", patient.name)] if patient.name else []
-    for contact in patient.contacts:
-        said = ", ".join((*contact.telecom, *contact.address))
-        if said:
-            made.append(_string("contact", f"{contact.who}: {said}" if contact.who else said))
-    for each in patient.treatments:
-        parts: list[_Part] = [
-            {"name": "treatment", "valueReference": {"reference": each.reference}},
-            {"name": "product", "valueReference": {"reference": each.product.partition("#")[0]}},
-            {"name": "fit", "valueCode": each.fit.value},
-        ]
-        parts += [{"name": "time", "valueDateTime": dates.instant(each.at)}] if each.at is not None else []
-        parts += [_string("site", site) for site in each.sites]
-        parts += [_string("dose", dose) for dose in each.doses]
-        parts += [{"name": "through", "valueReference": {"reference": use}} for use in each.through]
-        parts += [_string("not-done", each.void)] if each.void else []
-        why = "an earlier version of it names the product" if each.former else products[each.product].why
-        parts += [_string("why", why)] if why else []
-        made.append({"name": "treatment", "part": parts})
-    for photo in patient.photos:
-        made.append(
-            {
-                "name": "photo",
-                "part": [
-                    {"name": "photo", "valueReference": {"reference": photo.document}},
-                    {"name": "when", "valueCode": photo.when.value},
-                    {"name": "linked", "valueBoolean": photo.linked},
-                    *({"name": "may-be-shown-for", "valueCode": purpose} for purpose in photo.allowed),
-                ],
-            }
-        )
-    if opened is not None:
-        for taken in opened.taken(patient):
-            made.append(
-                {
-                    "name": "done",
-                    "part": [
-                        {"name": "step", "valueCode": taken.step.value},
-                        _string("by", taken.by),
-                        {"name": "time", "valueInstant": dates.instant(taken.at)},
-                        _string("text", taken.text),
-                    ],
-                }
-            )
-    return made
-
-
-def _string(name: str, value: str) -> _Part:
-    return {"name": name, "valueString": value.strip() or "-"}

@@ -79,12 +79,12 @@ def _insert(
     insert_missing(connection, advisory_lot, rows)
     insert_missing(connection, advisory_name, names)
     insert_missing(connection, advisory_dropped, dropped)
-    told = {row["lot"] for row in rows if row["state"] == State.TOLD}
+    told = {row[name] for row in rows for name in ("lot", "serial") if row[name]}
     insert_missing(connection, advisory_spelling, spellings(told))
 
 
 def spellings(told: Iterable[str]) -> list[dict[str, Any]]:
-    """The rows by which each of these lots is found, however it is misread."""
+    """The rows by which each of these lots and serial numbers is found, however it is misread."""
     return [
         {"reading": text, "lot": lot}
         for lot in sorted(told)
@@ -123,6 +123,7 @@ def _leads(resource: Mapping[str, Any], setting: Setting) -> set[str]:
     return {each for each in named if each is not None and each.partition("/")[0] in _LEADS}
 
 
+_SURE = frozenset((State.TOLD, State.NOTED, State.VOID))
 _KEY = ("part", "lot", "expiry", "device")
 
 
@@ -144,7 +145,5 @@ def _row(kind: str, identity: str, one: Stated) -> dict[str, Any]:
 
 def _names(kind: str, identity: str, found: Sequence[Stated]) -> list[dict[str, Any]]:
     """By which each product is found; one that has no name, and no lot, is found by that."""
-    made = {
-        (one.part[:64], name[:200]) for one in found for name in one.names or (() if one.state is State.TOLD else ("",))
-    }
+    made = {(one.part[:64], name[:200]) for one in found for name in one.names or (() if one.state in _SURE else ("",))}
     return [{"type": kind, "id": identity, "part": part, "name": name} for part, name in sorted(made)]

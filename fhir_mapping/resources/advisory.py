@@ -30,9 +30,19 @@ _QUESTION, _NOTICE, _FOUND = "question", "notice", "found"
 class Step(StrEnum):
     """What is done about a patient, in this order."""
 
+    FOUND = "found"
+    """Something was found about her that had not been known when others of these were done: they are to be done anew.
+
+    Nobody says so; it is written where an advisory takes in what has changed.
+    """
+
     CONTACTED = "contacted"
     REVIEWED = "reviewed"
     ATTESTED = "attested"
+
+
+#: What people do.
+WORK = (Step.CONTACTED, Step.REVIEWED, Step.ATTESTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +164,10 @@ def with_step(task: Mapping[str, Any], taken: Taken, communication: str | None) 
     ]
     if communication is not None:
         outputs.append({"type": {"text": "communication"}, "valueReference": {"reference": communication}})
-    done = {Step(each["type"]["coding"][0]["code"]) for each in outputs if "valueAnnotation" in each}
-    last = max(done, key=list(Step).index)
+    last = state_of(steps_of({"output": outputs}))
     return dict(task) | {
-        "status": "completed" if Step.ATTESTED in done else "in-progress",
-        "businessStatus": {"text": last.value},
+        "status": "completed" if last is Step.ATTESTED else "in-progress",
+        "businessStatus": {"text": (last or Step.FOUND).value},
         "lastModified": dates.instant(taken.at),
         "output": outputs,
     }
@@ -176,6 +185,12 @@ def steps_of(task: Mapping[str, Any]) -> tuple[Taken, ...]:
         for each in task.get("output", ())
         if "valueAnnotation" in each
     )
+
+
+def state_of(taken: Sequence[Taken]) -> Step | None:
+    """The furthest step since something was found last; None: nothing was done since."""
+    since = max((at for at, each in enumerate(taken) if each.step is Step.FOUND), default=-1)
+    return max((each.step for each in taken[since + 1 :]), key=list(Step).index, default=None)
 
 
 def communication(patient: str, task: str, sender: str | None, medium: str, text: str, now: datetime) -> dict[str, Any]:

@@ -13,17 +13,14 @@ from fhir_mapping import references
 from fhir_mapping.search import elements
 from fhir_mapping.search.parameters import Form, Parameter, parameters
 from fhir_mapping.search.paths import listed, values
-from fhir_mapping.search.values import FIRST, LAST, folded, indexed, lot_key, micros, sounds
+from fhir_mapping.search.values import FIRST, LAST, folded, indexed, micros, sounds
 from fhir_mapping.tables import PART, fhir_composite, fhir_date, fhir_number, fhir_reference, fhir_string, fhir_token
-from fhir_mapping.udi.parse import lot_in
+from fhir_mapping.udi.parse import carried
 
 EXACT, TEXT, TYPED, IDENTIFIER = ":e", ":t", ":o", ":i"
 """Behind a parameter's name in the index: ``:exact``, ``:text``, ``:of-type`` and ``:identifier`` read these rows."""
 
 LONGEST_TARGET = 128
-
-#: What people write where a lot cannot be read.
-ILLEGIBLE = frozenset({"unknown", "unreadable", "illegible", "not legible", "missing", "none", "n/a", "-"})
 
 #: Parameters of ImagingStudy that read what is said of an instance: the member, and whether of its series.
 BY_INSTANCE: Mapping[str, tuple[str, bool]] = {
@@ -76,8 +73,8 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
         _read(index, parameter, resource, zone, base)
     if kind == "ImagingStudy":
         index.composites |= _instances(resource)
-    for name, value in _products(kind, resource):
-        index.tokens.add((name, "", indexed(value)))
+    if kind in ("Medication", "Device"):
+        index.tokens |= {("lot-number", "", indexed(lot.strip())) for lot, _ in lots_of(resource) if lot is not None}
     return index
 
 
@@ -252,15 +249,6 @@ def _participant(resource: Mapping[str, Any], base: str | None) -> str | None:
     return patients.pop() if len(patients) == 1 else None
 
 
-def _products(kind: str, resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What the batch advisory reads of products: those that are kept by themselves, and those within others."""
-    if kind in ("Medication", "Device"):
-        yield from _lots(resource, "lot-number")
-    for contained in resource.get("contained") or ():
-        if contained.get("resourceType") in ("Medication", "Device"):
-            yield from _lots(contained, "contained-lot")
-
-
 def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
     """Lots of a Medication or Device as received, each with its expiry; of a Device also those in its UDIs.
 
@@ -273,22 +261,7 @@ def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
     expiry = expiry if isinstance(expiry, str) else None
     found: list[tuple[str | None, str | None]] = [(lot, expiry)] if isinstance(lot, str) else []
     carriers = listed(product.get("udiCarrier")) if product.get("resourceType") == "Device" else []
-    for told in filter(None, (lot_in(carrier) for carrier in carriers)):
-        if told[0] not in [each for each, _ in found]:
-            found.append((told[0], told[1] or expiry))
+    for udi in (each for carrier in carriers if isinstance(carrier, Mapping) for each in carried(carrier)):
+        if udi.lot and udi.lot not in [each for each, _ in found]:
+            found.append((udi.lot, udi.expiry or expiry))
     return found or [(None, expiry)]
-
-
-def _lots(product: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
-    """Lots as they stand, and folded for the advisory; what is no legible lot, or none, is marked as unclear."""
-    for lot, _ in lots_of(product):
-        if lot is not None:
-            yield name, lot.strip()
-            yield f"{name}-key", lot_key(lot)
-        if lot is None or unclear_lot(lot):
-            yield f"{name}-unclear", "true"
-
-
-def unclear_lot(lot: str) -> bool:
-    """Whether a lot is a word for "not legible", or has illegible places."""
-    return folded(lot) in ILLEGIBLE or any(mark in lot for mark in "?*_")

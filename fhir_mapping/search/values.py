@@ -76,12 +76,6 @@ def token(text: str) -> tuple[str | None, str]:
     return (plain(system), plain("|".join(codes))) if codes else (None, plain(system))
 
 
-def lot_key(text: str) -> str:
-    """A lot number as a tired eye reads it: without case, spaces, marks and leading zeros, O as 0, I and L as 1."""
-    kept = "".join(c for c in folded(text) if c.isalnum())
-    return kept.translate(str.maketrans("oil", "011")).lstrip("0")[:INDEXED]
-
-
 def micros(moment: datetime | None, default: int) -> int:
     """A moment as microseconds since 1970 in UTC; ``default`` for an open side."""
     return default if moment is None else clock.micros(moment)

@@ -7,13 +7,15 @@ them one behind another, those of no predefined length ended by FNC1, which it s
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from fhir_mapping.udi.identifier import Issuer, Udi, UdiError, day_of
 
 SEPARATOR = "\x1d"
 
 _BRACKET = re.compile(r"\((\d{2,4})\)")
-_TYPED_SEPARATOR = re.compile(r"<GS>|\{GS\}|\u241d|\[FNC1\]", re.IGNORECASE)
+_TYPED_SEPARATOR = re.compile(r"<GS>|\{GS\}|\u241d|[\[<{]FNC1[\]>}]|\\(?:x|u00)1d|[|^~]", re.IGNORECASE)
+_LINK = re.compile(r"https?://[^/\s]+/", re.IGNORECASE)
 
 #: First two digits of an application identifier -> length of its value, where that is predefined (figure 7.8.5-2).
 _PREDEFINED = {"00": 18, "01": 14, "02": 14, "03": 14, "04": 16, "20": 2, "41": 13}
@@ -30,7 +32,7 @@ _TEXT = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")  # character set 
 
 
 def read(text: str) -> Udi:
-    """A label's text or what a scanner gave, without symbology prefix.
+    """A label's text, what a scanner gave, without symbology prefix, or a GS1 Digital Link (URI syntax 1.2).
 
     Raises
     ------
@@ -38,8 +40,7 @@ def read(text: str) -> Udi:
         Something in it is against the specification; the text names the application identifier.
     """
     found: dict[str, str] = {}
-    text = _TYPED_SEPARATOR.sub(SEPARATOR, text.strip())
-    for name, value in _labelled(text) if text.startswith("(") else _scanned(text):
+    for name, value in _elements(text.strip()):
         if found.setdefault(name, value) != value:
             raise UdiError(f"({name}) stands twice, with two values.")
     if not found:
@@ -74,7 +75,7 @@ def lot_and_expiry(text: str) -> tuple[str | None, str | None]:
             found = dict(_scanned(_TYPED_SEPARATOR.sub(SEPARATOR, text.strip())))
         except _Partly as error:
             found = dict(error.found)
-    if _DEVICE not in found:
+    if _DEVICE not in found and not marks:
         return None, None
     lot = found.get(_LOT, "")
     try:
@@ -87,6 +88,38 @@ def lot_and_expiry(text: str) -> tuple[str | None, str | None]:
 def is_gtin(text: str) -> bool:
     """Whether a text is a GTIN of 8, 12, 13 or 14 digits, with its check digit."""
     return re.fullmatch(r"[0-9]{8}|[0-9]{12,14}", text) is not None and _check_digit(text[:-1]) == text[-1]
+
+
+def is_link(text: str) -> bool:
+    """Whether a text is a web address, as a Digital Link is."""
+    return _LINK.match(text) is not None
+
+
+def _elements(text: str) -> list[tuple[str, str]]:
+    if is_link(text):
+        return _linked(text)
+    text = _TYPED_SEPARATOR.sub(SEPARATOR, text)
+    if text.startswith("("):
+        return _labelled(text)
+    words = text.split(" ")
+    if len(words) > 1 and len(words) % 2 == 0 and all(map(_is_name, words[::2])):
+        text = "".join(f"({name}){value}" for name, value in zip(words[::2], words[1::2], strict=True))
+        return _labelled(text)
+    return _scanned(text)
+
+
+def _linked(text: str) -> list[tuple[str, str]]:
+    """Identifiers and values by turns in the path, and again in the query."""
+    parts = urlsplit(text)
+    steps = [unquote(each) for each in parts.path.split("/") if each]
+    first = next((at for at, each in enumerate(steps) if each == _DEVICE), None)
+    if first is None:
+        raise UdiError("a web address holds /01/ and a GTIN, where it is a GS1 Digital Link.")
+    found = list(zip(steps[first::2], steps[first + 1 :: 2], strict=False))
+    found += [(name, value) for name, value in parse_qsl(parts.query) if _is_name(name)]
+    for name, value in found:
+        _check_value(name, value)
+    return found
 
 
 def _labelled(text: str) -> list[tuple[str, str]]:

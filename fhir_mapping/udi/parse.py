@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from fhir_mapping.udi.identifier import Issuer, Udi, UdiError
 
 _SYMBOLOGY = re.compile(r"\](?P<kind>[A-Za-z])(?P<modifier>[0-9A-Za-z])")  # ISO/IEC 15424
 _EAN = "E"
+_FNC1 = b"\xe8\xf1\x1d"  # as scanners send it before the first identifier
 _LONGEST = 400
 
 
@@ -24,7 +26,7 @@ def parse(text: str) -> Udi:
     UdiError
         The text says what is wrong with it.
     """
-    text = text.strip("\r\n\t ")
+    text = unicodedata.normalize("NFKC", text).strip("\r\n\t ")
     if not text or len(text) > _LONGEST:
         raise UdiError(f"it has 1 to {_LONGEST} characters.")
     prefix = _SYMBOLOGY.match(text)
@@ -37,7 +39,7 @@ def parse(text: str) -> Udi:
         return hibc.read(rest)
     if rest[:1] in ("=", "&"):
         return iccbba.read(rest)
-    if rest[:1] in ("(", gs1.SEPARATOR) or rest[:1].isdigit():
+    if rest[:1] in ("(", gs1.SEPARATOR) or rest[:1].isdigit() or gs1.is_link(rest):
         return gs1.read(rest)
     raise UdiError("it begins as none of GS1 '(01)', HIBCC '+' and ICCBBA '='.")
 
@@ -47,7 +49,8 @@ def texts_of(carrier: Mapping[str, Any]) -> list[str]:
     found = [carrier["carrierHRF"]] if isinstance(carrier.get("carrierHRF"), str) else []
     try:
         if isinstance(carrier.get("carrierAIDC"), str):
-            found.append(base64.b64decode(carrier["carrierAIDC"], validate=True).decode("ascii"))
+            scanned = base64.b64decode("".join(carrier["carrierAIDC"].split()), validate=True)
+            found.append(scanned.lstrip(_FNC1).decode("ascii"))
     except (binascii.Error, UnicodeDecodeError):
         pass  # it is kept, and tells nothing that can be read
     return found
@@ -67,13 +70,9 @@ def carried(carrier: Mapping[str, Any]) -> list[Udi]:
 def _leniently(text: str) -> list[Udi]:
     try:
         if text.lstrip("*").startswith("+") and "(" not in text:
-            return [hibc.read(text, strict=False)]
+            # Who types a label leaves out the characters at its end that check it.
+            return [hibc.read(f"{text}{more}", strict=False) for more in ("", "0", "00")]
     except UdiError:
         return []
     lot, expiry = gs1.lot_and_expiry(text)
     return [] if lot is None else [Udi(Issuer.GS1, lot=lot, expiry=expiry)]
-
-
-def lot_in(carrier: Mapping[str, Any]) -> tuple[str, str | None] | None:
-    """Lot and expiry (a FHIR date) of a ``Device.udiCarrier``; None where it tells no lot that can be read."""
-    return next(((udi.lot, udi.expiry) for udi in carried(carrier) if udi.lot), None)

@@ -6,8 +6,10 @@ that is kept, worked through patient by patient, and its close-out report.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote
 
 from sqlalchemy import Engine
@@ -19,13 +21,15 @@ from starlette.routing import BaseRoute, Route
 from consent.store.engine import reading
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, question
-from fhir_mapping.advisory.batch import Advisory, Fit, Patient, Photo, When
-from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.batch import Advisory, Fit, When
+from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
-from fhir_mapping.advisory.report import MEDIA_TYPES, TITLES, Form, report
-from fhir_mapping.errors import Invalid, NotFound
+from fhir_mapping.advisory.opened import Opened
+from fhir_mapping.advisory.report import MEDIA_TYPES, Form, report
+from fhir_mapping.advisory.said import SETS, in_set, taken_when
+from fhir_mapping.errors import Invalid, NotFound, Refused, VersionMismatch
 from fhir_mapping.references import ID
-from fhir_mapping.resources.advisory import Step
+from fhir_mapping.resources.advisory import WORK, Step
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.visitor import Visitor, read_fields, same_origin, same_token
@@ -35,6 +39,8 @@ PURPOSE = "PATSFTY"
 _LARGEST = 4 * LONGEST + 16 * 1024  # bytes of a form: a notice, percent-encoded
 _FIELDS = 600
 _WORDS = ("udi", "product", "since", "until")
+
+_UNSAID: Mapping[str, str] = MappingProxyType({"patient": "", "note": ""})
 
 Fields = Sequence[tuple[str, str]]
 
@@ -65,16 +71,16 @@ class BatchPages:
     def routes(self) -> list[BaseRoute]:
         """Its routes."""
         return [
-            Route(BASE, self._start, methods=["GET"]),
-            Route(f"{BASE}/found", self._found, methods=["GET"]),
+            Route(BASE, self._got(self._start), methods=["GET"]),
+            Route(f"{BASE}/found", self._got(self._found), methods=["GET"]),
             Route(f"{BASE}/notice", self._posted(self._notice), methods=["POST"]),
             Route(f"{BASE}/open", self._posted(self._open), methods=["POST"]),
             Route(f"{BASE}/photo/{{key}}", self._photo, methods=["GET"]),
-            Route(f"{BASE}/{{advisory}}", self._show, methods=["GET"]),
+            Route(f"{BASE}/{{advisory}}", self._got(self._show), methods=["GET"]),
             Route(f"{BASE}/{{advisory}}/done", self._posted(self._done), methods=["POST"]),
             Route(f"{BASE}/{{advisory}}/again", self._posted(self._again), methods=["POST"]),
             Route(f"{BASE}/{{advisory}}/close", self._posted(self._close), methods=["POST"]),
-            Route(f"{BASE}/{{advisory}}/report.{{form}}", self._report, methods=["GET"]),
+            Route(f"{BASE}/{{advisory}}/report.{{form}}", self._got(self._report), methods=["GET"]),
         ]
 
     # --- asking -------------------------------------------------------------------------------------------------------
@@ -86,12 +92,24 @@ class BatchPages:
             asked = None
         return visitor, asked
 
-    def _start(self, http: HttpRequest) -> Response:
-        visitor, asked = self._question(http)
-        if visitor is None:
-            return self._pages.sign_in_first(http)
-        if asked is None:
-            return self._pages.refuse(http, visitor)
+    def _got(self, work: Callable[[HttpRequest, Visitor, Request], Response]) -> Callable[[HttpRequest], Response]:
+        """A page's address: for whoever is signed in and may ask; to all others nothing is there."""
+
+        def endpoint(http: HttpRequest) -> Response:
+            visitor, asked = self._question(http)
+            if visitor is None:
+                return self._pages.sign_in_first(http)
+            identity = http.path_params.get("advisory")
+            if asked is None or (identity is not None and not ID.fullmatch(identity)):
+                return self._pages.refuse(http, visitor)
+            try:
+                return work(http, visitor, asked)
+            except NotFound:
+                return self._pages.refuse(http, visitor)
+
+        return endpoint
+
+    def _start(self, http: HttpRequest, visitor: Visitor, asked: Request) -> Response:
         return self._begin(http, visitor, asked)
 
     def _begin(
@@ -115,12 +133,7 @@ class BatchPages:
             said=dict.fromkeys(("lot", "expiry", *_WORDS), "") | dict(fields),
         )
 
-    def _found(self, http: HttpRequest) -> Response:
-        visitor, asked = self._question(http)
-        if visitor is None:
-            return self._pages.sign_in_first(http)
-        if asked is None:
-            return self._pages.refuse(http, visitor)
+    def _found(self, http: HttpRequest, visitor: Visitor, asked: Request) -> Response:
         fields = http.query_params.multi_items()
         try:
             wanted = question_of(fields)
@@ -130,85 +143,116 @@ class BatchPages:
         return self._answer(http, visitor, answer, None, fields)
 
     def _answer(
-        self, http: HttpRequest, visitor: Visitor, answer: Advisory, opened: Opened | None, fields: Fields = ()
+        self,
+        http: HttpRequest,
+        visitor: Visitor,
+        answer: Advisory,
+        opened: Opened | None,
+        fields: Fields = (),
+        *,
+        fault: Refused | None = None,
+        said: Mapping[str, str] = _UNSAID,
     ) -> Response:
-        sets = [(fit, TITLES[fit], [each for each in answer.patients if each.fit is fit]) for fit in Fit]
         return self._pages.show(
             http,
             "advisory_found.html",
             visitor,
+            status=_status(fault),
             section="advisory",
             answer=answer,
             opened=opened,
-            sets=sets,
+            sets=[(fit, *SETS[fit], in_set(answer.patients, fit)) for fit in Fit],
             products={each.reference: each for each in answer.products},
             bearing={fit: [each for each in answer.products if each.fit is fit] for fit in Fit},
-            before=lambda patient: _of(patient, When.BEFORE),
-            after=lambda patient: _of(patient, When.AFTER),
-            others=lambda patient: _of(patient, When.UNKNOWN),
+            taken_when=taken_when,
+            When=When,
             changed=_changed(opened),
-            steps=list(Step),
+            steps=WORK,
+            found=Step.FOUND,
             fields=[(name, value) for name, value in fields if value],
             photos=sum(len(each.photos) for each in answer.patients),
+            fault=fault,
+            said={**_UNSAID, **said},
+            nameless=not any(each.fit is not Fit.UNREADABLE for each in answer.products),
         )
 
     # --- a notice -----------------------------------------------------------------------------------------------------
 
     def _notice(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
-        text = next((value for name, value in fields if name == "notice"), "").replace("\r\n", "\n")
+        return self._confirm(http, visitor, asked, fields)
+
+    def _confirm(
+        self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields, fault: Refused | None = None
+    ) -> Response:
+        """What the notice names, to be confirmed; once more, where the question could not be asked."""
+        text = _notice_of(fields)
         if not text.strip():
             return self._begin(http, visitor, asked, fault="The notice is empty.", status=400)
         try:
             with reading(self._batches.engine) as connection:
                 found = recognise(connection, text)
-        except Invalid as fault:
-            return self._begin(http, visitor, asked, fault=str(fault), status=400)
+        except Invalid as refused:
+            return self._begin(http, visitor, asked, fault=str(refused), fields=fields, status=400)
         lots = {(each.value, each.expiry): each for each in reversed(found) if each.mark is Mark.LOT}
+        ranges = {each.value: each for each in found if each.mark is Mark.RANGE}
+        picked = {value for name, value in fields if name in ("pick", "range")}
+        said = dict(fields)
         return self._pages.show(
             http,
             "advisory_notice.html",
             visitor,
+            status=_status(fault),
             section="advisory",
+            fault=fault,
             text=text,
             pieces=pieces(text, found),
             lots=[lots[key] for key in sorted(lots, key=lambda key: lots[key].start)],
-            ranges=[each for each in found if each.mark is Mark.RANGE],
-            products=sorted({each.value for each in found if each.mark is Mark.PRODUCT}),
+            ranges=list(ranges.values()),
+            every=any(each.mark is Mark.EVERY for each in found),
+            products=sorted({each.value for each in found if each.mark is Mark.PRODUCT}, key=str.casefold),
+            picked=picked if fault is not None else None,
+            said=dict.fromkeys(("lot", *_WORDS), "") | said,
         )
 
     # --- what is kept -------------------------------------------------------------------------------------------------
 
     def _open(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
-        notice = next((value for name, value in fields if name == "notice"), "").replace("\r\n", "\n")
+        notice = _notice_of(fields)
         try:
             wanted = question_of(fields)
             opened = self._batches.advisories.open(asked, wanted, notice)
         except Invalid as fault:
+            if notice.strip():
+                return self._confirm(http, visitor, asked, fields, fault)
             return self._begin(http, visitor, asked, fault=str(fault), fields=fields, status=400)
         return RedirectResponse(f"{BASE}/{opened.kept.id}", status_code=303)
 
-    def _show(self, http: HttpRequest) -> Response:
-        visitor, asked = self._question(http)
-        if visitor is None:
-            return self._pages.sign_in_first(http)
-        identity = http.path_params["advisory"]
-        if asked is None or not ID.fullmatch(identity):
-            return self._pages.refuse(http, visitor)
-        try:
-            opened = self._batches.advisories.show(asked, identity)
-        except NotFound:
-            return self._pages.refuse(http, visitor)
+    def _show(self, http: HttpRequest, visitor: Visitor, asked: Request) -> Response:
+        opened = self._batches.advisories.show(asked, http.path_params["advisory"])
         return self._answer(http, visitor, opened.answer, opened)
+
+    def _again_with(
+        self, http: HttpRequest, visitor: Visitor, asked: Request, fault: Refused, said: Mapping[str, str]
+    ) -> Response:
+        """An advisory's page, with what went wrong, and what was typed put back."""
+        opened = self._batches.advisories.show(asked, http.path_params["advisory"])
+        return self._answer(http, visitor, opened.answer, opened, fault=fault, said=said)
 
     def _done(self, http: HttpRequest, visitor: Visitor, asked: Request, fields: Fields) -> Response:
         said = dict(fields)
-        patient = said.get("patient", "")
+        patient, seen = said.get("patient", ""), said.get("seen", "")
+        identity = http.path_params["advisory"]
         try:
             step = Step(said.get("step", ""))
         except ValueError:
-            return self._pages.refuse(http, visitor)
-        identity = http.path_params["advisory"]
-        self._batches.advisories.note(asked, identity, patient, step, said.get("note", ""), said.get("medium", ""))
+            raise NotFound from None
+        try:
+            self._batches.advisories.note(
+                asked, identity, patient, step, said.get("note", ""), said.get("medium", ""),
+                seen=int(seen) if re.fullmatch(r"[0-9]{1,9}", seen) else None,
+            )  # fmt: skip
+        except (Invalid, VersionMismatch) as fault:
+            return self._again_with(http, visitor, asked, fault, said)
         return RedirectResponse(f"{BASE}/{identity}#{quote(patient, safe='')}", status_code=303)
 
     def _again(self, http: HttpRequest, _: Visitor, asked: Request, __: Fields) -> Response:
@@ -217,23 +261,21 @@ class BatchPages:
         self._batches.advisories.open(asked, opened.kept.question)
         return RedirectResponse(f"{BASE}/{identity}", status_code=303)
 
-    def _close(self, http: HttpRequest, _: Visitor, asked: Request, __: Fields) -> Response:
+    def _close(self, http: HttpRequest, visitor: Visitor, asked: Request, __: Fields) -> Response:
         identity = http.path_params["advisory"]
-        self._batches.advisories.close(asked, identity)
+        try:
+            self._batches.advisories.close(asked, identity)
+        except (Invalid, VersionMismatch) as fault:
+            return self._again_with(http, visitor, asked, fault, {})
         return RedirectResponse(f"{BASE}/{identity}", status_code=303)
 
-    def _report(self, http: HttpRequest) -> Response:
-        visitor, asked = self._question(http)
-        if visitor is None:
-            return self._pages.sign_in_first(http)
+    def _report(self, http: HttpRequest, _: Visitor, asked: Request) -> Response:
         identity = http.path_params["advisory"]
         try:
             form = Form(http.path_params["form"])
-            if asked is None or not ID.fullmatch(identity):
-                raise NotFound
-            body = report(self._batches.advisories.show(asked, identity), form, self._pages.parts.site.zone)
-        except (ValueError, NotFound):
-            return self._pages.refuse(http, visitor)
+        except ValueError:
+            raise NotFound from None
+        body = report(self._batches.advisories.show(asked, identity), form, self._pages.parts.site.zone)
         self._batches.advisories.recorded(asked, identity, form.value, body)
         name = f"{identity}.{form.value}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
@@ -285,6 +327,8 @@ class BatchPages:
 def question_of(fields: Fields) -> Question:
     """A question as a form says it: ``lot`` and ``expiry``, or ``pick`` with both in one, several times.
 
+    ``range`` holds an expiry, which may be empty, and lots, each behind a tab.
+
     Raises
     ------
     Invalid
@@ -292,6 +336,8 @@ def question_of(fields: Fields) -> Question:
     said: Mapping[str, str] = {name: value.strip() for name, value in fields if value.strip()}
     picked = [value.partition("\t") for name, value in fields if name == "pick"]
     lots: list[tuple[str, str | None]] = [(lot, expiry or None) for lot, _, expiry in picked]
+    for first, *rest in (value.split("\t") for name, value in fields if name == "range"):
+        lots += [(lot, first or None) for lot in rest]
     typed = [value.strip() for name, value in fields if name == "lot" and value.strip()]
     lots += [(each, said.get("expiry")) for one in typed for each in one.splitlines() if each.strip()]
     words = {name: said[name] for name in _WORDS if name in said}
@@ -310,8 +356,16 @@ def pieces(text: str, found: Sequence[Recognised]) -> list[Piece]:
     return [each for each in [*made, Piece(text[at:])] if each.text]
 
 
-def _of(patient: Patient, when: When) -> list[Photo]:
-    return [each for each in patient.photos if each.when is when]
+def _status(fault: Refused | None) -> int:
+    """A form that was filled in wrongly is the sender's fault, whatever its words say in FHIR."""
+    if fault is None:
+        return 200
+    return 400 if isinstance(fault, Invalid) else fault.status
+
+
+def _notice_of(fields: Fields) -> str:
+    """The notice's text in a form."""
+    return next((value for name, value in fields if name == "notice"), "").replace("\r\n", "\n")
 
 
 def _changed(opened: Opened | None) -> frozenset[str]:

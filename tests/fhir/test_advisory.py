@@ -349,7 +349,7 @@ def test_photos_of_a_merged_record_are_named(clinic: Clinic) -> None:
 
 @pytest.mark.parametrize(
     ("lot", "expiry"),
-    [(" ", None), ("--", None), ("LOT-0071", "01/2027"), ("LOT-0071", "2027-02-30"), ("LOT-0071", "")],
+    [(" ", None), ("--", None), ("LOT-0071", "13/2027"), ("LOT-0071", "2027-02-30"), ("LOT-0071", "")],
 )
 def test_a_question_that_nothing_could_answer_is_refused(clinic: Clinic, lot: str, expiry: str | None) -> None:
     with pytest.raises(Invalid):

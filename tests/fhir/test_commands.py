@@ -67,7 +67,7 @@ def test_the_advisory_says_what_did_not_take_place(settings: Path) -> None:
     assert "entered-in-error: not counted as a treatment" in treatment
 
 
-@pytest.mark.parametrize("words", [[""], ["--", "-"], ["LOT-0071", "--expiry", "01/2027"]])
+@pytest.mark.parametrize("words", [[""], ["--", "-"], ["LOT-0071", "--expiry", "13/2027"]])
 def test_the_advisory_refuses_what_nothing_could_answer(settings: Path, words: list[str]) -> None:
     result = CliRunner().invoke(build(), ["advisory", "--as", "compliance", "--settings", str(settings), *words])
     assert (result.exit_code, result.output.startswith(("A batch question names", "The expiry is a date"))) == (1, True)

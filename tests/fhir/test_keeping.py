@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from zoneinfo import ZoneInfo
@@ -16,10 +18,12 @@ from consent.purposes import PATSFTY
 from consent.store.engine import transaction
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, question
-from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.keeping import Advisories
+from fhir_mapping.advisory.letters import fonts, markup
+from fhir_mapping.advisory.opened import Opened
 from fhir_mapping.advisory.report import Form, report
-from fhir_mapping.errors import Forbidden, Invalid, NotFound
-from fhir_mapping.resources.advisory import Step
+from fhir_mapping.errors import Forbidden, Invalid, NotFound, VersionMismatch
+from fhir_mapping.resources.advisory import WORK, Step
 from tests.fhir.clinic import Clinic, requesters
 
 pytestmark = pytest.mark.fast
@@ -50,10 +54,10 @@ def _asks(account: str = "compliance") -> Request:
     return Request(requesters()[account], PATSFTY)
 
 
-def _give(clinic: Clinic, name: str, patient: str) -> None:
+def _give(clinic: Clinic, name: str, patient: str, product: str = "lot7") -> None:
     clinic.put(
         {"resourceType": "MedicationAdministration", "id": name, "status": "completed",
-         "subject": {"reference": f"Patient/{patient}"}, "medicationReference": {"reference": "Medication/lot7"},
+         "subject": {"reference": f"Patient/{patient}"}, "medicationReference": {"reference": f"Medication/{product}"},
          "effectiveDateTime": "2026-05-04"}
     )  # fmt: skip
 
@@ -65,7 +69,7 @@ def _versions(clinic: Clinic, kind: str = "Task") -> dict[str, int]:
 
 def _attest(safety: Advisories, opened: Opened, *patients: str) -> None:
     for patient in patients:
-        for step in Step:
+        for step in WORK:
             safety.note(_asks(), opened.kept.id, patient, step, f"{step.value} with care", "phone")
 
 
@@ -101,7 +105,7 @@ def test_each_step_tells_who_and_when_and_a_contact_is_a_communication(clinic: C
     shown = safety.show(_asks(), opened.kept.id)
     (anna,) = shown.answer.patients
     assert [(each.step, each.by, each.text) for each in shown.taken(anna)] == [
-        (step, "compliance", f"{step.value} with care") for step in Step
+        (step, "compliance", f"{step.value} with care") for step in WORK
     ]
     (told,) = [each.json() for each in shown.stored if each.type == "Communication"]
     assert (told["subject"]["reference"], told["medium"][0]["text"]) == ("Patient/anna", "phone")
@@ -144,8 +148,9 @@ def test_the_same_state_is_reported_in_the_same_bytes_in_another_process(clinic:
     mine = [hashlib.sha256(report(shown, form, _ZONE)).hexdigest() for form in Form]
     folder = str(clinic.audit.parent)
     command = [sys.executable, "-c", _AGAIN, folder, opened.kept.id]
-    other = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert other.stdout.split() == mine
+    for around in ({}, {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"}):
+        other = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | around)
+        assert other.stdout.split() == mine
     rows = list(csv.DictReader(io.StringIO(report(shown, Form.CSV, _ZONE).decode("utf-8-sig"))))
     assert [(row["patient"], row["treatment"], row["lot"]) for row in rows] == [
         ("anna", "Procedure/p1", "LOT-0071"),
@@ -153,9 +158,95 @@ def test_the_same_state_is_reported_in_the_same_bytes_in_another_process(clinic:
     ]
     assert rows[1]["notes"] == "contacted: =HYPERLINK(1)"
     bundle = json.loads(report(shown, Form.BUNDLE, _ZONE))
-    assert [each["resource"]["resourceType"] for each in bundle["entry"]] == ["Communication"] * 2 + ["Task"] * 3
+    kinds = ["Parameters"] + ["Communication"] * 2 + ["Task"] * 3
+    assert [each["resource"]["resourceType"] for each in bundle["entry"]] == kinds
     safety.note(_asks(), opened.kept.id, "ben", Step.REVIEWED, "")
     assert report(safety.show(_asks(), opened.kept.id), Form.PDF, _ZONE) != report(shown, Form.PDF, _ZONE)
+
+
+def test_two_at_once_lose_nothing_and_the_second_is_told(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    (anna,) = opened.answer.patients
+    seen = opened.seen(anna)
+    safety.note(_asks(), opened.kept.id, "anna", Step.CONTACTED, "first", seen=seen)
+    with pytest.raises(VersionMismatch, match="contacted, by compliance"):
+        safety.note(_asks(), opened.kept.id, "anna", Step.CONTACTED, "second", seen=seen)
+    shown = safety.show(_asks(), opened.kept.id)
+    assert [each.text for each in shown.taken(anna)] == ["first"]
+    safety.note(_asks(), opened.kept.id, "anna", Step.CONTACTED, "second", seen=shown.seen(anna))
+    shown = safety.show(_asks(), opened.kept.id)
+    assert [each.text for each in shown.taken(anna)] == ["first", "second"]
+    assert len([each for each in shown.stored if each.type == "Communication"]) == 2
+
+
+def test_whoever_is_attested_is_to_be_looked_at_anew_once_more_was_found(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    _attest(safety, opened, "anna")
+    _give(clinic, "second", "anna")
+    with pytest.raises(Invalid, match="1 treatments were found"):
+        safety.close(_asks(), opened.kept.id)
+    again = safety.open(_asks(), _LOT)
+    assert (again.left(), [each.step for each in again.taken(again.answer.patients[0])]) == (
+        ["anna"],
+        [*WORK, Step.FOUND],
+    )
+    with pytest.raises(Invalid, match="reviewed before"):
+        safety.note(_asks(), opened.kept.id, "anna", Step.ATTESTED, "")
+    _attest(safety, again, "anna")
+    assert safety.close(_asks(), opened.kept.id).kept.closed
+    with pytest.raises(Invalid, match="is closed"):
+        safety.note(_asks(), opened.kept.id, "anna", Step.REVIEWED, "late")
+    # Taken in without anything new, nobody is asked anew.
+    assert safety.open(_asks(), _LOT).left() == []
+
+
+def test_whoever_was_merged_since_is_worked_on_under_the_record_that_is_left(
+    clinic: Clinic, safety: Advisories
+) -> None:
+    clinic.put({"resourceType": "Medication", "id": "other", "batch": {"lotNumber": "MERGED-1"}})
+    _give(clinic, "other", "ben", "other")
+    opened = safety.open(_asks(), question([("MERGED-1", None)]))
+    clinic.put({"resourceType": "Patient", "id": "ben", "active": False,
+                "link": [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}]})  # fmt: skip
+    _attest(safety, opened, "anna")
+    shown = safety.show(_asks(), opened.kept.id)
+    assert [(each.id, shown.state(each)) for each in shown.answer.patients] == [("anna", Step.ATTESTED)]
+    again = safety.open(_asks(), opened.kept.question)
+    assert again.left() == []
+
+
+def test_a_notice_that_comes_later_is_kept_and_so_is_one_of_several_pages(clinic: Clinic, safety: Advisories) -> None:
+    safety.open(_asks(), _LOT)
+    later = safety.open(_asks(), _LOT, "Page one\fPage two\x00")
+    assert later.kept.notice == "Page one\nPage two"
+    assert safety.open(_asks(), _LOT).kept.notice == later.kept.notice
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@x", "\t=1", "a;=1", 'a"; "=1', "a\n=1", "\uff1d1", "a,@x", "a | =1", " =1"]
+)
+def test_no_cell_of_a_report_is_a_formula_in_any_spreadsheet(clinic: Clinic, safety: Advisories, text: str) -> None:
+    clinic.put({"resourceType": "Patient", "id": "anna", "name": [{"text": text}]})
+    body = report(safety.open(_asks(), _LOT), Form.CSV, _ZONE).decode("utf-8-sig")
+    for mark in (",", ";", "\t"):
+        for row in csv.reader(io.StringIO(body, newline=""), delimiter=mark):
+            assert not any(re.match(r'[\s"]*[=+\-@\uff1d]', cell) for cell in row), row
+
+
+def test_names_in_every_script_stand_in_the_pdf(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT)
+    plain = report(opened, Form.PDF, _ZONE)
+    for name, lost in (
+        ("\u05d3\u05d5\u05d3 \u05db\u05d4\u05df", False),
+        ("\u738b\u5c0f\u660e", False),
+        ("\u0e2a\u0e21", True),
+    ):
+        clinic.put({"resourceType": "Patient", "id": "anna", "name": [{"text": name}]})
+        shown = safety.show(_asks(), opened.kept.id)
+        assert report(shown, Form.PDF, _ZONE) != plain
+        assert markup(name, fonts()[0])[1] is not lost
+    arabic = "\u0645\u062d\u0645\u062f (\u0639\u0644\u064a) 12"
+    assert markup(arabic, fonts()[0]) == ("(\ufef2\ufee0\ufecb)\u00a0\ufeaa\ufee4\ufea4\ufee3 12", True)
 
 
 def test_all_of_it_is_recorded_and_for_patient_safety_alone(clinic: Clinic, safety: Advisories) -> None:
@@ -214,7 +305,7 @@ def test_the_operation_answers_as_parameters(clinic: Clinic, safety: Advisories)
         (anna,) = [each["part"] for each in parts if each["name"] == "patient"]
         assert {each["name"] for each in anna} >= {"patient", "fit", "treatment", "photo"}
     done = [each for each in anna if each["name"] == "done"]
-    assert [each["part"][0]["valueCode"] for each in done] == [step.value for step in Step]
+    assert [each["part"][0]["valueCode"] for each in done] == [step.value for step in WORK]
     statement = clinic.get("compliance", "/metadata").json()
     assert [each["name"] for each in statement["rest"][0]["operation"]] == ["batch-advisory"]
     tasks = clinic.get("compliance", "/Task", PATSFTY).json()

@@ -236,10 +236,13 @@ def test_a_use_that_named_the_lot_once_is_in_the_third_set(clinic: Clinic) -> No
     _put(clinic, "Medication", "right", batch={"lotNumber": "RIGHT-2"})
     _given(clinic, "u", medicationReference={"reference": "Medication/right"})
     (ben,) = _ask(clinic, "SHAPE-1").patients
-    assert (ben.fit, [(each.reference, each.former) for each in ben.treatments]) == (Fit.UNREADABLE, [(use, True)])
+    assert (ben.fit, [(each.reference, each.why) for each in ben.treatments]) == (
+        Fit.UNREADABLE,
+        [(use, "an earlier version names the product")],
+    )
     _given(clinic, "u", medicationReference={"reference": "Medication/s"})
     (ben,) = _ask(clinic, "SHAPE-1").patients
-    assert (ben.fit, [each.former for each in ben.treatments]) == (Fit.EXACT, [False])
+    assert (ben.fit, [each.why for each in ben.treatments]) == (Fit.EXACT, [""])
 
 
 def test_a_photo_that_was_moved_to_another_visit_is_named_so(clinic: Clinic) -> None:

@@ -9,13 +9,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fhir_mapping.advisory.batch import Advisory, Fit, Patient, When
-from fhir_mapping.advisory.keeping import Opened
+from fhir_mapping.advisory.opened import Opened
+from fhir_mapping.advisory.said import SETS, local
 
-_TITLES = {
-    Fit.EXACT: "Exactly this batch",
-    Fit.OTHER_EXPIRY: "The same lot with another expiry",
-    Fit.UNREADABLE: "Lots written otherwise or corrected, or that cannot be read: look at each",
-}
 _PHOTOS = {When.BEFORE: "photo before", When.AFTER: "photo after", When.UNKNOWN: "photo"}
 
 
@@ -28,7 +24,8 @@ def lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
         patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
         if not products and not patients:
             continue
-        yield typer.style(_TITLES[fit], bold=True)
+        yield typer.style(SETS[fit][0], bold=True)
+        yield f"  {SETS[fit][1]}"
         for product in products:
             batch = f"lot {product.lot or '(none)'}, expiry {product.expiry or '(none)'}"
             why = f" ({product.why})" if product.why else ""
@@ -61,7 +58,7 @@ def opened_lines(opened: Opened, zone: ZoneInfo) -> Iterator[str]:
         state = opened.state(patient)
         yield f"  {patient.name or '(no name)'}  Patient/{patient.id}: {state.value if state else 'nothing yet'}"
         for each in opened.taken(patient):
-            yield f"    {each.step.value:<10}{_local(each.at, zone)}  {each.by}  {each.text}"
+            yield f"    {each.step.value:<10}{local(each.at, zone)}  {each.by}  {each.text}"
     kept = opened.kept
     yield f"{kept.id}: {'closed' if kept.closed else 'open'}, {len(opened.left())} patients left"
 
@@ -75,8 +72,7 @@ def _patient(patient: Patient, fit: Fit, zone: ZoneInfo) -> Iterator[str]:
     for each in patient.treatments:
         if each.fit is fit:
             void = f"{each.void}: not counted as a treatment" if each.void else ""
-            former = "an earlier version names the product" if each.former else ""
-            what = (each.reference, void, former, ", ".join(each.sites), ", ".join(each.doses), *each.through)
+            what = (each.reference, void, each.why, ", ".join(each.sites), ", ".join(each.doses), *each.through)
             yield _row("treatment", each.at, zone, what)
     for when in When:
         for photo in patient.photos:
@@ -88,8 +84,4 @@ def _patient(patient: Patient, fit: Fit, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _row(title: str, moment: datetime | None, zone: ZoneInfo, parts: Iterable[str]) -> str:
-    return "  ".join(part for part in (f"    {title:<14}{_local(moment, zone):<16}", *parts) if part)
-
-
-def _local(moment: datetime | None, zone: ZoneInfo) -> str:
-    return "time not known" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return "  ".join(part for part in (f"    {title:<14}{local(moment, zone):<16}", *parts) if part)

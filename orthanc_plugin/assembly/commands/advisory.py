@@ -17,8 +17,9 @@ from consent.purposes import PATSFTY
 from consent.store.engine import reading
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, question
-from fhir_mapping.advisory.keeping import Advisories, Opened
+from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
+from fhir_mapping.advisory.opened import Opened
 from fhir_mapping.advisory.report import Form, report
 from fhir_mapping.resources.advisory import Step
 from orthanc_plugin.assembly.commands import _batch

@@ -1,0 +1,48 @@
+"""What an advisory says to people, in the same words on the page, in the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from fhir_mapping.advisory.batch import Fit, Patient, Photo, When
+
+#: Of each set its title, and what it means.
+SETS = {
+    Fit.EXACT: (
+        "Exactly this batch",
+        "The record says this lot, and this expiry where one was asked for.",
+    ),
+    Fit.OTHER_EXPIRY: (
+        "The same lot with another expiry",
+        "A misprint, a counterfeit, or an expiry that nobody wrote down: compare with the box.",
+    ),
+    Fit.UNREADABLE: (
+        "To be looked at",
+        "Lots that read alike, cannot be read, are missing or were corrected. Each says why it is here.",
+    ),
+}
+
+
+def contact_lines(patient: Patient) -> list[str]:
+    """Whom to call, a line each."""
+    return [
+        " ".join(filter(None, (f"{each.who}:" if each.who else "", ", ".join((*each.telecom, *each.address)))))
+        for each in patient.contacts
+    ]
+
+
+def local(moment: datetime | None, zone: ZoneInfo) -> str:
+    """A time as the clinic's clock shows it."""
+    return "time not known" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def taken_when(photos: Iterable[Photo], when: When) -> list[Photo]:
+    """The photos before or after, or of which the times do not tell."""
+    return [each for each in photos if each.when is when]
+
+
+def in_set(patients: Iterable[Patient], fit: Fit) -> list[Patient]:
+    """The patients whose best treatment is of a set."""
+    return [each for each in patients if each.fit is fit]
