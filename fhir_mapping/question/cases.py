@@ -89,8 +89,8 @@ def _whole(connection: Connection, keys: Sequence[_Key], seen: Bits) -> dict[_Ke
         return found
     records: dict[str | None, set[str]] = {person: {person} for person, _ in keys if person is not None}
     merged = select(people.c.survivor, people.c.patient).where(among(connection, people.c.survivor, set(records)))
-    for row in connection.execute(merged):
-        records[row.survivor].add(row.patient)
+    for survivor, patient in connection.execute(merged):
+        records[survivor].add(patient)
     columns = (photo.c.photo, photo.c.taken, photo.c.document, _PERSON, photo.c.area)
     hers = (_is_of(key, records.get(key[0], set())) for key in keys)
     query = select(*columns).select_from(_OF_PERSONS).where(or_(*hers))

@@ -107,7 +107,7 @@ class Pyrofile:
         with contextlib.redirect_stdout(io.StringIO()):
             found = self._validator.validate_resource(dict(resource))
         errors = [
-            each for each in found.errors if not (each.code == "cardinality.min" and _chosen(resource, each.path))
+            each for each in found.errors if not (each.code == "cardinality.min" and _chosen(resource, each.path or ""))
         ]
         return sorted({f"{each.code} @ {each.path}: {each.message[:200]}" for each in errors})
 
