@@ -76,8 +76,12 @@ def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Cond
     few = few_ids(scene, [rest])
     if few is not None:
         seen = visible(scene, target, few, [rest])
-        wanted = among(scene.connection, table.c.target, {f"{target}/{each}" for each in seen})
-        return Rows(table, kind, (and_(named, wanted),))
+        references = {f"{target}/{each}" for each in seen}
+        wanted = among(scene.connection, table.c.target, references)
+        # Of one resource its references are looked up among these. As a bare column SQLite would look each of these up
+        # among its references instead.
+        asked_of_one = among(scene.connection, func.coalesce(table.c.target, ""), references)
+        return Rows(table, kind, (and_(named, wanted),), asked=(and_(named, asked_of_one),))
     row = fhir_resource.alias()
     prefix = f"{target}/"
     lies_there = exists(
