@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def _plans(engine: Engine, into: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("requester", [None, "clinician"])
 def test_a_search_reads_no_table_from_end_to_end(
-    engine: Engine, url: str, tmp_path: Any, requester: str | None
+    engine: Engine, url: str, tmp_path: Path, requester: str | None
 ) -> None:
     record = RecordStore(SITE, base=BASE)
     chain = open_chain(url, tmp_path / "audit", "node1", "serve")
