@@ -53,13 +53,16 @@ class Rows:
     begins: bool = True
     """Whether an index begins with the alternatives."""
 
+    asked: tuple[ColumnElement[bool], ...] = ()
+    """The alternatives once more, as they are asked of the rows of one resource; none: as they are."""
+
     def holds(self, row: Row) -> ColumnElement[bool]:
         """One of the rows is there."""
         columns = self.table.c
         return exists(
             select(literal(1))
             .select_from(self.table)
-            .where(columns.type == self.kind, columns.id == row.c.id, or_(*self.alternatives))
+            .where(columns.type == self.kind, columns.id == row.c.id, or_(*(self.asked or self.alternatives)))
             .correlate(row)
         )
 

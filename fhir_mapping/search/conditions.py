@@ -76,10 +76,14 @@ def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Cond
     few = few_ids(scene, [rest])
     of_person = target == persons.PATIENT and persons.follows(parameter)
     if few is not None:
-        targets = {f"{target}/{each}" for each in visible(scene, target, few, [rest])}
+        references = {f"{target}/{each}" for each in visible(scene, target, few, [rest])}
         if of_person:
-            targets = persons.with_merged(scene, targets)
-        return Rows(table, kind, (and_(named, among(scene.connection, table.c.target, targets)),))
+            references = persons.with_merged(scene, references)
+        wanted = among(scene.connection, table.c.target, references)
+        # Of one resource its references are looked up among these. As a bare column SQLite would look each of these up
+        # among its references instead.
+        asked_of_one = among(scene.connection, func.coalesce(table.c.target, ""), references)
+        return Rows(table, kind, (and_(named, wanted),), asked=(and_(named, asked_of_one),))
     row = fhir_resource.alias()
     prefix = f"{target}/"
     identity = func.substr(table.c.target, len(prefix) + 1)

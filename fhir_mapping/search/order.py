@@ -64,11 +64,16 @@ class Key:
         )
 
     @property
+    def always(self) -> bool:
+        """Whether every resource has a value."""
+        return self.parameter.kind in (Kind.ID, Kind.UPDATED)
+
+    @property
     def indexed(self) -> bool:
         """Whether an index holds its values in their order."""
         parameter = self.parameter
         several = parameter.form is Form.REFERENCE and len(parameter.paths) > 1
-        return parameter.kind not in (Kind.ID, Kind.UPDATED) and not several
+        return not self.always and not several
 
     def rows(self, sight: Sight, of: str) -> Rows:
         """The rows that hold its values, of resources of a type, as far as they are shown."""
@@ -121,7 +126,9 @@ def by(keys: Sequence[Key], values: Sequence[ColumnElement[Any]], row: Row) -> l
     """What to order by: each key, what has no value last, and the id, so that no two are equal."""
     found: list[ColumnElement[Any]] = []
     for key, value in zip(keys, values, strict=True):
-        found += [value.is_(None), value.desc() if key.descending else value.asc()]
+        # What always has a value is in the order of an index, but not with a question whether it has one before it.
+        found += [] if key.always else [value.is_(None)]
+        found.append(value.desc() if key.descending else value.asc())
     return [*found, row.c.id]
 
 
@@ -135,7 +142,9 @@ def behind(keys: Sequence[Key], values: Sequence[ColumnElement[Any]], row: Row, 
             found = and_(value.is_(None), found)
         else:
             beyond = value < there if key.descending else value > there
-            found = or_(beyond, value.is_(None), and_(value == there, found))
+            found = or_(beyond, *([] if key.always else [value.is_(None)]), and_(value == there, found))
+    if keys and keys[0].always and place[0] is not None:  # what an index can begin at
+        return and_(values[0] <= place[0] if keys[0].descending else values[0] >= place[0], found)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from fhir_mapping.search.conditions import conditions
 from fhir_mapping.search.parameters import parameters
 from fhir_mapping.search.sight import Everything, Sight
 from fhir_mapping.store.record import RecordStore
+from tests.database import fresh
 from tests.fhir.clinic import BASE, SITE
 from tests.fhir.making import elements
 
@@ -69,7 +71,7 @@ def _plans(engine: Engine, into: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("requester", [None, "clinician"])
 def test_a_search_reads_no_table_from_end_to_end(
-    engine: Engine, url: str, tmp_path: Any, requester: str | None
+    engine: Engine, url: str, tmp_path: Path, requester: str | None
 ) -> None:
     record = RecordStore(SITE, base=BASE)
     chain = open_chain(url, tmp_path / "audit", "node1", "serve")
@@ -94,3 +96,17 @@ def test_a_search_reads_no_table_from_end_to_end(
     whole = _SQLITE if engine.dialect.name == "sqlite" else _POSTGRES
     scans = [each for each in read if whole.search(each.partition(" <- ")[0])]
     assert not scans, "\n".join(dict.fromkeys(each[:1500] for each in scans[:5]))
+
+
+def test_what_a_chain_found_is_not_looked_up_one_by_one_for_each_resource(tmp_path: Path) -> None:
+    """A chain may find thousands; each resource has a few references, and these are looked for among them."""
+    engine = fresh(f"sqlite:///{tmp_path}/plans.sqlite3", SITE)
+    record = RecordStore(SITE, base=BASE)
+    read: list[str] = []
+    with reading(engine) as connection, _plans(engine, read):
+        scene = record.scene(connection)
+        find.page(scene, "Observation", conditions(scene, "Observation", [("subject:Patient.name", "x")]), count=10)
+    engine.dispose()
+    asked = [each.partition(" <- ")[0] for each in read if "SEARCH fhir_reference" in each]
+    assert any("(type=? AND id=? AND path=?)" in each for each in asked)
+    assert not [each for each in asked if "target=? AND id=?" in each]

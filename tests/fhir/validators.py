@@ -112,10 +112,10 @@ class Pyrofile:
         return sorted({f"{each.code} @ {each.path}: {each.message[:200]}" for each in errors})
 
 
-def _chosen(resource: Mapping[str, Any], path: str) -> bool:
+def _chosen(resource: Mapping[str, Any], path: str | None) -> bool:
     """Whether a choice is made that pyrofile misses: it looks for ``content[x]`` itself within elements that repeat."""
     node: Any = resource
-    *steps, last = path.split(".")[1:]
+    *steps, last = (path or "").partition(".")[2].split(".")
     if not last.endswith("[x]"):
         return False
     for step in steps:
