@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent import sets
@@ -29,6 +29,7 @@ from consent.store.cache import FactsCache
 from consent.store.engine import glancing, reading
 from consent.store.load import Clock, Loaded, load_site_facts
 from consent.store.steady import require_after
+from consent.store.tables import patient as people
 from consent.store.tables import photo
 from consent.store.write import among
 from consent.types import Decision, Effect, Obligation, Request
@@ -383,7 +384,8 @@ def _with_obligations(decision: Decision, fulfils: frozenset[Obligation]) -> Dec
 
 
 def for_one_patient(connection: Connection, request: Request, asked: ColumnElement[bool]) -> Request:
-    """An emergency is about one patient: where the request names none, the photos asked for must be of one.
+    """An emergency is about one patient: where the request names none, the photos asked for must be of one, under
+    whichever of her records.
 
     Parameters
     ----------
@@ -392,5 +394,8 @@ def for_one_patient(connection: Connection, request: Request, asked: ColumnEleme
     """
     if request.purpose != BTG or request.emergency_patient is not None:
         return request
-    patients = set(connection.execute(select(photo.c.patient).distinct().where(asked).limit(2)).scalars())
-    return replace(request, emergency_patient=patients.pop()) if len(patients) == 1 else request
+    person = func.coalesce(people.c.survivor, photo.c.patient)
+    of_persons = photo.outerjoin(people, people.c.patient == photo.c.patient)
+    query = select(person).select_from(of_persons).distinct().where(asked).limit(2)
+    persons = set(connection.execute(query).scalars())
+    return replace(request, emergency_patient=persons.pop()) if len(persons) == 1 else request

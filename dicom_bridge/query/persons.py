@@ -6,7 +6,9 @@ somebody is found to be known twice. An unmerge is followed by the next question
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, column, or_, select, table
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, and_, column, or_, select, table
 
 from consent.store.tables import patient, photo
 from consent.store.write import among
@@ -45,14 +47,15 @@ def under_other_numbers(connection: Connection, value: str) -> ColumnElement[boo
     return dicom_instance.c.photo.in_(select(photo.c.photo).where(among(connection, photo.c.patient, named)))
 
 
-def _named_exactly(values: list[str]) -> Select[str]:
+def _named_exactly(values: list[str]) -> CompoundSelect[Any]:
+    """By an identifier, or by the id itself: two looks into an index."""
     numbers = select(_NUMBERS.c.id).where(
         _NUMBERS.c.type == "Patient", _NUMBERS.c.name == "identifier", _NUMBERS.c.value.in_(values)
     )
-    return select(patient.c.patient).where(or_(patient.c.patient.in_(values), patient.c.patient.in_(numbers)))
+    return select(patient.c.patient).where(patient.c.patient.in_(values)).union(numbers)
 
 
-def _named_by_pattern(values: list[str], dialect: str) -> Select[str]:
+def _named_by_pattern(values: list[str], dialect: str) -> Select[Any]:
     """Of the merged records alone, which are few: no index begins with a pattern."""
     survivors = select(patient.c.survivor).where(patient.c.merged_into.is_not(None))
     matching = [text_matches(_NUMBERS.c.value, each, dialect) for each in values]
@@ -63,7 +66,7 @@ def _named_by_pattern(values: list[str], dialect: str) -> Select[str]:
     )
 
 
-def _merged(connection: Connection, named: Select[str]) -> list[str]:
+def _merged(connection: Connection, named: Select[Any] | CompoundSelect[Any]) -> list[str]:
     """All records of those among the named who have several."""
     mine, other, every = named.subquery(), patient.alias(), patient.alias()
     several = (
