@@ -15,7 +15,7 @@ TOKEN = re.compile(
     r"(?<![\w/])[A-Z0-9](?:[A-Z0-9]|[-/._\u200b\u200c\u2060\ufeff](?=[A-Z0-9])){2,39}(?!\w)", re.IGNORECASE
 )
 _TAIL = re.compile(r" [A-Z][0-9](?!\w)")  # C3016 C3
-_MARKS = r"[\s,;|/&\u2022*\u00b7()\[\]\"'\u201c\u201d\u201e\u00ab\u00bb:#=-]*"
+_MARKS = r"[\s\u00b0\u00ba,;|/&\u2022*\u00b7()\[\]\"'\u201c\u201d\u201e\u00ab\u00bb:#=-]*"
 _AND = r"\b(?:and|or|und|oder|sowie|et|ou|y|e|en|as well as|ainsi que)\b"
 _BETWEEN = re.compile(rf"{_MARKS}(?:(?:{_AND}|(?:(?<=\s)|^)\d{{1,2}}[.)](?=\s)){_MARKS})?", re.IGNORECASE)
 _THROUGH = re.compile(

@@ -244,9 +244,9 @@ def test_names_in_every_script_stand_in_the_pdf(clinic: Clinic, safety: Advisori
         clinic.put({"resourceType": "Patient", "id": "anna", "name": [{"text": name}]})
         shown = safety.show(_asks(), opened.kept.id)
         assert report(shown, Form.PDF, _ZONE) != plain
-        assert markup(name, fonts()[0])[1] is not lost
+        assert markup(name, fonts()[0]).lost is lost
     arabic = "\u0645\u062d\u0645\u062f (\u0639\u0644\u064a) 12"
-    assert markup(arabic, fonts()[0]) == ("(\ufef2\ufee0\ufecb)\u00a0\ufeaa\ufee4\ufea4\ufee3 12", True)
+    assert markup(arabic, fonts()[0]).text == "(\ufef2\ufee0\ufecb)\u00a0\ufeaa\ufee4\ufea4\ufee3 12"
 
 
 def test_all_of_it_is_recorded_and_for_patient_safety_alone(clinic: Clinic, safety: Advisories) -> None:
