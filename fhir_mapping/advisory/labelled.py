@@ -55,7 +55,10 @@ def named(plain: str, taken: Callable[[int], bool] = lambda _at: False) -> Itera
     taken
         Whether something else was recognised at a place.
     """
+    done = 0
     for label in words.LOT.finditer(plain):
+        if label.start() < done:
+            continue  # of a list that was read already
         glued = TOKEN.match(plain, label.start())
         if glued is not None and glued.end() > label.end() and _DIGIT.search(glued.group()):
             at = glued.start()  # LOT-0071 is a lot
@@ -79,6 +82,7 @@ def named(plain: str, taken: Callable[[int], bool] = lambda _at: False) -> Itera
                 continue
             word = _LOOSE.match(plain, at)
             if listed or loose >= _MOST_LOOSE or word is None:
+                done = at if listed else 0
                 break
             at, loose = word.end(), loose + 1
 

@@ -121,7 +121,23 @@ def test_a_notice_has_its_limits(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["lot ", "lot A1 (", "(01)", "+A123", "exp 1 ", "A1-", "\n| ", "lot A1, exp ", "1 jan "]
+    "piece",
+    [
+        "lot ",
+        "lot A1 (",
+        "(01)",
+        "+A123",
+        "exp 1 ",
+        "A1-",
+        "\n| ",
+        "lot A1, exp ",
+        "1 jan ",
+        "LOT-0071, ",
+        "lot a a a a ",
+        "exp 01/27 lot A123 ",
+        "all lots ",
+        "lots A100-A101 ",
+    ],
 )
 def test_a_hostile_notice_is_read_in_bounded_time(clinic: Clinic, piece: str) -> None:
     started = time.monotonic()
