@@ -110,6 +110,16 @@ class Photo:
     """Purposes for which the patient's Consents, or the site's defaults, let it be shown now."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Astray:
+    """A photo that names a treatment of the batch and shows somebody else: one of the two is wrong."""
+
+    treatment: str
+    document: str
+    patient: str
+    """Whom the photo shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Whom to call or write to: the patient, or who acts for her."""
@@ -151,3 +161,6 @@ class Advisory:
     patients: tuple[Patient, ...]
     unplaced: tuple[str, ...] = ()
     """Administrations, dispenses and uses of the batch without a patient on record."""
+
+    astray: tuple[Astray, ...] = ()
+    """Those that the requester may see."""

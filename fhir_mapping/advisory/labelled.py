@@ -15,7 +15,7 @@ TOKEN = re.compile(
     r"(?<![\w/])[A-Z0-9](?:[A-Z0-9]|[-/._\u200b\u200c\u2060\ufeff](?=[A-Z0-9])){2,39}(?!\w)", re.IGNORECASE
 )
 _TAIL = re.compile(r" [A-Z][0-9](?!\w)")  # C3016 C3
-_MARKS = r"[\s,;|/&\u2022*\u00b7()\[\]\"'\u201c\u201d\u201e\u00ab\u00bb:#=-]*"
+_MARKS = r"[\s\u00b0\u00ba,;|/&\u2022*\u00b7()\[\]\"'\u201c\u201d\u201e\u00ab\u00bb:#=-]*"
 _AND = r"\b(?:and|or|und|oder|sowie|et|ou|y|e|en|as well as|ainsi que)\b"
 _BETWEEN = re.compile(rf"{_MARKS}(?:(?:{_AND}|(?:(?<=\s)|^)\d{{1,2}}[.)](?=\s)){_MARKS})?", re.IGNORECASE)
 _THROUGH = re.compile(
@@ -55,7 +55,10 @@ def named(plain: str, taken: Callable[[int], bool] = lambda _at: False) -> Itera
     taken
         Whether something else was recognised at a place.
     """
+    done = 0
     for label in words.LOT.finditer(plain):
+        if label.start() < done:
+            continue  # of a list that was read already
         glued = TOKEN.match(plain, label.start())
         if glued is not None and glued.end() > label.end() and _DIGIT.search(glued.group()):
             at = glued.start()  # LOT-0071 is a lot
@@ -79,6 +82,7 @@ def named(plain: str, taken: Callable[[int], bool] = lambda _at: False) -> Itera
                 continue
             word = _LOOSE.match(plain, at)
             if listed or loose >= _MOST_LOOSE or word is None:
+                done = at if listed else 0
                 break
             at, loose = word.end(), loose + 1
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -44,8 +45,20 @@ def fonts() -> tuple[str, str]:
     return "Helvetica", "Helvetica-Bold"
 
 
-def markup(text: str, font: str) -> tuple[str, bool]:
-    """A text as a paragraph of reportlab takes it, and whether all of its letters can be set.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A text as a paragraph of reportlab takes it."""
+
+    text: str
+    lost: bool = False
+    """Whether a letter of it can be set in no font."""
+
+    borrowed: bool = False
+    """Whether a letter of it is set in a font that the reader of the PDF has to bring."""
+
+
+def markup(text: str, font: str) -> Marked:
+    """A text with its letters in their order, forms and fonts.
 
     Parameters
     ----------
@@ -54,19 +67,20 @@ def markup(text: str, font: str) -> tuple[str, bool]:
     """
     has = _glyphs(font)
     made: list[str] = []
-    whole = True
+    lost = borrowed = False
     han = _KANA if any(unicodedata.name(each, "").startswith(("HIRAGANA", "KATAKANA")) for each in text) else _HAN
     for line in text.split("\n"):
         parts = []
         for name, run in groupby(visual(line, has), key=lambda each: _font(each, has, han)):
             kept = "".join(run)
             if name is None:
-                whole = False
+                lost = True
                 parts.append(_LOST * len(kept) if has(_LOST) else "?" * len(kept))
             else:
+                borrowed = borrowed or name != ""
                 parts.append(escape(kept) if name == "" else f'<font name="{name}">{escape(kept)}</font>')
         made.append("".join(parts))
-    return "<br/>".join(made), whole
+    return Marked("<br/>".join(made), lost, borrowed)
 
 
 def visual(text: str, has: Callable[[str], bool]) -> str:

@@ -116,6 +116,11 @@ def recognise(connection: Connection, text: str) -> list[Recognised]:
     known = _known(connection, {each.value for each in (*lots.values(), *free) if each.mark is Mark.LOT})
     exactly = _on_record(connection, {each.value for each in free})
     found = [replace(each, on_record=each.value in known) for each in lots.values()]
+    # A100-A140 is a lot where one is on record that is written so.
+    counted = {(each.start, each.end) for each in lots.values() if each.within}
+    found = [
+        each for each in found if each.mark is Mark.RANGE or each.on_record or (each.start, each.end) not in counted
+    ]
     found += [replace(each, on_record=True) for each in free if each.value in exactly]
     if len(found) > _MOST_MARKS:
         raise Invalid(_TOO_MANY)

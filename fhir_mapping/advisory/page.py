@@ -17,7 +17,7 @@ from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer, 
 from fhir_mapping.advisory.batch import Fit, Patient, Product
 from fhir_mapping.advisory.letters import fonts, markup
 from fhir_mapping.advisory.opened import Opened
-from fhir_mapping.advisory.said import SETS, contact_lines, in_set, local
+from fhir_mapping.advisory.said import ASTRAY, SETS, UNPLACED, astray_lines, contact_lines, in_set, local
 
 _PAGE = landscape(A4)
 _MARGIN = 14 * mm
@@ -30,12 +30,20 @@ _SHADES = {
 _WIDTHS = (62 * mm, 98 * mm, 48 * mm, 61 * mm)
 
 
+_BORROWED = (
+    "Chinese, Japanese and Korean letters are set in fonts of the program that shows this report. Where there are "
+    "gaps, it has none: the CSV and the FHIR Bundle hold the names."
+)
+_LOST = "Letters that no font here has are shown as \ufffd: the CSV and the FHIR Bundle hold them."
+_LONG = 1200  # characters of a cell that may not fit on a page
+
+
 class _Writer:
-    """Paragraphs in the report's fonts; remembers whether every letter could be set."""
+    """Paragraphs in the report's fonts; remembers which letters could not be set in them."""
 
     def __init__(self) -> None:
         self.regular, self.bold = fonts()
-        self.whole = True
+        self.lost = self.borrowed = False
         base = {"alignment": TA_LEFT, "splitLongWords": True, "textColor": _INK}
         self.text = ParagraphStyle("text", fontName=self.regular, fontSize=8, leading=10.8, **base)
         self.soft = ParagraphStyle("soft", parent=self.text, textColor=_SOFT)
@@ -45,9 +53,10 @@ class _Writer:
 
     def say(self, value: str, style: ParagraphStyle | None = None) -> Paragraph:
         style = style or self.text
-        marked, whole = markup(value, style.fontName)
-        self.whole = self.whole and whole
-        return Paragraph(marked, style)
+        marked = markup(value, style.fontName)
+        self.lost = self.lost or marked.lost
+        self.borrowed = self.borrowed or marked.borrowed
+        return Paragraph(marked.text, style)
 
 
 def pdf(opened: Opened, zone: ZoneInfo) -> bytes:
@@ -80,12 +89,15 @@ def pdf(opened: Opened, zone: ZoneInfo) -> bytes:
         )
         flow.append(_table(patients, opened, products, writer, zone, fit) if patients else say("Nobody.", writer.soft))
     if answer.unplaced:
-        flow += [say("Used, but no patient on record", writer.head), say(", ".join(answer.unplaced))]
+        flow += [say(UNPLACED, writer.head), say(", ".join(answer.unplaced))]
+    if answer.astray:
+        flow += [say(ASTRAY, writer.head), *map(say, astray_lines(answer.astray))]
     if kept.notice.strip():
         flow += [say("The notice", writer.head), *(say(each, writer.soft) for each in _lines(kept.notice))]
-    if not writer.whole:
-        flow.append(say("Letters that this report has no font for are shown as \ufffd: the CSV and the FHIR Bundle "
-                        "hold them.", writer.strong))  # fmt: skip
+    if writer.borrowed:
+        flow.append(say(_BORROWED, writer.strong))
+    if writer.lost:
+        flow.append(say(_LOST, writer.strong))
     out = io.BytesIO()
     document = SimpleDocTemplate(
         out, pagesize=_PAGE, leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=_MARGIN, bottomMargin=_MARGIN,
@@ -160,7 +172,8 @@ def _table(
                 [say(each) for each in done] or [say("nothing yet", writer.soft)],
             ]
         )
-    table = LongTable(rows, colWidths=_WIDTHS, repeatRows=1, splitInRow=1)
+    tall = any(sum(len(each.text) + 60 for each in cell) > _LONG for row in rows[1:] for cell in row)
+    table = LongTable(rows, colWidths=_WIDTHS, repeatRows=1, splitInRow=int(tall))
     table.setStyle(
         TableStyle(
             [

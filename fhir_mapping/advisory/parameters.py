@@ -25,6 +25,10 @@ def parameters(answer: Advisory, opened: Opened | None = None) -> dict[str, Any]
     parts += [{"name": "product", "part": _product(each)} for each in answer.products]
     parts += [{"name": "patient", "part": _patient(each, products, opened)} for each in answer.patients]
     parts += [{"name": "without-patient", "valueReference": {"reference": each}} for each in answer.unplaced]
+    for each in answer.astray:
+        named = (("photo", each.document), ("treatment", each.treatment), ("patient", f"Patient/{each.patient}"))
+        part = [{"name": name, "valueReference": {"reference": reference}} for name, reference in named]
+        parts.append({"name": "astray", "part": part})
     return {"resourceType": "Parameters", "parameter": parts}
 
 

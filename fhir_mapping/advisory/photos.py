@@ -19,7 +19,7 @@ from consent.store.tables import photo as photos
 from consent.store.tables import photo_patient
 from consent.store.write import among
 from consent.types import Obligation, Request
-from fhir_mapping.advisory.batch import Photo, Treatment, When
+from fhir_mapping.advisory.batch import Astray, Photo, Treatment, When
 from fhir_mapping.advisory.treatments import Kept, documents_of, moved_documents, site_codes, visits_of
 from fhir_mapping.search.values import micros
 
@@ -40,8 +40,8 @@ def photos_of(
     by_patient: Mapping[str, Sequence[Treatment]],
     groups: Mapping[str, Collection[str]],
     resources: Mapping[str, Kept],
-) -> dict[str, tuple[Photo, ...]]:
-    """Decide, record and describe them: by patient, those alone that the requester may see.
+) -> tuple[dict[str, tuple[Photo, ...]], tuple[Astray, ...]]:
+    """Decide, record and describe them: by patient, those alone that the requester may see; and those gone astray.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def photos_of(
         for identity, mine in by_patient.items()
     }
     # What is not known to show another area is asked for, and no more: the record says what was named.
-    asked = {number for each in links.values() for number in each} | (everything - set(loaded))
+    astray = _astray(connection, by_patient, numbers, around)
+    asked = {number for each in links.values() for number in each} | (everything - set(loaded)) | set(astray)
     released = point.photos(request, sorted(asked), route="advisory", fulfils=frozenset())
     allowed = allowed_for(connection, site, released.numbers)
     found: dict[str, tuple[Photo, ...]] = {}
@@ -93,7 +94,7 @@ def photos_of(
             if number in allowed
         ]
         found[identity] = tuple(sorted(made, key=lambda each: (micros(each.taken, _FAR), each.number)))
-    return found
+    return found, tuple(sorted(each for number, each in astray.items() if number in allowed))
 
 
 def allowed_for(connection: Connection, site: Site, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
@@ -124,6 +125,31 @@ class _Around:
     visits: Mapping[str, Collection[str]]
     documents: Mapping[str, Collection[str]]
     moved: Mapping[str, Collection[str]]
+
+
+def _astray(
+    connection: Connection,
+    by_patient: Mapping[str, Sequence[Treatment]],
+    numbers: Mapping[str, Collection[int]],
+    around: _Around,
+) -> dict[int, Astray]:
+    """Photos whose documents name a treatment of somebody else than whom they show."""
+    owners: dict[str, set[str]] = {}
+    naming: dict[str, set[str]] = {}
+    for identity, mine in by_patient.items():
+        for reference in {one for each in mine for one in (each.reference, *each.through)}:
+            owners.setdefault(reference, set()).add(identity)
+            for document in around.documents.get(reference, ()):
+                naming.setdefault(document.partition("/")[2], set()).add(reference)
+    rows = connection.execute(
+        select(photos.c.photo, photos.c.document, photos.c.patient).where(among(connection, photos.c.document, naming))
+    )
+    found: dict[int, Astray] = {}
+    for row in rows:
+        for reference in sorted(naming[row.document]):
+            if not any(row.photo in numbers.get(each, ()) for each in owners[reference]):
+                found[row.photo] = Astray(reference, f"DocumentReference/{row.document}", row.patient or "")
+    return found
 
 
 def _numbers(connection: Connection, groups: Mapping[str, Collection[str]]) -> dict[str, list[int]]:

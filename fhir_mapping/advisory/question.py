@@ -78,7 +78,7 @@ def ask(
         ]
     )
     groups = {identity: records[mine[0].patient].all for identity, mine in by_patient.items()}
-    shown = photos_of(point, connection, request, site, by_patient, groups, resources)
+    shown, astray = photos_of(point, connection, request, site, by_patient, groups, resources)
     people = kept(connection, {f"Patient/{each}" for group in groups.values() for each in group})
     contacts = contacts_of(connection, site, groups, {id_of(each): kept.resource for each, kept in people.items()})
     patients = [
@@ -86,7 +86,7 @@ def ask(
         for identity, mine in by_patient.items()
     ]
     patients.sort(key=lambda each: (BEST[each.fit], each.id))
-    return Advisory(question, tuple(bearing), tuple(patients), tuple(unplaced))
+    return Advisory(question, tuple(bearing), tuple(patients), tuple(unplaced), astray)
 
 
 def require(request: Request) -> None:

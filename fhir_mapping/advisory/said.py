@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from fhir_mapping.advisory.batch import Fit, Patient, Photo, When
+from fhir_mapping.advisory.batch import Astray, Fit, Patient, Photo, When
 
 #: Of each set its title, and what it means.
 SETS = {
@@ -23,6 +23,15 @@ SETS = {
         "Lots that read alike, cannot be read, are missing or were corrected. Each says why it is here.",
     ),
 }
+
+
+ASTRAY = "Photos that name these treatments and show somebody else"
+UNPLACED = "Used, but no patient on record"
+
+
+def astray_lines(astray: Iterable[Astray]) -> list[str]:
+    """Of each such photo what it names and whom it shows."""
+    return [f"{each.document} names {each.treatment} and shows Patient/{each.patient}" for each in astray]
 
 
 def contact_lines(patient: Patient) -> list[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from fhir_mapping.advisory import labelled, printed, spelling, words
@@ -39,6 +40,7 @@ _NO_TEXT = frozenset(
     {"reference", "url", "system", "id", "data", "resourceType", "status", "versionId", "lastUpdated", "contentType",
      "lotNumber", "expirationDate", "carrierAIDC"}
 )  # fmt: skip
+_MOST_NOTED = 500  # of one resource; a note is no catalogue
 _TAG = re.compile(r"<[^>]*>")
 _TAIL = re.compile(r"[^/#:]*$")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -101,7 +103,8 @@ def stated(resource: Mapping[str, Any]) -> list[Stated]:
         found += _observed(resource)
     if kind in USES or kind in PRODUCTS:
         known = {each.lot for each in found}
-        found += [Stated("", lot, "", State.NOTED) for lot in dict.fromkeys(_noted(resource)) if lot not in known]
+        noted = dict.fromkeys(islice(_noted(resource), _MOST_NOTED))
+        found += [Stated("", lot, "", State.NOTED) for lot in noted if lot not in known]
     if resource.get("status") in _VOID and (kind in PRODUCTS or kind == "Observation"):
         found = [replace(each, state=State.VOID) if each.lot else each for each in found]
     return found

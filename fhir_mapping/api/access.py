@@ -162,11 +162,21 @@ def writable(requester: Requester) -> frozenset[str]:
 
 
 def _tasks(request: Request, row: Any) -> ColumnElement[bool]:
-    """Who reconciles, and compliance, see all Tasks; who signs Consents what became of them, safety its advisories."""
-    if request.purpose == "HCOMPL" or Right.RECONCILE in request.requester.rights:
+    """Compliance sees all Tasks, safety its advisories, who signs Consents what became of them; linking sees the rest.
+
+    An advisory's Tasks name patients, what they were given, and what they said.
+    """
+    rights, safety = request.requester.rights, _of_codes(row, [ADVISORY, PATIENT])
+    if request.purpose == "HCOMPL":
         return true()
-    codes = [CONSENT_REFUSED] if Right.CONSENT in request.requester.rights else []
-    codes += [ADVISORY, PATIENT] if request.purpose == "PATSFTY" else []
+    if Right.RECONCILE in rights:
+        return true() if request.purpose == "PATSFTY" else ~safety
+    if request.purpose == "PATSFTY":
+        return or_(safety, _of_codes(row, [CONSENT_REFUSED])) if Right.CONSENT in rights else safety
+    return _of_codes(row, [CONSENT_REFUSED]) if Right.CONSENT in rights else false()
+
+
+def _of_codes(row: Any, codes: list[str]) -> ColumnElement[bool]:
     return exists(
         select(fhir_token.c.id).where(
             fhir_token.c.type == "Task",

@@ -26,7 +26,7 @@ from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
 from fhir_mapping.advisory.opened import Opened
 from fhir_mapping.advisory.report import MEDIA_TYPES, Form, report
-from fhir_mapping.advisory.said import SETS, in_set, taken_when
+from fhir_mapping.advisory.said import ASTRAY, SETS, UNPLACED, astray_lines, in_set, taken_when
 from fhir_mapping.errors import Invalid, NotFound, Refused, VersionMismatch
 from fhir_mapping.references import ID
 from fhir_mapping.resources.advisory import WORK, Step
@@ -169,6 +169,7 @@ class BatchPages:
             changed=_changed(opened),
             steps=WORK,
             found=Step.FOUND,
+            others=((UNPLACED, answer.unplaced), (ASTRAY, astray_lines(answer.astray))),
             fields=[(name, value) for name, value in fields if value],
             photos=sum(len(each.photos) for each in answer.patients),
             fault=fault,

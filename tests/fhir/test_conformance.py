@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import resources as files
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from consent.purposes import PATSFTY
 from consent.regions import regions
 from consent.site import Site
-from consent.types import Laterality
+from consent.types import Laterality, Request
+from fhir_mapping.advisory.asked import question
+from fhir_mapping.advisory.keeping import Advisories
+from fhir_mapping.advisory.report import Form, report
 from fhir_mapping.api.interactions import TABLE
+from fhir_mapping.resources.advisory import WORK
 from fhir_mapping.resources.consent import denial
 from fhir_mapping.resources.document_reference import Concept, PhotoDocument, document_reference
 from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
@@ -19,12 +26,15 @@ from fhir_mapping.resources.provenance import provenance
 from fhir_mapping.store.kinds import CLINICAL, KEPT
 from orthanc_plugin.assembly.demo import around, courses, resources
 from orthanc_plugin.assembly.demo.clinic import View
+from tests.fhir.clinic import Clinic, context, requesters
 from tests.fhir.validators import Medplum, Pyrofile, needs_definitions, needs_profiles
 
 _NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
 _SITE = Site(channels=frozenset({"instagram"}))
 #: pyrofile asks for the definition of every extension; ours have none.
 _OURS = "The extension urn:photospine:"
+#: pyrofile does not see a required choice within a part of a resource, ``Task.input.value[x]``.
+_CHOICE = "[x] is required"
 
 
 def _filled() -> dict[str, list[str]]:
@@ -107,6 +117,34 @@ def test_consents_that_are_written_meet_the_profile_that_they_claim(medplum: Med
     for resource in consents:
         faults = [*medplum.faults(resource), *pyrofile.faults(resource)]
         assert [each for each in faults if _OURS not in each] == [], resource
+
+
+@needs_definitions
+def test_a_batch_advisory_holds_before_both_validators(medplum: Medplum, pyrofile: Pyrofile, clinic: Clinic) -> None:
+    request = Request(requesters()["compliance"], PATSFTY)
+    safety, asked = Advisories(clinic.node), question([("LOT-0071", "2027-01")])
+    clinic.photo("x1", "ben", "v2", context=context("v2", "2026-05-04T10:00:00+03:00", "Procedure/p1"))
+    identity = safety.open(request, asked, "Toxin A, lot LOT-0071\n\u03a0\u03b1\u03c1\u03c4\u03af\u03b4\u03b1").kept.id
+    for step in WORK:
+        safety.note(request, identity, "anna", step, "with care", "phone")
+    more = {"resourceType": "MedicationAdministration", "id": "more", "status": "completed",
+            "subject": {"reference": "Patient/anna"}, "medicationReference": {"reference": "Medication/lot7"},
+            "effectiveDateTime": "2026-05-05"}  # fmt: skip
+    clinic.put(more)
+    safety.open(request, asked)
+    bundle = json.loads(report(safety.show(request, identity), Form.BUNDLE, ZoneInfo("Europe/Athens")))
+    kinds = [each["resource"]["resourceType"] for each in bundle["entry"]]
+    assert kinds == ["Parameters", "Communication", "Task", "Task"]
+    answers = [
+        clinic.get("compliance", "/$batch-advisory?lot=LOT-0071", PATSFTY).json(),
+        clinic.get("compliance", f"/$batch-advisory?advisory={identity}", PATSFTY).json(),
+    ]
+    for resource in (bundle, *(each["resource"] for each in bundle["entry"]), *answers):
+        faults = [*medplum.faults(resource), *(each for each in pyrofile.faults(resource) if _CHOICE not in each)]
+        assert faults == [], resource["resourceType"]
+    task = next(each["resource"] for each in bundle["entry"] if "input" in each["resource"])
+    unsaid = task | {"input": [{"type": {"text": "question"}}]}
+    assert medplum.faults(unsaid), "what pyrofile's word is not taken for, the other one finds"
 
 
 def test_each_served_type_has_a_list_of_what_must_be_filled() -> None:

@@ -13,17 +13,20 @@ import sys
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
 from consent.purposes import PATSFTY
 from consent.store.engine import transaction
-from consent.types import Request
+from consent.types import Request, Requester, Right
 from fhir_mapping.advisory.asked import Question, question
 from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.advisory.letters import fonts, markup
 from fhir_mapping.advisory.opened import Opened
 from fhir_mapping.advisory.report import Form, report
+from fhir_mapping.api import access
 from fhir_mapping.errors import Forbidden, Invalid, NotFound, VersionMismatch
 from fhir_mapping.resources.advisory import WORK, Step
+from fhir_mapping.tables import fhir_resource
 from tests.fhir.clinic import Clinic, requesters
 
 pytestmark = pytest.mark.fast
@@ -244,9 +247,9 @@ def test_names_in_every_script_stand_in_the_pdf(clinic: Clinic, safety: Advisori
         clinic.put({"resourceType": "Patient", "id": "anna", "name": [{"text": name}]})
         shown = safety.show(_asks(), opened.kept.id)
         assert report(shown, Form.PDF, _ZONE) != plain
-        assert markup(name, fonts()[0])[1] is not lost
+        assert markup(name, fonts()[0]).lost is lost
     arabic = "\u0645\u062d\u0645\u062f (\u0639\u0644\u064a) 12"
-    assert markup(arabic, fonts()[0]) == ("(\ufef2\ufee0\ufecb)\u00a0\ufeaa\ufee4\ufea4\ufee3 12", True)
+    assert markup(arabic, fonts()[0]).text == "(\ufef2\ufee0\ufecb)\u00a0\ufeaa\ufee4\ufea4\ufee3 12"
 
 
 def test_all_of_it_is_recorded_and_for_patient_safety_alone(clinic: Clinic, safety: Advisories) -> None:
@@ -269,6 +272,34 @@ def test_all_of_it_is_recorded_and_for_patient_safety_alone(clinic: Clinic, safe
             with pytest.raises(Forbidden):
                 call(_asks(account))
     assert clinic.records() == before
+
+
+@pytest.mark.parametrize(
+    ("purpose", "right", "seen"),
+    [
+        ("HCOMPL", None, 3), ("PATSFTY", None, 2), ("PATSFTY", Right.RECONCILE, 3), ("TREAT", Right.RECONCILE, 1),
+        ("TREAT", Right.CONSENT, 0), ("PATSFTY", Right.CONSENT, 2),
+    ],
+)  # fmt: skip
+def test_the_tasks_of_an_advisory_are_for_safety_and_compliance(
+    clinic: Clinic, safety: Advisories, purpose: str, right: Right | None, seen: int
+) -> None:
+    safety.open(_asks(), _LOT)
+    clinic.put({"resourceType": "Task", "id": "other", "status": "requested", "intent": "order",
+                "code": {"coding": [{"system": "urn:photospine:task", "code": "link"}]}})  # fmt: skip
+    who = Requester("somebody", (purpose,), rights=frozenset({right} if right else ()))
+    with transaction(clinic.engine) as connection:
+        may = access.condition(Request(who, purpose), "Task")
+        found = connection.execute(select(fhir_resource.c.id).where(fhir_resource.c.type == "Task", may)).all()
+    assert len(found) == seen
+
+
+def test_a_long_story_goes_over_pages(clinic: Clinic, safety: Advisories) -> None:
+    opened = safety.open(_asks(), _LOT, "A line of the notice.\n" * 200)
+    for _ in range(3):
+        safety.note(_asks(), opened.kept.id, "anna", Step.CONTACTED, "word " * 799)
+    body = report(safety.show(_asks(), opened.kept.id), Form.PDF, _ZONE)
+    assert body.count(b"/Type /Page\n") > 4
 
 
 def test_what_is_no_advisory_is_not_found(clinic: Clinic, safety: Advisories) -> None:

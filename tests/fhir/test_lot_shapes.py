@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from consent.store.engine import transaction
+from consent.store.tables import photo
 from fhir_mapping.advisory.asked import Question, question
-from fhir_mapping.advisory.batch import Advisory, Fit
-from tests.fhir.clinic import Clinic
+from fhir_mapping.advisory.batch import Advisory, Astray, Fit
+from tests.fhir.clinic import Clinic, context
 from tests.fhir.test_lots import _BEN, _CODE, _WHEN, _ask, _device, _given, _lot, _put
 
 pytestmark = pytest.mark.fast
@@ -297,3 +300,15 @@ def test_whoever_is_dead_or_known_under_another_record_is_reached(clinic: Clinic
          contact=[{"name": {"text": "Karl"}, "telecom": [{"system": "phone", "value": "+30 1"}]}])  # fmt: skip
     (anna,) = _ask(clinic, "LOT-0071").patients
     assert (anna.died, anna.contacts[0].who) == ("died 2026-06-01", "Karl")
+
+
+def test_a_photo_that_names_somebody_elses_treatment_is_told_where_it_may_be_seen(clinic: Clinic) -> None:
+    clinic.photo("x1", "ben", "v2", context=context("v2", "2026-05-04T10:00:00+03:00", "Procedure/p1"))
+    answer = _ask(clinic, "LOT-0071")
+    assert answer.astray == (Astray("Procedure/p1", "DocumentReference/x1", "ben"),)
+    assert [each.document for each in answer.patients[0].photos] == ["DocumentReference/f1", "DocumentReference/f2"]
+    with transaction(clinic.engine) as connection:
+        held = update(photo).where(photo.c.document == "x1")
+        connection.execute(held.values(state="examined", version=photo.c.version + 1))
+    assert _ask(clinic, "LOT-0071").astray == ()
+    assert [each["released"] for each in clinic.records() if each["kind"] == "set"] == [3, 2]

@@ -51,6 +51,24 @@ def _lots(clinic: Clinic, text: str) -> list[tuple[str, str | None]]:
         ("Please reply before 2026-12-01 to 0800 123456.", []),
         ("A lot of people ask about batch release.", []),
         ("lot Z99, expiry 03/04/2027", [("Z99", None)]),
+        ("Affected lots:\n- A1234\n- B4567 (exp 06/27)\n\u2022 C789", [
+            ("A1234", None), ("B4567", "2027-06"), ("C789", None)]),
+        ("The following lots are affected: A123, B456.", [("A123", None), ("B456", None)]),
+        ("Lots:\n1. A123\n2. B456", [("A123", None), ("B456", None)]),
+        ("Lot/Serial No: A1234", [("A1234", None)]),
+        ("Betroffene Chargen: 4711B, verwendbar bis 05/2027; 4712B, Verfalldatum 31. Januar 2028", [
+            ("4711B", "2027-05"), ("4712B", "2028-01-31")]),
+        ("Ch.-B.: 77001X, verw. bis 06/27", [("77001X", "2027-06")]),
+        ("Lots concern\u00e9s : n\u00b0 A123 et B456, date de p\u00e9remption 31 ao\u00fbt 2027", [
+            ("A123", None), ("B456", "2027-08-31")]),
+        ("Charge  Verfall\nA4711  06/27\nA4712  07/27", [("A4711", "2027-06"), ("A4712", "2027-07")]),
+        ("Product;Lot;Expiry\nGel;Q900;2027-01\nGel;Q901;2027-02", [("Q900", "2027-01"), ("Q901", "2027-02")]),
+        ("Product\tLot\nGel\tQ-900\nGel\tQ-901", [("Q-900", None), ("Q-901", None)]),
+        ("lots LOT\u20110071 and \uff21\uff11\uff12", [("LOT-0071", None), ("A12", None)]),
+        ("lot A12, expiring before 2027-03-01", [("A12", None)]),
+        ("\u6279\u53f7: 20240101", [("20240101", None)]),
+        ("https://id.gs1.org/01/09504000059118/10/G55?17=270131", [("G55", "2027-01-31")]),
+        ("batches: A100 \u2013 A103, exp 01/2027", [("A100", "2027-01"), ("A103", "2027-01")]),
     ],
 )  # fmt: skip
 def test_lots_and_their_expiries_are_recognised(clinic: Clinic, text: str, lots: list[tuple[str, str | None]]) -> None:
@@ -73,6 +91,28 @@ def test_places_are_those_of_the_text_and_products_on_record_are_named(clinic: C
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "within"),
+    [
+        ("lots A0098-A0101", ("A0098", "A0099", "A0100", "A0101")),
+        ("lots A98 through A100", ()),
+        ("lots B7 to 12/9C", ()),
+        ("Chargen 4711 bis 4713", ("4711", "4712", "4713")),
+        ("lots A1000-A9000", ()),
+    ],
+)
+def test_a_range_is_told_with_the_lots_in_it_where_they_can_be_counted(
+    clinic: Clinic, text: str, within: tuple[str, ...]
+) -> None:
+    found = [each.within for each in _read(clinic, text) if each.mark is Mark.RANGE]
+    assert (found or [()]) == [within]
+
+
+@pytest.mark.parametrize("text", ["All lots of Toxin A", "Alle Chargen", "tous les lots expirant avant 2027"])
+def test_that_all_lots_are_meant_is_told(clinic: Clinic, text: str) -> None:
+    assert Mark.EVERY in {each.mark for each in _read(clinic, text)}
+
+
 def test_a_notice_has_its_limits(clinic: Clinic) -> None:
     with pytest.raises(Invalid, match="100000"):
         _read(clinic, "x" * (LONGEST + 1))
@@ -81,7 +121,23 @@ def test_a_notice_has_its_limits(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["lot ", "lot A1 (", "(01)", "+A123", "exp 1 ", "A1-", "\n| ", "lot A1, exp ", "1 jan "]
+    "piece",
+    [
+        "lot ",
+        "lot A1 (",
+        "(01)",
+        "+A123",
+        "exp 1 ",
+        "A1-",
+        "\n| ",
+        "lot A1, exp ",
+        "1 jan ",
+        "LOT-0071, ",
+        "lot a a a a ",
+        "exp 01/27 lot A123 ",
+        "all lots ",
+        "lots A100-A101 ",
+    ],
 )
 def test_a_hostile_notice_is_read_in_bounded_time(clinic: Clinic, piece: str) -> None:
     started = time.monotonic()

@@ -118,6 +118,49 @@ def test_what_has_changed_is_shown_until_it_is_taken_in(clinic: Clinic, client: 
 
 
 @pytest.mark.fast
+def test_a_range_and_a_product_are_confirmed_with_the_lots(client: Client) -> None:
+    notice = {"notice": "Toxin A, lots LOT-0070 to LOT-0072 (expiry 01/2027)"}
+    text = _post(client, "/advisory/notice", notice, status=200)
+    (picked,) = re.findall(r'name="range" value="([^"]*)"', text)
+    assert picked.split("\t") == ["2027-01", "LOT-0070", "LOT-0071", "LOT-0072"]
+    assert "<option>Toxin A</option>" in text
+    place = _post(client, "/advisory/open", {"range": picked, "product": "Toxin A", **notice})
+    shown = client.get(place).text
+    assert "LOT-0072 expiry 2027-01, Toxin A" in shown
+    assert "Anna \u0100nderson" in shown
+
+
+@pytest.mark.fast
+def test_a_notice_that_cannot_be_asked_comes_back_with_what_was_chosen(client: Client) -> None:
+    form = {"notice": _NOTICE, "pick": "LOT-0071\t2027-01", "lot": "--", "since": "2026-02-01"}
+    text = _post(client, "/advisory/open", form, status=400)
+    assert 'role="alert"' in text
+    assert re.findall(r'name="pick" value="([^"]*)"( checked)?', text) == [
+        ("LOT-0071\t2027-01", " checked"),
+        ("C3709C3\t", ""),
+    ]
+    assert 'value="2026-02-01"' in text
+
+
+@pytest.mark.fast
+def test_two_at_once_are_told_and_keep_what_they_typed(client: Client) -> None:
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
+    seen = re.findall(r'name="seen" value="([0-9]+)"', client.get(place).text)[0]
+    step = {"patient": "anna", "step": "contacted", "seen": seen}
+    _post(client, f"{place}/done", {**step, "note": "first"})
+    text = _post(client, f"{place}/done", {**step, "note": "second & last"}, status=412)
+    assert "Somebody was faster: contacted, by compliance" in text
+    assert 'value="second &amp; last"' in text
+    assert "by compliance: <bdi>first</bdi>" in text
+
+
+@pytest.mark.fast
+def test_it_is_not_closed_while_something_is_open(client: Client) -> None:
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
+    assert "2 of 2 patients are left" in _post(client, f"{place}/close", {}, status=400)
+
+
+@pytest.mark.fast
 def test_nobody_else_gets_in_and_nothing_tells_what_is_there(clinic: Clinic, client: Client) -> None:
     place = _post(client, "/advisory/open", {"lot": "LOT-0071"})
     absent = "/advisory/advisory-none"

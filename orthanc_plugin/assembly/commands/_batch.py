@@ -10,7 +10,7 @@ import typer
 
 from fhir_mapping.advisory.batch import Advisory, Fit, Patient, When
 from fhir_mapping.advisory.opened import Opened
-from fhir_mapping.advisory.said import SETS, local
+from fhir_mapping.advisory.said import ASTRAY, SETS, UNPLACED, astray_lines, local
 
 _PHOTOS = {When.BEFORE: "photo before", When.AFTER: "photo after", When.UNKNOWN: "photo"}
 
@@ -19,6 +19,8 @@ def lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
     """The three sets."""
     if not found.products:
         yield f"No product on record fits {found.question.title}, nor reads alike."
+    if found.question.product is None and not any(each.fit is not Fit.UNREADABLE for each in found.products):
+        yield "Uses written down without any lot are told by their product alone: name it too, with --product."
     for fit in Fit:
         products = [each for each in found.products if each.fit is fit]
         patients = [each for each in found.patients if any(t.fit is fit for t in each.treatments)]
@@ -35,10 +37,11 @@ def lines(found: Advisory, zone: ZoneInfo) -> Iterator[str]:
         for patient in patients:
             yield from _patient(patient, fit, zone)
         yield ""
-    if found.unplaced:
-        yield typer.style("Used, but no patient on record", bold=True)
-        yield from (f"  {reference}" for reference in found.unplaced)
-        yield ""
+    for title, others in ((UNPLACED, found.unplaced), (ASTRAY, astray_lines(found.astray))):
+        if others:
+            yield typer.style(title, bold=True)
+            yield from (f"  {each}" for each in others)
+            yield ""
     photos = sum(len(each.photos) for each in found.patients)
     treatments = sum(len(each.treatments) for each in found.patients)
     yield f"{len(found.patients)} patients, {treatments} treatments, {photos} photos"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,29 @@ AsOption = Annotated[
     str | None,
     typer.Option("--as", envvar="PHOTOSPINE_ACCOUNT", help="The account on whose behalf this is done."),
 ]
+
+
+def taking(options: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the parameters of ``options`` in place of its first one, which gets what is made of them.
+
+    So commands that ask for the same things name them once.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared, own = (inspect.signature(each, eval_str=True) for each in (options, command))
+        first, *others = own.parameters.values()
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            made = options(**{name: given.pop(name) for name in shared.parameters})
+            command(**{first.name: made}, **given)
+
+        parameters = [*shared.parameters.values(), *others]
+        vars(run)["__signature__"] = own.replace(parameters=parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +34,7 @@ from orthanc_plugin.assembly.commands._common import (
     os_user,
     require,
     show,
+    taking,
 )
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import Node, open_node
@@ -45,6 +48,33 @@ ProductOption = Annotated[str | None, typer.Option("--product", help="A product'
 SinceOption = Annotated[str | None, typer.Option("--since", help="Used on this day or later.")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Used on this day or before.")]
 IdArgument = Annotated[str, typer.Argument(help="The advisory's id.", metavar="ADVISORY")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A batch as it was named in words of a command line."""
+
+    lots: tuple[str, ...]
+    expiry: str | None
+    rest: Mapping[str, str | None]
+
+    def question(self, expiries: Mapping[str, str | None] | None = None) -> Question:
+        """What is asked; a lot without an expiry gets that of the notice."""
+        with failing():
+            pairs = [(each, self.expiry or (expiries or {}).get(each)) for each in self.lots]
+            return question(pairs, **self.rest)
+
+
+def _named(
+    lots: LotsArgument = None,
+    expiry: ExpiryOption = None,
+    udi: UdiOption = None,
+    product: ProductOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+) -> _Named:
+    rest = {"udi": udi, "product": product, "since": since, "until": until}
+    return _Named(tuple(lots or ()), expiry, rest)
 
 
 class _Asks(TyperGroup):
@@ -74,13 +104,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="advisory")
 
 
+@taking(_named)
 def asking(
-    lots: LotsArgument = None,
-    expiry: ExpiryOption = None,
-    udi: UdiOption = None,
-    product: ProductOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
+    named: _Named,
     as_account: AsOption = None,
     as_json: JsonOption = False,
     settings: SettingsOption = None,
@@ -89,7 +115,7 @@ def asking(
 
     The account needs the purpose PATSFTY. The question and the photos named are recorded.
     """
-    asked = _question(lots, expiry, udi, product, since, until)
+    asked = named.question()
     with _asking(settings, as_account) as (node, advisories, request):
         found = advisories.ask(request, asked)
         zone = node.site.zone
@@ -114,19 +140,17 @@ def noticing(
     rows = [dataclasses.asdict(each) | {"line": text.count("\n", 0, each.start) + 1} for each in found]
     lines = [_recognised(each, row["line"]) for each, row in zip(found, rows, strict=True)]
     lots = [each.value for each in found if each.mark is Mark.LOT]
+    lots += [lot for each in found if each.mark is Mark.RANGE for lot in each.within]
     if lots:
-        quoted = " ".join(f"'{each}'" for each in dict.fromkeys(lots))
-        lines += ["", f"Confirm those that are meant:  photospine advisory open {quoted} --notice {file}"]
+        quoted = " ".join(shlex.quote(each) for each in dict.fromkeys(lots))
+        command = f"photospine advisory open {quoted} --notice {shlex.quote(str(file))}"
+        lines += ["", f"Confirm those that are meant:  {command}"]
     show(rows, as_json, "\n".join(lines) or "No lot, expiry or product is recognised in it.")
 
 
+@taking(_named)
 def opening(
-    lots: LotsArgument = None,
-    expiry: ExpiryOption = None,
-    udi: UdiOption = None,
-    product: ProductOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
+    named: _Named,
     notice: Annotated[Path | None, typer.Option("--notice", help="The notice's text, kept with it.")] = None,
     as_account: AsOption = None,
     as_json: JsonOption = False,
@@ -136,12 +160,12 @@ def opening(
     with _asking(settings, as_account) as (node, advisories, request):
         text = "" if notice is None else _text_of(notice)
         expiries: dict[str, str | None] = {}
-        if text and expiry is None:
+        if text and named.expiry is None:
             with reading(node.engine) as connection:
                 for each in recognise(connection, text):
                     if each.mark is Mark.LOT:
                         expiries.setdefault(each.value, each.expiry)
-        asked = _question(lots, expiry, udi, product, since, until, expiries)
+        asked = named.question(expiries)
         opened = advisories.open(request, asked, text)
         _show(opened, node, as_json)
 
@@ -226,20 +250,6 @@ def _asking(settings: Path | None, as_account: str | None) -> Iterator[tuple[Nod
         yield node, Advisories(fhir, os_user()), Request(who, PATSFTY)
 
 
-def _question(
-    lots: list[str] | None,
-    expiry: str | None,
-    udi: str | None,
-    product: str | None,
-    since: str | None,
-    until: str | None,
-    expiries: dict[str, str | None] | None = None,
-) -> Question:
-    with failing():
-        pairs = [(each, expiry or (expiries or {}).get(each)) for each in lots or []]
-        return question(pairs, udi=udi, product=product, since=since, until=until)
-
-
 def _text_of(file: Path) -> str:
     """A notice's text; read no further than its limit.
 
@@ -259,6 +269,8 @@ def _text_of(file: Path) -> str:
 
 def _recognised(found: Recognised, line: int) -> str:
     known = "" if found.mark is not Mark.LOT else "on record" if found.on_record else "not on record"
+    if found.mark is Mark.RANGE:
+        known = f"{len(found.within)} lots" if found.within else "what lies between cannot be counted"
     parts = (
         f"line {line:>4}",
         f"{found.mark.value:<14}",
