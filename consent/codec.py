@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,6 +72,43 @@ def photo_to_json(photo: PhotoFacts) -> str:
 def photo_from_json(text: str) -> PhotoFacts:
     """The photo facts that :func:`photo_to_json` wrote."""
     return _photo_in(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOutline:
+    """Photo facts of which little is read, for whoever looks at thousands of photos; no decision reads them so."""
+
+    _value: Mapping[str, Any]
+
+    @property
+    def photo(self) -> str:
+        """SOP Instance UID."""
+        return str(self._value["photo"])
+
+    @property
+    def document(self) -> str | None:
+        """``DocumentReference/…``"""
+        return self._value.get("document")
+
+    @property
+    def links(self) -> Sequence[str]:
+        """As :attr:`consent.facts.PhotoFacts.links`."""
+        return self._value.get("links", ())
+
+    @property
+    def taken(self) -> Span | None:
+        """The span of the capture time."""
+        return _span_in(self._value.get("taken"))
+
+    @property
+    def areas(self) -> list[str]:
+        """Codes of the regions shown, whichever their side."""
+        return [code for code, _ in self._value.get("regions", ())]
+
+
+def outline_from_json(text: str) -> PhotoOutline:
+    """The same facts that :func:`photo_from_json` reads, each when it is asked for."""
+    return PhotoOutline(json.loads(text))
 
 
 def patient_to_json(facts: PatientFacts, directives: Sequence[str]) -> str:

@@ -8,11 +8,11 @@ says whether her answers can be used at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from consent.decision import decide
 from consent.facts import Facts, PatientFacts
@@ -21,7 +21,7 @@ from consent.site import CareTeamScope, Site
 from consent.store import clock, jobs, rows_of_bits
 from consent.store.clock import micros, micros_or_none
 from consent.store.engine import before_commit, reading, transaction
-from consent.store.load import LINKED, Loader, load_site_facts
+from consent.store.load import LINKED, Loaded, Loader, load_site_facts
 from consent.store.sites import site_or_none
 from consent.store.sites import stored_purposes as purposes_in_database
 from consent.store.tables import decided, decided_bits, patient, patient_state, photo, photo_patient
@@ -37,6 +37,9 @@ AT_ONCE = 500
 """Answers that a transaction decides anew itself; the rest is a job."""
 
 _NOBODY = Requester(account="")
+
+_IS_LINKED = func.coalesce(photo.c.state, "") == LINKED
+"""Within a function the state opens no index: SQLite would walk all linked photos for those of a few patients."""
 
 
 def stored_purposes(site: Site) -> tuple[str, ...]:
@@ -124,26 +127,51 @@ def _settle_some(connection: Connection, patients: set[str]) -> None:
 
 def decide_all(connection: Connection, identity: str) -> Answers:
     """Every stored answer about a patient's photos, as the connection sees the facts."""
+    return decide_for(connection, [identity])[0]
+
+
+def decide_for(connection: Connection, identities: Sequence[str]) -> list[Answers]:
+    """The same about several patients, by the statements of one."""
     loader = Loader(connection, _NOBODY)
     site = loader.site.site
     catalog = Catalog.of(site)
-    numbers = connection.execute(
-        select(photo_patient.c.photo)
+    shown: dict[str, list[int]] = {identity: [] for identity in identities}
+    for row in connection.execute(
+        select(photo_patient.c.patient, photo_patient.c.photo)
         .join(photo, photo.c.photo == photo_patient.c.photo)
-        .where(photo_patient.c.patient == identity, photo.c.state == LINKED)
-    ).scalars()
-    loaded = loader.photos(list(numbers))
-    me = loader.patients([identity]).get(identity, PatientFacts(identity))
-    live = names_requester(me)
-    rows: set[tuple[str, str, int, str]] = set()
-    versions = {identity: me.version}
+        .where(among(connection, photo_patient.c.patient, shown), _IS_LINKED)
+    ):
+        shown[row.patient].append(row.photo)
+    loaded = {one.number: one for one in loader.photos({number for each in shown.values() for number in each})}
+    people = loader.patients(shown)
     questions = [
         (purpose, each, catalog.default_effect(purpose), generic(purpose, each))
         for purpose in stored_purposes(site)
         for each in audiences(site, purpose)
     ]
-    for one in loaded:
+    return [
+        _decided(
+            loader,
+            people.get(identity, PatientFacts(identity)),
+            [loaded[each] for each in numbers if each in loaded],
+            questions,
+        )
+        for identity, numbers in shown.items()
+    ]
+
+
+_Question = tuple[str, str, Effect, Request]
+"""Purpose, audience, the purpose's default, and what is asked."""
+
+
+def _decided(loader: Loader, me: PatientFacts, shown: Iterable[Loaded], questions: Sequence[_Question]) -> Answers:
+    live = names_requester(me)
+    rows: set[tuple[str, str, int, str]] = set()
+    versions = {me.patient: me.version}
+    numbers: set[int] = set()
+    for one in shown:
         assert one.number is not None
+        numbers.add(one.number)
         versions |= {key: facts.version for key, facts in one.facts.patients.items()}
         if live:
             continue
@@ -153,59 +181,89 @@ def decide_all(connection: Connection, identity: str) -> Answers:
             if effect is not default:
                 rows.add((purpose, each, one.number, effect.value))
     return Answers(
-        patient=identity,
+        patient=me.patient,
         versions=versions,
         epoch=loader.site.epoch,
-        photos=frozenset(one.number for one in loaded if one.number is not None),
+        photos=frozenset(numbers),
         rows=frozenset(rows),
         live=live,
         decided_at=loader.now,
-        valid_until=next_change(me, site, loader.now),
+        valid_until=next_change(me, loader.site.site, loader.now),
     )
 
 
 def write(connection: Connection, answers: Answers) -> None:
     """Store the answers. The facts must not have changed since they were decided."""
+    write_all(connection, [answers])
+
+
+def write_all(connection: Connection, several: Sequence[Answers]) -> None:
+    """Store the answers about several patients, by the statements of one."""
     table = decided.c
+    wanted: dict[tuple[str, str, int, str], int] = {}
+    for each in several:
+        wanted |= dict.fromkeys(each.rows, each.versions[each.patient])
     former = {
         (row.purpose, row.audience, row.photo, row.effect)
         for row in connection.execute(
             select(table.purpose, table.audience, table.photo, table.effect).where(
-                among(connection, table.photo, answers.photos)
+                among(connection, table.photo, {number for each in several for number in each.photos})
             )
         )
     }
-    for purpose, each, number, _effect in sorted(former - answers.rows):
+    gone, fresh = former - wanted.keys(), wanted.keys() - former
+    if gone:
         connection.execute(
-            delete(decided).where(table.purpose == purpose, table.audience == each, table.photo == number)
+            delete(decided).where(
+                table.purpose == bindparam("b_purpose"),
+                table.audience == bindparam("b_audience"),
+                table.photo == bindparam("b_photo"),
+            ),
+            [
+                {"b_purpose": purpose, "b_audience": audience, "b_photo": number}
+                for purpose, audience, number, _effect in sorted(gone)
+            ],
         )
-    fresh = sorted(answers.rows - former)
     if fresh:
         connection.execute(
             insert(decided),
             [
                 {
-                    "purpose": purpose,
-                    "audience": each,
-                    "photo": number,
-                    "effect": effect,
-                    "patient_version": answers.versions[answers.patient],
+                    "purpose": row[0],
+                    "audience": row[1],
+                    "photo": row[2],
+                    "effect": row[3],
+                    "patient_version": wanted[row],
                 }
-                for purpose, each, number, effect in fresh
+                for row in sorted(fresh)
             ],
         )
-    rows_of_bits.change(connection, decided_bits, _by_set(answers.rows - former), _by_set(former - answers.rows))
-    connection.execute(
-        update(patient_state)
-        .where(patient_state.c.patient == answers.patient)
-        .values(
-            stale=False,
-            live=answers.live,
-            valid_from=micros(answers.decided_at),
-            valid_until=micros_or_none(answers.valid_until),
-            epoch=answers.epoch,
-        )
+    rows_of_bits.change(connection, decided_bits, _by_set(fresh), _by_set(gone))
+    if several:
+        connection.execute(_SETTLED, [_state(each) for each in several])
+
+
+_SETTLED = (
+    update(patient_state)
+    .where(patient_state.c.patient == bindparam("b_patient"))
+    .values(
+        stale=False,
+        live=bindparam("b_live"),
+        valid_from=bindparam("b_from"),
+        valid_until=bindparam("b_until"),
+        epoch=bindparam("b_epoch"),
     )
+)
+
+
+def _state(answers: Answers) -> dict[str, object]:
+    return {
+        "b_patient": answers.patient,
+        "b_live": answers.live,
+        "b_from": micros(answers.decided_at),
+        "b_until": micros_or_none(answers.valid_until),
+        "b_epoch": answers.epoch,
+    }
 
 
 def _by_set(rows: Iterable[tuple[str, str, int, str]]) -> dict[rows_of_bits.Key, set[int]]:
@@ -263,6 +321,23 @@ def unsettled(connection: Connection, purpose: str, now: datetime) -> set[str]:
     for condition in conditions:
         found.update(connection.execute(select(state.patient).where(condition)).scalars())
     return found
+
+
+def unsettled_of(connection: Connection, patients: Collection[str], now: datetime) -> set[tuple[str, str]]:
+    """Of these patients those whose stored answers cannot be used, with the purpose: the same for a few."""
+    state = patient_state.c
+    moment, epoch = micros(now), load_site_facts(connection).epoch
+    query = select(state.patient, state.purpose).where(
+        among(connection, state.patient, patients),
+        or_(
+            state.stale.is_(True),
+            state.live.is_(True),
+            state.valid_until <= moment,
+            state.valid_from > moment,
+            state.epoch != epoch,
+        ),
+    )
+    return {(row.patient, row.purpose) for row in connection.execute(query)}
 
 
 def sweep(engine: Engine, *, most: int = 20) -> int:

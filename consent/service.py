@@ -218,12 +218,10 @@ class DecisionPoint:
                 )
                 asked.update(listed)
                 question = for_one_patient(connection, request, among(connection, photo.c.photo, asked))
-                may = self.permitted(connection, question, fulfils=fulfils)
+                may = sets.permitted(connection, question, fulfils=fulfils, cache=self._cache, only=asked)
                 released = tuple(
                     connection.execute(
-                        select(photo.c.photo)
-                        .where(among(connection, photo.c.photo, asked), may.clause(photo.c.photo))
-                        .order_by(photo.c.photo)
+                        select(photo.c.photo).where(may.clause(photo.c.photo)).order_by(photo.c.photo)
                     ).scalars()
                 )
         except (SQLAlchemyError, ConsentError):

@@ -10,10 +10,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, exists, false, func, not_, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from consent.bits import Bits
-from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled
+from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled, unsettled_of
 from consent.decision import decide
 from consent.facts import Facts, PhotoFacts
 from consent.purposes import BTG, SOCIAL, TREAT, Catalog
@@ -57,18 +71,29 @@ class Permitted:
     others: bool = False
     """Whether objects that are no photos are permitted, all alike."""
 
+    only: frozenset[int] | None = None
+    """The photos that were asked about, where these are few; no other is permitted."""
+
     def clause(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         """The condition that a photo, by the column of its number, is permitted (and linked, or none at all)."""
         photos = self._photos(number)
-        return or_(photos, self._in_state(number, OTHER)) if self.others else photos
+        return and_(self._asked(number), or_(photos, self._in_state(number, OTHER)) if self.others else photos)
+
+    def _rows(self) -> Select[int]:
+        """The photos whose stored answer is not the purpose's default."""
+        rows = select(decided.c.photo).where(
+            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
+        )
+        return rows if self.only is None else rows.where(among(self.connection, decided.c.photo, self.only))
+
+    def _asked(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
+        return true() if self.only is None else among(self.connection, number, self.only)
 
     def _photos(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         granted = among(self.connection, number, self.granted)
         if self.stored is None:
             return granted if self.granted else false()
-        rows = select(decided.c.photo).where(
-            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
-        )
+        rows = self._rows()
         if self.stored is Effect.DENY:
             usual = and_(number.in_(rows), self._linked(number))
         else:
@@ -82,15 +107,14 @@ class Permitted:
     def refused(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         """The condition that a linked photo is not permitted: what :meth:`clause` leaves out."""
         if self.stored is not Effect.PERMIT or self.care_of is not None:
-            return and_(self._linked(number), not_(self.clause(number)))
-        rows = select(decided.c.photo).where(
-            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
-        )
+            return and_(self._asked(number), self._linked(number), not_(self.clause(number)))
+        rows = self._rows()
         if not self.live:
-            return and_(number.in_(rows), self._linked(number))
+            return and_(self._asked(number), number.in_(rows), self._linked(number))
         live = among(self.connection, number, self.live)
         without = among(self.connection, number, set(self.live) - set(self.granted))
-        return and_(or_(and_(number.in_(rows), not_(live)), without), self._linked(number))
+        refused = or_(and_(number.in_(rows), not_(live)), without)
+        return and_(self._asked(number), refused, self._linked(number))
 
     def bits(self, linked: Bits) -> Bits:
         """The permitted ones of a set of linked photos: what :meth:`clause` says, as bits.
@@ -100,6 +124,7 @@ class Permitted:
         linked
             Photos that are linked, all of them; objects that are no photos are never among them.
         """
+        linked = linked if self.only is None else linked & Bits.of(self.only)
         granted = Bits.of(self.granted)
         if self.stored is None:
             return linked & granted
@@ -146,6 +171,7 @@ class Permitted:
         """
         found: dict[Any, int] = {}
         number = photo.c.photo
+        where = where if self.only is None else (*where, self._asked(number))
         if self.stored is Effect.PERMIT and self.care_of is None:
             _add(found, self._grouped(group_by, self._linked(number), *where), 1)
             rows = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
@@ -191,7 +217,9 @@ class Permitted:
     def _linked(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         table = getattr(number, "table", None)
         if isinstance(table, Table) and table is photo:
-            return and_(photo.c.state == LINKED, photo.c.patient.is_not(None))
+            # Of a few photos each is looked up by its number; within a function the state opens no index.
+            state = photo.c.state if self.only is None else func.coalesce(photo.c.state, "")
+            return and_(state == LINKED, photo.c.patient.is_not(None))
         # Exists, and not in: SQLite would list all linked photos, anew for each query.
         return exists().where(_ANY.c.photo == number, _ANY.c.state == LINKED, _ANY.c.patient.is_not(None))
 
@@ -204,7 +232,10 @@ class Permitted:
 
     def _not_cared_for(self) -> Any:
         assert self.care_of is not None
-        return select(photo_patient.c.photo).where(not_(among(self.connection, photo_patient.c.patient, self.care_of)))
+        others = select(photo_patient.c.photo).where(
+            not_(among(self.connection, photo_patient.c.patient, self.care_of))
+        )
+        return others if self.only is None else others.where(among(self.connection, photo_patient.c.photo, self.only))
 
 
 def _add(found: dict[Any, int], rows: Iterable[tuple[Any, int]], sign: int) -> None:
@@ -213,7 +244,12 @@ def _add(found: dict[Any, int], rows: Iterable[tuple[Any, int]], sign: int) -> N
 
 
 def permitted(
-    connection: Connection, request: Request, *, fulfils: frozenset[Obligation], cache: FactsCache | None = None
+    connection: Connection,
+    request: Request,
+    *,
+    fulfils: frozenset[Obligation],
+    cache: FactsCache | None = None,
+    only: Collection[int] | None = None,
 ) -> Permitted:
     """What a request may see.
 
@@ -223,26 +259,35 @@ def permitted(
         In one snapshot (:func:`consent.store.engine.reading`), in which the condition must be used.
     fulfils
         The obligations that the door meets. Where the purpose asks for another one, nothing is permitted.
+    only
+        Numbers of the photos that are asked about, where these are few: no other is decided live, or permitted.
     """
     loader = Loader(connection, request.requester, cache)
     site, requester, purpose = loader.site.site, request.requester, request.purpose
     obligations = Catalog.of(site).obligations(purpose)
-    nothing = Permitted(request, loader.now, connection, None, (), (), obligations=obligations)
+    asked = None if only is None else frozenset(only)
+    nothing = Permitted(request, loader.now, connection, None, (), (), obligations=obligations, only=asked)
     if not obligations <= fulfils or purpose not in requester.purposes:
         return nothing
     if (purpose == SOCIAL and not request.channel) or (purpose == BTG and not _is_emergency(request)):
         return nothing
     alone = _alone(connection, request, site)
     if alone is not None:
-        numbers = photos_of(connection, alone)
+        numbers = _among(photos_of(connection, alone), only)
         granted = _decide(loader, request, numbers, fulfils)
-        return Permitted(request, loader.now, connection, None, tuple(numbers), granted, obligations=obligations)
+        return replace(nothing, live=tuple(numbers), granted=granted)
     # Photos that do not show the patient of an emergency are decided as for TREAT.
     usual = replace(request, purpose=TREAT) if purpose == BTG else request
-    patients = unsettled(connection, usual.purpose, loader.now) | _own(connection, request)
+    patients = _own(connection, request)
     if request.emergency_patient is not None and purpose == BTG:
         patients |= group(connection, [request.emergency_patient])
-    numbers = photos_of(connection, patients)
+    if only is None:
+        patients |= unsettled(connection, usual.purpose, loader.now)
+    else:
+        shown = _bound(connection, only)
+        late = unsettled_of(connection, shown, loader.now)
+        patients = (patients & shown) | {patient for patient, of in late if of == usual.purpose}
+    numbers = _among(photos_of(connection, patients), only)
     care_of: frozenset[str] | None = None
     if usual.purpose == TREAT and site.care_team is CareTeamScope.RECORD:
         care_of = _care_of(connection, loader)
@@ -256,7 +301,18 @@ def permitted(
         care_of=care_of,
         obligations=obligations,
         others=_opens_others(loader, request),
+        only=asked,
     )
+
+
+def _bound(connection: Connection, numbers: Collection[int]) -> set[str]:
+    """The patients whose Consents bind any of these photos."""
+    query = select(photo_patient.c.patient).where(among(connection, photo_patient.c.photo, numbers))
+    return set(connection.execute(query.distinct()).scalars())
+
+
+def _among(numbers: list[int], only: Collection[int] | None) -> list[int]:
+    return numbers if only is None else sorted(set(numbers).intersection(only))
 
 
 def _opens_others(loader: Loader, request: Request) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ _FIRST, _LAST = datetime(MINYEAR, 1, 2, tzinfo=UTC), datetime(MAXYEAR, 12, 30, t
 _MOST_OFFSET = timedelta(hours=14)
 
 
+@lru_cache(maxsize=4096)
 def span(text: str, zone: ZoneInfo) -> Span:
     """The span of a date or time; without an offset it is in ``zone``.
 

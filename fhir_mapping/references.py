@@ -83,17 +83,18 @@ def id_of(reference: str) -> str:
 
 
 def _walk(node: Any, path: str, element: str) -> Iterator[Found]:
-    if isinstance(node, Mapping):
+    # Most values are texts, and to ask whether one is a Mapping takes longer than all else here.
+    if isinstance(node, list):
+        for number, value in enumerate(node):
+            if not isinstance(value, str) and isinstance(value, (dict, list, Mapping)):
+                yield from _walk(value, path, f"{element}[{number}]")
+    elif isinstance(node, (dict, Mapping)):
         text = node.get("reference")
         if isinstance(text, str):
             yield Found(path, element, text)
         for key, value in node.items():
-            if isinstance(value, (Mapping, list)):
+            if not isinstance(value, str) and isinstance(value, (dict, list, Mapping)):
                 yield from _walk(value, f"{path}.{key}" if path else key, f"{element}.{key}")
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            if isinstance(value, (Mapping, list)):
-                yield from _walk(value, path, f"{element}[{number}]")
 
 
 def _listed(value: Any) -> list[Any]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from consent import sets
-from consent.decided import audiences, generic, stored_purposes
-from consent.facts import PhotoFacts
+from consent.allowed import allowed
+from consent.codec import PhotoOutline, outline_from_json
+from consent.decided import generic
 from consent.purposes import Catalog
 from consent.regions import regions
 from consent.service import DecisionPoint
 from consent.site import Site
-from consent.store.load import Loader
+from consent.store.load import SHOWN
 from consent.store.tables import photo as photos
-from consent.store.tables import photo_patient
+from consent.store.tables import photo_facts, photo_patient
 from consent.store.write import among
-from consent.types import Obligation, Request
+from consent.types import Request
 from fhir_mapping.advisory.batch import Astray, Photo, Treatment, When
 from fhir_mapping.advisory.treatments import Kept, documents_of, moved_documents, site_codes, visits_of
 from fhir_mapping.search.values import micros
@@ -54,11 +54,7 @@ def photos_of(
     """
     numbers = _numbers(connection, groups)
     everything = {number for each in numbers.values() for number in each}
-    loaded = {
-        each.number: each.facts.photo
-        for each in Loader(connection, request.requester).photos(everything)
-        if each.number is not None and each.facts.photo is not None
-    }
+    loaded = _outlines(connection, everything)
     named = {each.reference for mine in by_patient.values() for each in mine}
     named |= {use for mine in by_patient.values() for each in mine for use in each.through}
     visits = visits_of(connection, named)
@@ -99,23 +95,27 @@ def photos_of(
 
 def allowed_for(connection: Connection, site: Site, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
     """For which purposes each photo may be shown now. Nothing is released by asking this."""
-    catalog = Catalog.of(site)
-    found: dict[int, list[str]] = {number: [] for number in numbers}
     if not numbers:
         return {}
-    for purpose in stored_purposes(site):
-        if catalog.is_duty(purpose):
+    catalog = Catalog.of(site)
+    found: dict[int, list[str]] = {number: [] for number in numbers}
+    for (purpose, audience), shown in allowed(connection, numbers).items():
+        asked = generic(purpose, audience)
+        if catalog.is_duty(purpose) or asked.project is not None:
             continue
-        for audience in audiences(site, purpose):
-            asked = generic(purpose, audience)
-            if asked.project is not None:
-                continue
-            may = sets.permitted(connection, asked, fulfils=frozenset(Obligation))
-            rows = select(photos.c.photo).where(among(connection, photos.c.photo, found), may.clause(photos.c.photo))
-            name = purpose if asked.channel is None else f"{purpose}:{asked.channel}"
-            for number in connection.execute(rows).scalars():
-                found[number].append(name)
+        for number in shown:
+            found[number].append(purpose if asked.channel is None else f"{purpose}:{asked.channel}")
     return {number: tuple(names) for number, names in found.items()}
+
+
+def _outlines(connection: Connection, numbers: Collection[int]) -> dict[int, PhotoOutline]:
+    """What is known of those of the photos that a decision hears of."""
+    query = (
+        select(photos.c.photo, photo_facts.c.body)
+        .join(photo_facts, photo_facts.c.photo == photos.c.photo)
+        .where(among(connection, photos.c.photo, numbers), func.coalesce(photos.c.state, "").in_(SHOWN))
+    )
+    return {number: outline_from_json(body) for number, body in connection.execute(query).all()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,13 @@ def _numbers(connection: Connection, groups: Mapping[str, Collection[str]]) -> d
             among(connection, photo_patient.c.patient, {each for own in groups.values() for each in own})
         )
     )
-    for row in rows:
-        shown.setdefault(row.patient, []).append(row.photo)
+    for patient, number in rows.all():
+        shown.setdefault(patient, []).append(number)
     return {each: sorted({photo for record in own for photo in shown.get(record, ())}) for each, own in groups.items()}
 
 
 def _concerned(
-    treatments: Collection[Treatment], own: Mapping[int, PhotoFacts], around: _Around, resources: Mapping[str, Kept]
+    treatments: Collection[Treatment], own: Mapping[int, PhotoOutline], around: _Around, resources: Mapping[str, Kept]
 ) -> dict[int, _Link]:
     """Those of a patient's photos that may show what was treated, and whether each is linked to a treatment."""
     named = {each.reference for each in treatments} | {use for each in treatments for use in each.through}
@@ -175,17 +175,17 @@ def _concerned(
     moved = {each for one in reached for each in around.moved.get(one, ())}
     links = {}
     for number, facts in own.items():
-        linked = bool(facts.links & reached) or facts.document in documents
+        linked = not reached.isdisjoint(facts.links) or facts.document in documents
         links[number] = _Link(linked, not linked and facts.document in moved)
     areas = _areas(treatments, own.values(), resources)
     if areas is not None:
-        areas |= {region.code for number, facts in own.items() if links[number].linked for region in facts.regions}
+        areas |= {code for number, facts in own.items() if links[number].linked for code in facts.areas}
     return {
         number: link for number, link in links.items() if link.linked or link.moved or _same_area(own[number], areas)
     }
 
 
-def _when(facts: PhotoFacts, treatments: Collection[Treatment]) -> When:
+def _when(facts: PhotoOutline, treatments: Collection[Treatment]) -> When:
     """Before them all, or after one of them: what the record's times leave open is not known."""
     taken = facts.taken
     if taken is None:
@@ -200,7 +200,7 @@ def _when(facts: PhotoFacts, treatments: Collection[Treatment]) -> When:
 
 
 def _areas(
-    treatments: Collection[Treatment], own: Collection[PhotoFacts], resources: Mapping[str, Kept]
+    treatments: Collection[Treatment], own: Collection[PhotoOutline], resources: Mapping[str, Kept]
 ) -> set[str] | None:
     """Codes of what was treated, by the treatments or else by the photos linked to them; None: not known of each."""
     areas: set[str] = set()
@@ -208,16 +208,17 @@ def _areas(
         codes = site_codes(treatment, resources)
         if codes is not None and not codes:
             mine = {treatment.reference, *treatment.through}
-            codes = {region.code for photo in own if photo.links & mine for region in photo.regions}
+            codes = {code for photo in own if not mine.isdisjoint(photo.links) for code in photo.areas}
         if not codes:
             return None
         areas |= codes
     return areas
 
 
-def _same_area(facts: PhotoFacts, areas: Collection[str] | None) -> bool:
+def _same_area(facts: PhotoOutline, areas: Set[str] | None) -> bool:
     """Whether a photo may show what was treated; unknown on either side counts as yes."""
-    if areas is None or not facts.regions:
+    shown = facts.areas
+    if areas is None or not shown:
         return True
     tree = regions()
-    return any(region.code == area or tree.overlap(region.code, area) for region in facts.regions for area in areas)
+    return not areas.isdisjoint(shown) or any(tree.overlap(code, area) for code in shown for area in areas)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from consent.store.write import among, each_value
 from fhir_mapping.advisory import spelling
@@ -84,18 +84,24 @@ def lotless(connection: Connection, question: Question, names: Collection[str], 
     """
     if not question.lots:
         return []
-    batch = and_(_LOT.state == State.NONE.value, _LOT.former.is_(False))
-    named = select(advisory_name.c.type, advisory_name.c.id, advisory_name.c.part).where(
-        among(connection, advisory_name.c.name, {*names, ""})
+    called = (
+        select(advisory_name.c.name)
+        .where(
+            advisory_name.c.type == _LOT.type,
+            advisory_name.c.id == _LOT.id,
+            advisory_name.c.part == _LOT.part,
+            among(connection, advisory_name.c.name, {*names, ""}),
+        )
+        .exists()
     )
-    keys = {(row.type, row.id, row.part) for row in connection.execute(named)}
-    if names and not unnamed:
-        rows = list(_rows_of(connection, keys, batch))
-    else:
-        rows = list(connection.execute(select(advisory_lot).where(batch)))
+    # What bears no lot is little beside what is called so: a state's rows are asked for their names.
+    batch = select(advisory_lot).where(_LOT.state == State.NONE.value, _LOT.former.is_(False))
+    rows = list(connection.execute(batch.where(called) if names and not unnamed else batch))
     if names:
-        bare = and_(_LOT.state == State.BARE.value, _LOT.former.is_(False), _LOT.name != "")
-        rows += _rows_of(connection, keys, bare)
+        bare = select(advisory_lot).where(
+            _LOT.state == State.BARE.value, _LOT.former.is_(False), _LOT.name != "", called
+        )
+        rows += connection.execute(bare)
     found: dict[Key, Product] = {}
     for row in rows:
         _keep(found, row, Fit.UNREADABLE, NO_LOT)

@@ -25,7 +25,7 @@ from fhir_mapping.advisory.photos import photos_of
 from fhir_mapping.advisory.products import lotless, names_like, names_of, products
 from fhir_mapping.advisory.stated import PRODUCTS, device_names
 from fhir_mapping.advisory.treatments import Kept, kept, treatments_with, within
-from fhir_mapping.advisory.uses import id_of, kind_of, uses_of, without_told
+from fhir_mapping.advisory.uses import id_of, kind_of, told_of, uses_of
 from fhir_mapping.errors import Forbidden, Issue
 from fhir_mapping.search.values import micros
 
@@ -124,7 +124,8 @@ def _reached(
     known = {each.reference for each in stating}
     without = [each for each in lotless(connection, question, names, unnamed=unnamed) if each.reference not in known]
     untold = {use: mine for use, mine in uses_of(connection, without).items() if use not in uses}
-    untold = without_told(connection, untold)
+    told = told_of(connection, untold)
+    untold = {use: mine for use, mine in untold.items() if use not in told}
     uses |= untold
     # A use by a code alone whose lot is told elsewhere is nothing to look at.
     without = [

@@ -59,6 +59,9 @@ class State(StrEnum):
     BARE = "bare"
     """No batch is on record."""
 
+    OBSERVED = "observed"
+    """No batch is on record, and an Observation tells the lot (:mod:`fhir_mapping.projections.observed`)."""
+
     NOTED = "noted"
     """A note, a name or an extension says so."""
 

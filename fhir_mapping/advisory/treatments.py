@@ -18,11 +18,8 @@ from fhir_mapping import dates, text
 from fhir_mapping.advisory.asked import Question
 from fhir_mapping.advisory.batch import Fit, Product, Treatment
 from fhir_mapping.advisory.tables import advisory_dropped
-from fhir_mapping.advisory.uses import by_kind, procedures_of
+from fhir_mapping.advisory.uses import VOID, by_kind, procedures_of
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_resource, fhir_version
-
-#: What says that it did not take place.
-_VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
 
 #: Where the time of a use stands (R4), an instant or a period.
 _MOMENTS = (
@@ -213,7 +210,7 @@ def _treatment(
         at=time.start,
         until=time.end,
         over=_over(resource if given or not about else about, site),
-        void=next((str(each["status"]) for each in (about, resource) if each.get("status") in _VOID), None),
+        void=next((str(each["status"]) for each in (about, resource) if each.get("status") in VOID), None),
         through=(use,) if use != reference else (),
         sites=tuple(dict.fromkeys(sites)),
         doses=_doses(resource),

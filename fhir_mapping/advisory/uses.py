@@ -1,15 +1,15 @@
 """From products to the resources that say somebody was given one.
 
 A product is named by what gave it (``medicationReference``, ``device``, ``focalDevice``, ``usedReference``), or lies in
-it (contained), or is an implant (``Device.patient``), or an Observation tells its lot. A drug mixed from others is
-followed to them (``Medication.ingredient``), a kit to its parts and back (``Device.parent``), and what was handed over
-to what was used at home of it.
+it (contained), or is an implant of which nothing says that it was put in (``Device.patient``), or an Observation tells
+its lot. A drug mixed from others is followed to them (``Medication.ingredient``), a kit to its parts and back
+(``Device.parent``), and what was handed over to what was used at home of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select
@@ -23,11 +23,16 @@ from fhir_mapping.tables import fhir_reference, fhir_resource
 _REFERENCE = fhir_reference.c
 
 #: By which an Observation says what it is about.
-_ABOUT = ("partOf", "focus")
+ABOUT = ("partOf", "focus")
 
 #: By which a use names an Observation that tells more of it.
-_TOLD_BY = ("supportingInformation", "derivedFrom", "partOf", "reasonReference")
+TOLD_BY = ("supportingInformation", "derivedFrom", "partOf", "reasonReference")
 
+#: Statuses that say that a use did not take place.
+VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
+
+#: What says that an implant was put in.
+_IMPLANTING = ("Procedure", "DeviceUseStatement")
 
 #: Why a use is not one of the product for certain.
 FORMER = "an earlier version names the product"
@@ -37,9 +42,11 @@ Uses = dict[str, dict[str, str]]
 """Use -> products used in it, by their references -> why that is not certain; empty: it is."""
 
 
-def uses_of(connection: Connection, products: Iterable[Product]) -> Uses:
+def uses_of(connection: Connection, products: Collection[Product]) -> Uses:
     """The uses of products, by their references."""
     found: Uses = defaultdict(dict)
+    if not products:
+        return {}
     drugs: dict[str, set[str]] = defaultdict(set)
     observed: dict[str, set[str]] = defaultdict(set)
     for product in products:
@@ -54,12 +61,13 @@ def uses_of(connection: Connection, products: Iterable[Product]) -> Uses:
     panels = _panels(connection, observed)
     for panel, members in panels.items():
         observed[panel] = observed[panel].union(*(observed[each] for each in members))
+    told: set[str] = set()
     for target, observation in about(connection, observed):
+        told.add(observation)
         if kind_of(target) in PRODUCTS:
             drugs[target] |= observed[observation]
         else:
             _add(found, target, observed[observation], "")
-    told = {each for _, each in about(connection, observed)}
     told |= {each for panel in told & set(panels) for each in panels[panel]}
     for observation in set(observed) - told - set(panels):
         _add(found, observation, observed[observation], "")
@@ -68,8 +76,10 @@ def uses_of(connection: Connection, products: Iterable[Product]) -> Uses:
     named = select(_REFERENCE.target, _REFERENCE.type, _REFERENCE.id).where(
         among(connection, _REFERENCE.target, {*drugs, *kits}), _REFERENCE.type.in_(USES)
     )
+    naming: dict[str, set[str]] = defaultdict(set)
     for row in connection.execute(named):
         use = f"{row.type}/{row.id}"
+        naming[row.target].add(use)
         _add(found, use, drugs.get(row.target, ()), "")
         _add(found, use, kits.get(row.target, ()), KIT)
     formerly = select(advisory_dropped).where(
@@ -77,23 +87,19 @@ def uses_of(connection: Connection, products: Iterable[Product]) -> Uses:
     )
     for row in connection.execute(formerly).all():
         _add(found, f"{row.type}/{row.id}", drugs.get(row.target) or set(found.get(row.target, ())), FORMER)
-    implants = select(fhir_resource.c.id).where(
-        fhir_resource.c.type == "Device",
-        among(connection, fhir_resource.c.id, {id_of(each) for each in (*drugs, *kits) if kind_of(each) == "Device"}),
-        fhir_resource.c.patient.is_not(None),
-    )
-    for identity in connection.execute(implants).scalars():
-        use = f"Device/{identity}"
+    for use in _implants(connection, {each for each in (*drugs, *kits) if kind_of(each) == "Device"}, naming):
         _add(found, use, drugs.get(use, ()), "")
         _add(found, use, kits.get(use, ()), KIT)
     _at_home(connection, found)
     return dict(found)
 
 
-def without_told(connection: Connection, found: Uses) -> Uses:
-    """Uses of products without a lot, but for those whose lot an Observation tells, of them or of their treatment."""
-    procedures = procedures_of(connection, found)
-    candidates = {*found, *(each for those in procedures.values() for each in those)}
+def told_of(connection: Connection, uses: Collection[str]) -> set[str]:
+    """Those of the uses whose lot an Observation tells, of them or of their treatment."""
+    if not uses:
+        return set()
+    procedures = procedures_of(connection, uses)
+    candidates = {*uses, *(each for those in procedures.values() for each in those)}
     telling = select(advisory_lot.c.id).where(
         advisory_lot.c.type == "Observation",
         advisory_lot.c.id == _REFERENCE.id,
@@ -103,15 +109,15 @@ def without_told(connection: Connection, found: Uses) -> Uses:
     query = select(_REFERENCE.target).where(
         among(connection, _REFERENCE.target, candidates),
         _REFERENCE.type == "Observation",
-        _REFERENCE.path.in_(_ABOUT),
+        _REFERENCE.path.in_(ABOUT),
         telling.exists(),
     )
     told = set(connection.execute(query).scalars())
-    for kind, ids in by_kind(found):
+    for kind, ids in by_kind(uses):
         naming = select(_REFERENCE.id).where(
             _REFERENCE.type == kind,
             among(connection, _REFERENCE.id, ids),
-            _REFERENCE.path.in_(_TOLD_BY),
+            _REFERENCE.path.in_(TOLD_BY),
             _REFERENCE.target.startswith("Observation/"),
             exists().where(
                 advisory_lot.c.type == "Observation",
@@ -121,11 +127,7 @@ def without_told(connection: Connection, found: Uses) -> Uses:
             ),
         )
         told |= {f"{kind}/{identity}" for identity in connection.execute(naming).scalars()}
-    return {
-        use: products
-        for use, products in found.items()
-        if use not in told and not any(each in told for each in procedures.get(use, ()))
-    }
+    return {each for each in uses if each in told or not told.isdisjoint(procedures.get(each, ()))}
 
 
 def about(connection: Connection, observations: Collection[str]) -> list[tuple[str, str]]:
@@ -135,13 +137,13 @@ def about(connection: Connection, observations: Collection[str]) -> list[tuple[s
         return []
     wanted = set(PRODUCTS) | set(USES)
     out = select(_REFERENCE.id, _REFERENCE.target).where(
-        _REFERENCE.type == "Observation", among(connection, _REFERENCE.id, ids), _REFERENCE.path.in_(_ABOUT)
+        _REFERENCE.type == "Observation", among(connection, _REFERENCE.id, ids), _REFERENCE.path.in_(ABOUT)
     )
     found = {(row.target, f"Observation/{row.id}") for row in connection.execute(out) if kind_of(row.target) in wanted}
     into = select(_REFERENCE.target, _REFERENCE.type, _REFERENCE.id).where(
         among(connection, _REFERENCE.target, observations),
         _REFERENCE.type.in_(USES),
-        _REFERENCE.path.in_(_TOLD_BY),
+        _REFERENCE.path.in_(TOLD_BY),
     )
     found |= {(f"{row.type}/{row.id}", row.target) for row in connection.execute(into) if row.type != "Observation"}
     return sorted(found)
@@ -193,6 +195,29 @@ def by_kind(named: Iterable[str]) -> Iterator[tuple[str, set[str]]]:
     for each in named:
         kinds[kind_of(each)].add(id_of(each))
     yield from sorted(kinds.items())
+
+
+def _implants(connection: Connection, devices: Collection[str], naming: Mapping[str, Collection[str]]) -> list[str]:
+    """The devices that are somebody's, but for those whose implantation is on record: that tells when and where."""
+    if not devices:
+        return []
+    columns = fhir_resource.c
+    query = select(columns.id, columns.patient).where(
+        columns.type == "Device", among(connection, columns.id, set(map(id_of, devices))), columns.patient.is_not(None)
+    )
+    whose = {f"Device/{row.id}": row.patient for row in connection.execute(query)}
+    uses = {use for each in whose for use in naming.get(each, ()) if kind_of(use) in _IMPLANTING}
+    about: dict[str, str] = {}
+    for kind, ids in by_kind(uses):
+        stating = select(columns.id, columns.patient).where(
+            columns.type == kind, among(connection, columns.id, ids), columns.status.not_in(sorted(VOID))
+        )
+        about |= {f"{kind}/{row.id}": row.patient for row in connection.execute(stating)}
+    return [
+        device
+        for device, patient in whose.items()
+        if not any(about.get(use) == patient for use in naming.get(device, ()))
+    ]
 
 
 def _mix(connection: Connection, drugs: dict[str, set[str]]) -> None:

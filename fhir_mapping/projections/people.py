@@ -78,6 +78,12 @@ def care(connection: Connection, setting: Setting, written: Written) -> None:
 
     A team stands for its members: who they are at the time of a request, their memberships tell.
     """
+    identity, named = caring(setting, written)
+    people.save_care_members(connection, written.reference, identity, named)
+
+
+def caring(setting: Setting, written: Written) -> tuple[str | None, list[str]]:
+    """Whom a CareTeam, Encounter or Procedure is about, and whom it names."""
     subjects = references.local_of(written.resource, setting.base, "subject")
     identity = references.id_of(subjects[0]) if subjects and subjects[0].startswith("Patient/") else None
     if written.type == "CareTeam":
@@ -88,7 +94,7 @@ def care(connection: Connection, setting: Setting, written: Written) -> None:
         named = references.local_of(written.resource, setting.base, "performer", "actor")
     if written.resource.get("status") in ("entered-in-error", "inactive", "cancelled", "not-done"):
         named = []
-    people.save_care_members(connection, written.reference, identity, named)
+    return identity, named
 
 
 def _represent(connection: Connection, setting: Setting, person: str, resource: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from consent.decided import rebuild_bits
 from consent.store.engine import reading, transaction
 from fhir_mapping.errors import Issue
 from fhir_mapping.outcome.project import project as outcomes
-from fhir_mapping.projections import consents, lots, people, photo
+from fhir_mapping.projections import consents, lots, observed, people, photo
 from fhir_mapping.projections.excerpt import LINKED_TYPES
 from fhir_mapping.projections.read import history
 from fhir_mapping.projections.written import Setting, Written
@@ -70,6 +70,7 @@ def project(connection: Connection, setting: Setting, written: Sequence[Written]
             documents |= photo.affected(connection, setting, each)
     photo.refresh(connection, setting, documents)
     lots.lots(connection, setting, written)
+    observed.note(connection, setting, written)
     facets.note(connection, setting, written, documents)
     return [consents.consent(connection, setting, each) if each.type == "Consent" else [] for each in written]
 
@@ -101,6 +102,9 @@ def index_anew(connection: Connection, setting: Setting) -> int:
     resources = _everything(connection)
     for each in resources:
         _index_anew(connection, setting, each)
+    came_to: tuple[str, str] | None = ("", "")
+    while came_to is not None:
+        came_to = observed.anew(connection, came_to)
     return len(resources)
 
 
@@ -129,6 +133,10 @@ def rebuild_in_steps(engine: Engine, setting: Setting) -> int:
             with transaction(engine) as connection:
                 for each in through[start : start + _STEP]:
                     work(connection, setting, each)
+    came_to: tuple[str, str] | None = ("", "")
+    while came_to is not None:
+        with transaction(engine) as connection:
+            came_to = observed.anew(connection, came_to)
     with transaction(engine) as connection:
         rebuild_bits(connection)
     last: int | None = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from consent.regions import regions
 from fhir_mapping.search.values import indexed
@@ -127,6 +128,7 @@ def value(facet: str, system: str, code: str, amount: float | None = None) -> Va
     return Value(facet, indexed(system), indexed(code), amount)
 
 
+@lru_cache(maxsize=4096)
 def wholes(code: str) -> frozenset[str]:
     """A region with everything that it is part of, by the codes of the region tree; an unknown code alone."""
     tree = regions()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -81,22 +82,23 @@ def _values(row: Any, facts: PhotoFacts, document: Mapping[str, Any], around: Su
             yield from around.outcomes(each)
 
 
-def regions_of(regions: Collection[Region]) -> Iterator[Value]:
+@lru_cache(maxsize=4096)
+def regions_of(regions: tuple[Region, ...]) -> frozenset[Value]:
     """Each region with all that it is part of, and its side; two sides of one region are both. None is a value, too."""
     sides: dict[str, set[Laterality]] = {}
     for region in regions:
         for whole in wholes(region.code):
             sides.setdefault(whole, set()).update(_SIDES[region.laterality])
-    if not sides:
-        yield UNPLACED
+    values = set() if sides else {UNPLACED}
     for code, found in sides.items():
         system, _, bare = code.rpartition("|")
-        yield value(Facet.AREA, system, bare)
+        values.add(value(Facet.AREA, system, bare))
         if found >= {Laterality.RIGHT, Laterality.LEFT}:
             found.add(Laterality.BOTH)
         for side in found:
-            yield value(Facet.SIDE, "", side.value)
-            yield value(Held.AREA_ON_SIDE, code, side.value)
+            values.add(value(Facet.SIDE, "", side.value))
+            values.add(value(Held.AREA_ON_SIDE, code, side.value))
+    return frozenset(values)
 
 
 def month(moment: datetime) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, Table, delete, insert
 
 from fhir_mapping import references
 from fhir_mapping.search import elements
@@ -69,13 +70,24 @@ def extract(identity: str, resource: Mapping[str, Any], zone: ZoneInfo, base: st
         index.patient = _participant(resource, base)
     status = resource.get("status")
     index.status = status if isinstance(status, str) else None
-    for parameter in parameters(kind).values():
-        _read(index, parameter, resource, zone, base)
+    for parameter, members in _readers(kind):
+        if members is None or not members.isdisjoint(resource):
+            _read(index, parameter, resource, zone, base)
     if kind == "ImagingStudy":
         index.composites |= _instances(resource)
     if kind in ("Medication", "Device"):
         index.tokens |= {("lot-number", "", indexed(lot.strip())) for lot, _ in lots_of(resource) if lot is not None}
     return index
+
+
+@functools.cache
+def _readers(kind: str) -> tuple[tuple[Parameter, frozenset[str] | None], ...]:
+    """The parameters of a type, each with the members that its elements stand in; None: it is read of any resource."""
+    made: list[tuple[Parameter, frozenset[str] | None]] = []
+    for parameter in parameters(kind).values():
+        anyhow = parameter.form is Form.PRESENT or not all(parameter.ways)
+        made.append((parameter, None if anyhow else frozenset(way[0].member for way in parameter.ways)))
+    return tuple(made)
 
 
 def target_of(text: str, base: str | None) -> str | None:
@@ -214,17 +226,21 @@ def save(
     former
         Type and id of those that had rows before.
     """
-    kept = list(extracts)
-    for member, (table, columns) in _COLUMNS.items():
+    for table, columns, rows in rows_of(extracts):
         for kind, identity in former:
             connection.execute(delete(table).where(table.c.type == kind, table.c.id == identity))
-        rows: list[dict[str, Any]] = [
-            {"type": kind, "id": identity} | dict(zip(columns, row, strict=True))
-            for kind, identity, index in kept
-            for row in sorted(getattr(index, member))
-        ]
         if rows:
-            connection.execute(insert(table), rows)
+            connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def rows_of(
+    extracts: Iterable[tuple[str, str, Index]],
+) -> Iterator[tuple[Table, tuple[str, ...], list[tuple[Any, ...]]]]:
+    """Each table of the index, its columns, and the rows that resources give."""
+    kept = list(extracts)
+    for member, (table, columns) in _COLUMNS.items():
+        rows = [(kind, identity, *row) for kind, identity, index in kept for row in sorted(getattr(index, member))]
+        yield table, ("type", "id", *columns), rows
 
 
 def _patient(resource: Mapping[str, Any], base: str | None) -> str | None:

@@ -7,6 +7,7 @@ import itertools
 import re
 import unicodedata
 from datetime import datetime
+from functools import lru_cache
 
 from consent.store import clock
 from fhir_mapping.tables import INDEXED
@@ -30,8 +31,18 @@ def indexed(text: str, room: int = INDEXED) -> str:
 
 def folded(text: str) -> str:
     """A text as string search compares it: without case and accents (R4 search, string)."""
+    return _remembered(text) if len(text) <= INDEXED else _folded(text)
+
+
+def _folded(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text)
     return "".join(c for c in plain if not unicodedata.combining(c)).casefold().strip()[:INDEXED]
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> str:
+    """The same few names of codes stand in every resource."""
+    return _folded(text)
 
 
 def sounds(text: str) -> set[str]:

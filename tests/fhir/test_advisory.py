@@ -228,6 +228,33 @@ def test_an_implant_is_its_own_use(clinic: Clinic) -> None:
     assert [(each.reference, each.patient) for each in ben.treatments] == [("Device/i", "ben")]
 
 
+@pytest.mark.parametrize(
+    ("status", "patient", "references"),
+    [
+        ("completed", "ben", ["Procedure/p9"]),
+        ("not-done", "ben", ["Device/i", "Procedure/p9"]),
+        ("completed", "anna", ["Device/i", "Procedure/p9"]),
+    ],
+)
+def test_an_implant_that_was_put_in_on_record_is_told_by_that_alone(
+    clinic: Clinic, status: str, patient: str, references: list[str]
+) -> None:
+    clinic.put({"resourceType": "Device", "id": "i", "lotNumber": "IMP-1", "patient": {"reference": "Patient/ben"}})
+    clinic.put(
+        {"resourceType": "Procedure", "id": "p9", "status": status, "subject": {"reference": f"Patient/{patient}"},
+         "performedDateTime": "2026-05-20", "bodySite": [{"coding": [FACE]}],
+         "focalDevice": [{"manipulated": {"reference": "Device/i"}}]}
+    )  # fmt: skip
+    visit = {"resourceType": "Encounter", "id": "v3", "status": "finished", "class": {"code": "AMB"}}
+    clinic.put(visit | {"subject": {"reference": "Patient/ben"}})
+    clinic.photo("h1", "ben", "v3", extension=[region(HAND)], context=context("v3", "2026-05-20"))
+    found = {each.id: each for each in _ask(clinic, "IMP-1").patients}
+    assert sorted(each.reference for one in found.values() for each in one.treatments) == references
+    # What is not known to have been treated elsewhere may be on any photo.
+    shown = [each.document for each in found["ben"].photos]
+    assert ("DocumentReference/h1" in shown) is (len(references) > 1)
+
+
 def test_a_drug_mixed_from_the_lot_is_followed(clinic: Clinic) -> None:
     mixed = [{"itemReference": {"reference": "Medication/lot7"}}, {"itemReference": {"reference": "#salt"}}]
     salt = {"resourceType": "Medication", "id": "salt", "batch": {"lotNumber": "SALT-9"}}

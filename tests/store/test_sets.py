@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, func, select, update
 
+from consent.allowed import allowed
 from consent.audit.chain import open_chain
 from consent.bits import Bits
-from consent.decided import photos_of, settle, stored_purposes, sweep, unsettled
+from consent.decided import audiences, generic, photos_of, settle, stored_purposes, sweep, unsettled
 from consent.decision import decide
 from consent.facts import PhotoFacts
 from consent.service import DecisionPoint
@@ -103,7 +104,37 @@ def _both_ways(
             rows = select(func.count()).where(photo.c.area == area, photo.c.photo.in_(singly))
             areas[area] = connection.execute(rows).scalar_one()
     assert counts == {area: total for area, total in areas.items() if total}, request
+    _some(engine, request, cache, by_set, numbers)
     return by_set, singly, counts
+
+
+def _some(engine: Engine, request: Request, cache: FactsCache, by_set: set[int], numbers: list[int]) -> None:
+    """Asked about some photos alone, the answer is the same of these, and none of the others is permitted."""
+    asked = set(numbers[::3])
+    with reading(engine) as connection:
+        may = permitted(connection, request, fulfils=ALL, cache=cache, only=asked)
+        some = set(connection.execute(select(photo.c.photo).where(may.clause(photo.c.photo))).scalars())
+        assert some == by_set & asked, request
+        linked = select(photo.c.photo).where(photo.c.state == "linked", photo.c.patient.is_not(None))
+        shown = Bits.of(connection.execute(linked).scalars())
+        assert set(may.bits(shown)) == some & set(shown), request
+        left = connection.execute(select(photo.c.photo).where(may.refused(photo.c.photo))).scalars()
+        assert set(left) == (set(shown) & asked) - some, request
+        assert sum(may.counts(photo.c.area).values()) == len(some), request
+
+
+def _allowed_as_asked_singly(engine: Engine) -> None:
+    """Every stored question at once gives what each gives by itself."""
+    with reading(engine) as connection:
+        site = load_site(connection)
+        numbers = list(connection.execute(select(photo.c.photo)).scalars())[::2]
+        found = allowed(connection, numbers)
+        for purpose in stored_purposes(site):
+            for audience in audiences(site, purpose):
+                may = permitted(connection, generic(purpose, audience), fulfils=ALL)
+                rows = select(photo.c.photo).where(photo.c.photo.in_(numbers), may.clause(photo.c.photo))
+                assert found.pop((purpose, audience)) == set(connection.execute(rows).scalars()), (purpose, audience)
+        assert not found
 
 
 def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> None:
@@ -117,7 +148,8 @@ def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> Non
                 clear(connection)
             uids = random_world(connection, random)
             opened = random.choice([OtherObjects.CLINICAL, OtherObjects.REFUSE])
-            site = replace(load_site(connection), other_objects=opened)
+            team = random.choice(list(CareTeamScope))
+            site = replace(load_site(connection), other_objects=opened, care_team=team)
             save_site(connection, site, stored_purposes(site))
         with transaction(engine) as connection:
             if random.random() < 0.5:
@@ -131,8 +163,10 @@ def test_sets_and_single_decisions_agree_on_random_worlds(engine: Engine) -> Non
                 by_set, singly, _ = _both_ways(engine, request, moment)
                 failures += by_set != singly
                 assert by_set == singly, (seed, request.purpose, moment)
+        _allowed_as_asked_singly(engine)
         if random.random() < 0.5:
             sweep(engine, most=100)
+            _allowed_as_asked_singly(engine)
             by_set, singly, _ = _both_ways(engine, REQUESTS[0])
             assert by_set == singly
         with transaction(engine) as connection:
