@@ -86,7 +86,7 @@ def _course(patient: str, first_number: int) -> Course:
         at = datetime(2025, 11, 4, 8, 0, tzinfo=UTC) + timedelta(weeks=weeks)
         procedure = f"{patient}-ipl-{session}"
         treatments.append(
-            Treatment(procedure, "Intense pulsed light", at, None, (HAND,), session, "Dr. Eleni Markou",
+            Treatment(procedure, "Intense pulsed light", at, None, (HAND,), "Hand", session, "Dr. Eleni Markou",
                       "Solis IPL", (), (Setting("Fluence", "16 J/cm²"), Setting("Filter", "560 nm")))
         )  # fmt: skip
         photos.append(
