@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -245,9 +246,10 @@ def test_the_basis_names_each_photo_and_takes_no_setting_for_an_outcome(client: 
 
 
 def test_a_portfolio_item_leads_whoever_treats_to_what_it_is_based_on(clinic: FhirClinic, sessions: Sessions) -> None:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
     for name in ("f1", "f2"):
         provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{name}"}}]}
-        clinic.put(consent_of(name, "permit", "PORTFOLIO", provision=provision))
+        clinic.put(consent_of(name, "permit", "PORTFOLIO", signed=today, provision=provision))
     doctor, marketing = (signed_in(clinic, sessions, account) for account in ("doctor", "marketing"))
     gallery = doctor.get("/portfolio/PORTFOLIO").text
     compare = unescape(re.findall(r'href="(/portfolio/PORTFOLIO/compare[^"]*)"', gallery)[0])
@@ -262,6 +264,6 @@ def test_a_portfolio_item_leads_whoever_treats_to_what_it_is_based_on(clinic: Fh
     assert "basis" not in shown
     name = re.findall(r"left=([^&]+)", theirs)[0]
     assert marketing.get(f"/portfolio/PORTFOLIO/basis/{name}").status_code == 404
-    clinic.put(consent_of("f1", "deny", "PORTFOLIO", provision={"data": [{"meaning": "instance", "reference":
+    clinic.put(consent_of("f1", "deny", "PORTFOLIO", signed=today, provision={"data": [{"meaning": "instance", "reference":
                {"reference": "DocumentReference/f1"}}]}))  # fmt: skip
     assert doctor.get(left).status_code == 404
