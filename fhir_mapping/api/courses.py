@@ -16,7 +16,7 @@ from consent.service import for_one_patient
 from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
-from fhir_mapping import references
+from fhir_mapping import references, text
 from fhir_mapping.api import access, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
@@ -34,6 +34,7 @@ _NAMED = ("Medication", "Device", "Practitioner", "CarePlan", "BodyStructure", "
 _MORE = "0c6d2c1e-5f0a-4d0e-9f55-7e0c2a1f4b10"  # names the entry below within its Bundle
 _LEFT_OUT: dict[str, Any] = {
     "resourceType": "OperationOutcome",
+    "id": _MORE,
     "issue": [
         {
             "severity": "warning",

@@ -264,6 +264,6 @@ def test_a_portfolio_item_leads_whoever_treats_to_what_it_is_based_on(clinic: Fh
     assert "basis" not in shown
     name = re.findall(r"left=([^&]+)", theirs)[0]
     assert marketing.get(f"/portfolio/PORTFOLIO/basis/{name}").status_code == 404
-    clinic.put(consent_of("f1", "deny", "PORTFOLIO", signed=today, provision={"data": [{"meaning": "instance", "reference":
-               {"reference": "DocumentReference/f1"}}]}))  # fmt: skip
+    provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}
+    clinic.put(consent_of("f1", "deny", "PORTFOLIO", signed=today, provision=provision))
     assert doctor.get(left).status_code == 404
