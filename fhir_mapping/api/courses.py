@@ -16,7 +16,7 @@ from consent.service import for_one_patient
 from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.store.write import among
-from fhir_mapping import references
+from fhir_mapping import references, text
 from fhir_mapping.api import access, cut, reply
 from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
@@ -27,9 +27,22 @@ from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.store.reader import Stored
 from fhir_mapping.tables import fhir_resource
 from fhir_mapping.treatment.read import treatments
-from fhir_mapping.treatment.surroundings import Surroundings
+from fhir_mapping.treatment.surroundings import POINTING, Surroundings
 
 _NAMED = ("Medication", "Device", "Practitioner", "CarePlan", "BodyStructure", "ServiceRequest")
+
+_MORE = "0c6d2c1e-5f0a-4d0e-9f55-7e0c2a1f4b10"  # names the entry below within its Bundle
+_LEFT_OUT: dict[str, Any] = {
+    "resourceType": "OperationOutcome",
+    "id": _MORE,
+    "issue": [
+        {
+            "severity": "warning",
+            "code": "incomplete",
+            "diagnostics": f"This is a part: more than {POINTING} references lead here. Ask for one Procedure instead.",
+        }
+    ],
+}
 
 Work = Callable[[Node, Asked, str, str], Reply]
 
@@ -70,9 +83,10 @@ def what_it_rests_on(node: Node, asked: Asked, kind: str, identity: str) -> Repl
         found = basis(node.decisions, connection, node.record, asked.request, about, route=asked.route)
     if found is None or not readable:
         raise NotFound
-    parameters = [{"name": "about", "valueReference": {"reference": about}}]
+    parameters: list[dict[str, Any]] = [{"name": "about", "valueReference": {"reference": about}}]
     parameters += [_link("rests-on", each) for each in found.rests_on]
     parameters += [_link("carries", each) for each in found.carries]
+    parameters += [{"name": "more", "valueBoolean": True}] if found.more else []
     return reply.resource({"resourceType": "Parameters", "parameter": parameters})
 
 
@@ -102,6 +116,8 @@ def everything_around(node: Node, asked: Asked, kind: str, identity: str) -> Rep
     if absent:
         raise NotFound
     entries = [(each.reference, body) for each, body in zip(stored, bodies, strict=True)]
+    if around.more:
+        entries.append((f"OperationOutcome/{_MORE}", text.dump(_LEFT_OUT)))
     return reply.collection(node.base, entries)
 
 

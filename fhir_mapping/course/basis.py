@@ -19,6 +19,7 @@ from consent.types import Obligation, Request
 from fhir_mapping import references, text
 from fhir_mapping.course.looked_at import shown_in
 from fhir_mapping.course.views import view_of
+from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.projections.standing import formers, standing
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
@@ -27,7 +28,9 @@ from fhir_mapping.treatment.elements import text as said
 
 FULFILS = frozenset({Obligation.WATERMARK})
 DOCUMENT = "DocumentReference/"
-_POINTING = 2_000
+POINTING = 2_000
+"""References to the same things that are followed; where there are more, :attr:`Basis.more` says so."""
+
 _DEEP = 5
 _MADE_FROM = "relatesTo.target"
 _KINDS = ("CarePlan", "DocumentReference", "MedicationAdministration", "Observation", "Procedure", "Provenance")
@@ -93,6 +96,12 @@ class Basis:
     names: Mapping[str, str] = field(default_factory=dict)
     """``Type/id`` -> what people call it, for it and all that the links name."""
 
+    more: bool = False
+    """Whether there is more than was followed."""
+
+    patient: str = ""
+    """Id of the patient whom it is about."""
+
 
 def basis(
     point: DecisionPoint,
@@ -117,7 +126,7 @@ def basis(
     -------
     None where there is nothing of that name, or it is a photo that the request may not see.
     """
-    links, known = _links(connection, reader.base, about)
+    links, known, more = _links(connection, reader.base, about)
     documents = {each for link in links for each in (link.upper, link.lower) if each.startswith(DOCUMENT)}
     documents |= {about} if about.startswith(DOCUMENT) else set()
     condition = among(connection, photo.c.document, {references.id_of(each) for each in documents})
@@ -134,7 +143,10 @@ def basis(
         return None
     carries = tuple(link for link in found if link.lower == about)
     below = tuple(link for link in found if link.lower != about)
-    return Basis(about, below, carries, {each: _name(known.get(each, {}), each) for each in sorted(shown)})
+    names = {each: _name(known.get(each, {}), each) for each in sorted(shown)}
+    patients = references.local_of(known.get(about, {}), reader.base, "subject")
+    patient = next((references.id_of(each) for each in patients if each.startswith("Patient/")), "")
+    return Basis(about, below, carries, names, more, patient)
 
 
 def _told(about: str, links: Sequence[Link]) -> list[Link]:
@@ -168,8 +180,9 @@ def _name(resource: Json, reference: str) -> str:
     return ", ".join(filter(None, (title or words, stated[:10])))
 
 
-def _links(connection: Connection, base: str | None, about: str) -> tuple[list[Link], Mapping[str, Json]]:
-    """Every link around it, undecided; two rounds reach the photos of a session's plan."""
+def _links(connection: Connection, base: str | None, about: str) -> tuple[list[Link], Mapping[str, Json], bool]:
+    """Every link around it, undecided, and whether there are more; two rounds reach the photos of a session's plan."""
+    more = False
     known: dict[str, Mapping[str, Any]] = {}
     frontier = {about}
     pointed = {about} | (formers(connection, about) if about.startswith(DOCUMENT) else frozenset())
@@ -177,6 +190,8 @@ def _links(connection: Connection, base: str | None, about: str) -> tuple[list[L
         found = _fetch(connection, frontier - set(known)) if frontier - set(known) else {}
         known |= found
         pointing = _pointing(connection, pointed)
+        more = more or len(pointing) > POINTING
+        pointing = pointing[:POINTING]
         onward = {
             target
             for resource in found.values()
@@ -192,8 +207,10 @@ def _links(connection: Connection, base: str | None, about: str) -> tuple[list[L
     known |= _fetch(connection, frontier - set(known)) if frontier - set(known) else {}
     made = [link for reference, resource in sorted(known.items()) for link in _stated(reference, resource, base)]
     stand = standing(connection, {end for link in made for end in (link.upper, link.lower) if end.startswith(DOCUMENT)})
-    known |= _fetch(connection, set(stand.values()) - set(known)) if stand else {}
-    return list(dict.fromkeys(_now(link, stand) for link in made)), known
+    made = list(dict.fromkeys(_now(link, stand) for link in made))
+    pictured = {end for link in made for end in (link.upper, link.lower) if end.startswith(DOCUMENT)}
+    known |= _fetch(connection, pictured - set(known)) if pictured - set(known) else {}
+    return made, known, more
 
 
 def _now(link: Link, stand: Mapping[str, str]) -> Link:
@@ -241,7 +258,8 @@ def _stated(reference: str, resource: Json, base: str | None) -> Iterable[Link]:
             for each in local("derivedFrom")
             if each.startswith(DOCUMENT)
         )
-        yield from (Link(How.SESSION, reference, each) for each in local("partOf") if each.startswith("Procedure/"))
+        if is_outcome(resource):  # settings and points are part of a session, and judge nothing
+            yield from (Link(How.SESSION, reference, each) for each in local("partOf") if each.startswith("Procedure/"))
     elif kind == "DocumentReference":
         yield from (
             Link(How.TAKEN_FOR, reference, each)
@@ -263,7 +281,7 @@ def _pointing(connection: Connection, targets: Collection[str]) -> list[Any]:
             .distinct()
             .where(among(connection, fhir_reference.c.target, targets), fhir_reference.c.type.in_(_KINDS))
             .order_by(fhir_reference.c.type, fhir_reference.c.id)
-            .limit(_POINTING)
+            .limit(POINTING + 1)
         )
     )
 

@@ -7,8 +7,10 @@ that name their plan in ``Procedure.basedOn``.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -69,6 +71,19 @@ class Plan:
             unit = _UNITS[self.unit]
             said.append(f"{self.every} {unit}s apart" if self.every != 1 else f"a {unit} apart")
         return ", ".join(said)
+
+    def after(self, day: date) -> date | None:
+        """The day that the rhythm wants after one; None where it says none, or the calendar ends."""
+        if self.every is None:
+            return None
+        try:
+            if self.unit in ("d", "wk"):
+                return day + timedelta(days=self.every * (7 if self.unit == "wk" else 1))
+            months = day.year * 12 + day.month - 1 + self.every * (12 if self.unit == "a" else 1)
+            year, month = divmod(months, 12)
+            return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+        except (ValueError, OverflowError):
+            return None
 
 
 def care_plan(plan: Plan) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fhir_mapping import references
 from fhir_mapping.course.looked_at import Shown, provenance
 from fhir_mapping.course.plan import with_session
 from fhir_mapping.errors import Invalid, Issue, NotFound
+from fhir_mapping.outcome.outcome import Outcome, observation
 from fhir_mapping.store.kinds import CLINICAL, SOURCE
 from fhir_mapping.store.prepared import Entry
 from fhir_mapping.store.record import RecordStore
@@ -38,7 +39,13 @@ class Decided:
     """The audit record that released the photos."""
 
 
-def before(connection: Connection, store: RecordStore, session: Session, plan_version: int | None) -> dict[str, Any]:
+def before(
+    connection: Connection,
+    store: RecordStore,
+    session: Session,
+    plan_version: int | None,
+    outcomes: Sequence[Outcome] = (),
+) -> dict[str, Any]:
     """The next version of the session's plan, as a Bundle entry; empty where the plan is another system's.
 
     Each resource has one owner: a plan that an EHR keeps is named by the Procedure and left as it is.
@@ -46,9 +53,9 @@ def before(connection: Connection, store: RecordStore, session: Session, plan_ve
     Raises
     ------
     Invalid
-        The plan, the visit or what else the session names is not of the session's patient.
+        The plan, the visit, a photo or what else is named is not of the session's patient.
     """
-    _require_hers(connection, store, session)
+    _require_hers(connection, store, session, outcomes)
     if not session.plans:
         return {}
     reference = session.plans[0]
@@ -75,15 +82,34 @@ def before(connection: Connection, store: RecordStore, session: Session, plan_ve
 
 
 def prepare(
-    store: RecordStore, session: Session, plan_entry: dict[str, Any], decided: Decided, now: datetime
+    store: RecordStore,
+    session: Session,
+    plan_entry: dict[str, Any],
+    decided: Decided,
+    now: datetime,
+    outcomes: Sequence[Outcome] = (),
 ) -> tuple[Entry, ...]:
-    """Everything that is written, read and checked as far as that needs no database."""
+    """Everything that is written, read and checked as far as that needs no database.
+
+    Parameters
+    ----------
+    outcomes
+        What was judged at the same time, on photos that are on record.
+    """
     bundle = transaction(session)
     targets = [PROCEDURE_URL, *session.plans[:1]]
     looked_at = provenance(
         targets, decided.shown, who=decided.who, account=decided.account, record=decided.record, now=now
     )
     entries = [*bundle["entry"], *([plan_entry] if plan_entry else [])]
+    entries += [
+        {
+            "fullUrl": f"urn:photospine:session:outcome-{number}",
+            "resource": observation(each),
+            "request": {"method": "POST", "url": "Observation"},
+        }
+        for number, each in enumerate(outcomes, start=1)
+    ]
     entries.append(
         {
             "fullUrl": "urn:photospine:session:looked-at",
@@ -111,10 +137,16 @@ def write(
     return store.transaction(connection, entries, source=source)[0].reference
 
 
-def _require_hers(connection: Connection, store: RecordStore, session: Session) -> None:
-    named = [*session.plans, *([session.encounter] if session.encounter else [])]
+def _require_hers(
+    connection: Connection, store: RecordStore, session: Session, outcomes: Sequence[Outcome] = ()
+) -> None:
+    named = {*session.plans, *([session.encounter] if session.encounter else [])}
+    named |= {each.photo for each in session.maps}
+    for outcome in outcomes:
+        named |= {each for each in (outcome.before, outcome.after, outcome.encounter) if each is not None}
+        named |= {f"Patient/{outcome.patient}", *outcome.sessions}
     owners = store.patients_of(connection, named)
     hers = group(connection, [session.patient])
-    for reference in named:
+    for reference in sorted(named):
         if owners.get(reference, session.patient) not in hers:
             raise Invalid(Issue("value", f"{reference.partition('/')[0]}: it is another patient's.", "Procedure"))

@@ -12,8 +12,7 @@ from fhir_mapping.outcome.outcome import read
 from fhir_mapping.outcome.tables import outcome
 from fhir_mapping.projections.written import Setting, Written
 from fhir_mapping.search.values import indexed
-from fhir_mapping.treatment.elements import text
-from fhir_mapping.treatment.read import VOID
+from fhir_mapping.treatment.elements import VOID, text
 
 
 def project(connection: Connection, setting: Setting, written: Written) -> None:

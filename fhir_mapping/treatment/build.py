@@ -6,9 +6,11 @@ A lot is one Medication, found by its identifier or made (R4 If-None-Exist). A s
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +32,8 @@ from fhir_mapping.treatment.session import (
     Use,
 )
 from fhir_mapping.treatment.settings import AMOUNT_USED, DEVICE_SETTINGS
+from fhir_mapping.udi import parse as udi
+from fhir_mapping.udi.identifier import UdiError
 
 LOTS = "urn:photospine:lot"
 """Identifier system: a product in one lot, by a digest of product, lot and expiry."""
@@ -167,8 +171,7 @@ class _Made:
                 "patient": {"reference": f"Patient/{self.session.patient}"},
             }
             if implant.udi or implant.di:
-                carrier = {"deviceIdentifier": implant.di} if implant.di else {}
-                made["udiCarrier"] = [carrier | ({"carrierHRF": implant.udi} if implant.udi else {})]
+                made["udiCarrier"] = [_carrier(implant)]
             for member, value in (
                 ("lotNumber", implant.lot),
                 ("expirationDate", implant.expires),
@@ -212,9 +215,13 @@ class _Made:
         if lot.reference is not None:
             return lot.reference
         identifier = lot_identifier(lot)
+        named = [{"system": LOTS, "value": identifier}]
+        if lot.di:
+            system, _, value = lot.di.rpartition("|")
+            named.append({"system": system, "value": value})
         made: dict[str, Any] = {
             "resourceType": "Medication",
-            "identifier": [{"system": LOTS, "value": identifier}],
+            "identifier": named,
             "status": "active",
             "code": concept(lot.name),
         }
@@ -222,7 +229,7 @@ class _Made:
         if batch:
             made["batch"] = batch
         for entry in self.entries:
-            if entry["resource"].get("identifier") == made["identifier"]:
+            if entry["resource"].get("identifier", [])[:1] == named[:1]:
                 return str(entry["fullUrl"])
         return self.add(made, condition=f"identifier={quote(f'{LOTS}|{identifier}', safe='')}")
 
@@ -278,6 +285,18 @@ class _Made:
 
     def _performers(self) -> list[dict[str, Any]]:
         return [{"actor": _actor(each)} for each in self.session.performers]
+
+
+def _carrier(implant: Implant) -> dict[str, Any]:
+    """The UDI: what can be printed as such; what a scanner gave, with its separators, in base64 (R4 carrierAIDC)."""
+    made: dict[str, Any] = {"deviceIdentifier": implant.di} if implant.di else {}
+    if not implant.udi:
+        return made
+    with suppress(UdiError):  # it is kept as it was typed
+        made["issuer"] = udi.parse(implant.udi).issuer.value
+    if implant.udi.isprintable():
+        return made | {"carrierHRF": implant.udi}
+    return made | {"carrierAIDC": base64.b64encode(implant.udi.encode()).decode()}
 
 
 def _actor(person: Person) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from fhir_mapping.treatment.session import Amount, Named, Place
 Json = Mapping[str, Any]
 
 UCUM = "http://unitsofmeasure.org"
+VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
+"""What says that it did not take place (R4 event-status and the statuses of dispenses and statements)."""
+
 LATERALITY_EXTENSION = "urn:photospine:laterality"
 """Extension on a body site (valueCode): R, L or B, where its code says no side."""
 
@@ -147,6 +150,14 @@ def region_name(where: Place) -> str:
     if side and not said.lower().startswith(side):
         said = side + said
     return said[:1].upper() + said[1:]
+
+
+def dosage(use: Json) -> Json:
+    """The first dosage of a use, whatever the resource calls it."""
+    for member in ("dosage", "dosageInstruction"):
+        for each in parts(use, member):
+            return each
+    return {}
 
 
 def _stated_side(element: Json, found: Iterable[str]) -> Laterality | None:

@@ -58,6 +58,9 @@ class Lot:
     expires: str = ""
     """FHIR date as received."""
 
+    di: str = ""
+    """``system|value``: the UDI device identifier on its pack (GTIN, HIBCC LIC with product), where it was scanned."""
+
     reference: str | None = None
     """``Medication/…`` where it is on record; None: it is contained in what names it, or new."""
 
@@ -117,7 +120,7 @@ class Implant:
     """UDI device identifier."""
 
     udi: str = ""
-    """The UDI as printed (Device.udiCarrier.carrierHRF)."""
+    """The UDI as printed (Device.udiCarrier.carrierHRF); else as scanned, with its separators (carrierAIDC)."""
 
     lot: str = ""
     expires: str = ""
@@ -192,6 +195,13 @@ class Session:
     note: str = ""
     key: str = ""
     """What makes a session that is sent twice one session."""
+
+    @property
+    def maps(self) -> tuple[PointMap, ...]:
+        """The injection points of all its products."""
+        return tuple(each for used in self.given for each in used.maps) + tuple(
+            each for used in self.implants for each in used.maps
+        )
 
 
 def plain(value: Decimal) -> str:

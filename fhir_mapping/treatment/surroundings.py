@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, exists, or_, select
 
 from consent.store.write import among
 from fhir_mapping import references, text
-from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
+from fhir_mapping.tables import CURRENT, fhir_reference, fhir_token, fhir_version
+from fhir_mapping.treatment import elements
+from fhir_mapping.treatment.settings import SETTINGS
 
 ROUNDS = 7
 """Of two statements each: from a lot to uses, treatments, their parts, and what these name."""
 
 POINTING = 4_000
-"""References to the same things that are followed; a lot or a machine that has more is told of in part."""
+"""References to the same things that are followed; of a lot or a machine that has more, a part is told, and that it is
+one (:attr:`Surroundings.more`)."""
 
 USES = frozenset({"MedicationAdministration", "MedicationDispense", "MedicationStatement", "DeviceUseStatement"})
 CENTRES = USES | {"Procedure"}
@@ -31,11 +34,21 @@ _NAMED = frozenset(
 _POINTING = tuple(sorted(_FOLLOWED | {"CarePlan", "DocumentReference"}))
 _OF_VISIT = ("context", "encounter")
 
+#: Of what was observed at a visit and is part of nothing, settings alone are a treatment's: not each pulse and weight.
+_HOLDS_SETTINGS = exists().where(
+    fhir_token.c.type == fhir_reference.c.type,
+    fhir_token.c.id == fhir_reference.c.id,
+    fhir_token.c.name.in_(("code", "component-code")),
+    fhir_token.c.system == SETTINGS,
+)
+
 
 class Surroundings:
     """Resources around some, parsed, with what names what."""
 
-    def __init__(self, connection: Connection, base: str | None, anchors: Collection[str]) -> None:
+    def __init__(
+        self, connection: Connection, base: str | None, anchors: Collection[str], *, most: int = POINTING
+    ) -> None:
         """Read.
 
         Parameters
@@ -44,8 +57,10 @@ class Surroundings:
             This server's FHIR address; absolute references below it are local.
         anchors
             ``Type/id``. Whether they may be seen was asked before.
+        most
+            References to the same things that are followed.
         """
-        self._connection, self._base = connection, base
+        self._connection, self._base, self._most = connection, base, most
         self.anchors = frozenset(anchors)
         self.resources: dict[str, Mapping[str, Any]] = {}
         self.documents: dict[str, set[str]] = {}
@@ -72,6 +87,18 @@ class Surroundings:
     def targets(self, resource: Mapping[str, Any], *path: str) -> list[str]:
         """``Type/id`` of the references at a path that are to this server."""
         return references.local_of(resource, self._base, *path)
+
+    def target(self, reference: Any) -> str | None:
+        """``Type/id`` of one Reference, where it is to this server."""
+        return next(iter(references.local_of({"x": reference}, self._base, "x")), None)
+
+    def get(self, reference: Any, container: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What a Reference names: on record, or contained in the resource that names it."""
+        said = elements.text(reference, "reference")
+        if said.startswith("#"):
+            inside = elements.parts(container, "contained")
+            return next((each for each in inside if each.get("id") == said[1:]), None)
+        return self.resources.get(self.target(reference) or "")
 
     @property
     def base(self) -> str | None:
@@ -151,14 +178,22 @@ class Surroundings:
         kinds = {*_POINTING, *({"Medication"} if any(each.startswith("Medication/") for each in targets) else ())}
         query = (
             select(fhir_reference.c.type, fhir_reference.c.id, fhir_reference.c.path, fhir_reference.c.target)
-            .where(among(self._connection, fhir_reference.c.target, targets), fhir_reference.c.type.in_(sorted(kinds)))
+            .where(
+                among(self._connection, fhir_reference.c.target, targets),
+                fhir_reference.c.type.in_(sorted(kinds)),
+                or_(
+                    fhir_reference.c.type != "Observation",
+                    ~fhir_reference.c.target.startswith("Encounter/", autoescape=True),
+                    _HOLDS_SETTINGS,
+                ),
+            )
             .order_by(fhir_reference.c.target, fhir_reference.c.type, fhir_reference.c.id, fhir_reference.c.path)
-            .limit(POINTING + 1)
+            .limit(self._most + 1)
         )
         self.statements += 1
         rows = list(self._connection.execute(query))
-        self.more = self.more or len(rows) > POINTING
-        return rows[:POINTING]
+        self.more = self.more or len(rows) > self._most
+        return rows[: self._most]
 
     def _fetch(self, wanted: Collection[str]) -> list[str]:
         """Read the bodies of what is on record; the references of those that were there."""

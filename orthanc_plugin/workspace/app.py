@@ -23,6 +23,7 @@ from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
+from orthanc_plugin.workspace.session_page import SessionPage
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.single_sign_on import Providers
 from orthanc_plugin.workspace.visitor import Accounts, Throttle
@@ -82,6 +83,7 @@ def create_app(
             *Chart(pages).routes(),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
+            *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),

@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_mapping.course.basis import Basis, How, Link
+from fhir_mapping.course.basis import POINTING, Basis, How, Link
+from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
 
 ROUTE = "/chart/basis"
-_KINDS = ("DocumentReference", "Procedure", "CarePlan", "Observation")
+_KINDS = {"DocumentReference": "Photo", "Procedure": "Session", "CarePlan": "Plan", "Observation": "Outcome"}
 _LONGEST_ID = 64
+_PHOTO = "DocumentReference/"
 
-#: What the upper end says of the lower one, and the lower of the upper.
-_DOWN = {
-    How.SHOWN: "was decided while this was on the screen",
-    How.PLANNED_ON: "was planned on",
-    How.PLAN: "belongs to the plan",
-    How.JUDGED_ON: "was judged on",
-    How.MADE_FROM: "was made from",
-    How.TAKEN_FOR: "was taken for",
-    How.SESSION: "judges",
+#: Of what something rests on: as a heading, and as a sentence about what lies further down, with its name in it.
+_BELOW = {
+    How.SHOWN: ("On the screen when it was decided", "On the screen when {} was decided"),
+    How.PLANNED_ON: ("Decided on these photos", "{} was decided on"),
+    How.PLAN: ("Its plan", "{} belongs to the plan"),
+    How.JUDGED_ON: ("Judged on these photos", "{} was judged on"),
+    How.MADE_FROM: ("Made from", "{} was made from"),
+    How.TAKEN_FOR: ("Taken for", "{} was taken for"),
+    How.SESSION: ("Judges", "{} judges"),
+}
+_ABOVE = {
+    How.SHOWN: "Decided while this was on the screen",
+    How.PLANNED_ON: "Plans that were decided on it",
+    How.PLAN: "Sessions of this plan",
+    How.JUDGED_ON: "Judged or marked on it",
+    How.MADE_FROM: "Made from it",
+    How.TAKEN_FOR: "Photos of it",
+    How.SESSION: "Outcomes that judge it",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One link as the page tells it."""
+class Entry:
+    """One thing that a group names."""
 
-    upper: str
-    upper_name: str
-    words: str
-    lower: str
-    lower_name: str
+    reference: str
+    name: str
     photo: str
-    """Id of the photo that stands beside it; empty: none."""
+    """Id, where it is one."""
 
     told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What rests on something, or it on others, in one way."""
+
+    title: str
+    told: str
+    """Who decided it and when, where all agree."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def photos(self) -> list[Entry]:
+        """Those that are photos."""
+        return [each for each in self.entries if each.photo]
+
+    @property
+    def others(self) -> list[Entry]:
+        """Those that are none."""
+        return [each for each in self.entries if not each.photo]
 
 
 class BasisPage:
@@ -69,25 +99,75 @@ class BasisPage:
             "basis.html",
             visitor,
             section="chart",
-            title=found.names.get(found.about, found.about),
-            about=found.about,
+            kind=_KINDS[kind],
+            title=_said(found, found.about),
             photo=identity if kind == "DocumentReference" else "",
-            rests_on=[_line(found, each) for each in found.rests_on],
-            carries=[_line(found, each) for each in found.carries],
+            session=identity if kind == "Procedure" else "",
+            patient=found.patient,
+            below=below(found),
+            above=above(found),
+            more=POINTING if found.more else 0,
         )
 
 
-def _line(found: Basis, link: Link) -> Line:
-    ends = (link.lower, link.upper)
-    photo = next((each for each in ends if each.startswith("DocumentReference/") and each != found.about), "")
-    by = link.by if link.how is How.SHOWN else ""
-    version = f"version {link.version}" if link.version is not None else ""
-    return Line(
-        link.upper,
-        found.names.get(link.upper, link.upper),
-        _DOWN[link.how],
-        link.lower,
-        found.names.get(link.lower, link.lower),
-        photo.partition("/")[2],
-        " · ".join(filter(None, (link.when[:10] if link.how is How.SHOWN else "", by, version))),
-    )
+def below(found: Basis) -> list[Group]:
+    """What it rests on: its own first, then what lies further down."""
+    own = [link for link in found.rests_on if link.upper == found.about]
+    further = [link for link in found.rests_on if link.upper != found.about and _leads_on(link, found)]
+    made = [_group(found, _BELOW[how][0], links) for how, links in _by_how(own)]
+    for upper in dict.fromkeys(link.upper for link in further):
+        name = _said(found, upper)
+        made += [
+            _group(found, _BELOW[how][1].format(name), links)
+            for how, links in _by_how(link for link in further if link.upper == upper)
+        ]
+    return made
+
+
+def _leads_on(link: Link, found: Basis) -> bool:
+    """Whether a link further down tells more of what something rests on.
+
+    What stood on the screen with a plan is told with its sessions. What a plan's photos were taken for is another
+    question; what the photo was taken for that a copy was made from is not.
+    """
+    if link.how is How.SHOWN:
+        return not link.upper.startswith("CarePlan/")
+    copied = {each.lower for each in found.rests_on if each.how is How.MADE_FROM}
+    return link.how is not How.TAKEN_FOR or link.upper in copied
+
+
+def above(found: Basis) -> list[Group]:
+    """What rests on it."""
+    return [_group(found, _ABOVE[how], links, upwards=True) for how, links in _by_how(found.carries)]
+
+
+def _by_how(links: Iterable[Link]) -> list[tuple[How, list[Link]]]:
+    kept = list(links)
+    return [(how, some) for how in How if (some := [link for link in kept if link.how is how])]
+
+
+def _group(found: Basis, title: str, links: list[Link], *, upwards: bool = False) -> Group:
+    told = {_told(link) for link in links}
+    common = told.pop() if len(told) == 1 and not upwards else ""
+    entries = []
+    for link in links:
+        end = link.upper if upwards else link.lower
+        version = f"version {link.version}" if link.version is not None else ""
+        said = " · ".join(filter(None, ("" if common else _told(link), version)))
+        photo = end.partition("/")[2] if end.startswith(_PHOTO) else ""
+        entries.append(Entry(end, _said(found, end), photo, said))
+    return Group(title, common, tuple(dict.fromkeys(entries)))
+
+
+def _told(link: Link) -> str:
+    """By whom and when it was decided."""
+    if link.how is not How.SHOWN:
+        return ""
+    return " · ".join(filter(None, (words.partial_date(link.when), f"by {link.by}" if link.by else "")))
+
+
+def _said(found: Basis, reference: str) -> str:
+    """A name as people read it: its day in words."""
+    name = found.names.get(reference, reference)
+    said, mark, day = name.rpartition(", ")
+    return f"{said}, {words.partial_date(day)}" if mark else name

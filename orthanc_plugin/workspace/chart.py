@@ -163,6 +163,7 @@ class Courses:
             person=person,
             comparison=self._comparison(course, left, right),
             back=f"{self._base}/patient/{patient}",
+            basis=self._pages.parts.sessions is not None,
         )
 
     def _patient_of(self, question: Request, keys: Sequence[str]) -> str | None:

@@ -15,7 +15,8 @@ from fhir_mapping.question.facets import UNPLACED, Facet
 from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
-from orthanc_plugin.workspace.treatments import human_name, region_name
+from fhir_mapping.treatment.people import person_name
+from orthanc_plugin.workspace.treatments import area_of
 
 _SIDES = {"R": "Right", "L": "Left", "B": "Both"}
 _OWN = "urn:photospine:"
@@ -53,7 +54,7 @@ def names_of(
 
 def _called(facet: Facet, value: str) -> str:
     if facet is Facet.AREA:
-        return "Other" if value.removeprefix("|") == UNPLACED.code else region_name(value)
+        return "Other" if value.removeprefix("|") == UNPLACED.code else area_of(value).name
     if facet is Facet.SIDE:
         return _SIDES.get(value, value)
     if facet is Facet.OUTCOME:
@@ -99,7 +100,7 @@ def _people(connection: Connection, store: RecordReader, named: Collection[str])
         for stored in store.read_many(connection, kind, ids):
             resource = stored.json()
             name = resource.get("name")
-            called = name if isinstance(name, str) else human_name(resource)
+            called = name if isinstance(name, str) else person_name(resource)
             if called:
                 found[stored.reference] = called
     return found

@@ -1,7 +1,7 @@
 """``/chart/patient/ID/next``: what to see before the next session on one screen, and its form.
 
 Views stand side by side: what the plan was decided on, the last session, today. Saving writes the session, its place in
-the plan, and what this page showed.
+the plan, the outcomes that were noted, and what this page showed, in one transaction.
 """
 
 from __future__ import annotations
@@ -9,32 +9,32 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.types import Request
-from fhir_mapping import dates
 from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
-from fhir_mapping.errors import Refused, VersionMismatch
-from fhir_mapping.outcome.outcome import Outcome
-from fhir_mapping.outcome.vocabulary import vocabulary
+from fhir_mapping.errors import Invalid, Refused, VersionMismatch
 from fhir_mapping.treatment.elements import region_name
-from fhir_mapping.treatment.read import Treated
-from orthanc_plugin.workspace import session_form
+from fhir_mapping.udi.parse import parse
+from orthanc_plugin.workspace import done, words
 from orthanc_plugin.workspace.pages import Pages
-from orthanc_plugin.workspace.record import Person, Product, Setting, Treatment
+from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.sealed_state import LARGEST, seal, unseal
 from orthanc_plugin.workspace.session_book import SessionBook
-from orthanc_plugin.workspace.session_form import Form
+from orthanc_plugin.workspace.today import beginning, form, reading, stepping
+from orthanc_plugin.workspace.today.state import State, pack, unpack
+from orthanc_plugin.workspace.treatments import shown
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
 
 ROUTE = "/chart/patient/next"
-_STATE = "next session"
-_FIELDS = 400
+_STATE = "today's session"
+_FIELDS = 3_000
 _EXPIRED = "This page was open for a long time, or came from elsewhere. Look at it once more and send it again."
 _CHANGED = "The plan was changed while this page was open. Look at it once more and send it again."
 
@@ -50,19 +50,12 @@ class ViewRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeLine:
-    """One outcome in words."""
+class _Typed:
+    """A form that came back and is shown once more."""
 
-    what: str
-    where: str
-    change: str
-    better: int
-    by: str
-    scale: str
-    compare: str
-    """Query of the comparison of its two photos; empty where one may not be seen."""
-
-    end: str
+    state: State
+    fields: Mapping[str, str]
+    errors: Mapping[str, str]
 
 
 class NextSession:
@@ -78,6 +71,7 @@ class NextSession:
         return [
             Route("/chart/patient/{patient}/next", self._look, methods=["GET"]),
             Route("/chart/patient/{patient}/next", self._send, methods=["POST"]),
+            Route("/chart/scan", self._scan, methods=["POST"]),
         ]
 
     def _look(self, http: HttpRequest) -> Response:
@@ -93,8 +87,33 @@ class NextSession:
     def _person(self, http: HttpRequest) -> Person | None:
         return self._pages.parts.record.person(http.path_params["patient"])
 
+    async def _scan(self, http: HttpRequest) -> Response:
+        """What a scanned pack is, for the script of the form: ``{"lot": …}``, or ``{"wrong": …}``."""
+        fields = await read_form(http)
+        return await run_in_threadpool(self._read_scan, http, fields)
+
+    def _read_scan(self, http: HttpRequest, fields: Mapping[str, str] | None) -> Response:
+        visitor = self._pages.visitor(http)
+        question = visitor.asks("TREAT") if visitor is not None else None
+        trusted = fields is not None and visitor is not None and same_token(fields.get("csrf"), visitor.csrf)
+        if question is None or fields is None or not trusted or not same_origin(http):
+            return JSONResponse({}, status_code=404)
+        try:
+            udi = parse(fields.get("scan", ""))
+        except Invalid as refusal:
+            return JSONResponse({"wrong": refusal.issues[0].text})
+        name = self._book.product(udi)
+        told = {
+            "name": name.text if name is not None else None,
+            "device": udi.device,
+            "lot": udi.lot,
+            "expires": udi.expiry,
+            "serial": udi.serial or udi.donation,
+        }
+        return JSONResponse({key: value for key, value in told.items() if value})
+
     async def _send(self, http: HttpRequest) -> Response:
-        fields = await read_form(http, most=2 * LARGEST, fields=_FIELDS)
+        fields = await read_form(http, most=3 * LARGEST, fields=_FIELDS)
         return await run_in_threadpool(self._save, http, fields)
 
     def _save(self, http: HttpRequest, fields: Mapping[str, str] | None) -> Response:
@@ -105,27 +124,31 @@ class NextSession:
         person = self._person(http) if question is not None else None
         if question is None or person is None or not self._book.may_save(question):
             return self._pages.refuse(http, visitor)
-        state = unseal(visitor.secret, _STATE, (fields or {}).get("state", ""))
+        sealed = unseal(visitor.secret, _STATE, (fields or {}).get("state", ""))
         trusted = fields is not None and same_origin(http) and same_token(fields.get("csrf"), visitor.csrf)
-        if fields is None or state is None or not trusted or state["patient"] != person.id:
+        if fields is None or sealed is None or not trusted or sealed["patient"] != person.id:
             return self._show(http, visitor, question, person, told=_EXPIRED, status=400)
-        reference = question.requester.reference
-        sent = session_form.read(
-            state,
-            fields,
-            start=dates.date_time(self._pages.today()),
-            performer=reference if (reference or "").startswith("Practitioner/") else None,
-        )
+        state = unpack(sealed)
+        step = fields.get("step", stepping.SAVE)
+        if step != stepping.SAVE:
+            more, errors = stepping.stepped(state, fields, step, self._book.product)
+            return self._show(http, visitor, question, person, typed=_Typed(state, more, errors), stepped=True)
+        reference = question.requester.reference or ""
+        performer = reference if reference.startswith("Practitioner/") else None
+        sent = reading.read(state, fields, now=self._pages.today(), performer=performer)
+        typed = _Typed(state, fields, sent.errors)
         if sent.errors:
-            return self._show(http, visitor, question, person, fields=fields, errors=sent.errors, status=422)
+            return self._show(http, visitor, question, person, typed=typed, status=422)
         try:
             procedure = self._book.save(question, sent, ROUTE)
         except VersionMismatch:
-            return self._show(http, visitor, question, person, fields=fields, told=_CHANGED, status=409)
+            return self._show(http, visitor, question, person, typed=typed, told=_CHANGED, status=409)
         except Refused as refusal:
             told = "; ".join(issue.text for issue in refusal.issues) or "The record does not take it."
-            return self._show(http, visitor, question, person, fields=fields, told=told, status=422)
-        return RedirectResponse(f"/chart/patient/{person.id}/next?saved={procedure.partition('/')[2]}", status_code=303)
+            return self._show(http, visitor, question, person, typed=typed, told=told, status=422)
+        saved = urlencode({"saved": procedure.partition("/")[2]})
+        path = _action(person.id, state.plan)
+        return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{saved}", status_code=303)
 
     def _show(
         self,
@@ -134,16 +157,17 @@ class NextSession:
         question: Request,
         person: Person,
         *,
-        fields: Mapping[str, str] | None = None,
-        errors: Mapping[str, str] | None = None,
+        typed: _Typed | None = None,
+        stepped: bool = False,
         told: str = "",
         status: int = 200,
     ) -> Response:
         found = self._book.upcoming(question, person.id, http.query_params.get("plan") or None, ROUTE)
-        form = session_form.prefilled(found)
-        if fields is not None:
-            form = session_form.returned(form, fields, errors or {})
-        saved = http.query_params.get("saved", "")
+        now, zone = self._pages.today(), self._pages.parts.site.zone
+        state = beginning.state_of(found, self._token(), lambda moment: words.day(moment, zone))
+        state = typed.state.shown_anew(state) if typed is not None else state
+        fields = typed.fields if typed is not None else beginning.fields_of(found)
+        errors = typed.errors if typed is not None else {}
         last = found.last
         return self._pages.show(
             http,
@@ -154,17 +178,25 @@ class NextSession:
             person=person,
             found=found,
             plan_places=", ".join(region_name(each) for each in found.plan.places) if found.plan else "",
-            last=_treatment(last, self._pages) if last is not None else None,
-            saved=last is not None and last.reference == f"Procedure/{saved}",
+            last=shown(last, zone) if last is not None else None,
+            maps=done.maps(last.session, found.mapped) if last is not None else [],
+            saved=last is not None and last.reference == f"Procedure/{http.query_params.get('saved', '')}",
             views=view_rows(found),
-            outcomes=[_line(each) for each in found.outcomes],
-            form=form,
-            settings=_by_machine(form),
+            outcomes=[done.line(each) for each in found.outcomes],
+            form=form.draw(state, fields, errors, done.choices(), now.date()),
+            stepped=stepped,
+            action=_action(person.id, found.plan.reference if found.plan is not None else None),
             may_save=self._book.may_save(question),
-            state=seal(visitor.secret, _STATE, session_form.state_of(found, self._token())),
+            state=seal(visitor.secret, _STATE, pack(state)),
             told=told,
-            now=self._pages.today(),
+            now=now,
         )
+
+
+def _action(patient: str, plan: str | None) -> str:
+    """Where the form goes, and what is shown when it is saved: the same patient, the same plan."""
+    path = f"/chart/patient/{quote(patient, safe='')}/next"
+    return path if plan is None else f"{path}?{urlencode({'plan': plan.partition('/')[2]})}"
 
 
 def view_rows(found: Upcoming) -> list[ViewRow]:
@@ -176,79 +208,3 @@ def view_rows(found: Upcoming) -> list[ViewRow]:
     if found.last is not None and found.latest == found.today:  # today's session is written: it is the last
         keyed[2] = keyed[1]
     return [ViewRow(name, *(some.get(key) for some in keyed)) for key, name in names.items()]
-
-
-def _treatment(treated: Treated, pages: Pages) -> Treatment:
-    """A session as the timeline's parts draw it."""
-    session = treated.session
-    zone = pages.parts.site.zone
-    begun = None
-    if session.start or session.end:
-        try:
-            begun = dates.span(session.start or session.end, zone).start
-        except ValueError:
-            begun = None
-    return Treatment(
-        id=treated.reference.partition("/")[2],
-        title=session.title.text or "Treatment",
-        at=begun,
-        session=session.number,
-        clinician=", ".join(each.name for each in session.performers if each.name),
-        device=", ".join(each.name for each in session.machines if each.name),
-        products=(
-            *(
-                Product(
-                    each.product.name.text or "Product",
-                    " ".join(
-                        filter(
-                            None,
-                            (
-                                each.dose.shown if each.dose else "",
-                                region_name(each.place).lower() if each.place else "",
-                            ),
-                        )
-                    ),
-                    each.product.lot,
-                    each.product.expires,
-                )
-                for each in session.given
-            ),
-            *(
-                Product(each.name.text or "Device", each.amount.shown if each.amount else "", each.lot, each.expires)
-                for each in session.implants
-            ),
-        ),
-        settings=tuple(
-            Setting(setting.name.text or "Setting", setting.shown)
-            for each in session.machines
-            for setting in each.settings
-        ),
-    )
-
-
-def _line(outcome: Outcome) -> OutcomeLine:
-    words = vocabulary()
-    grade = "" if outcome.change is None else words.of_change(outcome.change).name
-    graded = outcome.graded
-    scale = ""
-    if graded is not None:
-        steps = " → ".join(filter(None, (graded.before, graded.after)))
-        scale = f"{words.scales[graded.scale].name}: {steps}"
-    ends = [each.partition("/")[2] for each in (outcome.before, outcome.after) if each is not None]
-    return OutcomeLine(
-        what=words.characteristics[outcome.characteristic],
-        where=region_name(outcome.place) if outcome.place is not None else "",
-        change=grade,
-        better=(outcome.change or 0),
-        by="" if outcome.rater is None else words.raters[outcome.rater.value].lower(),
-        scale=scale,
-        compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",
-        end=outcome.end[:10],
-    )
-
-
-def _by_machine(form: Form) -> dict[str, list[session_form.SettingRow]]:
-    made: dict[str, list[session_form.SettingRow]] = {}
-    for each in form.settings:
-        made.setdefault(each.machine, []).append(each)
-    return made

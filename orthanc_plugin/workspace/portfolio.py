@@ -41,6 +41,8 @@ class Shot:
     """Film strip: the comparison with this photo in the strip's place."""
 
     shown: bool = False
+    basis: str = ""
+    """Where it is told what it rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Portfolio:
             Route("/portfolio/{purpose}", self._gallery, methods=["GET"]),
             Route("/portfolio/{purpose}/compare", self._compare, methods=["GET"]),
             Route("/portfolio/{purpose}/photo/{name}", self._photo, methods=["GET"]),
+            Route("/portfolio/{purpose}/basis/{name}", self._basis, methods=["GET"]),
         ]
 
     def _visit(self, http: HttpRequest, visitor: Visitor | None) -> _Visit | None:
@@ -172,6 +175,7 @@ class Portfolio:
             strips=strips,
             swapped=_pair(visit, right, left),
             back=visit.address(""),
+            basis=self._pages.parts.sessions is not None,
         )
 
     def _photo(self, http: HttpRequest) -> Response:
@@ -181,6 +185,21 @@ class Portfolio:
         number = visit.seal.number(http.path_params["name"])
         sop_uid = self._pages.parts.record.sop_uid(number=number) if number is not None else None
         return picture(self._pages, visit.question, sop_uid, http, f"{visit.base}/photo", publishing=True)
+
+    def _basis(self, http: HttpRequest) -> Response:
+        """From a photo of the portfolio to what it rests on, for whoever treats: the chart says who it is."""
+        visitor = self._pages.visitor(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        visit = self._visit(http, visitor)
+        number = visit.seal.number(http.path_params["name"]) if visit is not None else None
+        if visit is None or number is None or visitor.asks("TREAT") is None or self._pages.parts.sessions is None:
+            return self._pages.refuse(http, visitor)
+        photos = self._pages.parts.record.companions(visit.question, f"{visit.base}/basis", number)
+        found = next((photo for photo in photos if photo.number == number), None)
+        if found is None:
+            return self._pages.refuse(http, visitor)
+        return RedirectResponse(f"/chart/basis/DocumentReference/{found.key}", status_code=303)
 
 
 def _card(visit: _Visit, outcome: Outcome) -> Card:
@@ -218,6 +237,7 @@ def _shot(
         height=photo.height,
         compare=_pair(visit, *pair) if pair else "",
         shown=shown is not None and photo.number == shown.number,
+        basis=visit.address(f"/basis/{name}"),
     )
 
 

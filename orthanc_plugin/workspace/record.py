@@ -40,6 +40,17 @@ class Product:
     expires: str = ""
     """FHIR date as received."""
 
+    how: str = ""
+    """How it reached her, where it was not simply given: ``Handed to the patient``."""
+
+    where: str = ""
+    udi: str = ""
+    """As printed; else the device identifier."""
+
+    serial: str = ""
+    points: int = 0
+    """Injection points on photos."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -63,7 +74,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """One Procedure, with what was given and how the device was set."""
+    """One session, with what was given and how the device was set."""
 
     id: str
     title: str
@@ -72,11 +83,17 @@ class Treatment:
     """Encounter id."""
 
     areas: tuple[Area, ...] = ()
+    where: str = ""
+    """The areas in words, each with its side."""
+
     session: int | None = None
     clinician: str = ""
     device: str = ""
     products: tuple[Product, ...] = ()
     settings: tuple[Setting, ...] = ()
+    note: str = ""
+    procedure: bool = True
+    """Whether it is a Procedure, and not a use that belongs to none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ from typing import Protocol
 
 from consent.types import Request
 from fhir_mapping.course.basis import Basis
+from fhir_mapping.course.session import Done
 from fhir_mapping.course.upcoming import Upcoming
-from orthanc_plugin.workspace.session_form import Sent
+from fhir_mapping.treatment.session import Named
+from fhir_mapping.udi.identifier import Udi
+from orthanc_plugin.workspace.today.reading import Sent
 
 
 class SessionBook(Protocol):
@@ -19,6 +22,14 @@ class SessionBook(Protocol):
 
     def basis(self, request: Request, about: str, route: str) -> Basis | None:
         """What a photo, session, plan or outcome rests on, and what rests on it; None where it may not be seen."""
+        ...
+
+    def done(self, request: Request, procedure: str, route: str) -> Done | None:
+        """One session with all that was done in it; None where it may not be read."""
+        ...
+
+    def product(self, udi: Udi) -> Named | None:
+        """What the record calls a product whose pack was scanned."""
         ...
 
     def may_save(self, request: Request) -> bool:

@@ -30,11 +30,12 @@ from fhir_mapping.question.question import Question
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_date, fhir_resource
+from fhir_mapping.treatment.people import person_name
 from orthanc_plugin.workspace.filters import CHART_FACETS, GALLERY_FACETS, values_by_name
 from orthanc_plugin.workspace.finding import could_be, matches, words
 from orthanc_plugin.workspace.naming import known_region, names_of
 from orthanc_plugin.workspace.record import OTHER, Answer, Area, Course, Gallery, Outcome, People, Person, Photo
-from orthanc_plugin.workspace.treatments import human_name, region_name, sessions, titles, treatments
+from orthanc_plugin.workspace.treatments import area_of, sessions, titles, treatments
 
 #: What these pages can do with a photo: show its pixels, with a watermark where one is owed.
 CHART_FULFILS = frozenset({Obligation.WATERMARK})
@@ -118,7 +119,7 @@ class StoredRecord:
             made.append(
                 Person(
                     id=stored.id,
-                    name=human_name(resource) or "Name not recorded",
+                    name=person_name(resource) or "Name not recorded",
                     birth=resource.get("birthDate") if isinstance(resource.get("birthDate"), str) else None,
                     identifiers=tuple(
                         str(entry["value"]) for entry in resource.get("identifier") or () if entry.get("value")
@@ -282,7 +283,7 @@ def _photo(row: Any, session: int | None) -> Photo:
 
 
 def _area(code: str | None) -> Area:
-    return Area(code, region_name(code)) if code else _UNNAMED
+    return area_of(code) if code else _UNNAMED
 
 
 def _view(attributes: Mapping[str, Any]) -> str:

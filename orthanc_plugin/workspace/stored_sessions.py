@@ -17,8 +17,12 @@ from fhir_mapping.api.writes import perform
 from fhir_mapping.course import saving
 from fhir_mapping.course.basis import Basis, basis
 from fhir_mapping.course.saving import Decided
+from fhir_mapping.course.session import Done, done
 from fhir_mapping.course.upcoming import Upcoming, upcoming
-from orthanc_plugin.workspace.session_form import Sent
+from fhir_mapping.treatment.session import Named
+from fhir_mapping.udi.identifier import Udi
+from fhir_mapping.udi.naming import product_of
+from orthanc_plugin.workspace.today.reading import Sent
 
 
 class StoredSessions:
@@ -52,6 +56,19 @@ class StoredSessions:
             readable = photo or access.readable(connection, request, kind, identity)
         return found if readable else None
 
+    def done(self, request: Request, procedure: str, route: str) -> Done | None:
+        """One session."""
+        node = self._node
+        with reading(node.engine) as connection:
+            if not access.readable(connection, request, "Procedure", procedure):
+                return None
+            return done(node.decisions, connection, node.record, request, procedure, route=route)
+
+    def product(self, udi: Udi) -> Named | None:
+        """What the record calls a product."""
+        with reading(self._node.engine) as connection:
+            return product_of(connection, self._node.record, udi)
+
     def may_save(self, request: Request) -> bool:
         """Whether the account may write treatments."""
         return "Procedure" in access.writable(request.requester)
@@ -63,11 +80,11 @@ class StoredSessions:
         requester = request.requester
         with reading(node.engine) as connection:
             moment = self._now(connection)
-            entry = saving.before(connection, node.record, session, sent.plan_version)
-        decided = Decided(requester.account, requester.reference, sent.shown, sent.record)
+            entry = saving.before(connection, node.record, session, sent.state.plan_version, sent.outcomes)
+        decided = Decided(requester.account, requester.reference, sent.state.shown, sent.state.record)
 
         def prepare() -> Callable[[Connection], str]:
-            entries = saving.prepare(node.record, session, entry, decided, moment)
+            entries = saving.prepare(node.record, session, entry, decided, moment, sent.outcomes)
             return lambda connection: saving.write(connection, node.record, session, entries, source=requester.account)
 
         intent = of_request(Kind.INTENT, node.door, route, request, subject=f"Patient/{session.patient}")

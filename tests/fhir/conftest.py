@@ -12,7 +12,9 @@ from sqlalchemy import Engine
 from consent.store.engine import transaction
 from fhir_mapping.store.record import RecordStore
 from tests.databases import engine, postgres_cluster, url
-from tests.fhir.clinic import BASE, RESOURCES, SITE, Clinic, build, open_clinic
+from tests.fhir.clinic import BASE, RESOURCES, SITE, Clinic, build, document_of, open_clinic
+from tests.fhir.sessions import put
+from tests.fhir.treated import LASER
 from tests.fhir.validators import Medplum, Pyrofile
 
 __all__ = ["engine", "postgres_cluster", "url"]
@@ -45,6 +47,15 @@ def record(engine: Engine) -> RecordStore:
         for resource in RESOURCES:
             store.update(connection, resource["resourceType"], resource["id"], resource, source="test")
     return store
+
+
+@pytest.fixture
+def store(engine: Engine, record: RecordStore) -> RecordStore:
+    """The record with a machine and a photo's document."""
+    with transaction(engine) as connection:
+        put(connection, record, LASER)
+        record.create(connection, "DocumentReference", document_of("f1", "anna", "v1"), source="pipeline", id="f1")
+    return record
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -101,6 +101,24 @@ def test_a_plan_is_read_back_as_it_was_written() -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.parametrize(
+    ("every", "unit", "day", "after"),
+    [
+        (5, "wk", "2026-05-03", "2026-06-07"),
+        (1, "mo", "2026-01-31", "2026-02-28"),
+        (4, "mo", "2026-10-31", "2027-02-28"),
+        (1, "a", "2024-02-29", "2025-02-28"),
+        (10, "d", "2026-12-25", "2027-01-04"),
+        (9, "a", "9998-01-01", None),
+        (None, "wk", "2026-05-03", None),
+    ],
+)
+def test_a_rhythm_says_when_the_next_one_is_due(every: int | None, unit: str, day: str, after: str | None) -> None:
+    found = replace(PLAN, every=every, unit=unit).after(date.fromisoformat(day))
+    assert (None if found is None else found.isoformat()) == after
+
+
+@pytest.mark.fast
 def test_plans_drawn_at_random_are_read_back() -> None:
     asked = count("plan-round-trip", small=100, full=3000)
     ran = 0
@@ -180,6 +198,7 @@ def test_the_next_session_is_one_answer(clinic: Clinic) -> None:
     assert [each.document for each in found.latest] == ["s1", "s2"]
     assert ([each.document for each in found.today], found.visit) == (["t1"], "Encounter/v5")
     assert [each.name for each in found.missing] == ["Right hand"]
+    assert found.due == date(2026, 9, 3)
     assert found.last is not None
     assert [(each.product.name.text, each.product.lot) for each in found.last.session.given] == [("Toxin A", "LOT-9")]
     assert [(each.characteristic, each.change, each.before, each.after) for each in found.outcomes] == [

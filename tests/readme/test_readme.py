@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from typer.main import get_command
@@ -26,6 +27,7 @@ from tests import photos
 from tests.archive import Archive
 from tests.pipeline.bare import bare, send
 from tests.ports import free_port
+from tests.workspace.planned import fields_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -145,6 +147,39 @@ def test_the_next_session_is_asked_as_written(clinic: Path) -> None:
     ):
         bundle = json.loads((clinic / f"{name}.json").read_text("utf-8"))
         assert wanted <= {each["fullUrl"].rpartition("/fhir/")[2] for each in bundle["entry"]}
+
+
+@pytest.mark.orthanc
+def test_the_next_session_is_saved_as_the_chapter_says(clinic: Path) -> None:
+    page = "/chart/patient/demo-anna/next"
+    with httpx.Client(base_url=f"http://127.0.0.1:{SERVE_PORT}", timeout=30) as browser:
+        csrf = re.findall(r'name="csrf" value="([^"]*)"', browser.get("/login").text)
+        sent = {"name": "clinician", "password": "clinician-demo", "csrf": csrf[0] if csrf else ""}
+        assert browser.post("/login", data=sent).status_code == 303
+        assert page in browser.get("/chart/patient/demo-anna").text
+        text = browser.get(page).text
+        for words in ("Laser of facial pigment", "Even tone on both cheeks", "Was due", "Fluence", "2.4 J/cm²",
+                      "Much improved", "Save session 7", "of last time has expired"):  # fmt: skip
+            assert words in text, words
+        fields = fields_of(text)
+        assert (fields["number"], fields["lot-0"]) == ("7", "")
+        photo, pair = fields["map-photo-0"], re.findall(r'<option value="(\w[^"|]*\|[^"|]*)">', text)[0]
+        filled = fields | {
+            "scan-0": "(01)09504000059118(17)281231(10)LC-2044",
+            "map-product-0": "0", "map-photo-0": photo, "x-0-0": "40", "y-0-0": "30",
+            "what-0": "pigment", "change-0": "improved", "rater-0": "patient", "pair-0": pair,
+        }  # fmt: skip
+        refused = browser.post(page, data=filled | {"x-0-0": "140"})
+        assert (refused.status_code, 'id="fault-x-0-0"' in refused.text) == (422, True)
+        answer = browser.post(page, data=fields_of(refused.text) | {"x-0-0": "40"})
+        assert answer.status_code == 303, answer.text
+        assert "Session 7 is saved" in browser.get(answer.headers["location"]).text
+        saved = answer.headers["location"].partition("saved=")[2]
+        shown = browser.get(f"/chart/session/{saved}").text
+        for words in ("LC-2044", "31 Dec 2028", "1 injection point", "Fluence"):
+            assert words in shown, words
+        assert "On the screen when it was decided" in browser.get(f"/chart/basis/Procedure/{saved}").text
+        assert f"/chart/basis/Procedure/{saved}" in browser.get(f"/chart/basis/DocumentReference/{photo}").text
 
 
 EXISTING = """{

@@ -37,7 +37,7 @@ from orthanc_plugin.workspace.record import (
     Treatment,
     Value,
 )
-from orthanc_plugin.workspace.treatments import region_name
+from orthanc_plugin.workspace.treatments import area_of
 from orthanc_plugin.workspace.visitor import Visitor
 
 NOW = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ def _course(patient: str, first_number: int) -> Course:
         at = datetime(2025, 11, 4, 8, 0, tzinfo=UTC) + timedelta(weeks=weeks)
         procedure = f"{patient}-ipl-{session}"
         treatments.append(
-            Treatment(procedure, "Intense pulsed light", at, None, (HAND,), session, "Dr. Eleni Markou",
+            Treatment(procedure, "Intense pulsed light", at, None, (HAND,), "Hand", session, "Dr. Eleni Markou",
                       "Solis IPL", (), (Setting("Fluence", "16 J/cm²"), Setting("Filter", "560 nm")))
         )  # fmt: skip
         photos.append(
@@ -200,7 +200,7 @@ def _values(course: Course, photo: Photo, facet: Facet) -> list[tuple[str, str]]
         return [("|none", "Other")]
     if facet is Facet.AREA:
         return [
-            (each.code, region_name(each.code)) for each in regions() if regions().includes(each.code, photo.area.code)
+            (each.code, area_of(each.code).name) for each in regions() if regions().includes(each.code, photo.area.code)
         ]
     if facet is Facet.SESSION:
         return [] if photo.session is None else [(str(photo.session), str(photo.session))]

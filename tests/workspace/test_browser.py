@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.workspace.axe import faults
 from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit, assets
 from tests.workspace.pair import PAIR, places
@@ -205,27 +205,15 @@ def test_a_printed_course_holds_what_is_recorded_and_no_controls(visit: Visit) -
     expect(visit.page.get_by_role("heading", name="Maria Papadaki")).to_be_visible()
 
 
-def _axe(visit: Visit, script: Path) -> list[dict[str, Any]]:
-    visit.page.context.new_cdp_session(visit.page).send("Page.setBypassCSP", {"enabled": True})
-    visit.page.reload()
-    visit.page.wait_for_load_state("networkidle")
-    visit.page.add_script_tag(path=str(script))
-    found: dict[str, Any] = visit.page.evaluate("axe.run({resultTypes: ['violations']})")
-    return [
-        {"rule": each["id"], "where": [node["target"] for node in each["nodes"]][:4]} for each in found["violations"]
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(visit: Visit, scheme: Literal["light", "dark"]) -> None:
-    script = assets() / "node_modules" / "axe-core" / "axe.min.js"
     visit.page.emulate_media(color_scheme=scheme)
     visit.go("/login")
-    found = {"/login": _axe(visit, script)}
+    found = {"/login": faults(visit)}
     visit.sign_in("doctor")
     for path in _PAGES:
         visit.go(path)
-        found[path] = _axe(visit, script)
+        found[path] = faults(visit)
     assert {path: each for path, each in found.items() if each} == {}
 
 

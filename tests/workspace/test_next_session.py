@@ -4,85 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from consent.site import Site
 from consent.store.engine import reading
-from consent.types import Requester, Right
 from fhir_mapping.course.looked_at import shown_in
 from fhir_mapping.course.plan import care_plan
 from fhir_mapping.course.plan import read as read_plan
 from fhir_mapping.treatment.read import treatments
 from fhir_mapping.treatment.surroundings import Surroundings
-from orthanc_plugin.workspace.app import create_app
-from orthanc_plugin.workspace.files import Files
-from orthanc_plugin.workspace.pages import Parts
 from orthanc_plugin.workspace.sealed_state import seal, unseal
-from orthanc_plugin.workspace.stored import StoredRecord
-from orthanc_plugin.workspace.stored_sessions import StoredSessions
-from orthanc_plugin.workspace.visitor import Door
-from tests.fhir.clinic import BASE, FACE, build, consent_of, context, open_clinic, region
+from tests.fhir.clinic import BASE, consent_of
 from tests.fhir.clinic import Clinic as FhirClinic
-from tests.fhir.test_course import NOW, PLAN, TOXIN
+from tests.fhir.test_course import PLAN, TOXIN
 from tests.workspace.client import Client
-from tests.workspace.clinic import Clinic as PicturesClinic
 from tests.workspace.clinic import Sessions
-from tests.workspace.page import PUBLISHING, Patient
-
-SITE = Site(time_zone="Europe/Athens")
-PAGE = "/chart/patient/anna/next"
+from tests.workspace.planned import PAGE, fields_of, people, planned, send, signed_in
 
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Iterator[FhirClinic]:
     """Anna with a plan decided on f1, one session with a product and a machine's settings."""
-    build(tmp_path)
-    made = open_clinic(tmp_path)
-    made.put(care_plan(PLAN) | {"id": "plan", "meta": {"source": "urn:photospine"}})
-    made.put(
-        {"resourceType": "Device", "id": "yag", "deviceName": [{"name": "Laser one", "type": "user-friendly-name"}]}
-    )
-    made.put(
-        {
-            "resourceType": "Procedure",
-            "id": "p1",
-            "status": "completed",
-            "code": {"coding": [{"system": "urn:photospine:treatment", "code": "toxin"}], "text": TOXIN.text},
-            "subject": {"reference": "Patient/anna"},
-            "encounter": {"reference": "Encounter/v1"},
-            "basedOn": [{"reference": "CarePlan/plan"}],
-            "performedDateTime": "2026-05-03T11:00:00+03:00",
-            "usedReference": [{"reference": "Device/yag"}],
-        }
-    )
-    made.put(
-        {
-            "resourceType": "Observation",
-            "id": "s1",
-            "status": "final",
-            "code": {"text": "Device settings"},
-            "subject": {"reference": "Patient/anna"},
-            "partOf": [{"reference": "Procedure/p1"}],
-            "device": {"reference": "Device/yag"},
-            "component": [
-                {
-                    "code": {"coding": [{"system": "urn:photospine:setting", "code": "fluence"}], "text": "Fluence"},
-                    "valueQuantity": {
-                        "value": 2.4,
-                        "unit": "J/cm2",
-                        "system": "http://unitsofmeasure.org",
-                        "code": "J/cm2",
-                    },
-                }
-            ],
-        }
-    )
-    made.photo("t1", "anna", "v1", context=context("v1", "2026-05-03T10:20:00+03:00", "Procedure/p1"),
-               extension=[region(FACE, "L")])  # fmt: skip
+    made = planned(tmp_path)
     yield made
     made.close()
 
@@ -90,47 +36,13 @@ def clinic(tmp_path: Path) -> Iterator[FhirClinic]:
 @pytest.fixture
 def sessions() -> Sessions:
     """Accounts: the clinician may write, the doctor reads."""
-    made = Sessions()
-    made.requesters["clinician"] = Requester(
-        "clinician", ("TREAT",), frozenset({Right.RECORD}), reference="Practitioner/d"
-    )
-    return made
+    return people()
 
 
 @pytest.fixture
 def client(clinic: FhirClinic, sessions: Sessions) -> Client:
     """A browser that is signed in as the clinician."""
-    return _signed_in(clinic, sessions, "clinician")
-
-
-def _signed_in(clinic: FhirClinic, sessions: Sessions, account: str) -> Client:
-    record = StoredRecord(clinic.engine, clinic.node.decisions, clinic.record)
-    door = Door(sessions, secure=False)
-    book = StoredSessions(clinic.node, lambda _: NOW)
-    parts = Parts(record, PicturesClinic(), door, SITE, Files(Path("absent")), lambda: NOW, PUBLISHING, sessions=book)
-    made = Client(create_app(parts, sessions, throttle=Patient(), healthy=lambda: True))
-    cookie = sessions.sign_in(account, f"{account}-demo")
-    assert cookie is not None
-    made.cookies.set(door.cookie, cookie)
-    return made
-
-
-def _fields(page: str) -> dict[str, str]:
-    """The fields of the form as a browser would send them."""
-    form = page[page.index('<form class="card today"') :]
-    found: dict[str, str] = {}
-    for tag in re.findall(r"<input[^>]*>", form):
-        attributes = {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
-        if attributes.get("type") == "checkbox":
-            if re.search(r"\bchecked\b", tag.replace(attributes["name"], "")):
-                found[attributes["name"]] = "on"
-        else:
-            found[attributes["name"]] = attributes.get("value", "")
-    return found | {"note": ""}
-
-
-def _send(client: Client, fields: dict[str, str], page: str = PAGE, **headers: str) -> Any:
-    return client.post(page, data=fields, headers=headers)
+    return signed_in(clinic, sessions, "clinician")
 
 
 def test_the_page_shows_plan_last_session_views_and_a_prefilled_form(client: Client, clinic: FhirClinic) -> None:
@@ -142,7 +54,7 @@ def test_the_page_shows_plan_last_session_views_and_a_prefilled_form(client: Cli
     for key in ("f1", "t1"):
         assert f"/chart/photo/{key}?" in answer.text
     assert "/photo/f2?" not in answer.text  # no photo of the plan, nor of the session
-    assert _fields(answer.text)["lot-0"] == "LOT-0071"
+    assert fields_of(answer.text)["lot-0"] == "LOT-0071"
     assert "<style" not in answer.text
     assert " style=" not in answer.text
     (record,) = [each for each in clinic.records() if each.get("route") == "/chart/patient/next"]
@@ -152,7 +64,7 @@ def test_the_page_shows_plan_last_session_views_and_a_prefilled_form(client: Cli
 
 
 def test_saving_writes_the_session_and_what_the_page_showed(client: Client, clinic: FhirClinic) -> None:
-    fields = _fields(client.get(PAGE).text) | {
+    fields = fields_of(client.get(PAGE).text) | {
         "lot-0": "LOT-0072",
         "expires-0": "2027-03",
         "dose-0": "18,5",
@@ -166,11 +78,11 @@ def test_saving_writes_the_session_and_what_the_page_showed(client: Client, clin
         "setting-0-0": "2.6",
         "note": "Tolerated\r\nwell",
     }
-    answer = _send(client, fields)
+    answer = send(client, fields)
     assert answer.status_code == 303, answer.text
-    assert answer.headers["location"].startswith(f"{PAGE}?saved=")
+    assert answer.headers["location"].startswith(f"{PAGE}?plan=plan&saved=")
     procedure = "Procedure/" + answer.headers["location"].partition("saved=")[2]
-    again = _send(client, fields)
+    again = send(client, fields)
     assert again.headers["location"] == answer.headers["location"]
     with reading(clinic.engine) as connection:
         (found,) = treatments(Surroundings(connection, BASE, [procedure]))
@@ -211,16 +123,25 @@ def test_saving_writes_the_session_and_what_the_page_showed(client: Client, clin
         ({"checked-0": "on", "number": "0"}, "number", "from 1 to 999"),
         ({"checked-0": "on", "number": "²"}, "number", "from 1 to 999"),
         ({"checked-0": "on", "setting-0-0": "much"}, "setting-0-0", "is a number"),
-        ({"checked-0": "on", "given-n1": "on"}, "name-n1", "Name the product"),
-        ({"checked-0": "on", "name-n1": "Cream"}, "given-n1", "Tick it"),
+        ({"checked-0": "on", "given-n0": "on"}, "name-n0", "Name the product"),
+        ({"checked-0": "on", "name-n0": "Cream"}, "given-n0", "Tick it"),
+        ({"checked-0": "on", "expires-0": "2026-02-31"}, "expires-0", "2027-01"),
+        ({"checked-0": "on", "expires-0": "2026-05"}, "expired-0", "has expired"),
+        (
+            {"checked-0": "on", "given-n0": "on", "name-n0": "C", "lot-n0": "1", "checked-n0": "on", "dose-n0": "2"},
+            "unit-n0",
+            "Choose the unit",
+        ),
+        ({"checked-0": "on", "how-n0": "thrown", "given-n0": "on", "name-n0": "C"}, "how-n0", "Choose how"),
+        ({"checked-0": "on", "area-n0": "urn:x|y", "given-n0": "on", "name-n0": "C"}, "area-n0", "an area of the list"),
         ({"checked-0": "on", "note": "x" * 4001}, "note", "4000"),
     ],
 )
 def test_a_form_that_cannot_be_saved_says_where_and_keeps_what_was_typed(
     client: Client, clinic: FhirClinic, change: dict[str, str], field: str, words: str
 ) -> None:
-    fields = _fields(client.get(PAGE).text) | {"lot-n0": "kept"} | change
-    answer = _send(client, fields)
+    fields = fields_of(client.get(PAGE).text) | {"serial-n0": "kept"} | change
+    answer = send(client, fields)
     assert answer.status_code == 422
     assert f'id="fault-{field}"' in answer.text
     assert words in answer.text
@@ -232,9 +153,9 @@ def test_a_form_that_cannot_be_saved_says_where_and_keeps_what_was_typed(
 def test_only_our_own_form_of_this_session_and_patient_is_taken(
     client: Client, clinic: FhirClinic, sessions: Sessions
 ) -> None:
-    fields = _fields(client.get(PAGE).text) | {"checked-0": "on"}
+    fields = fields_of(client.get(PAGE).text) | {"checked-0": "on"}
     visitor = next(iter(sessions.open.values()))
-    state = unseal(visitor.secret, "next session", fields["state"])
+    state = unseal(visitor.secret, "today's session", fields["state"])
     assert state is not None
     forged = [
         (fields | {"csrf": "x"}, {}, 400),
@@ -244,36 +165,36 @@ def test_only_our_own_form_of_this_session_and_patient_is_taken(
         (fields | {"state": fields["state"][:-4] + "AAAA"}, {}, 400),
         (fields | {"state": ""}, {}, 400),
         (fields | {"state": "é"}, {}, 400),
-        (fields | {"state": seal(b"another secret", "next session", state)}, {}, 400),
+        (fields | {"state": seal(b"another secret", "today's session", state)}, {}, 400),
         (fields | {"state": seal(visitor.secret, "another page", state)}, {}, 400),
-        (fields | {"state": seal(visitor.secret, "next session", state | {"patient": "ben"})}, {}, 400),
+        (fields | {"state": seal(visitor.secret, "today's session", state | {"patient": "ben"})}, {}, 400),
     ]
     for sent, headers, status in forged:
-        assert _send(client, sent, **headers).status_code == status
-    assert client.post(PAGE, content=b"x" * 300_000, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        assert send(client, sent, **headers).status_code == status
+    assert client.post(PAGE, content=b"x" * 400_000, headers={"Content-Type": "application/x-www-form-urlencoded"}
                        ).status_code == 400  # fmt: skip
     with reading(clinic.engine) as connection:
         assert len(clinic.record.search(connection, "Procedure", {})) == 2
-    reader = _signed_in(clinic, sessions, "doctor")
+    reader = signed_in(clinic, sessions, "doctor")
     shown = reader.get(PAGE)
     assert "reads the record and does not write" in shown.text
-    assert _send(reader, fields).status_code == 404
+    assert send(reader, fields).status_code == 404
     for account, status in (("marketing", 404), ("maria", 404)):
-        assert _signed_in(clinic, sessions, account).get(PAGE).status_code == status
+        assert signed_in(clinic, sessions, account).get(PAGE).status_code == status
     assert client.get("/chart/patient/nobody/next").status_code == 404
-    anonymous = _signed_in(clinic, sessions, "doctor")
+    anonymous = signed_in(clinic, sessions, "doctor")
     anonymous.cookies.clear()
     assert anonymous.get(PAGE).status_code == 303
 
 
 def test_a_plan_that_was_changed_meanwhile_is_told(client: Client, clinic: FhirClinic) -> None:
-    fields = _fields(client.get(PAGE).text) | {"checked-0": "on"}
+    fields = fields_of(client.get(PAGE).text) | {"checked-0": "on"}
     clinic.put(care_plan(PLAN) | {"id": "plan", "title": "Other lines", "meta": {"source": "urn:photospine"}})
-    answer = _send(client, fields)
+    answer = send(client, fields)
     assert answer.status_code == 409
     assert "The plan was changed" in answer.text
-    again = _fields(answer.text) | {"checked-0": "on"}
-    assert _send(client, again).status_code == 303
+    again = fields_of(answer.text) | {"checked-0": "on"}
+    assert send(client, again).status_code == 303
 
 
 def test_a_refused_photo_is_not_on_the_page(client: Client, clinic: FhirClinic) -> None:
@@ -285,16 +206,16 @@ def test_a_refused_photo_is_not_on_the_page(client: Client, clinic: FhirClinic) 
 
 
 def test_the_page_of_a_photo_tells_what_was_decided_on_it(client: Client, clinic: FhirClinic) -> None:
-    fields = _fields(client.get(PAGE).text) | {"checked-0": "on"}
-    saved = _send(client, fields).headers["location"].partition("saved=")[2]
+    fields = fields_of(client.get(PAGE).text) | {"checked-0": "on"}
+    saved = send(client, fields).headers["location"].partition("saved=")[2]
     answer = client.get(f"/chart/basis/Procedure/{saved}")
     assert answer.status_code == 200
-    for words in ("Toxin, forehead, 2026-06-15", "was decided while this was on the screen", "Forehead lines",
-                  "/chart/photo/t1?", "2026-06-15 · clinician · version 1"):  # fmt: skip
+    for words in ("Toxin, forehead, 15 Jun 2026", "On the screen when it was decided", "Forehead lines",
+                  "/chart/photo/t1?", "15 Jun 2026 · by clinician", "version 1"):  # fmt: skip
         assert words in answer.text, words
     photo = client.get("/chart/basis/DocumentReference/f1").text
     assert f'href="/chart/basis/Procedure/{saved}"' in photo
-    assert "was planned on" in photo
+    assert "Plans that were decided on it" in photo
     provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}
     clinic.put(consent_of("c", "deny", "TREAT", provision=provision))
     assert "/photo/f1" not in client.get("/chart/basis/CarePlan/plan").text
@@ -310,4 +231,39 @@ def test_the_page_of_a_photo_tells_what_was_decided_on_it(client: Client, clinic
 
 def test_the_page_of_a_basis_is_the_care_teams(clinic: FhirClinic, sessions: Sessions) -> None:
     for account in ("marketing", "maria"):
-        assert _signed_in(clinic, sessions, account).get("/chart/basis/CarePlan/plan").status_code == 404
+        assert signed_in(clinic, sessions, account).get("/chart/basis/CarePlan/plan").status_code == 404
+
+
+def test_the_basis_names_each_photo_and_takes_no_setting_for_an_outcome(client: Client, clinic: FhirClinic) -> None:
+    saved = send(client, fields_of(client.get(PAGE).text) | {"checked-0": "on"}).headers["location"]
+    text = client.get(f"/chart/basis/Procedure/{saved.partition('saved=')[2]}").text
+    assert "Area not stated" not in text
+    assert "Left face, 3 May 2026" in text
+    assert "Outcomes that judge it" not in text
+    assert text.count("/chart/photo/t1?width=320") == 2  # src and srcset of one picture
+    photo = client.get("/chart/basis/DocumentReference/f1").text
+    assert "On the screen when Forehead lines" not in photo
+
+
+def test_a_portfolio_item_leads_whoever_treats_to_what_it_is_based_on(clinic: FhirClinic, sessions: Sessions) -> None:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    for name in ("f1", "f2"):
+        provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{name}"}}]}
+        clinic.put(consent_of(name, "permit", "PORTFOLIO", signed=today, provision=provision))
+    doctor, marketing = (signed_in(clinic, sessions, account) for account in ("doctor", "marketing"))
+    gallery = doctor.get("/portfolio/PORTFOLIO").text
+    compare = unescape(re.findall(r'href="(/portfolio/PORTFOLIO/compare[^"]*)"', gallery)[0])
+    (left, _) = re.findall(r'href="(/portfolio/PORTFOLIO/basis/[^"]*)"', doctor.get(compare).text)
+    answer = doctor.get(left)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/chart/basis/DocumentReference/f1")
+    assert "Plans that were decided on it" in doctor.get(answer.headers["location"]).text
+    theirs = unescape(
+        re.findall(r'href="(/portfolio/PORTFOLIO/compare[^"]*)"', marketing.get("/portfolio/PORTFOLIO").text)[0]
+    )
+    shown = marketing.get(theirs).text
+    assert "basis" not in shown
+    name = re.findall(r"left=([^&]+)", theirs)[0]
+    assert marketing.get(f"/portfolio/PORTFOLIO/basis/{name}").status_code == 404
+    provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/f1"}}]}
+    clinic.put(consent_of("f1", "deny", "PORTFOLIO", signed=today, provision=provision))
+    assert doctor.get(left).status_code == 404

@@ -15,7 +15,7 @@ from consent.store.engine import reading
 from consent.store.tables import photo
 from consent.types import Request
 from fhir_mapping.api import access
-from fhir_mapping.course.basis import Basis, How, Link, basis
+from fhir_mapping.course.basis import POINTING, Basis, How, Link, basis
 from fhir_mapping.errors import Issue, NotFound
 from orthanc_plugin.assembly.commands._common import AsOption, JsonOption, SettingsOption, account_of, failing, require
 from orthanc_plugin.assembly.open import open_node
@@ -83,6 +83,8 @@ def _lines(found: Basis) -> Iterator[str]:
     yield from (_row(each) for each in found.rests_on) if found.rests_on else ["  nothing on record"]
     yield typer.style("On it rest", bold=True)
     yield from (_row(each) for each in found.carries) if found.carries else ["  nothing on record"]
+    if found.more:
+        yield f"There is more: of what leads to one thing, {POINTING} references are followed."
 
 
 def _row(link: Link) -> str:

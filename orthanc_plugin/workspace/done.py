@@ -1,0 +1,126 @@
+"""What was done and noted, as the pages draw it: injection points on their photos, outcomes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fhir_mapping.course.views import Shot
+from fhir_mapping.outcome.outcome import Outcome
+from fhir_mapping.outcome.vocabulary import vocabulary
+from fhir_mapping.treatment.elements import region_name
+from fhir_mapping.treatment.session import Amount, Point, Session, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One injection point: percent of the photo's width and height."""
+
+    x: str
+    y: str
+    dose: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedPhoto:
+    """A photo with the points that one product was given at."""
+
+    photo: str
+    """Id."""
+
+    view: str
+    product: str
+    marks: tuple[Mark, ...]
+    total: str
+    """Of the doses, where they have one unit."""
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Where its points are drawn."""
+        return [(each.x, each.y) for each in self.marks]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeLine:
+    """One outcome in words."""
+
+    what: str
+    where: str
+    change: str
+    better: int
+    by: str
+    scale: str
+    measured: str
+    compare: str
+    """Query of the comparison of its two photos; empty where one may not be seen."""
+
+    end: str
+
+
+def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
+    """The points of a session on those photos that may be seen."""
+    seen = {each.reference: each for each in shots}
+    used = [(each.product.name.text, each.maps) for each in session.given]
+    used += [(each.name.text, each.maps) for each in session.implants]
+    return [
+        MarkedPhoto(
+            shot.document, shot.view.name, name or "Product", tuple(map(_mark, each.points)), _total(each.points)
+        )
+        for name, some in used
+        for each in some
+        if (shot := seen.get(each.photo)) is not None
+    ]
+
+
+def line(outcome: Outcome) -> OutcomeLine:
+    """An outcome in words."""
+    words = vocabulary()
+    grade = "" if outcome.change is None else words.of_change(outcome.change).name
+    graded = outcome.graded
+    scale = ""
+    if graded is not None:
+        steps = " → ".join(filter(None, (graded.before, graded.after)))
+        scale = f"{words.scales[graded.scale].name}: {steps}"
+    ends = [each.partition("/")[2] for each in (outcome.before, outcome.after) if each is not None]
+    return OutcomeLine(
+        what=words.characteristics[outcome.characteristic],
+        where=region_name(outcome.place) if outcome.place is not None else "",
+        change=grade,
+        better=(outcome.change or 0),
+        by="" if outcome.rater is None else words.raters[outcome.rater.value].lower(),
+        scale=scale,
+        measured=outcome.measured.shown if outcome.measured is not None else "",
+        compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",
+        end=outcome.end[:10],
+    )
+
+
+def choices() -> dict[str, list[tuple[str, str]]]:
+    """What an outcome can be: value and words of each choice."""
+    words = vocabulary()
+    return {
+        "characteristics": sorted(words.characteristics.items(), key=lambda each: each[1]),
+        "grades": [(code, each.name) for code, each in words.grades.items()],
+        "scales": [
+            (code, f"{each.name} ({each.steps[0]} to {each.steps[-1]})" if each.steps else each.name)
+            for code, each in words.scales.items()
+        ],
+        "raters": list(words.raters.items()),
+    }
+
+
+def _mark(point: Point) -> Mark:
+    return Mark(_percent(point.x), _percent(point.y), point.dose.shown if point.dose is not None else "")
+
+
+def _percent(fraction: Decimal) -> str:
+    return plain((fraction * 100).normalize())
+
+
+def _total(points: Iterable[Point]) -> str:
+    doses = [each.dose for each in points if each.dose is not None]
+    units = {(each.unit, each.code) for each in doses}
+    if len(units) != 1:
+        return ""
+    return Amount(sum((each.value for each in doses), Decimal(0)), *units.pop()).shown
