@@ -93,7 +93,8 @@ class PhotoOutline:
     @property
     def links(self) -> Sequence[str]:
         """As :attr:`consent.facts.PhotoFacts.links`."""
-        return self._value.get("links", ())
+        links: Sequence[str] = self._value.get("links", ())
+        return links
 
     @property
     def taken(self) -> Span | None:

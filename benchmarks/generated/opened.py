@@ -24,7 +24,7 @@ from fhir_mapping.api.node import Asked, Node
 from fhir_mapping.api.reply import Reply
 from fhir_mapping.api.searches import search
 from fhir_mapping.projections.written import Setting
-from fhir_mapping.question.answer import Found
+from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.asking import ask as ask_photos
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
@@ -84,10 +84,9 @@ class Opened:
                 Setting(SITE, BASE),
                 request,
                 question,
+                Portion(most, counted=counted),
                 route="bench",
                 fulfils=_ALL,
-                most=most,
-                counted=counted,
             )
 
     def search(self, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:

@@ -70,7 +70,7 @@ def _ordinary(url: str) -> Engine:
         with transaction(engine) as connection:
             _save(connection, made.shots)
     with transaction(engine) as connection:
-        while projection.settle(connection, Setting(SITE, BASE), 100):
+        while projection.settle(connection, Setting(SITE, BASE)):
             pass
     while answers.sweep(engine, most=100):
         pass
