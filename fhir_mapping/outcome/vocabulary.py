@@ -115,6 +115,7 @@ def vocabulary() -> Vocabulary:
     )
 
 
+@lru_cache(maxsize=1024)
 def _words(said: str) -> frozenset[str]:
     plain = "".join(letter if letter.isalnum() else " " for letter in said.lower())
     return frozenset(word.rstrip("s") for word in plain.split())

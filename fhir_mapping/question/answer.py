@@ -114,7 +114,7 @@ def answer(
     by_facet |= {facet: bits - closed for facet, bits in by_facet.items() if facet in OF_THE_RECORD}
     matching = _all(linked if scope is None else linked & scope, by_facet.values())
     seen = matching & permitted
-    months = index.all_of(Held.MONTH) if portion.most and len(seen) > FEW else {}
+    months = index.all_of([Held.MONTH])[Held.MONTH] if portion.most and len(seen) > FEW else {}
     by_month = {each.code: bits for each, bits in months.items()}
     grouped: tuple[tuple[int, ...], ...] = ()
     if portion.cases:
@@ -127,7 +127,7 @@ def answer(
     over = {facet: _beside(index, connection, question, facet, by_facet, permitted) for facet in portion.counted}
     over |= {facet: bits - closed for facet, bits in over.items() if facet in OF_THE_RECORD}
     # Asked once more of the stored answers: what stands on a page leaves.
-    sure = _sure(connection, may, numbers)
+    sure = may.of(numbers)
     return Found(
         total=len(seen),
         numbers=tuple(each for each in numbers if each in sure),
@@ -228,19 +228,19 @@ def _taken(index: Index, connection: Connection, period: Period) -> Bits:
 
 def _counts(index: Index, over: Mapping[Facet, Bits]) -> dict[Facet, Mapping[str, int] | None]:
     """Photos by value, for each facet over its own photos; what is counted over the same few is read once."""
-    counted: dict[Facet, Mapping[Value, int] | None] = {}
+    counted: dict[Facet, Mapping[Value, int] | None] = dict.fromkeys(over)
     few: dict[Bits, list[Facet]] = {}
     for facet, seen in over.items():
         if len(seen) <= FEW:
             few.setdefault(seen, []).append(facet)
-        elif index.how_many(facet) > MOST_VALUES:
-            counted[facet] = None
-        else:
-            shared = ((each, bits.shared_with(seen)) for each, bits in index.all_of(facet).items())
-            counted[facet] = {each: number for each, number in shared if number}
     for seen, facets in few.items():
         tallied = index.tally(facets, seen)
         counted |= {facet: tallied[facet] for facet in facets}
+    many = [facet for facet in over if counted[facet] is None and not index.has_more(facet, MOST_VALUES)]
+    stored = index.all_of(many)
+    for facet in many:
+        shared = ((each, bits.shared_with(over[facet])) for each, bits in stored[facet].items())
+        counted[facet] = {each: number for each, number in shared if number}
     return {facet: _written(facet, counted[facet]) for facet in over}
 
 
@@ -251,10 +251,3 @@ def _written(facet: Facet, counted: Mapping[Value, int] | None) -> dict[str, int
     for each, number in counted.items():
         found[counted_as(facet, each)] += number
     return dict(found)
-
-
-def _sure(connection: Connection, may: Permitted, numbers: Sequence[int]) -> set[int]:
-    if not numbers:
-        return set()
-    query = select(photo.c.photo).where(among(connection, photo.c.photo, numbers), may.clause(photo.c.photo))
-    return set(connection.execute(query).scalars())

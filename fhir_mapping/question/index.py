@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from consent.bits import Bits
+from consent.bits import NONE, Bits
 from consent.sets import Permitted
 from consent.store import rows_of_bits
 from consent.store.tables import photo_due
@@ -88,18 +88,22 @@ class Index:
         live = {each for values in self._live.values() for each in values if each.facet == facet}
         return set(self._told(rows).values()) | live
 
-    def how_many(self, facet: str) -> int:
-        """How many values a facet has."""
-        query = select(func.count()).select_from(facet_value).where(facet_value.c.facet == facet)
-        return int(self._connection.execute(query).scalar_one())
+    def has_more(self, facet: str, most: int) -> bool:
+        """Whether a facet has more values than so many."""
+        some = select(facet_value.c.value).where(facet_value.c.facet == facet).limit(most + 1).subquery()
+        return int(self._connection.execute(select(func.count()).select_from(some)).scalar_one()) > most
 
-    def all_of(self, facet: str) -> dict[Value, Bits]:
-        """Each value of a facet with its photos."""
-        named = self._told(self._connection.execute(select(facet_value).where(facet_value.c.facet == facet)))
-        found = {named[key]: bits - self._due for key, bits in self._stored(named).items()}
-        for each, numbers in self._live_of(facet, self._live).items():
-            bits = found.get(each)
-            found[each] = Bits.of(numbers) if bits is None else bits | Bits.of(numbers)
+    def all_of(self, facets: Collection[str]) -> dict[str, dict[Value, Bits]]:
+        """Each value of some facets with its photos."""
+        if not facets:
+            return {}
+        named = self._told(self._connection.execute(select(facet_value).where(facet_value.c.facet.in_(sorted(facets)))))
+        found: dict[str, dict[Value, Bits]] = {facet: {} for facet in facets}
+        for key, bits in self._stored(named).items():
+            found[named[key].facet][named[key]] = bits - self._due if self._due else bits
+        for facet, values in found.items():
+            for each, numbers in self._live_of(facet, self._live).items():
+                values[each] = values.get(each, NONE) | Bits.of(numbers)
         return found
 
     def tally(self, facets: Collection[str], seen: Bits) -> dict[str, Counter[Value]]:

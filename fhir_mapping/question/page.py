@@ -101,7 +101,7 @@ def _portions(
     connection: Connection, seen: Bits, months: Mapping[str, Bits], wanted: int, after: Place | None
 ) -> Iterator[Sequence[_Row]]:
     if len(seen) <= FEW:
-        yield _listed(connection, seen, after)
+        yield _listed(connection, seen, wanted, after)
         return
     for month in sorted((each for each in months if each != UNDATED), reverse=True):
         if after is not None and (after.taken is None or bounds(month)[0] > after.taken):
@@ -109,23 +109,24 @@ def _portions(
         hits = seen & months[month]
         if hits:
             yield (
-                _listed(connection, hits, after)
+                _listed(connection, hits, wanted, after)
                 if len(hits) <= FEW
                 else _walked(connection, hits, within(month), wanted, after)
             )
     if hits := seen & months.get(UNDATED, Bits({})):
         yield (
-            _listed(connection, hits, after)
+            _listed(connection, hits, wanted, after)
             if len(hits) <= FEW
             else _walked(connection, hits, photo.c.taken.is_(None), wanted, after)
         )
 
 
-def _listed(connection: Connection, hits: Bits, after: Place | None) -> Sequence[_Row]:
+def _listed(connection: Connection, hits: Bits, wanted: int, after: Place | None) -> Sequence[_Row]:
     query = select(*_COLUMNS).where(among(connection, photo.c.photo, list(hits)))
     if after is not None:
         query = query.where(_behind(after))
-    return connection.execute(query.order_by(photo.c.taken.desc().nulls_last(), photo.c.document)).all()
+    ordered = query.order_by(photo.c.taken.desc().nulls_last(), photo.c.document)
+    return connection.execute(ordered.limit(wanted)).all()
 
 
 def _walked(

@@ -89,6 +89,7 @@ def _both_ways(
         assert set(connection.execute(other.where(may.refused(photo_facts.c.photo))).scalars()) == left, request
         shown = Bits.of(connection.execute(linked).scalars())
         assert set(may.bits(shown)) == by_set & set(shown), request
+        assert may.of(list(shown)) == by_set & set(shown), request
         counts = may.counts(photo.c.area)
         numbers = list(connection.execute(select(photo.c.photo)).scalars())
         loader = Loader(connection, request.requester, cache)
