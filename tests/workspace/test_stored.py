@@ -100,6 +100,28 @@ def test_a_course_is_recorded_with_whose_it_is_also_where_no_photo_is_shown(
     assert (last["kind"], last["account"], last["details"]["subject"]) == ("set", "clinician", "Patient/mia")
 
 
+def test_a_course_is_narrowed_by_the_question_and_names_its_values(clinic: Clinic, record: StoredRecord) -> None:
+    treatment = clinic.get("integrator", "/Procedure/p1").json()
+    coding = {"system": "urn:ehr", "code": "BTX", "display": "Toxin, upper face"}
+    clinic.put(treatment | {"code": {"coding": [coding]}})
+    asked = Request(requesters()["clinician"], "TREAT")
+    whole = record.course(asked, "anna", Question(), "/chart")
+    names = {facet: {each.name: each.count for each in values} for facet, values in whole.answer.values.items()}
+    assert names[Facet.TREATMENT] == {"Toxin, upper face": 1}
+    assert names[Facet.PRODUCT] == {"Toxin A": 1}
+    assert names[Facet.LOT] == {"LOT-0071": 1}
+    assert sum(names[Facet.CLINICIAN].values()) == 2
+    assert "Doe" in next(iter(names[Facet.CLINICIAN]))
+    assert {photo.key for photo in whole.photos} == {"f1", "f2"}
+    before = len(clinic.records())
+    lot = record.course(asked, "anna", Question(lot=frozenset({"LOT-0071"})), "/chart", ["f2", "b1", "none"])
+    assert [photo.key for photo in lot.photos] == ["f1"]
+    assert [photo.key for photo in lot.kept] == ["f2"], "another patient's photo is not kept on her page"
+    assert (lot.answer.total, lot.answer.whole) == (1, 2)
+    told = [(each["released"], each["details"]["question"]) for each in clinic.records()[before:]]
+    assert told == [(1, "patient=anna&lot=LOT-0071"), (1, "patient=anna")]
+
+
 def test_nothing_is_shown_that_cannot_be_recorded(
     clinic: Clinic, record: StoredRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
