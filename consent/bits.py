@@ -18,6 +18,9 @@ SHIFT = 16
 REMEMBERED = 12_000
 """Chunks that are remembered as they were unpacked: those of 700 values over a million photos, 100 MB at most."""
 
+_SPARSE = 160
+"""Bytes on record below which unpacking costs little, and remembering would keep 8 KiB for a few photos."""
+
 _SIZE = 1 << SHIFT
 _MASK = _SIZE - 1
 _SOME = re.compile(rb"[^\x00]", re.DOTALL)
@@ -112,11 +115,17 @@ def packed(bits: int) -> bytes:
     return _DEFLATED + deflated if len(deflated) < len(plain) else _PLAIN + plain
 
 
-@lru_cache(maxsize=REMEMBERED)
 def unpacked(row: bytes) -> int:
-    """The bits of a chunk that :func:`packed` made; what was asked for lately is remembered by the row itself."""
+    """The bits of a chunk that :func:`packed` made; of dense ones, those asked for lately are remembered."""
+    return _unpacked(row) if len(row) < _SPARSE else _remembered(row)
+
+
+def _unpacked(row: bytes) -> int:
     plain = zlib.decompress(row[1:]) if row[:1] == _DEFLATED else row[1:]
     return int.from_bytes(plain, "little")
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_unpacked)
 
 
 def by_chunk(numbers: Iterable[int]) -> dict[int, int]:

@@ -27,8 +27,8 @@ from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
 from fhir_mapping.question.text import counted_as
 
-MOST_VALUES = 500
-"""Values of a facet that are counted over any number of photos."""
+MOST_ROWS = 20_000
+"""Rows of the index that are read of a facet to count it over any number of photos: a value has one or more of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _counts(index: Index, over: Mapping[Facet, Bits]) -> dict[Facet, Mapping[str
     for seen, facets in few.items():
         tallied = index.tally(facets, seen)
         counted |= {facet: tallied[facet] for facet in facets}
-    many = [facet for facet in over if counted[facet] is None and not index.has_more(facet, MOST_VALUES)]
+    many = [facet for facet in over if counted[facet] is None and not index.has_more(facet, MOST_ROWS)]
     stored = index.all_of(many)
     for facet in many:
         shared = ((each, bits.shared_with(over[facet])) for each, bits in stored[facet].items())

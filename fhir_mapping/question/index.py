@@ -89,8 +89,9 @@ class Index:
         return set(self._told(rows).values()) | live
 
     def has_more(self, facet: str, most: int) -> bool:
-        """Whether a facet has more values than so many."""
-        some = select(facet_value.c.value).where(facet_value.c.facet == facet).limit(most + 1).subquery()
+        """Whether a facet has more rows than so many."""
+        rows = select(facet_bits.c.chunk).join(facet_value, facet_value.c.value == facet_bits.c.value)
+        some = rows.where(facet_value.c.facet == facet).limit(most + 1).subquery()
         return int(self._connection.execute(select(func.count()).select_from(some)).scalar_one()) > most
 
     def all_of(self, facets: Collection[str]) -> dict[str, dict[Value, Bits]]:
