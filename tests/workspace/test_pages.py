@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from consent.audit.shelf import AuditUnavailable
+from consent.types import Request
 from fhir_mapping.errors import Behind
-from orthanc_plugin.workspace.record import OTHER, Area, Course, Person, Treatment
+from fhir_mapping.question.question import Question
+from orthanc_plugin.workspace.record import OTHER, Area, Course, Gallery, Person, Treatment
 from tests.workspace.client import Client
 from tests.workspace.clinic import BIRTH, FACE, IDENTIFIER, NAME, NOW, SCALP, Clinic, Sessions
 from tests.workspace.page import application
@@ -313,6 +315,30 @@ def test_the_portfolio_holds_consented_photos_and_nothing_that_identifies(enter:
             "Markou",
         ):
             assert word not in text, word
+
+
+def test_the_next_page_of_the_portfolio_is_named_by_nothing_that_identifies(
+    enter: Enter, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, begun = Clinic.gallery, []
+
+    def paged(self: Clinic, request: Request, route: str, question: Question, after: int | None) -> Gallery:
+        begun.append(after)
+        return replace(gallery(self, request, route, question, after), following=None if after else 9)
+
+    monkeypatch.setattr(Clinic, "gallery", paged)
+    client = enter("marketing")
+    page = client.get("/portfolio/PORTFOLIO?area=face").text
+    (later,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    assert re.fullmatch(r"/portfolio/PORTFOLIO\?area=face&amp;after=[a-z2-7]{32}", later)
+    last = client.get(unescape(later)).text
+    assert begun == [None, 9]
+    assert 'rel="next"' not in last
+    assert 'rel="first" href="/portfolio/PORTFOLIO?area=face"' in last
+    other = unescape(later).replace("PORTFOLIO", "WEB")
+    for wrong in (f"{later}x", "/portfolio/PORTFOLIO?after=9", "/portfolio/PORTFOLIO?after=%ff", other):
+        client.get(unescape(wrong))
+        assert begun.pop() is None, wrong
 
 
 def test_a_name_of_the_portfolio_opens_nothing_elsewhere(enter: Enter, clinic: Clinic) -> None:
