@@ -192,7 +192,8 @@ def _links(connection: Connection, base: str | None, about: str) -> tuple[list[L
     known |= _fetch(connection, frontier - set(known)) if frontier - set(known) else {}
     made = [link for reference, resource in sorted(known.items()) for link in _stated(reference, resource, base)]
     stand = standing(connection, {end for link in made for end in (link.upper, link.lower) if end.startswith(DOCUMENT)})
-    known |= _fetch(connection, set(stand.values()) - set(known)) if stand else {}
+    unread = set(stand.values()) - set(known)
+    known |= _fetch(connection, unread) if unread else {}
     return list(dict.fromkeys(_now(link, stand) for link in made)), known
 
 
