@@ -112,17 +112,24 @@ class Pyrofile:
         return sorted({f"{each.code} @ {each.path}: {each.message[:200]}" for each in errors})
 
 
-def _chosen(resource: Mapping[str, Any], path: str | None) -> bool:
-    """Whether a choice is made that pyrofile misses: it looks for ``content[x]`` itself within elements that repeat."""
-    node: Any = resource
-    *steps, last = (path or "").partition(".")[2].split(".")
+def _chosen(resource: Mapping[str, Any], path: str) -> bool:
+    """Whether a choice is made that pyrofile misses: it looks for ``content[x]`` itself within elements that repeat.
+
+    A path does not say which of a Bundle's entries it is of: then it is made in each that has the elements.
+    """
+    kind, _, rest = path.partition(".")
+    *steps, last = rest.split(".")
     if not last.endswith("[x]"):
         return False
+    entries = [each.get("resource", {}) for each in resource.get("entry", ())]
+    nodes: list[Any] = [each for each in (resource, *entries) if each.get("resourceType") == kind]
     for step in steps:
         name, _, number = step.partition("[")
-        node = node.get(name)
-        node = node[int(number.rstrip("]"))] if number else node
-    return any(member.startswith(last.removesuffix("[x]")) for member in node)
+        within = [each[name] for each in nodes if name in each]
+        place = int(number.rstrip("]")) if number else None
+        nodes = within if place is None else [each[place] for each in within if place < len(each)]
+    choice = last.removesuffix("[x]")
+    return bool(nodes) and all(any(member.startswith(choice) for member in each) for each in nodes)
 
 
 def _unclaimed(resource: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -126,6 +126,7 @@ def _laser(clinic: Links, encounter: str, number: int) -> str:
             "code": {"text": "Laser"},
             "subject": {"reference": "Patient/anna"},
             "encounter": {"reference": f"Encounter/{encounter}"},
+            "extension": [{"url": "urn:photospine:session", "valuePositiveInt": 1}],
         }
     )
     return name
@@ -137,6 +138,7 @@ def test_a_treatment_is_not_written_into_the_record_of_what_is_rejected(clinic: 
     clinic.take(visit)
     former = clinic.one(visit)
     treated = _proposal(clinic, former.sop, Said(procedure=_laser(clinic, visit.encounter, former.number)))
+    assert not treated.anew
     said = {"region": "cheek", "laterality": "L"}
     if announced:
         words = (str(clinic.file), Arrow.ANNOUNCED.value, "1", former.sop, json.dumps(said))
@@ -158,13 +160,15 @@ def test_what_was_proposed_of_a_photo_that_is_said_otherwise_by_then_is_asked_ag
     former = clinic.one(visit)
     stale = _proposal(clinic, former.sop, Said(patient="ben", visit=right.encounter))
     name = _laser(clinic, visit.encounter, former.number)
-    assert clinic.link(former.sop, procedure=name, reason="That one.").exit_code == 0
+    treated = clinic.link(former.sop, "--json", procedure=name, reason="That one.")
+    assert json.loads(treated.stdout)["new_instance"] is False
     with clinic.node() as node, open_archive(node) as archive, pytest.raises(RecordRefused, match="look again"):
         corrections(node, archive).carry_out(stale)
-    made = clinic.sent(62_000 + former.number, PatientID="NOBODY")
+    made = clinic.sent(62_000 + former.number, PatientID="PID-anna")
     stale = _proposal(clinic, made.sop, Said(patient="ben", visit=right.encounter))
-    result = clinic.link(made.sop, patient="anna", visit=visit.encounter)
+    result = clinic.link(made.sop, "--json", patient="anna", visit=visit.encounter)
     assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["new_instance"] is False
     with clinic.node() as node, open_archive(node) as archive, pytest.raises(RecordRefused, match="look again"):
         corrections(node, archive).carry_out(stale)
 

@@ -284,6 +284,7 @@ def test_what_she_agreed_to_publish_stays_hers_and_is_signed_anew_by_another(cli
     assert not published(moved)
     clinic.agree(f"show-again-{former.number}", "PORTFOLIO", "ben")
     assert published(moved)
+    clinic.bits_are_true()
 
 
 # --- what else names the photo --------------------------------------------------------------------------------------
