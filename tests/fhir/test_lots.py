@@ -87,7 +87,7 @@ def _used(clinic: Clinic) -> str:
 
 
 def _statement_of_use(clinic: Clinic) -> str:
-    device = _device(clinic, "s", {"carrierHRF": "+A123BJC5D6E71/$$3270131SHAPE-1H"})
+    device = _device(clinic, "s", {"carrierHRF": "+A123BJC5D6E71/$$3270131SHAPE-1O"})
     return _put(clinic, "DeviceUseStatement", "u", status="completed", subject=_BEN, device=device, recordedOn=_WHEN)
 
 
