@@ -19,6 +19,7 @@ from fhir_mapping.udi.parse import parse
 
 _MOST = 100
 _LONGEST = 200
+_TITLED = 5  # lots that a title names
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Question:
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
-    def title(self) -> str:
-        """In a few words."""
+    def words(self) -> tuple[str, ...]:
+        """What is asked, a lot each, and what narrows them."""
         parts = [
             " ".join(
                 filter(
@@ -81,7 +82,15 @@ class Question:
         parts += [self.product] if self.product else []
         parts += [f"from {self.since}"] if self.since else []
         parts += [f"to {self.until}"] if self.until else []
-        return ", ".join(parts)
+        return tuple(parts)
+
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        more = len(self.lots) - _TITLED
+        if more <= 1:
+            return ", ".join(self.words)
+        return ", ".join((*self.words[:_TITLED], f"{more} more lots", *self.words[len(self.lots) :]))
 
 
 def question(

@@ -77,6 +77,8 @@ def pdf(opened: Opened, zone: ZoneInfo) -> bytes:
         Spacer(1, 3 * mm),
         _figures(opened, writer, state),
     ]
+    if kept.question.title != ", ".join(kept.question.words):
+        flow += [Spacer(1, 2 * mm), say("Asked for: " + ", ".join(kept.question.words), writer.soft)]
     if opened.changes.added or opened.changes.gone:
         flow.append(Spacer(1, 2 * mm))
         flow.append(say(f"Not taken in yet: {len(opened.changes.added)} found since it was opened, "

@@ -23,6 +23,7 @@ _DONATION = re.compile(r"[A-NP-Z1-9][A-Z0-9]{4}[0-9]{8}")  # ISBT 128: a donatio
 ILLEGIBLE = "illegible in places"
 NOTED = "a note, a name or an extension says so"
 VOID = "entered in error"
+DOUBTED = "a UDI says so whose check character does not fit"
 SERIAL = "a part of the serial number"
 NO_LOT = "no lot on record"
 FORMER = "an earlier version says so"
@@ -35,6 +36,7 @@ CLOSENESS = (
     "",
     FORMER,
     VOID,
+    DOUBTED,
     NOTED,
     SERIAL,
     OTHER_DEVICE,
@@ -46,6 +48,8 @@ CLOSENESS = (
     spelling.Near.EXCHANGED.value,
     spelling.Near.ONE.value,
 )
+
+_DOUBTS = {State.NOTED.value: NOTED, State.DOUBTED.value: DOUBTED, State.VOID.value: VOID}
 
 Key = tuple[str, str, str]
 """Type, id, and part of a product."""
@@ -158,7 +162,7 @@ def _fit(row: Any, wanted: Wanted, near: Mapping[str, str], called: Mapping[Key,
         return Fit.UNREADABLE, near.get(row.lot, "")
     if not wanted.lot and row.serial != wanted.serial and not row.serial.startswith(f"{wanted.serial} "):
         return Fit.UNREADABLE, SERIAL if row.serial in _parts(wanted) else near.get(row.serial, "")
-    doubt = {State.NOTED.value: NOTED, State.VOID.value: VOID}.get(row.state)
+    doubt = _DOUBTS.get(row.state)
     if row.former or doubt:
         return Fit.UNREADABLE, FORMER if row.former else str(doubt)
     if wanted.device and row.device and not device_names(row.device) & device_names(wanted.device):

@@ -65,6 +65,9 @@ class State(StrEnum):
     NOTED = "noted"
     """A note, a name or an extension says so."""
 
+    DOUBTED = "doubted"
+    """A UDI says so whose check character does not fit."""
+
     VOID = "void"
     """What says so was entered in error."""
 
@@ -135,18 +138,15 @@ def _of_product(part: str, product: Mapping[str, Any]) -> Iterator[Stated]:
     told = [udi for carrier in carriers for udi in carried(carrier)]
     devices += [udi.device for udi in told if udi.device and udi.device not in devices]
     names = tuple(dict.fromkeys((*names, *(name for each in devices for name in sorted(device_names(each))))))
-    for lot, expiry in lots_of(product):
+    lots = [
+        (lot, expiry, _state(lot, bare=not isinstance(product.get("batch"), Mapping)))
+        for lot, expiry in lots_of(product)
+    ]
+    lots += [(udi.lot, udi.expiry, State.DOUBTED) for udi in told if udi.lot and udi.doubted]
+    serial = _serial(product, [(udi.issuer, udi.donation, udi.serial) for udi in told])
+    for lot, expiry, state in lots:
         device = next((udi.device for udi in told if udi.lot == lot and udi.device), devices[0] if devices else "")
-        yield Stated(
-            part,
-            (lot or "").strip(),
-            expiry or "",
-            _state(lot, bare=not isinstance(product.get("batch"), Mapping)),
-            name,
-            names,
-            device,
-            _serial(product, [(udi.issuer, udi.donation, udi.serial) for udi in told]),
-        )
+        yield Stated(part, (lot or "").strip(), expiry or "", state, name, names, device, serial)
 
 
 def _serial(product: Mapping[str, Any], told: list[tuple[Issuer, str | None, str | None]]) -> str:

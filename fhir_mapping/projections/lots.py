@@ -123,7 +123,7 @@ def _leads(resource: Mapping[str, Any], setting: Setting) -> set[str]:
     return {each for each in named if each is not None and each.partition("/")[0] in _LEADS}
 
 
-_SURE = frozenset((State.TOLD, State.NOTED, State.VOID))
+_SURE = frozenset((State.TOLD, State.NOTED, State.DOUBTED, State.VOID))
 _KEY = ("part", "lot", "expiry", "device")
 
 

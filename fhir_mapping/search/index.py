@@ -266,7 +266,7 @@ def _participant(resource: Mapping[str, Any], base: str | None) -> str | None:
 
 
 def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
-    """Lots of a Medication or Device as received, each with its expiry; of a Device also those in its UDIs.
+    """Lots of a Medication or Device as received, each with its expiry; of a Device also those in its UDIs, if sound.
 
     One at least: without a lot, None, with the expiry that is stated all the same.
     """
@@ -278,6 +278,6 @@ def lots_of(product: Mapping[str, Any]) -> list[tuple[str | None, str | None]]:
     found: list[tuple[str | None, str | None]] = [(lot, expiry)] if isinstance(lot, str) else []
     carriers = listed(product.get("udiCarrier")) if product.get("resourceType") == "Device" else []
     for udi in (each for carrier in carriers if isinstance(carrier, Mapping) for each in carried(carrier)):
-        if udi.lot and udi.lot not in [each for each, _ in found]:
+        if udi.lot and not udi.doubted and udi.lot not in [each for each, _ in found]:
             found.append((udi.lot, udi.expiry or expiry))
     return found or [(None, expiry)]

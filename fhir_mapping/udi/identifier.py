@@ -34,6 +34,9 @@ class Udi:
     donation: str | None = None
     """ISBT 128 Donation Identification Number: the distinct identification code of human tissue."""
 
+    doubted: bool = False
+    """Whether it was read although its check character says that a character is wrong or missing."""
+
 
 class UdiError(Invalid):
     """What was given is no such identifier; the text says where, and what would be."""

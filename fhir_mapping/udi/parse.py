@@ -7,6 +7,7 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_mapping.udi import gs1, hibc, iccbba
@@ -71,7 +72,7 @@ def _leniently(text: str) -> list[Udi]:
     try:
         if text.lstrip("*").startswith("+") and "(" not in text:
             # Who types a label leaves out the characters at its end that check it.
-            return [hibc.read(f"{text}{more}", strict=False) for more in ("", "0", "00")]
+            return [replace(hibc.read(f"{text}{more}", strict=False), doubted=True) for more in ("", "0", "00")]
     except UdiError:
         return []
     lot, expiry = gs1.lot_and_expiry(text)

@@ -130,7 +130,7 @@ class BatchPages:
             section="advisory",
             kept=self._batches.advisories.listed(asked),
             fault=fault,
-            said=dict.fromkeys(("lot", "expiry", *_WORDS), "") | dict(fields),
+            said=dict.fromkeys(("lot", "expiry", "notice", *_WORDS), "") | dict(fields),
         )
 
     def _found(self, http: HttpRequest, visitor: Visitor, asked: Request) -> Response:

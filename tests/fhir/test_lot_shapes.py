@@ -13,6 +13,7 @@ from consent.store.engine import transaction
 from consent.store.tables import photo
 from fhir_mapping.advisory.asked import Question, question
 from fhir_mapping.advisory.batch import Advisory, Astray, Fit
+from fhir_mapping.udi.hibc import check_character
 from tests.fhir.clinic import Clinic, context
 from tests.fhir.test_lots import _BEN, _CODE, _WHEN, _ask, _device, _given, _lot, _put
 
@@ -134,13 +135,27 @@ def test_an_observation_of_a_remark_a_number_or_a_panel_is_read(clinic: Clinic) 
     [
         "(10)SHAPE-1071(17)279999", "\uff0801\uff0909504000059118\uff0810\uff09SHAPE-1071",
         "01 09504000059118 17 270131 10 SHAPE-1071", "0109504000059118|10SHAPE-1071", "0109504000059118^10SHAPE-1071",
-        "https://id.gs1.org/01/09504000059118/10/SHAPE-1071?17=270131", "+$$3270131SHAPE-1071",
-        "+A123BJC5D6E71/$$3270131SHAPE-1071",
+        "https://id.gs1.org/01/09504000059118/10/SHAPE-1071?17=270131",
     ],
 )  # fmt: skip
 def test_a_udi_is_read_however_it_was_typed(clinic: Clinic, text: str) -> None:
     _used(clinic, "u", _device(clinic, "s", {"carrierHRF": text}))
     assert _found(clinic, _LOT) == (Fit.EXACT, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["+$$3270131SHAPE-1071", "+A123BJC5D6E71/$$3270131SHAPE-1071", "+A123BJC5D6E71/$$3270131SHAPE-1071!"]
+)
+def test_a_label_whose_check_character_is_wrong_or_missing_is_looked_at(clinic: Clinic, text: str) -> None:
+    _used(clinic, "u", _device(clinic, "s", {"carrierHRF": text.replace("!", _wrong(text[:-1]))}))
+    assert _found(clinic, _LOT) in (
+        (Fit.UNREADABLE, "a UDI says so whose check character does not fit"),
+        (Fit.UNREADABLE, "one character differs"),  # by chance, its last character is the one that fits
+    )
+
+
+def _wrong(label: str) -> str:
+    return "0" if check_character(label) != "0" else "1"
 
 
 @pytest.mark.parametrize("prefix", [b"", b"\xe8", b"\x1d", b"]d2"])

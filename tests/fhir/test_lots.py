@@ -87,7 +87,7 @@ def _used(clinic: Clinic) -> str:
 
 
 def _statement_of_use(clinic: Clinic) -> str:
-    device = _device(clinic, "s", {"carrierHRF": "+A123BJC5D6E71/$$3270131SHAPE-1H"})
+    device = _device(clinic, "s", {"carrierHRF": "+A123BJC5D6E71/$$3270131SHAPE-1O"})
     return _put(clinic, "DeviceUseStatement", "u", status="completed", subject=_BEN, device=device, recordedOn=_WHEN)
 
 
@@ -328,6 +328,9 @@ def test_the_same_question_has_the_same_key_in_whichever_order() -> None:
     other = question([("B2", "2027-01"), (" A1 ", None), ("A1", None)])
     assert one.key == other.key != question([("A1", None)]).key
     assert Question((Wanted("A1"),)).title == "lot A1"
+    many = Question(tuple(Wanted(f"A{each}") for each in range(9)), product="Toxin A")
+    assert many.title == "lot A0, lot A1, lot A2, lot A3, lot A4, 4 more lots, Toxin A"
+    assert len(many.words) == 10
 
 
 # --- lots as people write them ---------------------------------------------------------------------------------------

@@ -47,24 +47,39 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     demo.stop(folder)
 
 
-@pytest.mark.orthanc
-def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
-    (clinic / "photo.jpg").write_bytes(photos.jpeg(photos.Shot(width=640, height=480, orientation=6, seed=77)))
-    found = re.search(r"<!-- walk-through -->\n```sh\n(.*?)```\n<!-- walk-through -->", README, re.DOTALL)
+def _follow(folder: Path, name: str, replaced: dict[str, str] | None = None, *, timeout: float = 300) -> str:
+    """Run a block of the README as it stands, between two comments of its name; gives what it prints.
+
+    Parameters
+    ----------
+    replaced
+        Addresses of the demo clinic, by those of this one.
+    """
+    mark = re.escape(f"<!-- {name} -->")
+    found = re.search(rf"{mark}\n```sh\n(.*?)```\n{mark}", README, re.DOTALL)
     assert found is not None
-    script = found[1].replace("127.0.0.1:8042", f"127.0.0.1:{ORTHANC_PORT}")
-    script = script.replace("127.0.0.1 11112", f"127.0.0.1 {DIMSE_PORT}")
+    script = found[1]
+    for old, new in (replaced or {}).items():
+        script = script.replace(old, new)
     done = subprocess.run(
         ["bash", "-e", "-c", script],
-        cwd=clinic,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
-        timeout=600,
+        env={key: value for key, value in os.environ.items() if not key.startswith("PHOTOSPINE_")},
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"^403$", done.stdout, re.MULTILINE) == ["403"] * 3
+    return done.stdout
+
+
+@pytest.mark.orthanc
+def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
+    (clinic / "photo.jpg").write_bytes(photos.jpeg(photos.Shot(width=640, height=480, orientation=6, seed=77)))
+    addresses = {"127.0.0.1:8042": f"127.0.0.1:{ORTHANC_PORT}", "127.0.0.1 11112": f"127.0.0.1 {DIMSE_PORT}"}
+    said = _follow(clinic, "walk-through", addresses, timeout=600)
+    assert re.findall(r"^403$", said, re.MULTILINE) == ["403"] * 3
     source = Image.open(clinic / "photo.jpg").transpose(Image.Transpose.ROTATE_270)
     for name in ("clinician.jpg", "marketing.jpg"):
         shown = Image.open(clinic / name).convert("RGB")
@@ -72,28 +87,17 @@ def test_the_walk_through_does_what_it_says(clinic: Path) -> None:
         difference = [abs(a - b) for a, b in zip(shown.tobytes(), source.tobytes(), strict=True)]
         assert sum(difference) / len(difference) < 3
     for word in ("patient-permitted", "patient-denied", "default-permit"):
-        assert word in done.stdout, f"the audit shows no {word}"
-    assert "sound" in done.stdout
-    assert "3 patients" in done.stdout, "two patients were given this lot, a third one that reads alike"
+        assert word in said, f"the audit shows no {word}"
+    assert "sound" in said
+    assert "3 patients" in said, "two patients were given this lot, a third one that reads alike"
 
 
 @pytest.mark.orthanc
 def test_a_batch_advisory_is_closed_as_it_says(clinic: Path) -> None:
-    found = re.search(r"<!-- batch -->\n```sh\n(.*?)```\n<!-- batch -->", README, re.DOTALL)
-    assert found is not None
-    done = subprocess.run(
-        ["bash", "-e", "-c", found[1]],
-        cwd=clinic,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "PS-2407A  expiry 2026-06  on record" in done.stdout
-    assert "reads alike" in done.stdout
-    assert "closed, 0 patients left" in done.stdout
+    said = _follow(clinic, "batch")
+    assert "PS-2407A  expiry 2026-06  on record" in said
+    assert "reads alike" in said
+    assert "closed, 0 patients left" in said
     assert (clinic / "closed.pdf").read_bytes().startswith(b"%PDF-")
 
 
@@ -125,20 +129,9 @@ def test_photos_are_linked_and_corrected_as_written(clinic: Path) -> None:
 
 @pytest.mark.orthanc
 def test_the_next_session_is_asked_as_written(clinic: Path) -> None:
-    found = re.search(r"<!-- next-session -->\n```sh\n(.*?)```\n<!-- next-session -->", README, re.DOTALL)
-    assert found is not None
-    done = subprocess.run(
-        ["bash", "-e", "-c", found[1].replace("127.0.0.1:8080", f"127.0.0.1:{SERVE_PORT}")],
-        cwd=clinic,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PHOTOSPINE_")},
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "CarePlan/demo-anna-plan planned on DocumentReference/" in done.stdout
-    assert "Observation/demo-anna-outcome judged on DocumentReference/" in done.stdout
+    said = _follow(clinic, "next-session", {"127.0.0.1:8080": f"127.0.0.1:{SERVE_PORT}"}, timeout=120)
+    assert "CarePlan/demo-anna-plan planned on DocumentReference/" in said
+    assert "Observation/demo-anna-outcome judged on DocumentReference/" in said
     ways = {each["name"] for each in json.loads((clinic / "basis.json").read_text("utf-8"))["parameter"]}
     assert {"rests-on", "carries"} <= ways
     for name, wanted in (
