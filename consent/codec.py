@@ -88,7 +88,8 @@ class PhotoOutline:
     @property
     def document(self) -> str | None:
         """``DocumentReference/…``"""
-        return self._value.get("document")
+        document: str | None = self._value.get("document")
+        return document
 
     @property
     def links(self) -> Sequence[str]:
