@@ -156,7 +156,8 @@ def test_the_next_session_is_saved_as_the_chapter_says(clinic: Path) -> None:
             assert words in text, words
         fields = fields_of(text)
         assert (fields["number"], fields["lot-0"]) == ("7", "")
-        photo, pair = fields["map-photo-0"], re.findall(r'<option value="(\w[^"|]*\|[^"|]*)">', text)[0]
+        photo = fields["map-photo-0"]
+        pair = re.findall(r'name="pair-0".*?<option value="([^"|]+\|[^"|]+)">', text, re.DOTALL)[0]
         filled = fields | {
             "scan-0": "(01)09504000059118(17)281231(10)LC-2044",
             "map-product-0": "0", "map-photo-0": photo, "x-0-0": "40", "y-0-0": "30",
