@@ -38,8 +38,10 @@ class _Server:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(LONGEST)
+        self.process.stdout.close()
 
 
 _servers: list[_Server] = []
