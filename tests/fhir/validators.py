@@ -112,17 +112,30 @@ class Pyrofile:
         return sorted({f"{each.code} @ {each.path}: {each.message[:200]}" for each in errors})
 
 
-def _chosen(resource: Mapping[str, Any], path: str | None) -> bool:
+def _chosen(resource: Mapping[str, Any], path: str) -> bool:
     """Whether a choice is made that pyrofile misses: it looks for ``content[x]`` itself within elements that repeat."""
-    node: Any = resource
-    *steps, last = (path or "").partition(".")[2].split(".")
+    kind, _, rest = path.partition(".")
+    *steps, last = rest.split(".")
     if not last.endswith("[x]"):
         return False
+    nodes: list[Any] = list(_of_kind(resource, kind))
     for step in steps:
         name, _, number = step.partition("[")
-        node = node.get(name)
-        node = node[int(number.rstrip("]"))] if number else node
-    return any(member.startswith(last.removesuffix("[x]")) for member in node)
+        nodes = [node[name] for node in nodes if isinstance(node, Mapping) and name in node]
+        nodes = [node[int(number[:-1])] for node in nodes if int(number[:-1]) < len(node)] if number else nodes
+    return any(member.startswith(last.removesuffix("[x]")) for node in nodes for member in node)
+
+
+def _of_kind(node: Any, kind: str) -> Iterator[Mapping[str, Any]]:
+    """The resource, or those in a Bundle, of a type."""
+    if isinstance(node, Mapping):
+        if node.get("resourceType") == kind:
+            yield node
+        for value in node.values():
+            yield from _of_kind(value, kind)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _of_kind(each, kind)
 
 
 def _unclaimed(resource: Mapping[str, Any]) -> Mapping[str, Any]:
