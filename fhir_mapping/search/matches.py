@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, and_, false, func, or_
 
 from fhir_mapping import references
 from fhir_mapping.errors import Issue, Malformed
@@ -56,7 +56,11 @@ def of_parameter(scene: Scene, kind: str, name: asked.Plain, value: str) -> Cond
     shown = scene.sight.element(kind, parameter, table, uid=uid)
     column = table.c.path if table.element is fhir_reference else table.c.name
     named = column.in_(parameter.paths) if table.element is fhir_reference else column == index
-    found = Rows(table, kind, tuple(and_(named, each, shown) for each in alternatives))
+    of_one = named if table.element is fhir_reference else func.coalesce(column, "") == index
+    # Of one resource its few rows are read. As a bare column SQLite may take the index that begins with the value
+    # instead, and go through everything that has it. The index of references ends with the id.
+    asked_of_one = tuple(and_(of_one, each, shown) for each in alternatives)
+    found = Rows(table, kind, tuple(and_(named, each, shown) for each in alternatives), asked=asked_of_one)
     return Without(found) if name.modifier == "not" else found
 
 

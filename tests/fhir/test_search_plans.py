@@ -110,3 +110,24 @@ def test_what_a_chain_found_is_not_looked_up_one_by_one_for_each_resource(tmp_pa
     asked = [each.partition(" <- ")[0] for each in read if "SEARCH fhir_reference" in each]
     assert any("(type=? AND id=? AND path=?)" in each for each in asked)
     assert not [each for each in asked if "target=? AND id=?" in each]
+
+
+def test_a_walk_in_order_reads_a_few_rows_of_each_resource_that_it_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never goes through all that has the value which is asked for."""
+    monkeypatch.setattr(find, "FEW", -1)
+    monkeypatch.setattr(find, "few_ids", lambda *_: None)
+    engine = fresh(f"sqlite:///{tmp_path}/plans.sqlite3", SITE)
+    record = RecordStore(SITE, base=BASE)
+    read: list[str] = []
+    with reading(engine) as connection, _plans(engine, read):
+        scene = record.scene(connection)
+        made = conditions(scene, "Observation", [("status", "final"), ("date", "gt2020"), ("subject", "Patient/p")])
+        find.page(scene, "Observation", made, order.read("Observation", "-date"), count=10)
+    engine.dispose()
+    walked = [each.partition(" <- ")[0] for each in read if "SELECT fhir_date" in each]
+    assert any("SEARCH fhir_date_1 USING COVERING INDEX ix_fhir_date_last" in each for each in walked)
+    of_each = [each for each in walked if "SEARCH fhir_" in each and "fhir_date_1 " not in each]
+    assert of_each
+    assert all("id=?" in each for each in of_each)
