@@ -2,12 +2,13 @@
 
 Photos are numbered, and a set of them is a bit for each number, in chunks of 65,536 (the idea of Roaring bitmaps,
 doi:10.1002/spe.2325; here in Python's own integers, since what Orthanc runs holds no compiled package). A chunk without
-a photo is not there. On record a chunk is compressed where that makes it shorter.
+a photo is not there. On record a chunk is compressed, or the places of its photos are listed, where that is shorter.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -18,7 +19,7 @@ SHIFT = 16
 REMEMBERED = 12_000
 """Chunks that are remembered as they were unpacked: those of 700 values over a million photos, 100 MB at most."""
 
-_SPARSE = 160
+_SHORT = 160
 """Bytes on record below which unpacking costs little, and remembering would keep 8 KiB for a few photos."""
 
 _SIZE = 1 << SHIFT
@@ -26,8 +27,11 @@ _MASK = _SIZE - 1
 _SOME = re.compile(rb"[^\x00]", re.DOTALL)
 """A byte with a bit in it: few photos of a chunk are found without a look at every byte by Python."""
 
+_AS_FLAGS = bytes.maketrans(b"01", b"\x00\x01")
 _BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
-_PLAIN, _DEFLATED = b"\x00", b"\x01"
+_PLAIN, _DEFLATED, _LISTED = b"\x00", b"\x01", b"\x02"
+_FEW = 256
+"""Photos of a chunk up to which their places may be listed, two bytes each, instead."""
 
 
 class Bits:
@@ -108,19 +112,51 @@ NONE = Bits({})
 """No photo."""
 
 
+class Counting:
+    """A set that many rows are counted against."""
+
+    __slots__ = ("_chunks", "_flags")
+
+    def __init__(self, counted: Bits) -> None:
+        """Take it."""
+        self._chunks = counted._chunks
+        self._flags: dict[int, bytes] = {}
+
+    def shared_with(self, chunk: int, row: bytes) -> int:
+        """How many numbers it shares with a chunk as a table holds it."""
+        mine = self._chunks.get(chunk)
+        if mine is None:
+            return 0
+        if row[:1] != _LISTED:
+            return (unpacked(row) & mine).bit_count()
+        flags = self._flags.get(chunk)
+        if flags is None:  # a byte for each place, so that one look tells
+            flags = self._flags[chunk] = f"{mine:b}"[::-1].encode().translate(_AS_FLAGS).ljust(_SIZE, b"\x00")
+        return sum(map(flags.__getitem__, _places(row)))
+
+
 def packed(bits: int) -> bytes:
-    """A chunk as a table holds it."""
+    """A chunk as a table holds it: as it is, compressed, or as a list of places, whatever is shortest."""
     plain = bits.to_bytes((bits.bit_length() + 7) >> 3, "little")
     deflated = zlib.compress(plain, 1)
+    few = bits.bit_count()
+    if few <= _FEW and 2 * few <= min(len(deflated), len(plain)):
+        return _LISTED + struct.pack(f"<{few}H", *Bits({0: bits}))
     return _DEFLATED + deflated if len(deflated) < len(plain) else _PLAIN + plain
 
 
 def unpacked(row: bytes) -> int:
-    """The bits of a chunk that :func:`packed` made; of dense ones, those asked for lately are remembered."""
-    return _unpacked(row) if len(row) < _SPARSE else _remembered(row)
+    """The bits of a chunk that :func:`packed` made; of large ones, those asked for lately are remembered."""
+    return _unpacked(row) if len(row) < _SHORT else _remembered(row)
+
+
+def _places(row: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(row) >> 1}H", row[1:])
 
 
 def _unpacked(row: bytes) -> int:
+    if row[:1] == _LISTED:
+        return Bits.of(_places(row))._chunks.get(0, 0)
     plain = zlib.decompress(row[1:]) if row[:1] == _DEFLATED else row[1:]
     return int.from_bytes(plain, "little")
 

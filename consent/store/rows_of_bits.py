@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, and_, bindparam, delete, insert, select, update
 
-from consent.bits import NONE, Bits, by_chunk, packed, unpacked
+from consent.bits import NONE, Bits, Counting, by_chunk, packed, unpacked
 from consent.store.write import among
 
 Key = tuple[int | str, ...]
@@ -27,6 +28,23 @@ def load(connection: Connection, table: Table, *where: ColumnElement[bool]) -> d
 def load_one(connection: Connection, table: Table, *key: int | str) -> Bits:
     """One set."""
     return load(connection, table, *_named(table, key)).get(key, NONE)
+
+
+def shared(connection: Connection, table: Table, of: Mapping[int, Counting]) -> Counter[int]:
+    """How many numbers sets of a table with one key column, a number, share each with a set of its own.
+
+    Parameters
+    ----------
+    of
+        By key, what it is counted against.
+    """
+    (key,) = _keys(table)
+    found: Counter[int] = Counter()
+    for number, chunk, bits in connection.execute(
+        select(key, table.c.chunk, table.c.bits).where(among(connection, key, of))
+    ):
+        found[number] += of[number].shared_with(chunk, bytes(bits))
+    return found
 
 
 def change(connection: Connection, table: Table, added: Mapping[Key, set[int]], taken: Mapping[Key, set[int]]) -> None:

@@ -27,7 +27,7 @@ from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
 from fhir_mapping.question.text import counted_as
 
-MOST_ROWS = 20_000
+MOST_ROWS = 50_000
 """Rows of the index that are read of a facet to count it over any number of photos: a value has one or more of them."""
 
 
@@ -114,7 +114,7 @@ def answer(
     by_facet |= {facet: bits - closed for facet, bits in by_facet.items() if facet in OF_THE_RECORD}
     matching = _all(linked if scope is None else linked & scope, by_facet.values())
     seen = matching & permitted
-    months = index.all_of([Held.MONTH])[Held.MONTH] if portion.most and len(seen) > FEW else {}
+    months = index.all_of(Held.MONTH) if portion.most and len(seen) > FEW else {}
     by_month = {each.code: bits for each, bits in months.items()}
     grouped: tuple[tuple[int, ...], ...] = ()
     if portion.cases:
@@ -237,10 +237,8 @@ def _counts(index: Index, over: Mapping[Facet, Bits]) -> dict[Facet, Mapping[str
         tallied = index.tally(facets, seen)
         counted |= {facet: tallied[facet] for facet in facets}
     many = [facet for facet in over if counted[facet] is None and not index.has_more(facet, MOST_ROWS)]
-    stored = index.all_of(many)
-    for facet in many:
-        shared = ((each, bits.shared_with(over[facet])) for each, bits in stored[facet].items())
-        counted[facet] = {each: number for each, number in shared if number}
+    stored = index.counts({facet: over[facet] for facet in many})
+    counted |= {facet: stored[facet] for facet in many}
     return {facet: _written(facet, counted[facet]) for facet in over}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from consent.bits import NONE, Bits
+from consent.bits import NONE, Bits, Counting
 from consent.sets import Permitted
 from consent.store import rows_of_bits
 from consent.store.tables import photo_due
@@ -94,17 +94,29 @@ class Index:
         some = rows.where(facet_value.c.facet == facet).limit(most + 1).subquery()
         return int(self._connection.execute(select(func.count()).select_from(some)).scalar_one()) > most
 
-    def all_of(self, facets: Collection[str]) -> dict[str, dict[Value, Bits]]:
-        """Each value of some facets with its photos."""
-        if not facets:
-            return {}
-        named = self._told(self._connection.execute(select(facet_value).where(facet_value.c.facet.in_(sorted(facets)))))
-        found: dict[str, dict[Value, Bits]] = {facet: {} for facet in facets}
-        for key, bits in self._stored(named).items():
-            found[named[key].facet][named[key]] = bits - self._due if self._due else bits
+    def all_of(self, facet: str) -> dict[Value, Bits]:
+        """Each value of a facet with its photos."""
+        named = self._told(self._connection.execute(select(facet_value).where(facet_value.c.facet == facet)))
+        found = {named[key]: bits - self._due if self._due else bits for key, bits in self._stored(named).items()}
+        for each, numbers in self._live_of(facet, self._live).items():
+            found[each] = found.get(each, NONE) | Bits.of(numbers)
+        return found
+
+    def counts(self, over: Mapping[str, Bits]) -> dict[str, Counter[Value]]:
+        """How many photos have each value of some facets, for each facet over its own photos."""
+        found: dict[str, Counter[Value]] = {facet: Counter() for facet in over}
+        if not over:
+            return found
+        counting = {each: Counting(each - self._due) for each in set(over.values())}
+        named = self._told(self._connection.execute(select(facet_value).where(facet_value.c.facet.in_(sorted(over)))))
+        of = {key: counting[over[each.facet]] for key, each in named.items()}
+        for key, number in rows_of_bits.shared(self._connection, facet_bits, of).items():
+            if number:
+                found[named[key].facet][named[key]] += number
         for facet, values in found.items():
             for each, numbers in self._live_of(facet, self._live).items():
-                values[each] = values.get(each, NONE) | Bits.of(numbers)
+                if shown := sum(number in over[facet] for number in numbers):
+                    values[each] += shown
         return found
 
     def tally(self, facets: Collection[str], seen: Bits) -> dict[str, Counter[Value]]:

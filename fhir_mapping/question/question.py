@@ -41,11 +41,11 @@ class Grade:
     """None: whatever was judged."""
 
     grade: str | None = None
-    """A code of the scale; None: any."""
+    """A code of the scale; None: any; empty: a judgement that states none."""
 
     or_better: bool = False
     rater: str | None = None
-    """``patient``, ``investigator`` or ``measured``; None: anybody."""
+    """``patient``, ``investigator`` or ``measured``; None: anybody; empty: of whom it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ MAX_VALUES = 60
 MAX_TEXT = 8000
 """Characters of a question."""
 
+_UNSTATED = "-"
+"""In the place of a grade or a rater: that of judgements that state none."""
+
 _UNPLACED = f"|{UNPLACED.code}"
 _CODE = re.compile(r"[^\s](?:.{0,198}[^\s])?")
 _ESCAPED = re.compile(r"([\\|,$])")
@@ -45,7 +48,8 @@ _FORMAT = {
     Facet.SETTING: "SETTING$FROM..TO$UNIT: fluence$5..8$J/cm2",
     Facet.CLINICIAN: "an id, or Practitioner/ID",
     Facet.PHOTOGRAPHER: "an id, or Practitioner/ID",
-    Facet.OUTCOME: "CHARACTERISTIC$GRADE$RATER: hair-density$improved..$patient; .. is: or better; a part may be empty",
+    Facet.OUTCOME: "CHARACTERISTIC$GRADE$RATER: hair-density$improved..$patient; "
+    ".. is: or better, - is: not stated; a part may be empty",
     Facet.PLAN: "an id, or CarePlan/ID, EpisodeOfCare/ID, Procedure/ID",
     Facet.TAKEN: "FROM..TO, FROM.., ..TO or one date: 2026-01..2026-03",
 }
@@ -121,7 +125,7 @@ def counted_as(facet: Facet, value: Value) -> str:
         return f"{value.system}|{value.code}"
     if facet is Facet.OUTCOME:
         found = Judgement.of(value)
-        return _grade_text(Grade(_whole_token(found.characteristic), found.grade or None, rater=found.rater or None))
+        return _grade_text(Grade(_whole_token(found.characteristic), found.grade, rater=found.rater))
     if facet is Facet.SETTING:
         amount, _, unit = value.code.partition(" ")
         return "$".join((_token_text(_whole_token(value.system)), amount, _escaped(unit)))
@@ -245,10 +249,10 @@ def _token_text(token: Token) -> str:
 
 def _grade_text(grade: Grade) -> str:
     what = "" if grade.characteristic is None else _token_text(grade.characteristic)
-    step = _escaped(grade.grade or "")
-    if step.endswith(".."):  # two points of its own do not mean: or better
-        step = f"{step[:-1]}\\."
-    stated = [what, step + ".." * grade.or_better, grade.rater or ""]
+    step = _UNSTATED if grade.grade == "" else _escaped(grade.grade or "")
+    if step.endswith("..") or grade.grade == _UNSTATED:  # points of its own do not mean: or better
+        step = f"{step[:-1]}\\{step[-1]}"
+    stated = [what, step + ".." * grade.or_better, _UNSTATED if grade.rater == "" else grade.rater or ""]
     while len(stated) > 1 and not stated[-1]:
         stated.pop()
     return "$".join(stated)
@@ -286,15 +290,15 @@ def _grade(text: str) -> Grade:
     what, grade, rater = [*parts(text, "$"), "", ""][:3]
     better = grade.endswith("..")
     grade = grade.removesuffix("..")
-    if len(parts(text, "$")) > 3 or not (what or grade or rater) or (better and not grade):
+    if len(parts(text, "$")) > 3 or not (what or grade or rater) or (better and grade in ("", _UNSTATED)):
         raise ValueError(text)
-    if rater not in ("", *Rater):
+    if rater not in ("", _UNSTATED, *Rater):
         raise ValueError(text)
     return Grade(
         _token(what) if what else None,
-        _matching(_CODE, plain(grade)) if grade else None,
+        "" if grade == _UNSTATED else _matching(_CODE, plain(grade)) if grade else None,
         better,
-        rater if rater else None,
+        "" if rater == _UNSTATED else rater or None,
     )
 
 

@@ -74,7 +74,7 @@ def _called(facet: Facet, value: str) -> str:
 
 def _judged(value: str) -> str:
     words = vocabulary()
-    what, grade, rater = [*(plain(part) for part in parts(value, "$")), "", ""][:3]
+    what, grade, rater = (plain(part).removeprefix("-") for part in [*parts(value, "$"), "", ""][:3])
     system, code = token(what)
     name = words.characteristics.get(code) if system == SYSTEM else None
     known = words.grades.get(grade)

@@ -48,7 +48,7 @@ def tokens(record: Record, document: Json, facet: str) -> set[str]:
     if facet == "lot":
         return set(sees.lots())
     if facet == "outcome":
-        return {f"{what}${grade}${rater}".rstrip("$") for what, grade, rater in sees.judgements()}
+        return {f"{what}${grade}${rater or '-'}" for what, grade, rater in sees.judgements()}
     if facet == "setting":
         return {f"{code}${amount.normalize():f}${unit}" for code, amount, unit in sees.settings()}
     if facet in ("clinician", "photographer"):
@@ -350,6 +350,6 @@ def _is_judged(sees: _Sees, asked: str) -> bool:
     return any(
         (not what or said == what or said.rpartition("|")[2] == what)
         and (not grade or given in good)
-        and rater in ("", who)
+        and (rater in ("", who) or (rater == "-" and not who))
         for said, given, who in sees.judgements()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from random import Random
 from typing import cast
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from consent.bits import Bits, packed, unpacked
+from consent.bits import Bits, Counting, packed, unpacked
 from consent.store import rows_of_bits
 from consent.store.engine import reading, transaction
 from consent.store.tables import decided_bits
@@ -32,8 +33,23 @@ def test_they_are_sets_of_numbers(one: frozenset[int], other: frozenset[int]) ->
         assert hash(bits) == hash(Bits.of(numbers))
     assert a.shared_with(b) == len(one & other)
     assert all((each in a) == (each in one) for each in one | other)
+    counting = Counting(b)
+    assert sum(counting.shared_with(chunk, row) for chunk, row in a.chunks()) == len(one & other)
     for _, row in a.chunks():
         assert packed(unpacked(row)) == row
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("step", [1, 2, 7, 100, 300, 1000, 60_000])
+def test_a_chunk_on_record_is_the_chunk_however_it_is_written(step: int) -> None:
+    numbers = set(range(3, 65_536, step))
+    (row,) = [row for _, row in Bits.of(numbers).chunks()]
+    assert set(Bits({0: unpacked(row)})) == numbers
+    deflated = b"\x01" + zlib.compress(unpacked(row).to_bytes(8192, "little"))
+    assert unpacked(deflated) == unpacked(row), "as it was written before, too"
+    for other in ({3}, set(range(0, 65_536, 2)), set(), {65_535, 70_000}):
+        assert Counting(Bits.of(other)).shared_with(0, row) == len(numbers & other)
+        assert Counting(Bits.of(other)).shared_with(0, deflated) == len(numbers & other)
 
 
 def test_rows_follow_every_change(engine: Engine) -> None:

@@ -51,8 +51,8 @@ _GRADES = st.builds(
     _TOKENS,
     st.just("improved") | _WORDS,
     st.booleans(),
-    st.none() | st.sampled_from(["patient", "investigator", "measured"]),
-) | st.builds(Grade, _TOKENS | st.none(), st.none(), st.just(False), st.just("patient"))
+    st.none() | st.sampled_from(["patient", "investigator", "measured", ""]),
+) | st.builds(Grade, _TOKENS | st.none(), st.sampled_from([None, ""]), st.just(False), st.just("patient"))
 
 
 def _sets(values: st.SearchStrategy[Any]) -> st.SearchStrategy[frozenset[Any]]:
@@ -119,6 +119,8 @@ def test_people_type_names() -> None:
         ("outcome", "$$nobody", "outcome"),
         ("outcome", "", "outcome"),
         ("outcome", "scar$..", "outcome"),
+        ("outcome", "scar$-..", "outcome"),
+        ("outcome", "scar$improved$-$", "outcome"),
         ("plan", "Patient/p", "plan"),
         ("clinician", "../x", "clinician"),
         ("taken", "yesterday", "taken: 'yesterday' is not FROM..TO"),

@@ -197,6 +197,7 @@ def question_of(random: Random, world: World) -> dict[str, list[str]]:
             "urn:photospine:outcome|scar$no-change..",
             "urn:photospine:characteristic|scar$$investigator",
             "$$measured",
+            "$improved..$-",
         ],
         "plan": [
             "CarePlan/cp0",
