@@ -225,11 +225,14 @@ def test_a_kit_and_its_parts_lead_to_each_other(clinic: Clinic, named: str) -> N
     assert _found(clinic, _LOT) == (Fit.UNREADABLE, "a part of it, or what it is a part of, is named")
 
 
-@pytest.mark.parametrize("through", ["administration", "observation"])
+@pytest.mark.parametrize("through", ["administration", "observation", "implant"])
 def test_where_a_use_and_its_treatment_name_two_patients_both_are_found(clinic: Clinic, through: str) -> None:
     if through == "administration":
         _put(clinic, "Medication", "s", batch={"lotNumber": _LOT})
         _given(clinic, "u", medicationReference={"reference": "Medication/s"}, partOf=[{"reference": "Procedure/p1"}])
+    elif through == "implant":
+        device = {"reference": _put(clinic, "Device", "s", lotNumber=_LOT, patient=_BEN)}
+        _put(clinic, "Procedure", "u", status="completed", subject=_ANNA, usedReference=[device])
     else:
         anna = {"status": "completed", "subject": _ANNA, "effectiveDateTime": _WHEN}
         use = _put(clinic, "MedicationAdministration", "u", **anna, **_CODE)
