@@ -12,11 +12,13 @@ from sqlalchemy import Engine, func, select
 from benchmarks.generated.courses import group
 from benchmarks.generated.foundation import SITE, foundation
 from benchmarks.generated.loading import load, quick, settled
+from benchmarks.generated.patients import patient_id
 from benchmarks.generated.products import lots
 from benchmarks.generated.size import SESSIONS, Size
 from benchmarks.generated.truth import Truth
 from consent.store.engine import open_engine
 from consent.store.tables import patient, site_state
+from fhir_mapping.tables import fhir_resource
 from tests.database import fresh
 
 SEED = 1
@@ -52,11 +54,12 @@ def _made(url: str, truth: Path, size: Size, seed: int, told: Callable[[int], No
     with engine.connect() as connection:
         quick(connection)
         first = int(connection.execute(select(func.count()).select_from(patient)).scalar_one()) // len(SESSIONS)
+        begun = connection.execute(select(fhir_resource.c.id).limit(1)).first() is not None
         connection.commit()
-        if first == 0:
+        kept.forget_from(patient_id(first * len(SESSIONS)))
+        if not begun:
             with connection.begin():
                 load(connection, foundation(known), (), WRITTEN)
-            connection.commit()
         for start in range(first, size.groups, _STEP):
             made = [group(number, seed, known) for number in range(start, min(start + _STEP, size.groups))]
             shots = [shot for each in made for shot in each.shots]

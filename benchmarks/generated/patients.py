@@ -26,7 +26,7 @@ SIGNED = "2026-06-01T10:00:00+03:00"
 
 def patient(random: Random, number: int) -> dict[str, Any]:
     """One patient; one in a hundred is a minor."""
-    name = _patient_id(number)
+    name = patient_id(number)
     year = random.randint(2010, 2015) if is_minor(number) else random.randint(1945, 2002)
     return {
         "resourceType": "Patient",
@@ -47,7 +47,8 @@ def patient(random: Random, number: int) -> dict[str, Any]:
     }
 
 
-def _patient_id(number: int) -> str:
+def patient_id(number: int) -> str:
+    """The id of a patient, in the order of numbers."""
     return f"p{number:06}"
 
 
@@ -81,7 +82,7 @@ def consents(random: Random, number: int, documents: Sequence[str]) -> list[dict
 
 
 def _consent(number: int, place: int, provision: dict[str, Any]) -> dict[str, Any]:
-    name = _patient_id(number)
+    name = patient_id(number)
     return {
         "resourceType": "Consent",
         "id": f"k{number:06}-{place}",

@@ -59,15 +59,21 @@ class Truth:
         with self._file:
             self._file.executemany("INSERT OR REPLACE INTO lot VALUES (?, ?, ?, ?)", rows)
 
+    def forget_from(self, patient: str) -> None:
+        """Forget a patient and all behind her: the run was ended before they were written."""
+        with self._file:
+            for table in ("given", "shown"):
+                self._file.execute(f"DELETE FROM {table} WHERE patient >= ?", (patient,))
+
     def tell(self, given: Iterable[Given], shots: Iterable[Shot]) -> None:
-        """Write what is true of some patients; told twice it is there once."""
+        """Write what is true of some patients."""
         with self._file:
             self._file.executemany(
-                "INSERT OR REPLACE INTO given VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO given VALUES (?, ?, ?, ?, ?, ?)",
                 [(each.procedure, each.patient, each.lot, each.written, each.shape.value, each.area) for each in given],
             )
             self._file.executemany(
-                "INSERT OR REPLACE INTO shown VALUES (?, ?, ?, ?)",
+                "INSERT INTO shown VALUES (?, ?, ?, ?)",
                 [(shot.document, shot.patient, shot.procedure, shot.area) for shot in shots],
             )
 
