@@ -16,7 +16,7 @@ from consent.store.cache import FactsCache
 from consent.store.engine import reading, transaction
 from consent.store.load import Loader
 from consent.store.people import merge
-from consent.store.tables import patient_state, photo, photo_due
+from consent.store.tables import patient, patient_state, photo, photo_due
 from consent.store.versions import group
 from consent.store.write import insert_missing
 from consent.types import Obligation, Request
@@ -144,13 +144,14 @@ def _cases(connection: Connection, may: Permitted, question: Question, most: int
 
 
 def _grouped(connection: Connection, wanted: set[int]) -> list[tuple[int, ...]]:
-    """Photos by patient and first region; the case with the newest photo first, each with its oldest photo first."""
+    """Photos by person and first region; the case with the newest photo first, each with its oldest photo first."""
+    persons = dict(connection.execute(select(patient.c.patient, patient.c.survivor)).tuples().all())
     rows = connection.execute(select(photo).where(photo.c.photo.in_(wanted))).all()
     newest_first = sorted(rows, key=lambda row: row.document)
     newest_first.sort(key=lambda row: -math.inf if row.taken is None else row.taken, reverse=True)
     grouped: dict[tuple[str, str | None], list[int]] = {}
     for row in newest_first:
-        grouped.setdefault((row.patient, row.area), []).insert(0, row.photo)
+        grouped.setdefault((persons.get(row.patient, row.patient), row.area), []).insert(0, row.photo)
     return [tuple(case) for case in grouped.values()]
 
 
