@@ -145,7 +145,8 @@ def _cases(connection: Connection, may: Permitted, question: Question, most: int
 
 def _grouped(connection: Connection, wanted: set[int]) -> list[tuple[int, ...]]:
     """Photos by person and first region; the case with the newest photo first, each with its oldest photo first."""
-    persons = dict(connection.execute(select(patient.c.patient, patient.c.survivor)).tuples().all())
+    known = connection.execute(select(patient.c.patient, patient.c.survivor))
+    persons = {row.patient: row.survivor for row in known}
     rows = connection.execute(select(photo).where(photo.c.photo.in_(wanted))).all()
     newest_first = sorted(rows, key=lambda row: row.document)
     newest_first.sort(key=lambda row: -math.inf if row.taken is None else row.taken, reverse=True)
