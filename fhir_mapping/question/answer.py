@@ -27,7 +27,7 @@ from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
 from fhir_mapping.question.text import counted_as
 
-MOST_ROWS = 50_000
+MOST_ROWS = 15_000
 """Rows of the index that are read of a facet to count it over any number of photos: a value has one or more of them."""
 
 
