@@ -90,8 +90,9 @@ class Opened:
             )
 
     def search(self, kind: str, pairs: Sequence[tuple[str, str]]) -> Reply:
-        """A page of a FHIR search, for treatment."""
-        return search(self.node, Asked(Request(CLINICIAN, "TREAT"), "fhir/search"), kind, pairs)
+        """A page of a FHIR search, for treatment; of Tasks, which treatment does not read, for patient safety."""
+        request = Request(SAFETY, "PATSFTY") if kind == "Task" else Request(CLINICIAN, "TREAT")
+        return search(self.node, Asked(request, "fhir/search"), kind, pairs)
 
 
 @contextmanager
