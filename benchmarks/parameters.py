@@ -62,9 +62,9 @@ def measured(clinic: Opened) -> Told:
     all_times = Times.of([each.milliseconds for each in asked])
     lines = [
         "\n### Each search parameter by itself\n",
-        f"{len(asked)} parameters of {len(types)} types, the first page of 20 for TREAT (Task: PATSFTY); of up to {_VALUES} values of "
-        f"each the slowest, median of {_ROUNDS}. All of them: median {all_times.median:.1f} ms, 95th percentile "
-        f"{all_times.p95:.1f} ms. The slowest:\n",
+        f"{len(asked)} parameters of {len(types)} types, the first page of 20 for TREAT (Task: PATSFTY); of up to "
+        f"{_VALUES} values of each the slowest, median of {_ROUNDS}. All of them: median {all_times.median:.1f} ms, "
+        f"95th percentile {all_times.p95:.1f} ms. The slowest:\n",
         "| search | ms |\n|---|---:|",
         *(f"| `{each.type}?{each.name}={each.value[:60]}` | {each.milliseconds:.1f} |" for each in worst[:_WORST]),
     ]
