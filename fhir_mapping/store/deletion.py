@@ -6,7 +6,7 @@ lift a refusal (:data:`fhir_mapping.store.kinds.LASTING`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,14 +98,20 @@ def remove(
     return made
 
 
-def versions_before(connection: Connection, kind: str, ids: Iterable[str]) -> dict[str, int]:
-    """Of those of the ids that were deleted once, the version of the last deletion."""
+def versions_before(connection: Connection, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Of those of the types and ids that were deleted once, the version of the last deletion."""
+    if not asked:
+        return {}
     query = (
-        select(fhir_deletion.c.id, func.max(fhir_deletion.c.version).label("version"))
-        .where(fhir_deletion.c.type == kind, among(connection, fhir_deletion.c.id, set(ids)))
-        .group_by(fhir_deletion.c.id)
+        select(fhir_deletion.c.type, fhir_deletion.c.id, func.max(fhir_deletion.c.version).label("version"))
+        .where(
+            among(connection, fhir_deletion.c.type, {kind for kind, _ in asked}),
+            among(connection, fhir_deletion.c.id, {identity for _, identity in asked}),
+        )
+        .group_by(fhir_deletion.c.type, fhir_deletion.c.id)
     )
-    return {row.id: row.version for row in connection.execute(query)}
+    rows = connection.execute(query)
+    return {(row.type, row.id): row.version for row in rows if (row.type, row.id) in asked}
 
 
 def require_unnamed(connection: Connection, kind: str, identity: str, element: str | None = None) -> None:

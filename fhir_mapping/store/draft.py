@@ -156,13 +156,10 @@ def _versions(connection: Connection, drafts: Iterable[Draft]) -> tuple[dict[_Ke
     for draft in drafts:
         by_type.setdefault(draft.type, set()).add(draft.id)
     found: dict[_Kept, int] = {}
-    before: dict[_Kept, int] = {}
     for kind, ids in by_type.items():
         query = select(fhir_resource.c.id, fhir_resource.c.version).where(
             fhir_resource.c.type == kind, among(connection, fhir_resource.c.id, ids)
         )
         found |= {(kind, row.id): row.version for row in connection.execute(query)}
-        gone = ids - {identity for of, identity in found if of == kind}
-        if gone:
-            before |= {(kind, each): version for each, version in versions_before(connection, kind, gone).items()}
-    return found, before
+    asked = {(kind, each) for kind, ids in by_type.items() for each in ids}
+    return found, versions_before(connection, asked - set(found))
