@@ -21,7 +21,7 @@ from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.cases import cases
 from fhir_mapping.question.facets import LINKED, OF_THE_RECORD, UNDATED, Facet, Held, Value
 from fhir_mapping.question.facts import month
-from fhir_mapping.question.index import Index
+from fhir_mapping.question.index import Index, nothing_is_due
 from fhir_mapping.question.page import FEW, Place, page, within
 from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
@@ -135,7 +135,7 @@ def answer(
         counts=_counts(index, over),
         whole=len(permitted),
         cases=tuple(kept for case in grouped if (kept := tuple(each for each in case if each in sure))),
-        refused=len(matching) - len(seen) if index.exact else None,
+        refused=len(matching) - len(seen) if index.exact and (mine is None or nothing_is_due(connection)) else None,
     )
 
 

@@ -135,3 +135,9 @@ def wholes(code: str) -> frozenset[str]:
     if tree.by_code(code) is None:
         return frozenset({code})
     return frozenset(each.code for each in tree if tree.includes(each.code, code))
+
+
+def canonical(code: str) -> str:
+    """The code by which the region tree knows a region, which has synonyms; an unknown code itself."""
+    region = regions().by_code(code)
+    return code if region is None else region.code

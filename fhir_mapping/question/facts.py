@@ -20,7 +20,7 @@ from consent.types import Laterality
 from fhir_mapping import text
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import elements
-from fhir_mapping.question.facets import LINKED, UNDATED, UNPLACED, Facet, Held, Value, value, wholes
+from fhir_mapping.question.facets import LINKED, UNDATED, UNPLACED, Facet, Held, Value, canonical, value, wholes
 from fhir_mapping.question.surroundings import Surroundings
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
 from fhir_mapping.resources.session import session_of
@@ -84,7 +84,11 @@ def _values(row: Any, facts: PhotoFacts, document: Mapping[str, Any], around: Su
 
 @lru_cache(maxsize=4096)
 def regions_of(regions: tuple[Region, ...]) -> frozenset[Value]:
-    """Each region with all that it is part of, and its side; two sides of one region are both. None is a value, too."""
+    """Each region with all that it is part of, and its side; two sides of one region are both. None is a value, too.
+
+    A photo's sides are those of the regions that it states: a left cheek and a right hand are not both of anything.
+    """
+    stated = {canonical(region.code) for region in regions}
     sides: dict[str, set[Laterality]] = {}
     for region in regions:
         for whole in wholes(region.code):
@@ -96,7 +100,8 @@ def regions_of(regions: tuple[Region, ...]) -> frozenset[Value]:
         if found >= {Laterality.RIGHT, Laterality.LEFT}:
             found.add(Laterality.BOTH)
         for side in found:
-            values.add(value(Facet.SIDE, "", side.value))
+            if code in stated:
+                values.add(value(Facet.SIDE, "", side.value))
             values.add(value(Held.AREA_ON_SIDE, code, side.value))
     return frozenset(values)
 

@@ -158,6 +158,11 @@ class Index:
         return found
 
 
+def nothing_is_due(connection: Connection) -> bool:
+    """Whether the index holds of every photo, whoever may see it."""
+    return connection.execute(select(photo_due.c.photo).limit(1)).first() is None
+
+
 def _due(connection: Connection, scope: Bits | None) -> Bits:
     """What is due of the photos that can be in the answer."""
     query = select(photo_due.c.photo)
