@@ -16,6 +16,9 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-. $/+%"
 _PRIMARY = re.compile(r"\+([A-Z][A-Z0-9]{3}[A-Z0-9]{1,18}[0-9])")
 _LOT = re.compile(r"[A-Z0-9.\-]{0,18}")
 _FURTHER = re.compile(r"/(16D|14D|S|Q)([A-Z0-9.\-]*)")
+_BEHIND = re.compile(r"\s+(?=\+..)")
+"""Between two labels; what ends a label may be a plus itself."""
+
 _QUANTITY = re.compile(r"8[0-9]{2}|9[0-9]{5}")
 
 #: Flag -> digits of the date behind it (2.6, table 2).
@@ -35,7 +38,7 @@ def read(text: str, *, strict: bool = True) -> Udi:
     UdiError
         The text names the part that is against the standard.
     """
-    parts = [each for each in re.split(r"\s*\*\s*|\s+(?=\+)", text.strip("\r\n\t ").upper()) if each]
+    parts = _parts(text.lstrip().rstrip("\r\n\t").upper())
     if len(parts) > 2:
         raise UdiError("a label has a primary and a secondary part at most.")
     if not parts:
@@ -74,17 +77,36 @@ def check_character(text: str) -> str:
         raise UdiError("a label has capital letters, digits and -. $/+% alone.") from None
 
 
+def _parts(text: str) -> list[str]:
+    """The labels of a text: between asterisks, or behind white space. A space that ends one is its check character."""
+    if "*" in text:
+        return [each.lstrip() for each in text.split("*") if each.strip()]
+    parted = _BEHIND.search(text)
+    if parted is None:
+        return [text] if text else []
+    first, between = text[: parted.start()], parted.group()
+    if len(between) > 1 and check_character(first[:-1]) != first[-1] and check_character(first) == " ":
+        first += " "
+    return [first, *_parts(text[parted.end() :])]
+
+
 def _checked(label: str, strict: bool) -> tuple[str, str]:
-    """A label without its check character, and that; a space at the end is printed as ``_``, or lost."""
+    """A label without its check character, and that; a space at the end is printed as ``_``.
+
+    Where it was lost on its way, a label cannot be told from a misread one: that is refused.
+    """
     if label.endswith("_"):
         label = f"{label[:-1]} "
     if len(label) < 3:
         raise UdiError("a label has more characters.")
     if not strict or check_character(label[:-1]) == label[-1]:
         return label[:-1], label[-1]
+    expected, remedy = check_character(label[:-1]), ""
     if check_character(label) == " ":
-        return label, " "
-    raise UdiError(f"the check character would be {check_character(label[:-1])!r}; a character was misread.")
+        remedy = " Where a space ends the label, write _ for it."
+    elif label.endswith(" ") and check_character(label.rstrip()[:-1]) == label.rstrip()[-1]:
+        remedy = " Take the space at its end away."
+    raise UdiError(f"the check character would be {expected!r}; a character was misread.{remedy}")
 
 
 def _is_dated(label: str) -> bool:

@@ -27,17 +27,18 @@ def parse(text: str) -> Udi:
     UdiError
         The text says what is wrong with it.
     """
-    text = unicodedata.normalize("NFKC", text).strip("\r\n\t ")
-    if not text or len(text) > _LONGEST:
+    kept = unicodedata.normalize("NFKC", text).lstrip().rstrip("\r\n\t")
+    whole = kept.rstrip()
+    if not whole or len(whole) > _LONGEST:
         raise UdiError(f"it has 1 to {_LONGEST} characters.")
-    prefix = _SYMBOLOGY.match(text)
-    rest = text[prefix.end() :] if prefix else text
+    prefix = _SYMBOLOGY.match(whole)
+    rest = whole[prefix.end() :] if prefix else whole
     if gs1.is_gtin(rest):
         return Udi(Issuer.GS1, rest.zfill(14))
     if prefix is not None and prefix.group("kind") == _EAN:
         raise UdiError("an EAN holds the digits of a GTIN alone.")
     if rest.lstrip("*").startswith("+"):
-        return hibc.read(rest)
+        return hibc.read(kept[len(whole) - len(rest) :])  # a space at its end is a character of it
     if rest[:1] in ("=", "&"):
         return iccbba.read(rest)
     if rest[:1] in ("(", gs1.SEPARATOR) or rest[:1].isdigit() or gs1.is_link(rest):

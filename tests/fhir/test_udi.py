@@ -47,10 +47,12 @@ def gtin(digits: str) -> str:
     return digits + str((10 - total % 10) % 10)
 
 
+_ALPHABET: list[str] = [*"0123456789", *(chr(65 + letter) for letter in range(26)), *"-. $/+%"]
+
+
 def mod43(text: str) -> str:
-    alphabet: list[str] = [*"0123456789", *(chr(65 + letter) for letter in range(26)), *"-. $/+%"]
-    places = {character: place for place, character in enumerate(alphabet)}
-    return text + alphabet[sum(places[each] for each in text) % 43]
+    places = {character: place for place, character in enumerate(_ALPHABET)}
+    return text + _ALPHABET[sum(places[each] for each in text) % 43]
 
 
 def julian(day: date) -> str:
@@ -195,6 +197,30 @@ def test_hibcc_prints_this_example_in_its_standard() -> None:
 def test_what_is_no_hibc_label_is_refused_with_the_place(body: str, says: str) -> None:
     with pytest.raises(UdiError, match=says):
         parse(mod43(body))
+
+
+def test_a_space_that_ends_a_hibc_label_is_a_character_of_it() -> None:
+    pairs = (f"{one}{other}" for one in _ALPHABET[:36] for other in _ALPHABET[:36])
+    label = next(each for lot in pairs if (each := mod43(f"+A123BJC5D6E71/$$3270131{lot}"))[-1] == " ")
+    read = parse(label)
+    assert read.lot is not None
+    assert parse(f"*{label}*") == parse(f"{label[:-1]}_") == parse(f"{label}\r\n") == read
+    with pytest.raises(UdiError, match="write _ for it"):
+        parse(label[:-1])
+    with pytest.raises(UdiError, match="Take the space"):
+        parse(f"{mod43('+A123BJC5D6E71')} ")
+
+
+@pytest.mark.parametrize("link", _ALPHABET)
+def test_a_secondary_hibc_label_is_read_whatever_its_last_two_characters_are(link: str) -> None:
+    """Link and check character may be spaces and pluses."""
+    devices = (f"A123{letter}{digit}1" for letter in _ALPHABET[:36] for digit in _ALPHABET[:36])
+    device = next(each for each in devices if mod43(f"+{each}")[-1] == link)
+    for lot in range(60):
+        primary, secondary = mod43(f"+{device}"), mod43(f"+$$3270131L{lot}{link}")
+        for between in (" ", "\n", "   "):
+            found = parse(f"{primary}{between}{secondary}")
+            assert (found.device, found.lot, found.expiry) == (device, f"L{lot}", "2027-01-31")
 
 
 def test_two_hibc_parts_of_different_labels_are_refused() -> None:
