@@ -228,7 +228,7 @@ class _Moment:
         whole, fraction, zone = match[1], match[2] or "", match[3]
         parts = [int(whole[:4]), *(int(whole[start : start + 2]) for start in range(4, len(whole), 2))]
         year, month, day, hour, minute, second = (*parts, *(1, 1, 1, 0, 0, 0)[len(parts) :])
-        first = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
+        first = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  # its zone is kept beside it
         first += timedelta(microseconds=int(fraction.ljust(6, "0")) if fraction else 0)
         return cls(first, _after(first, len(parts), len(fraction)) - timedelta(microseconds=1), _zone(zone))
 

@@ -13,7 +13,7 @@ from consent.audit.back import Place
 from consent.store.clock import micros
 from fhir_mapping import dates, references
 from fhir_mapping.api.node import Node
-from fhir_mapping.api.paging import DEFAULT_COUNT, MAX_COUNT, MAX_PARAMETERS
+from fhir_mapping.api.paging import DEFAULT_COUNT, MAX_COUNT, require_few
 from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.search.values import folded, parts, plain, token
 
@@ -63,8 +63,7 @@ def read(node: Node, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Sear
     Malformed
         A parameter is not supported, and the request is not lenient; or a value cannot be read.
     """
-    if len(pairs) > MAX_PARAMETERS:
-        raise Malformed(Issue("too-costly", f"A search takes up to {MAX_PARAMETERS} parameters."))
+    require_few(pairs)
     wanted = Search()
     for name, value in pairs:
         if name in ("_format", "_pretty", "_total"):

@@ -82,6 +82,17 @@ class Search:
         return links
 
 
+def require_few(pairs: Sequence[tuple[str, str]]) -> None:
+    """A search has no more parameters than anybody needs.
+
+    Raises
+    ------
+    Malformed
+    """
+    if len(pairs) > MAX_PARAMETERS:
+        raise Malformed(Issue("too-costly", f"A search takes up to {MAX_PARAMETERS} parameters."))
+
+
 def read(kind: str, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Search:
     """Tell the parameters apart.
 
@@ -90,8 +101,7 @@ def read(kind: str, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Searc
     Malformed
         A parameter is not supported, and the request is not lenient; or a value cannot be read.
     """
-    if len(pairs) > MAX_PARAMETERS:
-        raise Malformed(Issue("too-costly", f"A search takes up to {MAX_PARAMETERS} parameters."))
+    require_few(pairs)
     found = Search(kind)
 
     for name, value in pairs:

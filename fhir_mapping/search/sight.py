@@ -46,7 +46,7 @@ class Sight(Protocol):
 
 
 class Everything:
-    """For this product's own use: no question of access is asked."""
+    """For this product's own use: no question of access is asked, whatever its methods are told."""
 
     def seen(self, kind: str, row: Row) -> ColumnElement[bool]:  # noqa: ARG002
         """All of it."""

@@ -13,11 +13,12 @@ from consent.store.engine import transaction
 from fhir_mapping.store.record import RecordStore
 from tests.databases import engine, postgres_cluster, url
 from tests.fhir.clinic import BASE, RESOURCES, SITE, Clinic, build, document_of, open_clinic
+from tests.fhir.refused_pair import pair
 from tests.fhir.sessions import put
 from tests.fhir.treated import LASER
 from tests.fhir.validators import Medplum, Pyrofile
 
-__all__ = ["engine", "postgres_cluster", "url"]
+__all__ = ["engine", "pair", "postgres_cluster", "url"]
 
 
 @pytest.fixture(scope="session")
