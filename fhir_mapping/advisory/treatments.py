@@ -18,8 +18,9 @@ from fhir_mapping import dates, text
 from fhir_mapping.advisory.asked import Question
 from fhir_mapping.advisory.batch import Fit, Product, Treatment
 from fhir_mapping.advisory.tables import advisory_dropped
-from fhir_mapping.advisory.uses import VOID, by_kind, procedures_of
+from fhir_mapping.advisory.uses import by_kind, procedures_of
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_resource, fhir_version
+from fhir_mapping.treatment.elements import VOID
 
 #: Where the time of a use stands (R4), an instant or a period.
 _MOMENTS = (

@@ -19,6 +19,7 @@ from fhir_mapping.advisory.batch import Product
 from fhir_mapping.advisory.stated import PRODUCTS, USES, State
 from fhir_mapping.advisory.tables import advisory_dropped, advisory_lot
 from fhir_mapping.tables import fhir_reference, fhir_resource
+from fhir_mapping.treatment.elements import VOID
 
 _REFERENCE = fhir_reference.c
 
@@ -27,9 +28,6 @@ ABOUT = ("partOf", "focus")
 
 #: By which a use names an Observation that tells more of it.
 TOLD_BY = ("supportingInformation", "derivedFrom", "partOf", "reasonReference")
-
-#: Statuses that say that a use did not take place.
-VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
 
 #: What says that an implant was put in.
 _IMPLANTING = ("Procedure", "DeviceUseStatement")

@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_mapping import references
-from fhir_mapping.treatment.elements import Json, concept, listed, named, parts, place, places, site, text
+from fhir_mapping.search.paths import listed
+from fhir_mapping.treatment.elements import Json, concept, named, parts, place, places, site, text
 from fhir_mapping.treatment.session import UNNAMED, Named, Place
 
 AREA_EXTENSION = "urn:photospine:area"

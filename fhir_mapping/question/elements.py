@@ -9,11 +9,10 @@ from typing import Any
 from fhir_mapping.question.facets import Facet, Value, name_of, value
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.search.index import lots_of
+from fhir_mapping.search.paths import listed
+from fhir_mapping.treatment.elements import VOID
 
 Json = Mapping[str, Any]
-
-VOID = frozenset({"entered-in-error", "not-done", "cancelled", "declined", "not-taken"})
-"""Status of what did not take place."""
 
 _LOT_CODE = "lot-number"
 """Code of an Observation whose value is the lot of what was given; the system does not matter."""
@@ -105,13 +104,6 @@ def contained(resource: Json) -> dict[str, Json]:
         for each in listed(resource.get("contained"))
         if isinstance(each, Mapping) and isinstance(each.get("id"), str)
     }
-
-
-def listed(node: Any) -> list[Any]:
-    """An element that may repeat, or not, or be absent."""
-    if node is None:
-        return []
-    return node if isinstance(node, list) else [node]
 
 
 def _amount(quantity: Any) -> Decimal | None:

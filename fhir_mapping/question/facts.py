@@ -24,6 +24,7 @@ from fhir_mapping.question.facets import LINKED, UNDATED, UNPLACED, Facet, Held,
 from fhir_mapping.question.surroundings import Surroundings
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
 from fhir_mapping.resources.session import session_of
+from fhir_mapping.search.paths import listed
 from fhir_mapping.tables import CURRENT, fhir_version
 
 _SIDES = {
@@ -116,7 +117,7 @@ def _links(facts: PhotoFacts) -> frozenset[str]:
 
 
 def _extended(document: Mapping[str, Any], url: str, facet: str) -> Iterator[Value]:
-    for extension in elements.listed(document.get("extension")):
+    for extension in listed(document.get("extension")):
         if isinstance(extension, Mapping) and extension.get("url") == url:
             yield from elements.concept(facet, extension.get("valueCodeableConcept"))
 

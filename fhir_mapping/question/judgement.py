@@ -10,6 +10,7 @@ from fhir_mapping.outcome.vocabulary import SYSTEM, Rater, vocabulary
 from fhir_mapping.question import elements
 from fhir_mapping.question.elements import Json
 from fhir_mapping.question.facets import Facet, Value, value
+from fhir_mapping.search.paths import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def judged(observed: Json, base: str | None) -> Iterator[Value]:
         grade = "" if found.change is None else vocabulary().of_change(found.change).code
         yield Judgement(f"{SYSTEM}|{found.characteristic}", grade, rater).value
     if not rater:
-        rater = next((_RATERS[each] for each in map(_kind, elements.listed(observed.get("performer")))
+        rater = next((_RATERS[each] for each in map(_kind, listed(observed.get("performer")))
                       if each in _RATERS), "")  # fmt: skip
     grades = {each.code for each in elements.concept(Facet.OUTCOME, observed.get("valueCodeableConcept"), named=False)}
     for what in elements.concept(Facet.OUTCOME, observed.get("code"), named=False):

@@ -19,6 +19,7 @@ from fhir_mapping.question import elements
 from fhir_mapping.question.elements import Json
 from fhir_mapping.question.facets import Facet, Value, value
 from fhir_mapping.question.judgement import judged
+from fhir_mapping.search.paths import listed
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
 
 #: What says that a product was given, handed over or used.
@@ -107,7 +108,7 @@ class Surroundings:
     def _used(self, body: Json) -> Iterator[Value]:
         """The products of a use: named, contained, or told by a code alone."""
         yield from elements.concept(Facet.PRODUCT, body.get("medicationCodeableConcept"))
-        for concept in elements.listed(body.get("usedCode")):
+        for concept in listed(body.get("usedCode")):
             yield from elements.concept(Facet.PRODUCT, concept)
         inside = elements.contained(body)
         pending = [self._named(node, inside) for node in elements.named_products(body)]

@@ -74,7 +74,7 @@ def _below(node: Any, way: Path) -> Iterator[Any]:
 
 
 def listed(value: Any) -> list[Any]:
-    """What stands at a member, as a list."""
+    """What stands at a member, as a list: an element may repeat, or not, or be absent."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_mapping.search.index import lots_of
-from fhir_mapping.treatment.elements import Json, amount, codes, listed, named, parts, place, text
+from fhir_mapping.search.paths import listed
+from fhir_mapping.treatment.elements import Json, amount, codes, named, parts, place, text
 from fhir_mapping.treatment.session import Amount, Implant, Machine, Named, Place, PointMap, Setting
 from fhir_mapping.treatment.settings import AMOUNT_USED, SETTINGS, known_settings
 from fhir_mapping.treatment.surroundings import Surroundings

@@ -8,6 +8,7 @@ from typing import Any
 
 from consent.regions import regions
 from consent.types import Laterality
+from fhir_mapping.search.paths import listed
 from fhir_mapping.treatment.session import Amount, Named, Place
 
 Json = Mapping[str, Any]
@@ -23,13 +24,6 @@ _SNOMED = "http://snomed.info/sct"
 #: SNOMED CT qualifiers of side (DICOM CID 244): Right, Left, Right and left.
 _SIDES = {"24028007": Laterality.RIGHT, "7771000": Laterality.LEFT, "51440002": Laterality.BOTH}
 _SPOKEN = {"right": Laterality.RIGHT, "left": Laterality.LEFT, "both": Laterality.BOTH, "bilateral": Laterality.BOTH}
-
-
-def listed(value: Any) -> list[Any]:
-    """An element that may repeat, or not, or be absent."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def parts(resource: Any, *path: str) -> Iterator[Json]:

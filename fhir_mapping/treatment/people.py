@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fhir_mapping.treatment.elements import Json, listed, parts, text
+from fhir_mapping.search.paths import listed
+from fhir_mapping.treatment.elements import Json, parts, text
 from fhir_mapping.treatment.session import Person
 from fhir_mapping.treatment.surroundings import Surroundings
 

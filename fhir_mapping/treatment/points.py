@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_mapping import references
-from fhir_mapping.treatment.elements import Json, amount, codes, listed, parts, quantity
+from fhir_mapping.search.paths import listed
+from fhir_mapping.treatment.elements import Json, amount, codes, parts, quantity
 from fhir_mapping.treatment.session import Point, PointMap
 
 POINTS = "urn:photospine:injection"
