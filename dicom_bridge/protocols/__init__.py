@@ -1,0 +1,1 @@
+"""Protocols: which photos a treatment of an area needs, how each is taken, and when. Versioned data."""

@@ -1,0 +1,24 @@
+"""Whether a photo is the one that a protocol asks for, by what its record says that it shows."""
+
+from __future__ import annotations
+
+from consent.regions import regions
+from dicom_bridge.protocols.protocol import Shot
+from fhir_mapping.course.views import View
+
+
+def meets(shot: Shot, view: View) -> bool:
+    """Whether a photo that shows this is the shot, whenever it was taken.
+
+    Its region is the shot's or includes it: a photo of the face shows the lips, one of the lips no face. Side, view
+    and expression are the shot's; what the record does not say of a photo is not assumed. A shot without an expression
+    takes any.
+    """
+    area, side, seen, expression = view.key
+    if seen != shot.view.code or (shot.expression is not None and expression != shot.expression.code):
+        return False
+    tree = regions()
+    if not tree.includes(area, shot.region.code):
+        return False
+    whole = tree.by_code(area)
+    return side == shot.side.value or (whole is not None and not whole.paired)
