@@ -14,7 +14,7 @@ from dicom_bridge.objects.vocabulary import OWN_SCHEME, Group, Term
 CODES_UID = "2.25.104353284915478310957430817244903514161"
 """Context Group Extension Creator UID (0008,010D): ours, the same for every site."""
 
-CODES_VERSION = "20261101"
+CODES_VERSION = "20261126"
 """Context Group Local Version (0008,0107) of the codes in ``views.toml`` and in the tree of regions."""
 
 REGIONS = Group("4029", "20240913")

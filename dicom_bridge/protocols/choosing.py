@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from consent.regions import regions
-from dicom_bridge.protocols.protocol import Protocol
+from consent.types import Laterality
+from dicom_bridge.protocols.protocol import Protocol, Shot
 from fhir_mapping.treatment.session import Named, Place
 
 
 def concerning(protocols: Iterable[Protocol], treatment: Named, places: Iterable[Place]) -> tuple[Protocol, ...]:
-    """The protocols for a treatment of these areas.
+    """The protocols for a treatment of these areas, in which shots of the treated area show these.
 
     For each area the narrowest that includes it: one for the glabella goes before one for the face. Where no area is
     told, those whose treatment's name says it already. An area that only includes a protocol's (the face, for one of
@@ -25,17 +27,45 @@ def concerning(protocols: Iterable[Protocol], treatment: Named, places: Iterable
         Its areas; sides do not matter here.
     """
     meant = [each for each in protocols if _names(each, treatment)]
-    areas = [each.region for each in places]
+    areas = tuple(dict.fromkeys(places))
     if not areas:
         return tuple(each for each in meant if each.applies.implied)
-    found: dict[str, Protocol] = {}
+    found: dict[str, list[Place]] = {}
     for area in areas:
-        code = area.code or ""
+        code = area.region.code or ""
         within = [each for each in meant if _includes(each, code)]
         for each in within:
             if not any(_narrower(other, each, code) for other in within):
-                found[each.name] = each
-    return tuple(found[name] for name in sorted(found))
+                found.setdefault(each.name, []).append(area)
+    by_name = {each.name: each for each in meant}
+    return tuple(_of_areas(by_name[name], found[name]) for name in sorted(found))
+
+
+def _of_areas(protocol: Protocol, areas: Sequence[Place]) -> Protocol:
+    """The protocol with its shots of the treated area made for each of these areas."""
+    if not any(each.treated for each in protocol.shots):
+        return protocol
+    made = {each.name: tuple(_of_area(each, area, len(areas) > 1) for area in areas) for each in protocol.shots}
+    for each in protocol.shots:
+        if not each.treated:
+            made[each.name] = (each,)
+    return replace(
+        protocol,
+        shots=tuple(shot for each in protocol.shots for shot in made[each.name]),
+        times=tuple(
+            replace(time, shots=tuple(shot for each in time.shots for shot in made[each.name]))
+            for time in protocol.times
+        ),
+    )
+
+
+def _of_area(shot: Shot, area: Place, several: bool) -> Shot:
+    region = regions().by_code(area.region.code or "")
+    if region is None:
+        return shot
+    side = (area.side or Laterality.BOTH) if region.paired else Laterality.BOTH
+    word = {Laterality.RIGHT: "right-", Laterality.LEFT: "left-"}.get(side, "")
+    return replace(shot, name=f"{shot.name}-{word}{region.name}" if several else shot.name, region=region, side=side)
 
 
 def _names(protocol: Protocol, treatment: Named) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consent.regions import regions
+from consent.types import Laterality
 from dicom_bridge.protocols.protocol import Shot
 from fhir_mapping.course.views import View
 
@@ -10,9 +11,9 @@ from fhir_mapping.course.views import View
 def meets(shot: Shot, view: View) -> bool:
     """Whether a photo that shows this is the shot, whenever it was taken.
 
-    Its region is the shot's or includes it: a photo of the face shows the lips, one of the lips no face. Side, view
-    and expression are the shot's; what the record does not say of a photo is not assumed. A shot without an expression
-    takes any.
+    Its region is the shot's or includes it: a photo of the face shows the lips, one of the lips no face. View and
+    expression are the shot's, and so is the side, which a photo of both sides shows; what the record does not say of a
+    photo is not assumed. A shot without an expression takes any.
     """
     area, side, seen, expression = view.key
     if seen != shot.view.code or (shot.expression is not None and expression != shot.expression.code):
@@ -21,4 +22,4 @@ def meets(shot: Shot, view: View) -> bool:
     if not tree.includes(area, shot.region.code):
         return False
     whole = tree.by_code(area)
-    return side == shot.side.value or (whole is not None and not whole.paired)
+    return side in (shot.side.value, Laterality.BOTH.value) or (whole is not None and not whole.paired)

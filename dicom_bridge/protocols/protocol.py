@@ -80,6 +80,10 @@ class Shot:
     note: str = ""
     """How the patient stands, sits, or holds still: one sentence for the person who photographs."""
 
+    treated: bool = False
+    """Whether it shows the treated area, whichever that is: ``region`` and ``side`` are then those of the treatment
+    (:func:`dicom_bridge.protocols.choosing.concerning`), and the whole body's in the protocol itself."""
+
     @property
     def key(self) -> tuple[str, str, str, str]:
         """Region, side, view, expression as codes: what :class:`fhir_mapping.course.views.View` calls its key."""

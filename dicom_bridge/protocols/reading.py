@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from consent.types import Laterality
-from dicom_bridge.errors import UnknownCode
+from dicom_bridge.errors import BridgeError, UnknownCode
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.protocols.lines import line_of
 from dicom_bridge.protocols.protocol import (
@@ -27,6 +27,9 @@ from dicom_bridge.protocols.protocol import (
     TimePoint,
 )
 
+TREATED = "treated"
+"""As a shot's region: the area that was treated."""
+
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _E = TypeVar("_E", bound=StrEnum)
 _MOST_BYTES = 200_000
@@ -35,7 +38,7 @@ _MOST = 64
 """Shots, time points, words: more is a mistake, and no card for one page."""
 
 
-class ProtocolRefused(ValueError):
+class ProtocolRefused(BridgeError):
     """A protocol's file cannot be used. The text names file, line, field and reason."""
 
 
@@ -272,8 +275,9 @@ def _shot(table: _Table, conditions: _Table) -> Shot:
     name = table.text("name")
     if not _NAME.fullmatch(name):
         raise table.refuse("name", "must be small letters, digits and single hyphens, as in frontal-rest")
+    treated = table.text("region") == TREATED
     try:
-        region = find_region(table.text("region"))
+        region = find_region("body" if treated else table.text("region"))
     except UnknownCode as error:
         raise table.refuse("region", str(error)) from None
     sides = {"right": Laterality.RIGHT, "left": Laterality.LEFT, "both": Laterality.BOTH}
@@ -299,6 +303,7 @@ def _shot(table: _Table, conditions: _Table) -> Shot:
         lighting=(table if table.has("lighting") else conditions).choice("lighting", Lighting),
         background=(table if table.has("background") else conditions).choice("background", Background),
         note=table.text("note", ""),
+        treated=treated,
     )
 
 

@@ -40,6 +40,7 @@ from consent.store.clock import micros
 from consent.store.engine import open_engine, reading, transaction
 from consent.store.schema import WrongSchema, require_schema
 from consent.store.sites import NoSite, load_site
+from dicom_bridge.protocols.reading import all_protocols
 from orthanc_plugin.assembly import issuers
 from orthanc_plugin.assembly.archive_process import WallDown, prove
 from orthanc_plugin.assembly.clock import CLOCK_REMEDY, clock_finding
@@ -81,7 +82,7 @@ def examine(settings: Settings) -> list[Finding]:
     beside: list[Finding] = []
     if wall.ok and well:  # else the fault is named already
         wall, beside = _working(settings, wall)
-    return [*parts, wall, *beside, _loopback(settings), *_gateway(settings)]
+    return [*parts, wall, *beside, _loopback(settings), *_gateway(settings), *_protocols(settings)]
 
 
 # --- the wall ---------------------------------------------------------------------------------------------------------
@@ -307,6 +308,20 @@ def _chains(folder: Path) -> Finding | None:
         "then start the node's processes anew"
     )
     return Finding("audit", False, fault, f"{remedy}; until then, refused")
+
+
+def _protocols(settings: Settings) -> list[Finding]:
+    """The clinic's own protocols: one that cannot be used is not missed by chance."""
+    if settings.protocols is None:
+        return []
+    known = all_protocols(settings.protocols)
+    own = sum(each.own for each in known)
+    remedy = "mend the line, or take the file away; until then, what it replaces holds ('photospine protocol check')"
+    if known.refused:
+        return [Finding("protocols", False, each, remedy) for each in known.refused]
+    return [
+        Finding("protocols", True, f"{own} of the clinic's own in {settings.protocols}, {len(known.by_name)} in all")
+    ]
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------------

@@ -111,6 +111,9 @@ class Settings:
     wall: Path | None = None
     """Folder of the packages that the wall needs inside Orthanc; none: that of the checkout. Filled where it is not."""
 
+    protocols: Path | None = None
+    """Folder of the clinic's own protocols of photography, NAME.toml; none: those that come with Photospine."""
+
     session_minutes: int = 60
     """A workspace session ends after so many minutes without a request."""
 

@@ -77,7 +77,7 @@ def test_a_file_is_read() -> None:
         ('version = "3"', 'version = "3', 1, "not valid TOML"),
         ('version = "3"', "version = 3", 1, "version: must be a text"),
         ('version = "3"\n', "", 1, "version: is missing"),
-        ('title = "Peel of the cheeks"', 'titel = "Peel"', 2, "titel: is not known here"),
+        ('title = "Peel of the cheeks"', 'heading = "Peel"', 2, "heading: is not known here"),
         ('words = ["Peel"]', 'codes = ["peel"]', 5, "'peel' is not system|code"),
         ('words = ["Peel"]\n', "", 4, "names no treatment"),
         ('regions = ["cheek"]', 'regions = ["cheeks"]', 6, "unknown region 'cheeks'"),
