@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, literal, 
 from consent.store.versions import records
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
+from fhir_mapping.resources import appraisal
 from fhir_mapping.resources.advisory import ADVISORY, PATIENT
 from fhir_mapping.resources.task import CONSENT_REFUSED
 from fhir_mapping.store.history import Narrowing
@@ -124,7 +125,7 @@ def of_versions(request: Request, kind: str) -> Narrowing:
 
 
 def readable(connection: Connection, request: Request, kind: str, identity: str) -> bool:
-    """Whether a resource that is no photo is there and may be read.
+    """Whether a resource that is no photo is there and may be read; what is told of photos alone is none of these.
 
     Raises
     ------
@@ -134,7 +135,22 @@ def readable(connection: Connection, request: Request, kind: str, identity: str)
     query = select(fhir_resource.c.id).where(
         fhir_resource.c.type == kind, fhir_resource.c.id == identity, condition(request, kind)
     )
+    if kind == "Observation":
+        query = query.where(~appraises(fhir_resource))
     return connection.execute(query).first() is not None
+
+
+def appraises(row: Any) -> ColumnElement[bool]:
+    """Whether an Observation tells how a photo was taken: it is answered as the photos are that it names."""
+    return exists(
+        select(literal(1)).where(
+            fhir_token.c.type == "Observation",
+            fhir_token.c.id == row.c.id,
+            fhir_token.c.name == "code",
+            fhir_token.c.system == appraisal.SYSTEM,
+            fhir_token.c.value == appraisal.PHOTOGRAPH,
+        )
+    )
 
 
 def require_write(requester: Requester, kind: str) -> None:

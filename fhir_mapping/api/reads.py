@@ -29,10 +29,10 @@ def read(node: Node, asked: Asked, kind: str, identity: str) -> Reply:
     ------
     NotFound, Gone
     """
-    known = access.of_versions(asked.request, kind)
     found, body, gone = None, b"", False
     with reading(node.engine) as connection:
-        may = RequestSight(connection, node.decisions, asked.request, asked.scopes).seen(kind, fhir_resource)
+        sight = _sight(node, connection, asked)
+        may, known = sight.seen(kind, fhir_resource), sight.versions(kind)
         query = select(fhir_resource.c.id).where(fhir_resource.c.type == kind, fhir_resource.c.id == identity, may)
         if connection.execute(query).first() is not None:
             found = node.record.read(connection, kind, identity)
@@ -54,10 +54,10 @@ def vread(node: Node, asked: Asked, kind: str, identity: str, version: str) -> R
     NotFound, Gone
         Gone: this version is a deletion.
     """
-    known = access.of_versions(asked.request, kind)
     found, body, gone = None, b"", False
     if version.isascii() and version.isdigit() and len(version) < 10:
         with reading(node.engine) as connection:
+            known = _sight(node, connection, asked).versions(kind)
             event = history.one(connection, kind, identity, int(version), known)
             gone = event is not None and event.deleted
             if event is not None and not event.deleted:
@@ -80,9 +80,9 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
     NotFound
         There is no such resource, or it may not be read.
     """
-    known = access.of_versions(asked.request, kind)
     wanted = changing.read(kind, identity, pairs, node.record.site.zone, lenient=asked.lenient)
     with reading(node.engine) as connection:
+        known = _sight(node, connection, asked).versions(kind)
         there = identity is None or bool(history.page(connection, history.Asked(kind, identity), 1, known))
         counted = there and identity is not None and access.reach(asked.request, kind) is access.Reach.ALL
         total = history.total(connection, wanted.whole, known) if counted else None
@@ -99,9 +99,13 @@ def changes(node: Node, asked: Asked, kind: str, identity: str | None, pairs: Se
     return reply.history(node.base, kind, wanted.links(node.base, events), total, entries, wanted.warnings)
 
 
+def _sight(node: Node, connection: Connection, asked: Asked) -> RequestSight:
+    return RequestSight(connection, node.decisions, asked.request, asked.scopes)
+
+
 def _shown(node: Node, connection: Connection, asked: Asked, versions: Sequence[Stored]) -> list[bytes]:
     """What is shown of versions: without the photos that may not be seen."""
-    sight = RequestSight(connection, node.decisions, asked.request, asked.scopes)
+    sight = _sight(node, connection, asked)
     return cut.shown(connection, sight, [(each.type, each.body) for each in versions], node.record.base)
 
 

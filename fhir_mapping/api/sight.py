@@ -41,13 +41,14 @@ from fhir_mapping.search.index import BY_INSTANCE
 from fhir_mapping.search.parameters import Form, Parameter
 from fhir_mapping.search.paths import targets_of
 from fhir_mapping.search.sight import Row
+from fhir_mapping.store.history import Narrowing
 from fhir_mapping.tables import fhir_composite, fhir_reference, fhir_resource, fhir_token
 
 #: A resource names the patient, so ``no-identifiers`` cannot be met here. It shows no pixels, so there is nothing
 #: to put a watermark on.
 FULFILS = frozenset({Obligation.WATERMARK})
 
-DOCUMENT, STUDY, PROVENANCE = "DocumentReference", "ImagingStudy", "Provenance"
+DOCUMENT, STUDY, PROVENANCE, OBSERVATION = "DocumentReference", "ImagingStudy", "Provenance", "Observation"
 PHOTOS = frozenset({DOCUMENT, STUDY})
 
 _TARGET = fhir_reference.alias()
@@ -125,7 +126,18 @@ class RequestSight:
         self.require(kind)
         if kind in PHOTOS:
             return self._photo(link(kind) == row.c.id)
-        return self._provenance(row) if kind == PROVENANCE else access.condition(self.request, kind, row)
+        if kind == PROVENANCE:
+            return self._provenance(row)
+        may = access.condition(self.request, kind, row)
+        return and_(may, not_(self._hidden(row))) if kind == OBSERVATION else may
+
+    def versions(self, kind: str) -> Narrowing:
+        """The versions and deletions that may be known of, of a resource that is no photo."""
+        may = access.of_versions(self.request, kind)
+        if kind != OBSERVATION:
+            return may
+        hidden = select(fhir_resource.c.id).where(fhir_resource.c.type == kind, self._hidden(fhir_resource))
+        return lambda columns: and_(may(columns), columns.id.not_in(hidden))
 
     def begins(self, kind: str) -> Select[str] | None:
         """A query for the ids of all that may be seen of a type, where that is little; else None."""
@@ -136,9 +148,7 @@ class RequestSight:
         if access.reach(self.request, kind) is access.Reach.OWN and kind == PROVENANCE:
             return select(_TARGET.c.id).where(_TARGET.c.type == kind, _TARGET.c.path == "target", self._hers())
         if access.reach(self.request, kind) is access.Reach.OWN:
-            return select(fhir_resource.c.id).where(
-                fhir_resource.c.type == kind, access.condition(self.request, kind, fhir_resource)
-            )
+            return select(fhir_resource.c.id).where(fhir_resource.c.type == kind, self.seen(kind, fhir_resource))
         return None
 
     def element(self, kind: str, parameter: Parameter, rows: Any, *, uid: bool = False) -> ColumnElement[bool]:
@@ -231,6 +241,21 @@ class RequestSight:
             names(others, theirs),
             and_(not_(documents), photos(photo_names.STUDY)),
         )
+
+    def _hidden(self, row: Row) -> ColumnElement[bool]:
+        """An Observation that tells how a photo was taken, and names one that may not be seen."""
+        columns = _TARGET.c
+        seen = self._photo(
+            photo.c.document == func.substr(columns.target, len(photo_names.DOCUMENT) + 1),
+            beginning(columns.target, photo_names.DOCUMENT),
+        )
+        unseen = select(literal(1)).where(
+            columns.type == OBSERVATION,
+            columns.id == row.c.id,
+            or_(*(beginning(columns.target, each) for each in photo_names.KINDS)),
+            not_(seen),
+        )
+        return and_(access.appraises(row), unseen.correlate(row).exists())
 
     def _hers(self) -> ColumnElement[bool]:
         """What a Provenance names is of the requester's own patient."""
