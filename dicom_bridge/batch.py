@@ -39,6 +39,7 @@ class Item:
         FileRefused, DescriptionRefused
             As :func:`dicom_bridge.objects.photo.wrap` does.
         """
+        plan = plan.of(self.photo.sha256)
         taken = self.photo.camera.taken_local if plan.taken is None else dates.known(plan.taken, zone)
         return wrap(
             self.photo,
@@ -52,9 +53,9 @@ class Item:
             description=PhotoDescription(
                 sop_instance_uid=self.entry.sop_uid,
                 series_instance_uid=self.entry.series_uid,
-                region=find_region(plan.region),
-                laterality=Laterality(plan.laterality),
-                view=find_view(plan.view),
+                region=find_region(plan.region) if plan.region else None,
+                laterality=Laterality(plan.laterality) if plan.laterality else None,
+                view=find_view(plan.view) if plan.view else None,
                 expression=None if plan.expression is None else find_expression(plan.expression),
                 session=plan.session,
                 taken=taken,
@@ -70,7 +71,7 @@ class Item:
         attributes
             Of its object, DICOM JSON Model.
         """
-        return Fresh(self.entry, self._taken(plan), attributes)
+        return Fresh(self.entry, self._taken(plan.of(self.photo.sha256)), attributes)
 
     def _taken(self, plan: Plan) -> str | None:
         """When it was taken, as FHIR writes it, in the precision that is known."""

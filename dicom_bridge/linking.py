@@ -107,6 +107,7 @@ class Linker:
     def piece(self, plan: Plan, link: Link, photo: Fresh) -> Piece:
         """What is written of a photo, as its plan says it; what the plan leaves empty is not said."""
         entry = photo.entry
+        plan = plan.of(entry.sha256)
         view = find_view(plan.view) if plan.view else None
         expression = None if plan.expression is None else find_expression(plan.expression)
         region = find_region(plan.region) if plan.region else None
@@ -128,6 +129,7 @@ class Linker:
             session=link.session,
             author=plan.clinician,
             taken=photo.taken,
+            taken_from=plan.taken_from,
             known_since=plan.known_since,
             content_type=_shown_as(sop_class),
         )

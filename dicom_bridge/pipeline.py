@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -112,7 +112,7 @@ class Pipeline:
             study = study_of(connection, self._way.linker.store, self._key, plan)
             known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
             rejected = rejected_among(connection, [each.sop_uid for entries in known.values() for each in entries])
-        series = series_of(self._key, plan, study)
+        series = {photo.sha256: series_of(self._key, plan.of(photo.sha256), study) for photo in photos}
         for photo in photos:
             for entry in known[photo.sha256]:
                 if entry.state not in (State.DONE, State.ABANDONED):
@@ -132,10 +132,10 @@ class Pipeline:
                     )
             if mine is not None:
                 with _about(photo.sha256):
-                    _require_same_place(mine, study, series)
+                    _require_same_place(mine, study, series[photo.sha256])
                 if self._finish(mine):
                     with _about(photo.sha256):
-                        self._require_nothing_new(mine, plan)
+                        self._require_nothing_new(mine, plan.of(photo.sha256))
                     taken[photo.sha256] = self._result(mine)
                     continue
             if any(entry.patient != plan.patient for entry in known[photo.sha256]):
@@ -159,7 +159,7 @@ class Pipeline:
         """What comes beside a file that is known would be dropped, so it must be what came with it before."""
         with glancing(self._way.engine) as connection:
             found = ledger.plan_of(connection, entry.batch)
-            former = plan if found is None else Plan.loads(found[0])
+            former = plan if found is None else Plan.loads(found[0]).of(entry.sha256)
             for option in _BESIDE:
                 said = getattr(plan, option)
                 if said is None or said == getattr(former, option):
@@ -195,14 +195,16 @@ class Pipeline:
 
     # --- files that are new -----------------------------------------------------------------------------------------
 
-    def _take_new(self, photos: list[IncomingPhoto], plan: Plan, study: str, series: str) -> list[Taken]:
+    def _take_new(self, photos: list[IncomingPhoto], plan: Plan, study: str, series: Mapping[str, str]) -> list[Taken]:
         way, batch = self._way, self._ids()
         with reading(way.engine) as connection:
             patient, visit = way.treatments.read(connection, plan)
-            first = ledger.next_instance_number(connection, series)
-        items = [
-            self._item(photo, plan, batch, study, series, first + place, patient) for place, photo in enumerate(photos)
-        ]
+            first = {each: ledger.next_instance_number(connection, each) for each in set(series.values())}
+        items = []
+        for photo in photos:
+            shown = series[photo.sha256]
+            items.append(self._item(photo, plan, batch, study, shown, first[shown], patient))
+            first[shown] += 1
         entries = [item.entry for item in items]
         wrapped = []
         for item in items:

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What is said of one file of a batch whose photos differ; what nobody said is empty or None."""
+
+    sha256: str
+    """Of the file."""
+
+    region: str = ""
+    laterality: str = ""
+    view: str = ""
+    expression: str | None = None
+    taken: str | None = None
+    """FHIR dateTime that overrides what the camera says."""
+
+    taken_from: str | None = None
+    """Where an import has that time from (:class:`dicom_bridge.legacy.dating.Source`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What was asked for, resolved: FHIR ids, codes as ``system|code``."""
+    """What was asked for, resolved: FHIR ids, codes as ``system|code``; region, side and view are empty where nobody
+    knows them."""
 
     account: str
     os_user: str
@@ -49,8 +68,30 @@ class Plan:
     corrector: str | None = None
     """Relative reference of whoever the account stands for in the record."""
 
+    taken_from: str | None = None
+    """Where an import has the time from."""
+
+    photos: tuple[Shown, ...] = ()
+    """What is said of each file, where the files of one visit differ; it stands for what the plan says of all."""
+
     linked: bool = True
     """False where the file is known as another patient's photo: it is kept, unseen, and a person decides."""
+
+    def of(self, sha256: str) -> Plan:
+        """The plan as it is for one file."""
+        shown = next((each for each in self.photos if each.sha256 == sha256), None)
+        if shown is None:
+            return self
+        return replace(
+            self,
+            region=shown.region,
+            laterality=shown.laterality,
+            view=shown.view,
+            expression=shown.expression,
+            taken=shown.taken,
+            taken_from=shown.taken_from,
+            photos=(),
+        )
 
     def dumps(self) -> str:
         """As JSON text."""
@@ -60,4 +101,5 @@ class Plan:
     def loads(text: str) -> Plan:
         """The plan that :meth:`dumps` wrote."""
         values: dict[str, Any] = json.loads(text)
+        values["photos"] = tuple(Shown(**each) for each in values.get("photos") or ())
         return Plan(**values)

@@ -70,7 +70,7 @@ def sent_with(connection: Connection, photo: StoredPhoto) -> Plan | None:
     """The plan that a file was sent with; None: it arrived as DICOM."""
     entry = ledger.entry(connection, photo.sop_uid)
     found = None if entry is None else ledger.plan_of(connection, entry.batch)
-    return None if found is None else Plan.loads(found[0])
+    return None if entry is None or found is None else Plan.loads(found[0]).of(entry.sha256)
 
 
 def attributes_of(connection: Connection, photo: StoredPhoto) -> dict[str, Any]:

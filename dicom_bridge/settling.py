@@ -84,6 +84,10 @@ class Settling:
             return False
         return self._link(place, held, hashlib.sha256(data).hexdigest())
 
+    def link_at(self, place: Place, held: Held, data: bytes) -> bool:
+        """Link an object at a place that is known otherwise than by what the object says; whether it was linked."""
+        return self._link(place, held, hashlib.sha256(data).hexdigest(), stated=True)
+
     def _wait(self, held: Held, waits: Waits) -> None:
         with transaction(self._engine) as connection:
             known = photos.by_sop(connection, held.sop_uid)
@@ -110,7 +114,7 @@ class Settling:
             return Waits("It cannot be linked: a value of it is none.")
         return place
 
-    def _link(self, place: Place, held: Held, digest: str) -> bool:
+    def _link(self, place: Place, held: Held, digest: str, *, stated: bool = False) -> bool:
         intent = AuditRecord(
             Kind.INTENT,
             self._door,
@@ -128,7 +132,9 @@ class Settling:
             with self._chain.written(intent):
                 self._at(Step.INTENDED)
                 with transaction(self._engine) as connection:
-                    if _linked(connection, held.sop_uid) or self._linker.place(connection, held.attributes) != place:
+                    if _linked(connection, held.sop_uid):
+                        raise _Overtaken
+                    if not stated and self._linker.place(connection, held.attributes) != place:
                         raise _Overtaken
                     self._tasks.placed(connection, held)
                     self._linker.link_arrived(connection, place, held, digest)

@@ -49,9 +49,11 @@ class PhotoDescription:
 
     sop_instance_uid: str
     series_instance_uid: str
-    region: BodyRegion
-    laterality: Laterality
-    view: Term
+    region: BodyRegion | None
+    """None where nobody knows it, as with old photos."""
+
+    laterality: Laterality | None
+    view: Term | None
     expression: Term | None = None
     session: int | None = None
     """Number of the session within its course; the record holds the truth, the object a copy in its acquisition

@@ -187,7 +187,8 @@ def acquisition_module(dataset: Dataset, taken: datetime | date | None) -> None:
 def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -> None:
     # General Image (C.7.6.1), Image Pixel (C.7.6.3), VL Image (C.8.12.1)
     dataset.InstanceNumber = description.instance_number
-    dataset.PatientOrientation = list(description.view.orientation) if description.view.orientation else None
+    orientation = None if description.view is None else description.view.orientation
+    dataset.PatientOrientation = list(orientation) if orientation else None
     dataset.ImageType = ["DERIVED" if copy.derived else "ORIGINAL", "PRIMARY"]
     if copy.derivation:
         dataset.DerivationDescription = copy.derivation
@@ -205,17 +206,20 @@ def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -
 def _view(dataset: Dataset, description: PhotoDescription) -> None:
     # VL Image (C.8.12.1): what is shown, and from where
     region, side = description.region, description.laterality
-    dataset.ImageLaterality = side.value if region.paired or side is not Laterality.BOTH else "U"
-    shown, seen, context = (
-        region_code(region, side),
-        term_code(description.view),
-        context_items(description.expression, description.session, description.days_since_baseline),
-    )
-    dataset.AnatomicRegionSequence = [shown]
-    dataset.ViewCodeSequence = [seen]
+    coded = []
+    if side is not None:
+        unpaired = region is not None and not region.paired and side is Laterality.BOTH
+        dataset.ImageLaterality = "U" if unpaired else side.value
+    if region is not None:
+        coded.append(region_code(region, side or Laterality.BOTH))
+        dataset.AnatomicRegionSequence = coded[:1]
+    if description.view is not None:
+        coded.append(term_code(description.view))
+        dataset.ViewCodeSequence = coded[-1:]
+    context = context_items(description.expression, description.session, description.days_since_baseline)
     # Acquisition Context (C.7.6.14): type 2, so present even when empty
     dataset.AcquisitionContextSequence = context
-    if scheme := own_scheme([shown, seen, *context]):
+    if scheme := own_scheme([*coded, *context]):
         dataset.CodingSchemeIdentificationSequence = scheme
 
 

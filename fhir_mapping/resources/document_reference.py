@@ -23,6 +23,9 @@ EXPRESSION_EXTENSION = "urn:photospine:expression"
 KNOWN_SINCE_EXTENSION = "urn:photospine:known-since"
 """valueDate: the day that an import's manifest states for the source system."""
 
+TAKEN_FROM_EXTENSION = "urn:photospine:taken-from"
+"""valueCode: where an import has the time of a photo from."""
+
 _LOINC_PHOTO = {
     "system": "http://loinc.org",
     "code": "72170-4",
@@ -73,6 +76,9 @@ class PhotoDocument:
     known_since: str | None = None
     """FHIR date that an import's manifest states."""
 
+    taken_from: str | None = None
+    """Where an import has ``taken`` from, one word."""
+
     content_type: str = "image/jpeg"
     """Of what ``url`` gives."""
 
@@ -94,6 +100,8 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
         extensions.append(session_extension(photo.session))
     if photo.known_since is not None:
         extensions.append({"url": KNOWN_SINCE_EXTENSION, "valueDate": photo.known_since})
+    if photo.taken_from is not None:
+        extensions.append({"url": TAKEN_FROM_EXTENSION, "valueCode": photo.taken_from})
     context: dict[str, Any] = {"encounter": [{"reference": photo.encounter}]}
     if photo.taken is not None:
         context["period"] = {"start": photo.taken}
@@ -150,6 +158,8 @@ def corrected_document(former: Mapping[str, Any], photo: PhotoDocument, now: dat
     ]
     extensions = made.pop("extension", [])
     dropped = {each["url"] for each in extensions} | {SESSION_EXTENSION}
+    if photo.taken is not None:
+        dropped.add(TAKEN_FROM_EXTENSION)
     if not same_patient:
         dropped.add(KNOWN_SINCE_EXTENSION)
     extensions += [copy.deepcopy(each) for each in former.get("extension") or () if each.get("url") not in dropped]

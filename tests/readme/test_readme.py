@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -41,8 +42,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("walk")
     folder = place / ".run" / "demo"
     demo.up(folder, ORTHANC_PORT, SERVE_PORT, DIMSE_PORT)
-    (place / ".venv").mkdir()
-    (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (place / ".venv").symlink_to(sys.prefix)
     yield place
     demo.stop(folder)
 
@@ -125,6 +125,34 @@ def test_photos_are_linked_and_corrected_as_written(clinic: Path) -> None:
     counts = [json.loads((clinic / f"{name}.count").read_text("utf-8"))["total"] for name in ("merged", "unmerged")]
     assert counts[0] > 10
     assert counts[1] == 0
+
+
+@pytest.mark.orthanc
+def test_an_old_folder_moves_in_as_written(clinic: Path) -> None:
+    said = _follow(clinic, "moving-in")
+    would, _, did = said.partition("  imported")
+    for each in ("of these by photos alone", "nothing says whose photo it is"):
+        assert each in would
+        assert each in did
+    assert "Perhaps Patient/demo-anna" in said
+    assert "line 3 of the manifest names it" in said
+    with (clinic / "did.csv").open(newline="", encoding="utf-8") as source:
+        done = {each["file"]: each for each in csv.DictReader(source)}
+    taken = {name for name, each in done.items() if each["result"] == "imported"}
+    assert taken == {
+        "demo-anna/2019-03-05/face_front.jpg",
+        "demo-anna/2019-03-05/cheek-left_profile.jpg",
+        "demo-anna/2020-06-01/face_front.jpg",
+        "demo-maria/2019-03-05/nose_front.jpg",
+        "demo-maria/someday/IMG_20180203_101112.jpg",
+        "phone/1.jpg",
+        "more.zip/demo-maria/2020-06-01/face_front.jpg",
+    }
+    assert done["demo-anna/2019-03-05/copy.jpg"]["result"] == "duplicate"
+    assert done["phone/1.jpg"]["date_from"] == "camera"
+    again = json.loads((clinic / "again.json").read_text("utf-8"))
+    assert again["sums"]["results"].get("known") == len(taken)
+    assert "imported" not in again["sums"]["results"]
 
 
 @pytest.mark.orthanc
