@@ -40,6 +40,7 @@ from orthanc_plugin.assembly.record import fhir_node
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
 from orthanc_plugin.workspace.advisory import Batches
+from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.deposits import Deposits
 from orthanc_plugin.workspace.files import Files
@@ -99,11 +100,12 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
     mint, session = node.mint, _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
     door = _door(node, callers.authenticator)
+    pictures = DecidedPictures(
+        point, Originals(settings.orthanc, mint, session, most_bytes=most_bytes), Shelf(), mark=""
+    )
     parts = Parts(
         record=StoredRecord(node.engine, point, fhir.record),
-        pictures=DecidedPictures(
-            point, Originals(settings.orthanc, mint, session, most_bytes=most_bytes), Shelf(), mark=""
-        ),
+        pictures=pictures,
         door=door,
         site=node.site,
         files=files,
@@ -112,6 +114,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         viewer=settings.ohif is not None,
         sessions=StoredSessions(fhir),
         safety=True,
+        aligner=Aligner(pictures) if Aligner.installed() else None,
         names=names(),
     )
     others: list[BaseRoute] = Passthrough(

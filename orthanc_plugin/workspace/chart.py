@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.types import Request
@@ -164,7 +164,24 @@ class Courses:
             comparison=self._comparison(course, left, right),
             back=f"{self._base}/patient/{patient}",
             basis=self._pages.parts.sessions is not None,
+            alignment=self._alignment_address(left, right) if right else "",
         )
+
+    def _align(self, http: HttpRequest) -> Response:
+        """Where the right photo lies on the left one; as for a picture, one answer to what is refused and absent."""
+        _, question = self._question(http)
+        aligner = self._pages.parts.aligner
+        keys = [http.query_params.get(side, "") for side in ("left", "right")]
+        if question is None or aligner is None or self._patient_of(question, keys) is None:
+            return refused_picture()
+        left, right = (self._pages.parts.record.sop_uid(key=key) or "" for key in keys)
+        found = aligner.answer(question, left, right, f"{self._base}/compare/alignment")
+        return refused_picture() if found is None else JSONResponse(found)
+
+    def _alignment_address(self, left: Photo, right: Photo) -> str:
+        if self._pages.parts.aligner is None:
+            return ""
+        return f"{self._base}/compare/alignment?{urlencode({'left': left.key, 'right': right.key})}"
 
     def _patient_of(self, question: Request, keys: Sequence[str]) -> str | None:
         """The patient whose page photos are compared on: one who stands in all of them."""
@@ -230,6 +247,7 @@ class Chart(Courses):
             Route("/chart", self._list, methods=["GET"]),
             Route("/chart/patient/{patient}", self._patient, methods=["GET"]),
             Route("/chart/compare", self._compare, methods=["GET"]),
+            Route("/chart/compare/alignment", self._align, methods=["GET"]),
             Route("/chart/photo/{key}", self._photo, methods=["GET"]),
         ]
 
@@ -265,6 +283,7 @@ class Own(Courses):
             Route("/me", self._mine, methods=["GET"]),
             Route("/me/patient/{patient}", self._patient, methods=["GET"]),
             Route("/me/compare", self._compare, methods=["GET"]),
+            Route("/me/compare/alignment", self._align, methods=["GET"]),
             Route("/me/photo/{key}", self._photo, methods=["GET"]),
         ]
 

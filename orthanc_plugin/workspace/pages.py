@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from consent.site import Site
 from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
 from orthanc_plugin.workspace.session_book import SessionBook
@@ -52,6 +53,9 @@ class Parts:
 
     safety: bool = False
     """Whether there are pages for batch advisories."""
+
+    aligner: Aligner | None = None
+    """Lays photos upon each other; None where the packages for it are not installed."""
 
     names: Names = UNNAMED
     """Views and expressions by name, for the filters in addresses."""

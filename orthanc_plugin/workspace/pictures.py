@@ -88,7 +88,7 @@ class DecidedPictures:
             return render(self._originals.picture(sop_uid, orthanc_id), width=width, watermark=mark)
 
         try:
-            return Picture(self._shelf.get(sop_uid, orthanc_id, width, mark, make).jpeg)
+            return Picture(self._shelf.get(sop_uid, orthanc_id, width, mark, make).jpeg, marked=bool(mark))
         except NotRendered as error:
             _LOG.warning("a permitted photo cannot be shown: %s", error)
             return None

@@ -264,6 +264,8 @@ class Picture:
     """A photo's pixels as a browser shows them."""
 
     jpeg: bytes = field(repr=False)
+    marked: bool = False
+    """Whether a watermark was drawn into them."""
 
 
 class Pictures(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from consent.site import Site
+from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
@@ -45,7 +46,7 @@ def application(
     """The workspace with everything outside replaced."""
     site = Site(time_zone="Europe/Athens", channels=frozenset({"instagram", "tiktok"}))
     door = Door(sessions, secure=secure)
-    parts = Parts(clinic, clinic, door, site, Files(packages), lambda: NOW, PUBLISHING)
+    parts = Parts(clinic, clinic, door, site, Files(packages), lambda: NOW, PUBLISHING, aligner=Aligner(clinic))
     return create_app(parts, sessions, throttle=throttle or Patient(), healthy=lambda: True)
 
 

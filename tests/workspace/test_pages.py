@@ -116,6 +116,17 @@ def test_a_refused_photo_is_answered_as_an_absent_one(enter: Enter, clinic: Clin
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, answers[0].text)}
 
 
+def test_where_a_refused_photo_lies_is_answered_as_where_an_absent_one_does(enter: Enter, clinic: Clinic) -> None:
+    client = enter("clinician")
+    address = "/chart/compare/alignment?left=maria-p1&right={}"
+    assert client.get(address.format("maria-p4")).json()["aligned"] is True
+    clinic.refused = {4}
+    answers = [client.get(address.format(key)) for key in ("maria-p4", "nowhere", "jonas-p101", "")]
+    assert {(each.status_code, each.content) for each in answers} == {(404, b"")}
+    assert enter("marketing").get(address.format("maria-p5")).status_code == 404
+    assert enter().get(address.format("maria-p5")).status_code == 404
+
+
 def test_photos_of_two_patients_are_never_compared(enter: Enter) -> None:
     assert enter("clinician").get("/chart/compare?left=maria-p1&right=jonas-p101").status_code == 404
 

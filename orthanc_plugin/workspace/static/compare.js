@@ -2,6 +2,9 @@
 // Two photos side by side that zoom and move together. OpenSeadragon draws; the server says what is shown, and a step
 // in the film strip fetches the same page anew and keeps the place.
 
+import { align, aligned, forget, release, wanted } from "./align.js";
+import { flip, mode, nudge, setMode, toggle } from "./over.js";
+
 /* global OpenSeadragon */
 const STEPS = [640, 1024, 1600, 2400];
 const ZOOM = 1.25;
@@ -16,6 +19,8 @@ document.head.append(already);
 const panes = /** @type {HTMLElement} */ (document.getElementById("panes"));
 /** @type {Record<string, any>} */
 const views = {};
+/** Sides whose pane may yet change its size with the way of looking. @type {Set<string>} */
+const refit = new Set();
 let linked = true;
 let turns = Promise.resolve(); // changes of the pair that were asked for
 let leading = ""; // the side that is being moved; the other one follows
@@ -88,9 +93,15 @@ async function open(side) {
   pane.addEventListener("focus", () => (leading = side));
   view.addHandler("canvas-press", () => !linked && pane.focus({ preventScroll: true }));
   for (const gesture of ["canvas-press", "canvas-scroll", "canvas-pinch", "canvas-double-click"]) {
-    view.addHandler(gesture, () => (leading = side));
+    view.addHandler(gesture, () => {
+      leading = side;
+      refit.clear();
+    });
   }
   view.addHandler("viewport-change", () => follow(side));
+  view.addHandler("after-resize", () => {
+    if (refit.delete(side)) queueMicrotask(acts.fit); // what is raised here is still within the change
+  });
   view.addHandler("update-viewport", scale);
 }
 
@@ -108,6 +119,12 @@ function follow(side) {
   if (!linked || side !== leading) return;
   const other = views[side === "left" ? "right" : "left"];
   if (!other || !other.world.getItemCount()) return;
+  if (aligned()) {
+    // Both are laid out in the left photo's measure: the same place in the one is the same place in the other.
+    other.viewport.zoomTo(views[side].viewport.getZoom(false), null, true);
+    other.viewport.panTo(views[side].viewport.getCenter(false), true);
+    return;
+  }
   const from = place(views[side]);
   const to = place(other);
   const sign = side === "left" ? 1 : -1;
@@ -138,11 +155,20 @@ const acts = {
   fit: () => {
     apart = { x: 0, y: 0, zoom: 1 };
     const led = leading;
-    leading = "";
-    for (const view of Object.values(views)) view.viewport.goHome();
+    leading = aligned() ? "left" : "";
+    for (const view of aligned() ? [views.left] : Object.values(views)) view.viewport.goHome();
     leading = led;
   },
+  align: () => turn(async () => {
+    if (!document.getElementById("align") || !views.right) return;
+    if (wanted()) {
+      release(views.right);
+      acts.fit();
+    } else await lay();
+  }),
+  pause: toggle,
   link: () => {
+    if (mode() !== "side") return; // one over the other they move together
     linked = !linked;
     const button = document.querySelector("[data-do=link]");
     button?.setAttribute("aria-pressed", String(linked));
@@ -159,6 +185,34 @@ const acts = {
     document.querySelector("[data-do=keys]")?.setAttribute("aria-expanded", String(!sheet.hidden));
   },
 };
+
+/** Lay the right photo on the left one where that can be done; both move together then. */
+async function lay() {
+  if (!(await align(views.right))) return acts.fit();
+  together();
+  leading = "left";
+  follow("left");
+}
+
+/** Both photos move together, from the place where the left one is. */
+function together() {
+  apart = { x: 0, y: 0, zoom: 1 };
+  if (!linked) {
+    linked = true;
+    document.querySelector("[data-do=link]")?.setAttribute("aria-pressed", "true");
+    stops();
+  }
+}
+
+/** @param {string} next */
+function look(next) {
+  if (!views.right || next === mode()) return;
+  if (next !== "side") together();
+  setMode(next);
+  document.querySelector("[data-do=link]")?.toggleAttribute("disabled", next !== "side");
+  for (const side of Object.keys(views)) refit.add(side); // each measures anew where its pane has changed
+  acts.fit();
+}
 
 /** Linked, the pair is one stop for the keyboard; unlinked, each photo is one, and the keys move that with the focus. */
 function stops() {
@@ -212,6 +266,10 @@ async function go(address, remember) {
   }
   const swap = document.querySelector("[data-go=swap]");
   swap?.setAttribute("href", page.querySelector("[data-go=swap]")?.getAttribute("href") ?? "");
+  const button = document.getElementById("align");
+  if (button) button.dataset.address = page.getElementById("align")?.dataset.address ?? "";
+  const again = wanted();
+  if (again) forget(views.right);
   ["left-strip", "right-strip"].forEach((id, index) => document.getElementById(id)?.scrollTo(strips[index], 0));
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
@@ -236,6 +294,7 @@ async function go(address, remember) {
     view.viewport.zoomTo(kept.zoom * now.home, null, true);
     view.viewport.panTo(new OpenSeadragon.Point(kept.x, kept.y * now.ratio), true);
   }));
+  if (again) await lay();
 }
 
 /** A long film strip shows its own photo, with half of each neighbour. */
@@ -267,6 +326,8 @@ document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target : null;
   const button = target?.closest("[data-do]");
   if (button instanceof HTMLElement) acts[button.dataset.do ?? ""]?.();
+  const chosen = target?.closest("button[data-mode]");
+  if (chosen instanceof HTMLElement) look(chosen.dataset.mode ?? "side");
   const link = target?.closest(".strip a, [data-go]");
   if (link instanceof HTMLAnchorElement && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
@@ -276,7 +337,9 @@ document.addEventListener("click", (event) => {
 
 const KEYS = /** @type {Record<string, () => void>} */ ({
   "+": acts.in, "=": acts.in, "-": acts.out, "_": acts.out, "0": acts.fit, "?": acts.keys,
-  l: acts.link, L: acts.link,
+  l: acts.link, L: acts.link, a: acts.align, A: acts.align,
+  1: () => look("side"), 2: () => look("slider"), 3: () => look("blend"), 4: () => look("blink"),
+  ",": () => nudge(-5), ".": () => nudge(5), " ": flip,
   s: () => turn(swap), S: () => turn(swap),
   "[": () => step("left", -1), "]": () => step("left", 1), "{": () => step("right", -1), "}": () => step("right", 1),
   ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0), ArrowUp: () => move(0, -1), ArrowDown: () => move(0, 1),
@@ -299,6 +362,9 @@ document.getElementById("main")?.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS[event.key];
   if (!act) return;
+  // What a button or the slider does with a key of its own it goes on doing.
+  const own = event.target instanceof Element && event.target.closest("button, a, input");
+  if (own && (event.key === " " || (own.matches("input") && event.key.startsWith("Arrow")))) return;
   event.preventDefault();
   act();
 });
