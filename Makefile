@@ -18,13 +18,13 @@ demo: .run/run.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## star
 stop: ## stop what `make demo` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
 
-test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## install what tests need and run every test at small counts
+test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp ## install what tests need and run every test at small counts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not full"
 
-test-fast: .run/dev.stamp ## the tests that need no server and no browser
+test-fast: .run/dev.stamp .run/heic.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast
 
-test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## every test at full counts; writes benchmarks/ACCEPTANCE.md
+test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp ## every test at full counts; writes benchmarks/ACCEPTANCE.md
 	-sh docker/install.sh full
 	$(BIN)/python -m benchmarks.acceptance
 
@@ -80,6 +80,14 @@ $(BIN)/python:
 
 .run/wall.stamp: requirements-wall.txt .run/run.stamp
 	$(BIN)/python -m orthanc_plugin.assembly.wall_folder
+	touch $@
+
+# HEIC files of phones and cameras, which a package brings for its own tests; nothing else of it is used.
+.run/heic.stamp: .run/dev.stamp
+	@mkdir -p .run/heic
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary :all: pillow_heif==1.8.1 -d .run/heic
+	tar xzf .run/heic/pillow_heif-1.8.1.tar.gz -C .run/heic --strip-components=3 --wildcards '*/tests/images/*'
+	rm .run/heic/pillow_heif-1.8.1.tar.gz
 	touch $@
 
 # The portrait that the demo's faces are made from: public domain, shipped by a package; nothing else of it is used.

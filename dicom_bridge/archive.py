@@ -65,8 +65,15 @@ class Archive(Protocol):
     def holds(self, job: str, orthanc_id: str) -> bool:
         """Whether the object is there."""
 
-    def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
-        """Attach the original where there is none, and make sure by reading it back that it is this one."""
+    def attach_original(self, job: str, orthanc_id: str, data: bytes, folded: bytes | None = None) -> None:
+        """Attach the original where there is none, and make sure by reading it back that it is this one.
+
+        Parameters
+        ----------
+        folded
+            Its recipe (:mod:`dicom_bridge.query.folded`), which is attached in its stead where the object as it is
+            stored gives the original by it.
+        """
 
     def original(self, job: str, orthanc_id: str) -> bytes | None:
         """The attached original; None where there is none."""
@@ -171,17 +178,26 @@ class OrthancArchive:
         answer = self._ask(lambda: self._client.get_instances_id_attachments(orthanc_id))
         return answer.status_code == httpx.codes.OK
 
-    def attach_original(self, job: str, orthanc_id: str, data: bytes) -> None:
-        self._tickets.job, self._tickets.stores = job, data
-        answer = self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
-        if answer.status_code not in (httpx.codes.OK, httpx.codes.CONFLICT):
-            raise ArchiveUnavailable(f"Orthanc did not attach an original (status {answer.status_code})")
+    def attach_original(self, job: str, orthanc_id: str, data: bytes, folded: bytes | None = None) -> None:
+        status = self._attach(job, orthanc_id, data if folded is None else folded)
+        if folded is not None and status == httpx.codes.UNPROCESSABLE_ENTITY:
+            status = self._attach(job, orthanc_id, data)
+        if status not in (httpx.codes.OK, httpx.codes.CONFLICT):
+            raise ArchiveUnavailable(f"Orthanc did not attach an original (status {status})")
         kept = self.original(job, orthanc_id)
         if kept is None or hashlib.sha256(kept).digest() != hashlib.sha256(data).digest():
             raise OriginalDiffers(f"another original is attached to {orthanc_id}")
 
+    def _attach(self, job: str, orthanc_id: str, data: bytes) -> int:
+        self._tickets.job, self._tickets.stores = job, data
+        answer = self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
+        return answer.status_code
+
     def original(self, job: str, orthanc_id: str) -> bytes | None:
         self._tickets.job = job
+        listed = self._ask(lambda: self._client.get_instances_id_attachments(orthanc_id))
+        if listed.status_code != httpx.codes.OK or _ORIGINAL not in listed.json():
+            return None
         return self._bytes(
             self._ask(lambda: self._client.get_instances_id_attachments_name_data(orthanc_id, _ORIGINAL))
         )

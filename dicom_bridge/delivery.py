@@ -14,10 +14,13 @@ from consent.store import jobs
 from consent.store.engine import transaction
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, announcement
+from dicom_bridge.errors import FileRefused
 from dicom_bridge.held import Held, keep_unseen
+from dicom_bridge.intake import Limits, read_jpeg
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.plan import Plan
+from dicom_bridge.query.folded import fold
 from dicom_bridge.relinking import Relinker
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping.store.prepared import Entry as RecordEntry
@@ -42,7 +45,8 @@ class Delivery:
         way.at(Arrow.SENT)
         self._rise(entry, State.STORED)
         way.at(Arrow.STORED)
-        way.archive.attach_original(entry.batch, entry.orthanc_id, original)
+        folded = _folded(original, file, way.limits)
+        way.archive.attach_original(entry.batch, entry.orthanc_id, original, folded)
         way.at(Arrow.ADDED)
         self._rise(entry, State.ATTACHED)
         way.at(Arrow.ATTACHED)
@@ -127,3 +131,12 @@ class Delivery:
         with transaction(way.engine) as connection:
             way.tasks.goes_on(connection, entries[0].batch)
             jobs.cancel(connection, RECOVER, entries[0].batch)
+
+
+def _folded(original: bytes, file: bytes, limits: Limits) -> bytes | None:
+    """What is attached in the original's stead, where the object holds its picture bit for bit; else None."""
+    try:
+        jpeg = read_jpeg(original, limits)
+    except FileRefused:  # it is of another format, or came as a DICOM object
+        return None
+    return fold(original, jpeg.kept, file)

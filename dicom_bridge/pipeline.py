@@ -66,6 +66,9 @@ class Taken:
     document: str | None
     """Id of its DocumentReference; None where it is not linked."""
 
+    derivation: str | None = None
+    """How its viewing copy was made now, where that is not the file's own picture bit for bit."""
+
 
 class Pipeline:
     """Takes files in. One for each process."""
@@ -98,7 +101,7 @@ class Pipeline:
         photos = []
         for data in files:
             with _about(hashlib.sha256(data).hexdigest()):
-                photos.append(read_photo(data, self._way.limits, self._way.site.zone))
+                photos.append(read_photo(data, self._way.limits, self._way.site.zone, self._way.kept))
         for _ in range(_TRIES):
             try:
                 return self._take(photos, plan)
@@ -220,9 +223,16 @@ class Pipeline:
         for item, object_ in zip(items, wrapped, strict=True):
             self._delivery.deliver(item.entry, object_.file(), item.photo.data)
         self._delivery.commit(plan, intent, fresh)
-        if not plan.linked:
-            return [Taken(Outcome.UNLINKED, entry.sop_uid, None) for entry in entries]
-        return [Taken(Outcome.ADDED, entry.sop_uid, uids.fhir_id(entry.sop_uid)) for entry in entries]
+        outcome = Outcome.ADDED if plan.linked else Outcome.UNLINKED
+        return [
+            Taken(
+                outcome,
+                entry.sop_uid,
+                uids.fhir_id(entry.sop_uid) if plan.linked else None,
+                object_.copy.derivation,
+            )
+            for entry, object_ in zip(entries, wrapped, strict=True)
+        ]
 
     def _item(
         self,

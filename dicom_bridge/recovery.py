@@ -70,7 +70,7 @@ class Recovery:
         photos = []
         for entry in entries:
             original = self._original(entry)
-            photo = read_photo(original, way.limits, way.site.zone)
+            photo = read_photo(original, way.limits, way.site.zone, way.kept)
             stored = way.archive.file(batch, entry.orthanc_id)
             item = Item(photo, entry if stored is not None else self._placed(entry, patient))
             if stored is None:

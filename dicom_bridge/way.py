@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from consent.audit.chain import Chain
 from consent.site import Site
 from dicom_bridge.archive import Archive
-from dicom_bridge.intake import Limits
+from dicom_bridge.intake import Identifying, Limits
 from dicom_bridge.linking import Linker
 from dicom_bridge.spool import Spool
 from dicom_bridge.tasks import Tasks
@@ -85,5 +85,8 @@ class Way:
     """What the audit record names as the door that photos came in by."""
 
     limits: Limits
+    kept: tuple[Identifying, ...] = ()
+    """What of EXIF that identifies goes into objects."""
+
     at: Callable[[Arrow], None] = lambda _: None
     """Called at each arrow."""

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs from the distribution what Photospine needs, and does nothing where it is there already.
-#   docker/install.sh run     to run it: Orthanc with its Python and DICOMweb plugins, libpq, Node's npm
+#   docker/install.sh run     to run it: Orthanc with its Python and DICOMweb plugins, libpq, jpegtran, Node's npm
 #   docker/install.sh image   the same without npm, for the container image
 #   docker/install.sh test    to test it as well: dcmtk, dicom3tools, Chromium, PostgreSQL, exiftool, libfaketime, wrk
 #   docker/install.sh full    to build and run the image in tests as well: buildah, and what makes its base and network
 # Debian 12 and 13. Needs root for what is missing; says so otherwise.
 set -eu
 
-run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb openssl python3-venv python3-cryptography libpq5 tzdata"
+run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb openssl python3-venv python3-cryptography libpq5 libjpeg-turbo-progs tzdata"
 test_packages="dcmtk dicom3tools chromium postgresql libimage-exiftool-perl libfaketime wrk unzip"
 full_packages="buildah debootstrap debian-archive-keyring iproute2 util-linux"
 

@@ -1,4 +1,4 @@
-"""What EXIF says of the capture. GPS, owner's name, serial numbers and maker notes are not read at all."""
+"""What EXIF says of the capture. What tells who photographed, and where, is not read here (:mod:`.identities`)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,12 @@ class Tag(IntEnum):
     EXPOSURE_TIME = 0x829A
     F_NUMBER = 0x829D
     EXPOSURE_PROGRAM = 0x8822
+    SPECTRAL_SENSITIVITY = 0x8824
     SENSITIVITY = 0x8827
     SENSITIVITY_TYPE = 0x8830
+    STANDARD_OUTPUT_SENSITIVITY = 0x8831
+    RECOMMENDED_EXPOSURE_INDEX = 0x8832
+    ISO_SPEED = 0x8833
     VERSION = 0x9000
     TAKEN = 0x9003
     TAKEN_OFFSET = 0x9011
@@ -51,9 +55,14 @@ class Tag(IntEnum):
     LIGHT_SOURCE = 0x9208
     FLASH = 0x9209
     FOCAL_LENGTH = 0x920A
+    SUBJECT_AREA = 0x9214
     COLOR_SPACE = 0xA001
     INTEROPERABILITY = 0xA005
+    FLASH_ENERGY = 0xA20B
+    EXPOSURE_INDEX = 0xA215
     SENSING_METHOD = 0xA217
+    FILE_SOURCE = 0xA300
+    SCENE_TYPE = 0xA301
     CUSTOM_RENDERED = 0xA401
     EXPOSURE_MODE = 0xA402
     WHITE_BALANCE = 0xA403
@@ -107,6 +116,11 @@ class CameraFacts:
     f_number: float | None = None
     iso: int | None = None
     sensitivity_type: int | None = None
+    standard_output_sensitivity: int | None = None
+    recommended_exposure_index: int | None = None
+    iso_speed: int | None = None
+    spectral_sensitivity: str | None = None
+    exposure_index: float | None = None
     exposure_program: int | None = None
     exposure_bias: float | None = None
     """EV; so are the three that follow (APEX)."""
@@ -120,6 +134,12 @@ class CameraFacts:
     flash: int | None = None
     """EXIF Flash, a bit field."""
 
+    flash_energy: float | None = None
+    """Beam candle power seconds."""
+
+    subject_area: tuple[int, ...] | None = None
+    """A point, a circle or a rectangle (EXIF 2.32, SubjectArea) in the picture as the file holds it."""
+
     focal_length: float | None = None
     """Millimetres."""
 
@@ -132,6 +152,8 @@ class CameraFacts:
 
     distance_range: int | None = None
     sensing_method: int | None = None
+    file_source: int | None = None
+    scene_type: int | None = None
     scene_capture_type: int | None = None
     custom_rendered: int | None = None
     gain_control: int | None = None
@@ -174,6 +196,11 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
         f_number=_number(tags, Tag.F_NUMBER),
         iso=_whole(tags, Tag.SENSITIVITY, range(1, 2**31)),
         sensitivity_type=_whole(tags, Tag.SENSITIVITY_TYPE, range(8)),
+        standard_output_sensitivity=_whole(tags, Tag.STANDARD_OUTPUT_SENSITIVITY, range(1, 2**31)),
+        recommended_exposure_index=_whole(tags, Tag.RECOMMENDED_EXPOSURE_INDEX, range(1, 2**31)),
+        iso_speed=_whole(tags, Tag.ISO_SPEED, range(1, 2**31)),
+        spectral_sensitivity=_text(tags.get(Tag.SPECTRAL_SENSITIVITY)),
+        exposure_index=_number(tags, Tag.EXPOSURE_INDEX),
         exposure_program=_whole(tags, Tag.EXPOSURE_PROGRAM, range(9)),
         exposure_bias=_number(tags, Tag.EXPOSURE_BIAS, negative=True),
         shutter_speed=_number(tags, Tag.SHUTTER_SPEED, negative=True),
@@ -183,6 +210,8 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
         metering_mode=_whole(tags, Tag.METERING_MODE, _METERING),
         light_source=_whole(tags, Tag.LIGHT_SOURCE, _LIGHT_SOURCES),
         flash=_whole(tags, Tag.FLASH, range(128)),
+        flash_energy=_number(tags, Tag.FLASH_ENERGY),
+        subject_area=_area(tags.get(Tag.SUBJECT_AREA)),
         focal_length=_number(tags, Tag.FOCAL_LENGTH),
         focal_length_35mm=_whole(tags, Tag.FOCAL_LENGTH_35MM, range(1, 65536)),
         exposure_mode=_whole(tags, Tag.EXPOSURE_MODE, range(3)),
@@ -191,6 +220,8 @@ def read_camera(exif: bytes | None, zone: ZoneInfo) -> CameraFacts:
         subject_distance=_distance(tags),
         distance_range=_whole(tags, Tag.DISTANCE_RANGE, range(4)),
         sensing_method=_whole(tags, Tag.SENSING_METHOD, _SENSING),
+        file_source=_whole(tags, Tag.FILE_SOURCE, range(1, 4)),
+        scene_type=_whole(tags, Tag.SCENE_TYPE, (1,)),
         scene_capture_type=_whole(tags, Tag.SCENE_CAPTURE_TYPE, range(4)),
         custom_rendered=_whole(tags, Tag.CUSTOM_RENDERED, range(2)),
         gain_control=_whole(tags, Tag.GAIN_CONTROL, range(5)),
@@ -277,6 +308,13 @@ def _distance(tags: Mapping[int, Value]) -> float | None:
     """0 means unknown, and infinity is no distance."""
     found = _number(tags, Tag.SUBJECT_DISTANCE)
     return found if found and found < _NO_DISTANCE else None
+
+
+def _area(value: Value | None) -> tuple[int, ...] | None:
+    if not isinstance(value, tuple) or not 2 <= len(value) <= 4:
+        return None
+    whole = tuple(each for each in value if isinstance(each, int) and 0 <= each < 2**16)
+    return whole if len(whole) == len(value) else None
 
 
 def _lens(value: Value | None) -> tuple[float, float, float, float] | None:

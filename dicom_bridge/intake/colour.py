@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
+from functools import lru_cache, reduce
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from dicom_bridge.errors import FileRefused
 from dicom_bridge.intake.camera import CameraFacts
@@ -18,7 +18,13 @@ _ADOBE_RGB = 2
 _REMEMBERED = 64 * 2**10
 """Profiles up to this size are remembered; a matrix profile has 3 kB."""
 
-_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_TRIED = 256
+"""Columns and rows of the pixels that are tried for colours outside sRGB."""
+
+_APART = 10
+"""8-bit steps that a colour inside sRGB does not go astray by on its way there and back."""
+
+_MODES = {"RGB": "RGB", "GRAY": "L"}
 """Colour space of a profile -> the mode of pictures that it describes."""
 
 _LCMS = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
@@ -44,9 +50,7 @@ def is_srgb(icc: bytes | None, components: int) -> bool:
         The profile cannot be read, or describes another kind of picture.
     """
     if icc is None:
-        return components < 4
-    if components == 4:
-        return False
+        return True
     mode = "L" if components == 1 else "RGB"
     return _changes_nothing(icc, mode) if len(icc) <= _REMEMBERED else _try_out(icc, mode)
 
@@ -67,18 +71,53 @@ def to_srgb(picture: Image.Image, icc: bytes) -> Image.Image:
             picture = picture.convert("RGB")
         if mode != picture.mode:
             raise FileRefused("colour profile", "it is for another kind of picture; export the photo as sRGB")
-        made = ImageCms.profileToProfile(
-            picture,
-            profile,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
+        made = _converted(picture, profile, _srgb())
     except _LCMS as error:
         raise FileRefused("colour profile", "it cannot be read; export the photo as sRGB") from error
-    assert made is not None
     return made.convert("L") if grey else made
+
+
+def share_outside(picture: Image.Image, icc: bytes) -> float | None:
+    """The share of a picture's pixels that have no colour in sRGB and are clipped there; None where nothing tells.
+
+    A colour that comes back as another one, from the profile's space to sRGB and back, had none there. Some pixels are
+    tried, spread over the picture.
+
+    Parameters
+    ----------
+    icc
+        A profile that :func:`to_srgb` reads.
+    """
+    if picture.mode == "L":
+        return 0.0
+    size = (min(picture.width, _TRIED), min(picture.height, _TRIED))
+    some = picture.resize(size, Image.Resampling.NEAREST)
+    try:
+        profile, srgb = ImageCms.ImageCmsProfile(io.BytesIO(icc)), _srgb()
+        back = _converted(_converted(some, profile, srgb), srgb, profile)
+    except _LCMS:  # a profile may tell the one direction alone
+        return None
+    apart = ImageChops.difference(some, back)
+    bands = [band.point(lambda value: 255 if value > _APART else 0) for band in apart.split()]
+    lost = reduce(ImageChops.lighter, bands)
+    return lost.histogram()[255] / (size[0] * size[1])
+
+
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _converted(picture: Image.Image, source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile) -> Image.Image:
+    made = ImageCms.profileToProfile(
+        picture,
+        source,
+        target,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert made is not None
+    return made
 
 
 @lru_cache(maxsize=64)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from dicom_bridge.errors import FileRefused
-from dicom_bridge.intake.kinds import what_it_is
+from dicom_bridge.intake.kinds import Kind, kind_of
 from dicom_bridge.intake.limits import Limits
+from dicom_bridge.intake.picture import MAX_ICC, require_size
 from dicom_bridge.intake.tables import Component, Scan, Tables, blocks_of, read_scan
 
 
@@ -45,10 +46,6 @@ _NEEDED = frozenset({Marker.DQT, Marker.DHT, Marker.DRI, *_READ_FRAMES})
 _EXIF = b"Exif\0\0"
 _ICC = b"ICC_PROFILE\0"
 _ICC_HEADER = 128
-_MAX_ICC = 4 * 2**20
-_LONGEST = 65_500
-"""Pixels of a side that decoders read (libjpeg, JPEG_MAX_DIMENSION); a header can say more."""
-
 _ADOBE_LENGTH = 12
 _ADOBE = bytes.fromhex("ffee 000e 41646f6265 0064 0000 0000")
 _JFIF = bytes.fromhex("ffe0 0010 4a46494600 0101 00 0001 0001 00 00")
@@ -114,6 +111,11 @@ class Jpeg:
         return len(identifiers) == 1 or marked or identifiers == (1, 2, 3)
 
     @property
+    def may_be_kept(self) -> bool:
+        """Whether its kept ranges are what transfer syntax 1.2.840.10008.1.2.4.50 holds of grey or YCbCr."""
+        return self.is_baseline and (len(self.components) == 1 or self.is_ycbcr) and self.survives_bare
+
+    @property
     def length(self) -> int:
         """Bytes of the kept ranges."""
         return sum(stop - start for start, stop in self.kept)
@@ -144,12 +146,8 @@ def read_jpeg(data: bytes, limits: Limits) -> Jpeg:
     FileRefused
         No JPEG, one that is cut off, exceeds a limit, or is of a process that is not read.
     """
-    if len(data) > limits.bytes:
-        raise FileRefused("file", f"it is larger than {limits.bytes} bytes (setting max_file_megabytes)")
-    if not data:
-        raise FileRefused("file", "it is empty; send it again")
-    if data[:3] != b"\xff\xd8\xff":
-        raise FileRefused("file", what_it_is(data[:256]))
+    if kind_of(data) is not Kind.JPEG:
+        raise FileRefused("file", "it is no JPEG")
     return _Walk(data, limits).read()
 
 
@@ -251,7 +249,7 @@ class _Walk:
 
     def _read_profile(self, number: int, count: int, chunk: bytes) -> None:
         self._icc_total += len(chunk)
-        if self._icc_total > _MAX_ICC:
+        if self._icc_total > MAX_ICC:
             raise FileRefused("colour profile", "it is larger than 4 MiB; export the photo as sRGB")
         self._icc.setdefault(number, chunk)
         self._icc_count = max(self._icc_count, count)
@@ -272,12 +270,7 @@ class _Walk:
         )
         if precision != 8:
             raise FileRefused("picture", f"it has {precision} bits a sample; export it with 8")
-        if rows == 0 or columns == 0:
-            raise FileRefused("picture", "it has no height or no width; export it anew")
-        if max(rows, columns) > _LONGEST:
-            raise FileRefused("picture", f"a side of it has more than {_LONGEST} pixels; export it smaller")
-        if rows * columns > self._limits.pixels:
-            raise FileRefused("picture", f"it has more than {self._limits.pixels} pixels (setting max_pixels)")
+        require_size(rows, columns, self._limits)
         if len(components) not in (1, 3, 4) or any(
             not (1 <= c.horizontal <= 4 and 1 <= c.vertical <= 4) for c in components
         ):

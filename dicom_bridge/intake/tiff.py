@@ -19,15 +19,22 @@ _UTF8 = 129
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d"}
-_MOST_BYTES = 1024
-"""Of one value; what is longer is none of those that are read."""
+MOST_BYTES = 1024
+"""Of one value; what is longer is none of those that are read of every file."""
 
 
 class Tiff:
     """A TIFF structure."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, most_bytes: int = MOST_BYTES) -> None:
+        """Begin.
+
+        Parameters
+        ----------
+        most_bytes
+            Of one value; what is longer is not there.
+        """
+        self._data, self._most = data, most_bytes
         self._order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
 
     def first(self, wanted: Collection[int]) -> dict[int, Value]:
@@ -59,7 +66,7 @@ class Tiff:
     def _value(self, at: int) -> Value | None:
         kind, count = struct.unpack_from(self._order + "HI", self._data, at + 2)
         size = _SIZES.get(kind, 0) * count
-        if not 0 < size <= _MOST_BYTES:
+        if not 0 < size <= self._most:
             return None
         start = at + 8 if size <= 4 else struct.unpack_from(self._order + "I", self._data, at + 8)[0]
         raw = self._data[start : start + size]

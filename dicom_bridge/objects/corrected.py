@@ -96,7 +96,7 @@ _NAMED = (
 _EMPTY = ("PatientOrientation", "LossyImageCompression")
 """Type 2 of General Image (C.7.6.1) and VL Image (C.8.12.1): nothing is said where the sender said nothing."""
 
-_NEVER = frozenset({0x0016004D, 0x00160051, *range(0x00160070, 0x00160090)})
+_NEVER = frozenset({0x0016002B, 0x0016004D, 0x00160051, *range(0x00160070, 0x00160090)})
 """Camera Owner Name, Lens Serial Number, and the coordinates of the place."""
 
 _PROSE = frozenset({"LO", "LT", "PN", "ST", "UC", "UN", "UR", "UT"})

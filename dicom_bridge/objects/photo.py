@@ -8,7 +8,6 @@ from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, JPEGBaseline8Bit
-from pydicom.valuerep import format_number_as_ds
 
 from consent.regions import BodyRegion
 from consent.types import Laterality
@@ -16,6 +15,7 @@ from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.intake.camera import CameraFacts
 from dicom_bridge.intake.photo import IncomingPhoto
 from dicom_bridge.objects.attributes import attributes_json
+from dicom_bridge.objects.camera_module import camera_modules
 from dicom_bridge.objects.coding import code, context_code, context_number, own_scheme, region_code, term_code
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
 from dicom_bridge.objects.fitting import identifier, person_name, text
@@ -27,39 +27,6 @@ VL_PHOTOGRAPHIC = UID("1.2.840.10008.5.1.4.1.1.77.1.4")
 IMPLEMENTATION_CLASS_UID = UID("2.25.181206146402712391653718392740156783419")
 IMPLEMENTATION_VERSION = "PHOTOSPINE"
 _SEXES = ("M", "F", "O")
-
-EXIF = (
-    ("LensMake", "lens_make"),
-    ("LensModel", "lens_model"),
-    ("ExposureTimeInSeconds", "exposure_time"),
-    ("FNumber", "f_number"),
-    ("PhotographicSensitivity", "iso"),
-    ("SensitivityType", "sensitivity_type"),
-    ("ExposureProgram", "exposure_program"),
-    ("ExposureBiasValue", "exposure_bias"),
-    ("ShutterSpeedValue", "shutter_speed"),
-    ("ApertureValue", "aperture"),
-    ("BrightnessValue", "brightness"),
-    ("MaxApertureValue", "max_aperture"),
-    ("MeteringMode", "metering_mode"),
-    ("LightSource", "light_source"),
-    ("FocalLength", "focal_length"),
-    ("FocalLengthIn35mmFilm", "focal_length_35mm"),
-    ("ExposureMode", "exposure_mode"),
-    ("WhiteBalance", "white_balance"),
-    ("DigitalZoomRatio", "digital_zoom"),
-    ("SubjectDistance", "subject_distance"),
-    ("SubjectDistanceRange", "distance_range"),
-    ("SensingMethod", "sensing_method"),
-    ("SceneCaptureType", "scene_capture_type"),
-    ("CustomRendered", "custom_rendered"),
-    ("GainControl", "gain_control"),
-    ("Contrast", "contrast"),
-    ("Saturation", "saturation"),
-    ("Sharpness", "sharpness"),
-    ("EXIFVersion", "exif_version"),
-)
-"""Keyword of group 0016 -> the fact that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +68,7 @@ def wrap(
     acquisition_module(dataset, description.taken)
     _image(dataset, description, copy)
     _view(dataset, description)
-    _camera(dataset, photo.camera)
+    camera_modules(dataset, photo.camera, photo.identities)
     dataset.SOPClassUID = VL_PHOTOGRAPHIC
     dataset.SOPInstanceUID = description.sop_instance_uid
     return WrappedPhoto(
@@ -165,7 +132,7 @@ def series_words(region: BodyRegion | None, side: Laterality | None, view: Term 
 
 
 def _equipment(dataset: Dataset, visit: VisitModule, camera: CameraFacts) -> None:
-    # General Equipment (C.7.5.1): never a serial number, it would tell who photographed
+    # General Equipment (C.7.5.1); a serial number, which tells who photographed, where the site keeps it
     dataset.Manufacturer = camera.make or ""
     if camera.model:
         dataset.ManufacturerModelName = camera.model
@@ -193,8 +160,8 @@ def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -
     if copy.derivation:
         dataset.DerivationDescription = copy.derivation
     dataset.LossyImageCompression = "01"
-    dataset.LossyImageCompressionRatio = [f"{ratio:.4f}" for ratio in copy.ratios]
-    dataset.LossyImageCompressionMethod = ["ISO_10918_1"] * len(copy.ratios)
+    dataset.LossyImageCompressionRatio = [f"{step.ratio:.4f}" for step in copy.steps]
+    dataset.LossyImageCompressionMethod = [step.method for step in copy.steps]
     dataset.SamplesPerPixel = copy.samples
     dataset.PhotometricInterpretation = "MONOCHROME2" if copy.samples == 1 else "YBR_FULL_422"
     if copy.samples == 3:
@@ -240,25 +207,6 @@ def context_items(
         concept = code(OWN_SCHEME, "session-number", "Session number within the course")
         items.append(context_number(concept, session, "1", "no units"))
     return items
-
-
-def _camera(dataset: Dataset, camera: CameraFacts) -> None:
-    # VL Photographic Equipment (C.8.12.10) and Acquisition (C.8.12.11), PS3.17 Annex NNNN
-    for keyword, name in EXIF:
-        value = getattr(camera, name)
-        if isinstance(value, float):
-            setattr(dataset, keyword, format_number_as_ds(value))  # DS holds 16 characters
-        elif value is not None:
-            setattr(dataset, keyword, value)
-    if camera.lens_specification is not None:
-        dataset.LensSpecification = [format_number_as_ds(each) for each in camera.lens_specification]
-    if camera.flash is not None:
-        # EXIF Flash: bit 0 fired, 1-2 return, 3-4 mode, 5 no flash function, 6 red-eye
-        dataset.FlashFiringStatus = camera.flash & 1
-        dataset.FlashReturnStatus = camera.flash >> 1 & 3
-        dataset.FlashMode = camera.flash >> 3 & 3
-        dataset.FlashFunctionPresent = camera.flash >> 5 & 1
-        dataset.FlashRedEyeMode = camera.flash >> 6 & 1
 
 
 def _date(moment: date | None) -> str:

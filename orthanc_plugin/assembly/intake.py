@@ -42,6 +42,7 @@ def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: No
         site=node.site,
         door=node.role,
         limits=Limits(bytes=settings.max_file_megabytes * 2**20, pixels=settings.max_pixels),
+        kept=settings.keep_exif,
         at=at,
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from consent.identity.policy import Issuer, LockOut, Policy, PolicyRefused, issuer_of, lock_out_of
 from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
+from dicom_bridge.intake import Identifying
 from orthanc_plugin.assembly.errors import SettingsError
 
 FILE_NAME = "photospine.toml"
@@ -123,6 +124,9 @@ class Settings:
     max_pixels: int = 150_000_000
     """Largest picture that intake decodes, in pixels."""
 
+    keep_exif: tuple[Identifying, ...] = ()
+    """What of EXIF that identifies is written into objects: ``owner``, ``serial``, ``location``, ``maker-note``."""
+
     ca_file: Path | None = None
     """Certificates, PEM, by which OpenID providers are recognised; none: those that every browser knows."""
 
@@ -186,7 +190,9 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     made: dict[str, Any] = {}
     for key, value in values.items():
         default = known[key].default
-        if isinstance(default, int):
+        if key == "keep_exif":
+            made[key] = _kept_exif(value)
+        elif isinstance(default, int):
             try:
                 made[key] = int(value)
             except (TypeError, ValueError):
@@ -211,6 +217,15 @@ def _absolute(settings: Settings) -> Settings:
         if isinstance(value, Path) and entry.name != "folder":
             changes[entry.name] = settings.folder / value
     return Settings(**{f.name: changes.get(f.name, getattr(settings, f.name)) for f in fields(Settings)})
+
+
+def _kept_exif(value: Any) -> tuple[Identifying, ...]:
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    try:
+        return tuple(Identifying(str(word)) for word in words)
+    except (TypeError, ValueError):
+        known = ", ".join(each.value for each in Identifying)
+        raise SettingsError(f"setting 'keep_exif' must be a list of these, not {value!r}: {known}") from None
 
 
 def _policy(issuers: Any, lock_out: Any) -> Policy:

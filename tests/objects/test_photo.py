@@ -46,7 +46,6 @@ KINDS = {
     "wide gamut": photos.Shot(profile=photos.wide_profile()),
     "progressive": photos.Shot(progressive=True),
     "grey": photos.Shot(mode="L"),
-    "CMYK": photos.Shot(mode="CMYK"),
     "coded as RGB": photos.Shot(coded_rgb=True),
     "Adobe RGB by name": photos.Shot(adobe_by_name=True),
     "restart markers": photos.Shot(restart_rows=1),
@@ -162,6 +161,42 @@ def test_what_dicom_cannot_hold_is_encoded_anew_with_the_same_colours(shot: phot
     assert wrapped.attributes["00280004"]["Value"] == ["YBR_FULL_422"]
     difference = _differences(Image.open(io.BytesIO(_frame(wrapped))), Image.open(io.BytesIO(data)))
     assert max(difference) <= 12
+
+
+def _whole(shot: photos.Shot) -> tuple[bytes, WrappedPhoto]:
+    return _wrap(replace(shot, width=96, height=64))
+
+
+@pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_whole_units_are_turned_without_decoding(orientation: int, subsampling: str, progressive: bool) -> None:
+    data, wrapped = _whole(photos.Shot(orientation=orientation, subsampling=subsampling, progressive=progressive))
+    if orientation == 1 and not progressive:
+        assert not wrapped.copy.derived
+        return
+    assert "without decoding" in (wrapped.copy.derivation or "")
+    assert [step.method for step in wrapped.copy.steps] == ["ISO_10918_1"], "nothing was lost a second time"
+    back = ("-rotate", "270") if orientation == 6 else ("-rotate", "90") if orientation == 8 else _BACK[orientation]
+    undone = subprocess.run(["jpegtran", *back], input=_frame(wrapped), capture_output=True, check=True).stdout
+    assert max(_differences(Image.open(io.BytesIO(undone)), Image.open(io.BytesIO(data)))) == 0
+
+
+_BACK = {
+    1: (),
+    2: ("-flip", "horizontal"),
+    3: ("-rotate", "180"),
+    4: ("-flip", "vertical"),
+    5: ("-transpose",),
+    7: ("-transverse",),
+}
+
+
+def test_without_jpegtran_or_whole_units_it_is_encoded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = photos.Shot(orientation=6)
+    assert "encoded as baseline" in (_wrap(replace(turned, height=65))[1].copy.derivation or "")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "encoded as baseline" in (_whole(turned)[1].copy.derivation or "")
 
 
 def test_upright_baseline_srgb_keeps_the_entropy_coded_data_bit_for_bit() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import time
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import select
 
 from consent.audit.read import Archive as AuditArchive
@@ -16,10 +20,16 @@ from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.tables import fhir_version
+from tests.counts import count, report
+from tests.formats import FORMATS, HEIC_SAMPLES
+from tests.headers import SECRETS, header
+from tests.photos import Shot, jpeg, picture
 from tests.pipeline.commands import ingest, refused, state
 from tests.pipeline.world import Visit, World
 
 pytestmark = [pytest.mark.orthanc]
+
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".mpo", "PNG": ".png", "TIFF": ".tif", "WebP": ".webp"}
 
 
 def test_a_photo_comes_in_with_its_treatment(world: World) -> None:
@@ -64,6 +74,102 @@ def test_a_photo_comes_in_with_its_treatment(world: World) -> None:
     agents = {each["type"]["coding"][0]["code"]: each["who"]["reference"] for each in told.json()["agent"]}
     assert agents["performer"] == "Practitioner/clinician"
     assert told.json()["entity"][0]["what"]["identifier"]["value"] == entry.sha256
+
+
+def test_every_format_comes_in_and_its_original_is_kept(world: World) -> None:
+    shot = Shot(width=320, height=240, seed=4242)
+    sent = {
+        f"{number}{_ENDINGS[name.split()[0].strip(',')]}": make(shot)
+        for number, (name, make) in enumerate(FORMATS.items())
+    }
+    sent["phone.heic"] = (HEIC_SAMPLES / "heif" / "RGB_8__128x128.heif").read_bytes()
+    visit = world.visit(sent=sent)
+    result = ingest(world, visit, "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert [each["outcome"] for each in said] == ["added"] * len(sent)
+    derived = {name: each["derivation"] for name, each in zip((*FORMATS, "HEIC"), said, strict=True)}
+    assert {name for name, words in derived.items() if words is None} == {"MPO", "JPEG without EXIF"}
+    assert derived["HEIC"].startswith("Original lossy HEIC decoded")
+    world.whole(visit)
+    for each in said:
+        with glancing(world.engine) as connection:
+            entry = ledger.entry(connection, each["sop_uid"])
+        assert entry is not None
+        shown = world.archive.ask(f"/instances/{entry.orthanc_id}/rendered", "clinician", "TREAT")
+        assert shown.status == 200
+        assert Image.open(io.BytesIO(shown.body)).size in ((320, 240), (128, 128))
+
+
+def test_an_upright_photo_is_kept_once_and_given_back_whole(world: World) -> None:
+    data = jpeg(Shot(width=1600, height=1200, quality=95, seed=4244))
+    visit = world.visit(sent={"photo.jpg": data})
+    before = _stored(world)
+    assert ingest(world, visit).exit_code == 0
+    assert 0 < _stored(world) - before <= 1.1 * len(data)
+    with glancing(world.engine) as connection:
+        (sop,) = world.sops(visit)
+        entry = ledger.entry(connection, sop)
+    assert entry is not None
+    world.archive.account("legal", "HLEGAL")
+    attachments = f"/instances/{entry.orthanc_id}/attachments"
+    whole = world.archive.ask(f"{attachments}/original/data", "legal", "HLEGAL")
+    assert (whole.status, whole.body) == (200, data)
+    assert world.archive.ask(f"{attachments}/original/data", "clinician", "TREAT").status == 403
+    world.whole(visit)
+
+
+def test_no_secret_of_a_header_is_in_any_byte_served(world: World) -> None:
+    asked, started, leaked = count("headers of cameras, served", small=3, full=60), time.monotonic(), 0
+    sent = {}
+    for number in range(asked):
+        out = io.BytesIO()
+        exif = header(number)[1]
+        exif[0x0112] = number % 8 + 1
+        picture(Shot(width=64 + number, height=48, seed=9000 + number)).save(out, "JPEG", exif=exif)
+        sent[f"{number}.jpg"] = out.getvalue()
+        assert all(secret.encode() in out.getvalue() for secret in SECRETS[:4])
+    said = json.loads(ingest(world, world.visit(sent=sent), "--json").stdout)
+    for each in said:
+        with glancing(world.engine) as connection:
+            entry = ledger.entry(connection, each["sop_uid"])
+        assert entry is not None
+        core = f"/instances/{entry.orthanc_id}"
+        wado = f"/dicom-web/studies/{entry.study_uid}/series/{entry.series_uid}/instances/{entry.sop_uid}"
+        for path in ("file", "tags", "simplified-tags", "rendered", "preview", "frames/0/raw"):
+            leaked += _leaks(world, f"{core}/{path}")
+        for path in (wado, f"{wado}/metadata", f"{wado}/frames/1", f"{wado}/rendered"):
+            leaked += _leaks(world, path)
+    report(
+        "headers of cameras: no owner, serial, place or maker note in any byte served",
+        asked=asked,
+        run=len(said),
+        failures=leaked,
+        seed=0,
+        started=started,
+    )
+    assert leaked == 0
+
+
+def _leaks(world: World, path: str) -> bool:
+    answer = world.archive.ask(path, "clinician", "TREAT")
+    assert answer.status == 200, path
+    return any(secret.encode() in answer.everything for secret in SECRETS)
+
+
+def _stored(world: World) -> int:
+    """Bytes of all files that Orthanc keeps."""
+    files = [path for path in world.archive.folder.rglob("*") if _KEPT.fullmatch(path.name)]
+    assert files or not world.instances()
+    return sum(path.stat().st_size for path in files)
+
+
+_KEPT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def test_a_file_whose_name_says_another_format_is_refused(world: World) -> None:
+    visit = world.visit(sent={"photo.jpg": FORMATS["PNG"](Shot(seed=4243))})
+    refused(world, visit, "its name says JPEG and it is PNG")
 
 
 def test_the_hash_is_in_the_audit_chain_before_anything_is_stored(world: World) -> None:

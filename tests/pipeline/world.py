@@ -98,8 +98,14 @@ class World:
         with transaction(self.engine) as connection:
             self.store.update(connection, resource["resourceType"], resource["id"], resource, source=SOURCE)
 
-    def visit(self, patient: str = "anna", files: int = 1) -> Visit:
-        """A new visit, with files that nobody sent yet."""
+    def visit(self, patient: str = "anna", files: int = 1, sent: Mapping[str, bytes] | None = None) -> Visit:
+        """A new visit, with files that nobody sent yet.
+
+        Parameters
+        ----------
+        sent
+            Their names and bytes; else test photos.
+        """
         self._count += 1
         name = f"{patient}-visit-{self._count}"
         self.put(
@@ -116,13 +122,14 @@ class World:
                 "period": {"start": "2026-05-03T10:00:00+03:00"},
             }
         )
-        made = tuple(jpeg(Shot(seed=1000 * self._count + number)) for number in range(files))
+        if sent is None:
+            sent = {f"{number}.jpg": jpeg(Shot(seed=1000 * self._count + number)) for number in range(files)}
         paths = []
-        for number, data in enumerate(made):
-            path = self.settings.folder / f"{name}-{number}.jpg"
+        for file, data in sent.items():
+            path = self.settings.folder / f"{name}-{file}"
             path.write_bytes(data)
             paths.append(path)
-        return Visit(patient, name, made, tuple(paths))
+        return Visit(patient, name, tuple(sent.values()), tuple(paths))
 
     def record(self, visit: Visit) -> str:
         """What was done at a visit, as a FHIR transaction: a treatment with its product's batch."""

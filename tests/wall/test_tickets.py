@@ -105,6 +105,27 @@ def test_the_original_is_attached_once_and_read_back(archive: Archive, photo: Ph
     assert archive.ask(f"{path}/data", "compliance", "PATSFTY").status == 403
 
 
+def test_a_recipe_is_attached_where_it_gives_the_original_alone(archive: Archive) -> None:
+    frame = bytes(range(256)) * 20
+    photo = archive.photo("anna", visit="8", pixels=frame)
+    assert frame in photo.dicom
+    original = b"\xff\xd8 before " + frame[2:] + b" behind"
+    pieces = [["kept", 10], ["frame", 2, len(frame) - 2], ["kept", 7]]
+    path = f"{photo.rest}/attachments/original"
+
+    def recipe(sha256: str) -> bytes:
+        said = {"sha256": sha256, "length": len(original), "pieces": pieces}
+        return b"photospine-original 1\n" + json.dumps(said).encode() + b"\n" + b"\xff\xd8 before  behind"
+
+    wrong, right = recipe("0" * 64), recipe(hashlib.sha256(original).hexdigest())
+    assert archive.task("PUT", path, kind="store", body=wrong).status == 422
+    assert archive.task("GET", f"{path}/data", kind="store").status == 404
+    assert archive.task("PUT", path, kind="store", body=right).status == 200
+    assert archive.task("GET", f"{path}/data", kind="store").body == original
+    assert archive.ask(f"{path}/data", "compliance", "HCOMPL").body == original
+    assert archive.ask(f"{path}/data", "clinician").status == 403
+
+
 def test_an_object_under_a_known_uid_is_discarded(archive: Archive, photo: Photo) -> None:
     """Under another patient id it would have another Orthanc id and take the known photo's place in searches by UID."""
     from io import BytesIO

@@ -19,6 +19,7 @@ from rich.progress import Progress
 from consent.store.engine import reading
 from consent.types import Laterality, Right
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.intake import kind_of, require_name
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Outcome, Taken
 from dicom_bridge.plan import Plan
@@ -71,7 +72,7 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="JPEG files of one view.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Photo files of one view.", show_default=False)],
     patient: Annotated[str, PATIENT],
     visit: Annotated[str, VISIT],
     region: Annotated[str, REGION],
@@ -130,6 +131,8 @@ def ingest(
         return
     for file, result in zip(files, results, strict=True):
         typer.echo(f"{_shown(file)}: {_SAID[result.outcome]}, photo {result.sop_uid}")
+        if result.derivation is not None:
+            typer.echo(f"  its viewing copy: {result.derivation}")
 
 
 def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
@@ -168,10 +171,15 @@ def _photo(file: Path, limit: int) -> bytes:
             raise AssemblyError(f"{name}: it is no ordinary file; name the photo's own file")
         if status.st_size > limit:
             raise AssemblyError(f"{name}: it is larger than {limit} bytes (setting max_file_megabytes)")
-        return file.read_bytes()
+        data = file.read_bytes()
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be one of a file"
         raise AssemblyError(f"{name}: {said}") from None
+    try:
+        require_name(name, kind_of(data))
+    except BridgeError as error:
+        raise AssemblyError(f"{name}: {error}") from None
+    return data
 
 
 def _shown(file: Path) -> str:

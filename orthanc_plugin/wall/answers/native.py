@@ -39,13 +39,6 @@ ROWS = (
     _row("/instances/{id}/attachments/dicom/size"),
     _row("/instances/{id}/attachments/dicom/md5"),
     _row("/instances/{id}/attachments/dicom/data"),
-    Row(
-        Method.GET,
-        "/instances/{id}/attachments/original/data",
-        Touches.ONE,
-        tasks=frozenset({"scan", "store"}),
-        purposes=frozenset({"HLEGAL", "HCOMPL"}),
-    ),
     _row(_WADO, _DICOM),
     _row(f"{_WADO}/metadata", _DICOM),
     _row(f"{_WADO}/bulk/{{tag}}", _DICOM),  # where Orthanc's metadata say that a binary value is

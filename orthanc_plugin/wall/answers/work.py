@@ -1,4 +1,5 @@
-"""Rows for our own work: storing, attaching, removing, listing. They open to a ``task`` ticket alone.
+"""Rows for our own work: storing, attaching, removing, listing. They open to a ``task`` ticket alone, but for the
+original, which those read who may for legal reasons.
 
 A storing ticket is bound to the hash of what is stored. It is compared when that has arrived, since the filter sees no
 body: of an object by :mod:`orthanc_plugin.wall.expected`, of an original here.
@@ -21,7 +22,8 @@ from consent.errors import ConsentError
 from consent.identity import policy, signatures
 from consent.store.engine import glancing
 from consent.store.steady import ClockJumped
-from orthanc_plugin.wall.answer import JSON, REFUSED, Answer, json_answer
+from dicom_bridge.query import folded
+from orthanc_plugin.wall.answer import ABSENT, JSON, REFUSED, Answer, json_answer
 from orthanc_plugin.wall.asking import Asked
 from orthanc_plugin.wall.errors import NotReady, WallError
 from orthanc_plugin.wall.foundation import Foundation
@@ -39,15 +41,52 @@ def post(foundation: Foundation, asked: Asked) -> Answer:
 
 
 def attach(foundation: Foundation, asked: Asked) -> Answer:
-    """Attach the original file, once: Orthanc would overwrite it without a word, so a second time is a conflict."""
+    """Attach the original file, once: Orthanc would overwrite it without a word, so a second time is a conflict.
+
+    A recipe that does not give the original with the object as it is stored here is not attached (422).
+    """
     if asked.task is None or not asked.task.stores(asked.body):
         return REFUSED
-    instance = f"/instances/{asked.match.values['id']}"
+    orthanc_id = asked.match.values["id"]
+    instance = f"/instances/{orthanc_id}"
     with _ATTACHING:
         if "original" in json.loads(foundation.host.get(f"{instance}/attachments")):
             return Answer(status=409)
+        if folded.is_folded(asked.body):
+            try:
+                _unfolded(foundation, orthanc_id, asked.body)
+            except folded.DoesNotUnfold:
+                return Answer(status=422)
         foundation.host.put(f"{instance}/attachments/original", asked.body)
     return Answer(body=b"{}", content_type=JSON)
+
+
+def original(foundation: Foundation, asked: Asked) -> Answer:
+    """The original file, whole: as it is attached, or rebuilt from its recipe and the object."""
+    orthanc_id = asked.match.values["id"]
+    if asked.task is None:
+        assert asked.request is not None
+        rooms = foundation.rooms()
+        # What we do not know is put to the decision all the same, so that it is refused and recorded like any other.
+        sop_uid = rooms.places.sop_of(orthanc_id) or ""
+        answer = rooms.point.photo(asked.request, sop_uid, route=asked.match.row.name, fulfils=asked.match.row.fulfils)
+        if not answer.permitted or answer.orthanc_id != orthanc_id:
+            return REFUSED
+    instance = f"/instances/{orthanc_id}/attachments"
+    if "original" not in json.loads(foundation.host.get(instance)):
+        return ABSENT
+    attached = foundation.host.get(f"{instance}/original/data")
+    if folded.is_folded(attached):
+        attached = _unfolded(foundation, orthanc_id, attached)
+    return Answer(body=attached, content_type="application/octet-stream")
+
+
+def _unfolded(foundation: Foundation, orthanc_id: str, recipe: bytes) -> bytes:
+    file = foundation.files.read(orthanc_id)
+    try:
+        return folded.unfold(recipe, bytes(file))
+    finally:
+        foundation.files.give(file)
 
 
 def state(foundation: Foundation, _asked: Asked) -> Answer:
@@ -100,6 +139,15 @@ ROWS = (
         None,
         tasks=frozenset({"store"}),
         accounts=False,
+        patience=_PATIENCE,
+    ),
+    Row(
+        Method.GET,
+        "/instances/{id}/attachments/original/data",
+        Touches.SET,
+        original,
+        tasks=frozenset({"scan", "store"}),
+        purposes=frozenset({"HLEGAL", "HCOMPL"}),
         patience=_PATIENCE,
     ),
     Row(
