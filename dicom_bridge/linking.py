@@ -16,6 +16,7 @@ from consent.types import Laterality
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
 from dicom_bridge.held import Held
+from dicom_bridge.judging.asked import ask
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects import fitting
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
@@ -226,6 +227,7 @@ class Linker:
         facts = all_facts(connection, Setting(self._site, self.store.base), documents)
         rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
         numbers = photos.save_photos(connection, rows)
+        ask(connection, {patient for row in rows for patient in row.facts.patients})
         save_instances(
             connection,
             [

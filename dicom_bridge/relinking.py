@@ -13,6 +13,7 @@ from consent.store.photos import PhotoState, StoredPhoto
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.held import Held, keep_rejected
+from dicom_bridge.judging.asked import ask
 from dicom_bridge.linking import Fresh, Linker, Piece, number_of, provenance_of, without_meta
 from dicom_bridge.plan import Plan
 from dicom_bridge.treatment import Link
@@ -92,6 +93,7 @@ class Relinker:
         written.append(Made(self._store.prepare("Provenance", of_correction(provenance_of(piece, now), told))))
         self._store.write_all(connection, written, source=SOURCE)
         self._linker.show(connection, [piece])
+        ask(connection, former.facts.patients)  # what was held against the former one is judged anew, hers included
         return [each.sop_uid for each in copies]
 
     def _document_of(self, connection: Connection, photo: StoredPhoto) -> dict[str, Any] | None:

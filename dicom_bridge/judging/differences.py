@@ -37,6 +37,9 @@ _AGREE = 0.14
 
 _NOMINAL = 5500.0
 
+_FLAT = 1e-4
+"""Of the face's area nothing else is left."""
+
 _LOOSE = 0.06
 """Landmarks that are off by more, in distances between the eyes, are not one face's from two sides."""
 
@@ -193,7 +196,8 @@ def _fitted(photo: Measured, reference: Measured) -> NDArray[np.float64] | None:
     there, here = there - there.mean(axis=0), here - here.mean(axis=0)
     solved, *_ = np.linalg.lstsq(there, here, rcond=None)
     left = math.sqrt(float(((here - there @ solved) ** 2).sum(axis=1).mean())) / eyes_apart(photo.face)
-    return np.asarray(solved.T) if left < _LOOSE else None
+    whole = abs(float(np.linalg.det(solved[:2]))) > _FLAT
+    return np.asarray(solved.T) if whole and left < _LOOSE else None
 
 
 def _long(measured: Measured) -> int:
@@ -245,9 +249,9 @@ def _kelvin(subject: NDArray[np.float64], behind: NDArray[np.float64]) -> tuple[
     if skin is None and back is None:
         return None, False
     if skin is not None and back is not None:
-        if abs(skin - back) > _AGREE:
-            return None, True
-        return _cooler((skin + back) / 2), False
+        both = (skin + back) / 2
+        # What is strongly coloured itself takes another part of the light's change than what is grey.
+        return (None, True) if abs(skin - back) > _AGREE + 0.4 * abs(both) else (_cooler(both), False)
     known = skin if skin is not None else back
     assert known is not None
     return _cooler(known), False

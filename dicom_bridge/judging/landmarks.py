@@ -35,6 +35,9 @@ _LEAST_SCORE = 0.5
 _AROUND = 1.5
 """Side of the square that the mesh looks at, in sides of the face."""
 
+_SMALLEST = 48
+"""Pixels of the side of that square."""
+
 _LOOKS = ((0.0, 0.0, 1.0), (0.02, 0.01, 1.03), (-0.02, 0.01, 0.98), (0.0, -0.02, 1.06), (0.01, 0.02, 0.95))
 """The mesh looks several times, a little aside and nearer, and the mean is taken: its jitter is half a degree."""
 
@@ -70,7 +73,7 @@ class Landmarks:
         """
         with self._lock:
             square = self._detected(picture)
-            if square is None:
+            if square is None or square.side < _SMALLEST:
                 return None
             first = self._meshed(picture, square)
             if first is None:

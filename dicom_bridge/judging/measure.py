@@ -186,7 +186,7 @@ def _detail(pixels: NDArray[np.uint8]) -> float:
     coarser = _smooth(coarse, 4)
     high, low = fine - coarse, coarse - coarser
     busy = np.abs(low) > np.quantile(np.abs(low), 0.5)  # where nothing is, there is nothing to be sharp
-    return float((high[busy] ** 2).mean() / max(1e-6, (low[busy] ** 2).mean()))
+    return float((high[busy] ** 2).mean() / max(1e-6, (low[busy] ** 2).mean())) if busy.any() else 0.0
 
 
 def _smooth(value: NDArray[np.float64], radius: int) -> NDArray[np.float64]:

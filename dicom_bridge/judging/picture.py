@@ -20,7 +20,11 @@ _LONG = 1400
 _MOST = 2400
 """What was not decoded smaller is made so."""
 
-_MOST_PIXELS = 150_000_000
+_LEAST = 32
+"""Pixels of the shorter side."""
+
+MOST_PIXELS = 150_000_000
+"""Larger photos are not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +45,38 @@ def decode(data: bytes) -> Picture:
     Raises
     ------
     NotRendered
-        It cannot be decoded, or is too large.
+        It cannot be decoded, or is too large or too small.
     """
     import numpy as np
 
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
             width, height = opened.size
-            if width * height > _MOST_PIXELS:
+            if width * height > MOST_PIXELS:
                 raise NotRendered("the photo is too large to be judged")
             part = min(1.0, _LONG / max(width, height))
             opened.draft("RGB", (max(1, round(width * part)), max(1, round(height * part))))
-            made = opened.convert("RGB")
-            if max(made.size) > _MOST:
-                made.thumbnail((_MOST, _MOST), Image.Resampling.BOX)
-            return Picture(np.asarray(made), width, height)
+            return Picture(np.asarray(_small(opened.convert("RGB"))), width, height)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise NotRendered("the photo cannot be decoded") from None
+
+
+def shrunk(pixels: NDArray[np.uint8]) -> Picture:
+    """Pixels that are decoded already, at the size that the judge needs.
+
+    Raises
+    ------
+    NotRendered
+        Too few.
+    """
+    import numpy as np
+
+    return Picture(np.asarray(_small(Image.fromarray(pixels))), pixels.shape[1], pixels.shape[0])
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    if max(picture.size) > _MOST:
+        picture.thumbnail((_MOST, _MOST), Image.Resampling.BOX)
+    if min(picture.size) < _LEAST:
+        raise NotRendered("the photo is too small or too narrow to be judged")
+    return picture

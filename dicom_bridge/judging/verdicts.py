@@ -34,6 +34,9 @@ _BURNT = 0.03
 _OPENED, _BROWS, _LIDS = 0.07, 0.06, 0.05
 """Distances between the eyes by which mouth, brows and lids may differ."""
 
+_PLAIN = 1e-3
+"""Fine detail of a picture that shows none: a wall, or one that is all blurred."""
+
 NO_REFERENCE = "unknown: there is no earlier photo of this view"
 NO_TARGET = "unknown without target"
 
@@ -96,7 +99,9 @@ def _against(photo: Measured, reference: Measured, blind: Blind | None) -> Itera
 def _sharpness(photo: Measured, reference: Measured) -> Verdict:
     if (photo.face is None) != (reference.face is None):
         return _unknown(Aspect.SHARPNESS, _faceless(photo, reference))
-    value = (photo.detail / max(reference.detail, 1e-9) - 1) * 100
+    if reference.detail < _PLAIN:
+        return _unknown(Aspect.SHARPNESS, "unknown: the reference shows no fine detail")
+    value = (photo.detail / reference.detail - 1) * 100
     words = f"softer: {-value:.0f} % less fine detail than the reference"
     # More detail than the reference is no fault of this photo.
     return _measured(Aspect.SHARPNESS, value, "as sharp as the reference", words, differs=value < -_within("sharpness"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -11,10 +12,12 @@ from consent.store.tables import photo
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Request
+from fhir_mapping.course.appraised import appraised
 from fhir_mapping.course.seeing import ends_of, judged_within, maps_of, within
 from fhir_mapping.course.shots import seen
 from fhir_mapping.course.views import Shot
 from fhir_mapping.outcome.outcome import Outcome, is_outcome, read
+from fhir_mapping.resources.appraisal import Appraisal
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.treatment.elements import VOID, text
 from fhir_mapping.treatment.read import Treated, treatments
@@ -34,6 +37,9 @@ class Done:
     outcomes: tuple[Outcome, ...]
     more: bool
     """Whether there is more around it than was followed."""
+
+    appraisals: Mapping[str, Appraisal] = field(default_factory=dict)
+    """How its photos were taken, by ``DocumentReference/…``."""
 
 
 def done(
@@ -84,9 +90,11 @@ def done(
     point.record_set(
         question, route, [each.number for each in found.shots], found.refused, details={"subject": reference}
     )
+    shots = tuple(each for each in found.shots if each.reference in shown or each.procedure == procedure)
     return Done(
         within(treated, found),
-        tuple(each for each in found.shots if each.reference in shown or each.procedure == procedure),
+        shots,
         tuple(judged_within(each, found) for each in sorted(noted, key=lambda each: each.end, reverse=True)),
         around.more,
+        appraised(connection, reader, point, question, [each.reference for each in shots]),
     )

@@ -21,6 +21,8 @@ from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
+from dicom_bridge.judging.asked import JUDGE
+from dicom_bridge.judging.job import Judging
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.tasks import Tasks
@@ -29,6 +31,7 @@ from fhir_mapping.question import projection as facets
 from orthanc_plugin.assembly.intake import open_archive, way
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node
+from orthanc_plugin.assembly.record import record_store
 from orthanc_plugin.wall.hooks import COLLISION
 
 ROLE = "worker"
@@ -59,7 +62,7 @@ FACETS_SECONDS = 0.5
 FACETS_AT_ONCE = 2000
 """Photos that it indexes before it looks for other work."""
 
-KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION)
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION, JUDGE)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _TOLD_AFTER = 6
@@ -80,6 +83,7 @@ class Worker:
     arrivals: Arrivals
     issuers: Refresher
     tasks: Tasks
+    judging: Judging
     stopped: threading.Event = field(default_factory=threading.Event)
     _notary: Notary = field(init=False)
     _away: bool = False
@@ -91,6 +95,7 @@ class Worker:
     def run(self) -> None:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
+        self.attempt("judging", self.judging.begin)
         self._away = True
         changes = waiting = sweeping = issuers = indexing = 0.0
         while not self.stopped.is_set():
@@ -187,6 +192,8 @@ class Worker:
         elif job.kind == COLLISION:
             told = json.loads(job.body)
             self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
+        elif job.kind == JUDGE:
+            self.judging.work(job.key, job.body)
         else:
             decided.work(self.node.engine, job)
 
@@ -215,4 +222,5 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
     carried = way(node, archive, at)
     arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
     issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
-    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, stopped)
+    judging = Judging(node.engine, node.chain, archive, record_store(node), door=ROLE)
+    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, stopped)

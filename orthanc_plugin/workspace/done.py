@@ -9,6 +9,7 @@ from decimal import Decimal
 from fhir_mapping.course.views import Shot
 from fhir_mapping.outcome.outcome import Outcome
 from fhir_mapping.outcome.vocabulary import vocabulary
+from fhir_mapping.resources.appraisal import Appraisal, Finding
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Amount, Point, Session, plain
 
@@ -58,6 +59,17 @@ class OutcomeLine:
     end: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakenLine:
+    """How a photo was taken."""
+
+    off: tuple[str, ...]
+    """What differs from the reference photo: "turned 5 degrees to the patient's left"."""
+
+    otherwise: str
+    """What is said where nothing differs."""
+
+
 def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
     """The points of a session on those photos that may be seen."""
     seen = {each.reference: each for each in shots}
@@ -94,6 +106,21 @@ def line(outcome: Outcome) -> OutcomeLine:
         compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",
         end=outcome.end[:10],
     )
+
+
+def taken(appraisal: Appraisal | None) -> TakenLine | None:
+    """How a photo was taken, in words; None where nobody judged it, or that may not be told."""
+    if appraisal is None:
+        return None
+    off = tuple(each.words for each in appraisal.verdicts if each.finding is Finding.DIFFERS)
+    unknown = next((each.words for each in appraisal.verdicts if each.finding is Finding.UNKNOWN), "")
+    if off or appraisal.finding is Finding.UNKNOWN:
+        return TakenLine(off, "" if off else unknown)
+    if appraisal.reference is None:
+        return TakenLine((), "the first photo of this view")
+    if unknown:
+        return TakenLine((), f"nothing differs that could be judged; {unknown}")
+    return TakenLine((), "taken as the first photo of this view was")
 
 
 def choices() -> dict[str, list[tuple[str, str]]]:

@@ -49,6 +49,7 @@ class SessionPage:
             plan=next(iter(found.treated.session.plans), ""),
             maps=maps,
             shots=found.shots,
+            taken={each.document: done.taken(found.appraisals.get(each.reference)) for each in found.shots},
             outcomes=[done.line(each) for each in found.outcomes],
             more=found.more,
         )

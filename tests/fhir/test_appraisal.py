@@ -124,6 +124,7 @@ def test_a_refused_photo_is_told_of_by_none(pair: Pair, account: str) -> None:
         "/Patient?_has:Observation:subject:code=photograph",
     ]
     paths += ["/DocumentReference?_has:Observation:focus:component-code=yaw", "/DocumentReference/f1/$basis"]
+    paths += ["/Encounter/v1/$treatment", "/Procedure/p1/$treatment", "/DocumentReference/f1/$treatment"]
     for path in paths:
         refused, absent = (answer_of(each, account, "GET", path) for each in (pair.refusing, pair.without))
         assert refused == absent, path

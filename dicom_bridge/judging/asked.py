@@ -1,0 +1,22 @@
+"""Asking for photos to be judged: a row of the jobs table, in the transaction that makes it necessary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from consent.store import clock, jobs
+
+JUDGE = "judge"
+"""Kind of job: the photos of a patient (the key)."""
+
+ALL = "*"
+"""Key: photos of whomever that nobody judged yet."""
+
+
+def ask(connection: Connection, patients: Iterable[str]) -> None:
+    """Have the photos of patients judged, after whatever is more urgent."""
+    now = clock.now(connection)
+    for patient in sorted(set(patients)):
+        jobs.put(connection, JUDGE, patient, not_before=now)
