@@ -226,7 +226,7 @@ def _eyes() -> _Eyes:
     try:
         import numpy  # noqa: F401
     except ImportError:
-        return _Eyes(None, Blind("unknown: the extra `judging` is not installed"), False)
+        return _Eyes(None, Blind("unknown: the extra `vision` is not installed"), False)
     try:
         return _Eyes(open_landmarks(), None, True)
     except NoLandmarks as error:

