@@ -1,0 +1,1 @@
+"""Gaps: photos that a treatment's protocol asks for, and that are not there, not in time, or not comparable."""
