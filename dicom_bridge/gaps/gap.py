@@ -106,7 +106,7 @@ class Gap:
         said = {
             Kind.TIME_POINT: f"No photos at {when}: {what}",
             Kind.VIEW: f"No photo of {what} at {when}",
-            Kind.EXPRESSION: f"Not the expression asked for at {when}: {what}; that of {on} has another, or none stated",
+            Kind.EXPRESSION: f"Not the expression asked for at {when}: {what}; one of {on} has another or none",
             Kind.LATE: f"Late at {when}: {what} was taken on {on}",
             Kind.DISTANCE: f"Another distance than the baseline's at {when}: {what}, {on}",
             Kind.LIGHT: f"Another light than the baseline's at {when}: {what}, {on}",
