@@ -53,7 +53,7 @@ from dicom_bridge.query.values import (
     universal,
 )
 
-__all__ = ["MATCHED", "BadValue", "check", "condition", "match", "supported", "visible"]
+__all__ = ["MATCHED", "BadValue", "check", "condition", "entry_of", "match", "supported", "visible"]
 
 #: Keyword -> column, for every attribute that has one.
 MATCHED = {keyword: column for column, keyword in COLUMNS.items()} | {
@@ -166,7 +166,7 @@ def match(connection: Connection, keys: Keys, *, empties: bool = False) -> Match
         place.tests.append(_test(attributes[-1], value, empties=empties))
     if not asked:
         return Match(tuple(where))
-    entries = {tag: _entry(dialect, tag) for tag in (*asked, _ZONE)}
+    entries = {tag: entry_of(dialect, tag) for tag in (*asked, _ZONE)}
     where += [entries[tag].is_not(None) for tag, each in asked.items() if not each.matches(None, "")]
     return Match(tuple(where), tuple(entries.values()), tuple(asked.values()))
 
@@ -273,7 +273,7 @@ def _test(attribute: Attribute, value: str, *, empties: bool) -> Callable[[Entry
     return test
 
 
-def _entry(dialect: str, tag: str) -> ColumnElement[Any]:
+def entry_of(dialect: str, tag: str) -> ColumnElement[Any]:
     """The JSON text of one attribute, or null. The tag is of the dictionary or eight hexadecimal digits."""
     column = dicom_attributes.c.attributes
     if dialect == "sqlite":
