@@ -32,6 +32,7 @@ from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
+from orthanc_plugin.assembly.gaps import desk
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node, open_node
@@ -115,6 +116,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         sessions=StoredSessions(fhir),
         safety=True,
         aligner=Aligner(pictures) if Aligner.installed() else None,
+        gaps=desk(node),
         names=names(),
     )
     others: list[BaseRoute] = Passthrough(

@@ -18,6 +18,7 @@ from fhir_mapping.errors import Behind
 from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
+from orthanc_plugin.workspace.due import DuePage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
@@ -81,6 +82,7 @@ def create_app(
             Route("/healthz", health, methods=["GET"]),
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
+            *(DuePage(pages, parts.gaps).routes() if parts.gaps is not None else ()),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),

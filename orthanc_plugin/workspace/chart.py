@@ -18,6 +18,7 @@ from consent.types import Request
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import timeline
+from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, filters
 from orthanc_plugin.workspace.pages import Pages, refused_picture, view_name
 from orthanc_plugin.workspace.record import Course, Photo, Treatment
@@ -93,14 +94,14 @@ class Courses:
         if person is None:
             return self._pages.refuse(http, visitor)
         query = http.query_params
-        wanted = asked(query.multi_items(), (*CHART_FACETS, Facet.TAKEN), parts.site.zone, parts.names)
+        narrowed = asked(query.multi_items(), (*CHART_FACETS, Facet.TAKEN), parts.site.zone, parts.names)
         grouped = query.get("group") == "area"
         chosen = list(dict.fromkeys(query.getlist("photo")))[:_CHOSEN]
         others = [("group", "area")] * grouped + [("photo", key) for key in chosen]
         if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
-            return RedirectResponse(_dated(http.url.path, wanted, [*dates, ""][:2], others), status_code=303)
-        whole = record.course(question, patient, wanted.question, f"{self._base}/patient", chosen)
-        course = timeline.asked_for(whole, wanted.question)
+            return RedirectResponse(_dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
+        whole = record.course(question, patient, narrowed.question, f"{self._base}/patient", chosen)
+        course = timeline.asked_for(whole, narrowed.question)
         zone = parts.site.zone
         groups = (
             [(place, timeline.days(timeline.narrowed(course, place.code), whole, zone))
@@ -109,7 +110,7 @@ class Courses:
             else [(None, timeline.days(course, whole, zone))]
         )  # fmt: skip
         ungrouped = [pair for pair in others if pair[0] != "group"]
-        orders = [_address(http.url.path, wanted, each) for each in (ungrouped, [("group", "area"), *ungrouped])]
+        orders = [_address(http.url.path, narrowed, each) for each in (ungrouped, [("group", "area"), *ungrouped])]
         return self._pages.show(
             http,
             "course.html",
@@ -120,17 +121,24 @@ class Courses:
             course=course,
             groups=groups,
             pairs=timeline.pairs(course.photos, zone)[:_PAIRS],
-            filters=filters(wanted, whole.answer, CHART_FACETS, http.url.path, others),
-            period=_period(wanted, http.url.path, others),
-            fault=wanted.fault,
+            filters=filters(narrowed, whole.answer, CHART_FACETS, http.url.path, others),
+            period=_period(narrowed, http.url.path, others),
+            fault=narrowed.fault,
             chosen=frozenset(chosen),
             grouped=grouped,
             orders=orders,
             unfiltered=_address(http.url.path, Asked(Question()), others),
-            asked=wanted.pairs(),
+            asked=narrowed.pairs(),
             viewer=parts.viewer and self._purpose == "TREAT",
             next_session=parts.sessions is not None,
+            missing=self._missing(question, patient),
         )
+
+    def _missing(self, question: Request, patient: str) -> tuple[Wanted, ...]:
+        """What could still be photographed, for the care team."""
+        gaps = self._pages.parts.gaps
+        report = gaps.of_patient(question, patient, f"{self._base}/patient/due") if gaps is not None else None
+        return wanted(each for hers in report.people for each in hers.open) if report is not None else ()
 
     def _compare(self, http: HttpRequest) -> Response:
         visitor, question = self._question(http)

@@ -23,6 +23,7 @@ from fhir_mapping.errors import Invalid, Refused, VersionMismatch
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.udi.parse import parse
 from orthanc_plugin.workspace import done, words
+from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.sealed_state import LARGEST, seal, unseal
@@ -150,6 +151,12 @@ class NextSession:
         path = _action(person.id, state.plan)
         return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{saved}", status_code=303)
 
+    def _wanted(self, question: Request, person: Person) -> tuple[Wanted, ...]:
+        """What the protocols still ask for."""
+        gaps = self._pages.parts.gaps
+        report = gaps.of_patient(question, person.id, f"{ROUTE}/due") if gaps is not None else None
+        return wanted(each for hers in report.people for each in hers.open) if report is not None else ()
+
     def _show(
         self,
         http: HttpRequest,
@@ -182,6 +189,7 @@ class NextSession:
             maps=done.maps(last.session, found.mapped) if last is not None else [],
             saved=last is not None and last.reference == f"Procedure/{http.query_params.get('saved', '')}",
             views=view_rows(found),
+            wanted=self._wanted(question, person),
             outcomes=[done.line(each) for each in found.outcomes],
             form=form.draw(state, fields, errors, done.choices(), now.date()),
             stepped=stepped,

@@ -17,6 +17,7 @@ from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.files import Files
+from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Door, Visitor
@@ -57,6 +58,9 @@ class Parts:
     aligner: Aligner | None = None
     """Lays photos upon each other; None where the packages for it are not installed."""
 
+    gaps: GapBook | None = None
+    """Where it is asked what is missing; None: pages say nothing of it."""
+
     names: Names = UNNAMED
     """Views and expressions by name, for the filters in addresses."""
 
@@ -82,6 +86,7 @@ class Pages:
         environment.filters["sized"] = sized
         environment.globals["age"] = lambda birth: words.age(birth, self.today())
         environment.globals["interval"] = words.interval
+        environment.globals["at_hour"] = lambda value: f"{value.astimezone(zone):%H:%M}"
         self._environment = environment
 
     def today(self) -> datetime:
@@ -103,6 +108,9 @@ class Pages:
             theme=theme if theme in THEMES else None,
             chart="TREAT" in held,
             own="PATRQT" in held,
+            due=self.parts.gaps is not None
+            and "TREAT" in held
+            and (visitor is None or visitor.requester.confined_to is None),
             safety=self.parts.safety and "PATSFTY" in held,
             publishing=[page for page in self.parts.publishing if page.code in held],
             **values,

@@ -216,6 +216,10 @@ class Record(Protocol):
         """One patient, or None."""
         ...
 
+    def persons(self, patients: Sequence[str]) -> Sequence[Person]:
+        """Those of the patients who are on record, in the order asked."""
+        ...
+
     def course(
         self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
     ) -> Course:

@@ -98,6 +98,11 @@ class StoredRecord:
             found = self._people(connection, [patient])
         return found[0] if found else None
 
+    def persons(self, patients: Sequence[str]) -> Sequence[Person]:
+        """Several patients."""
+        with reading(self._engine) as connection:
+            return self._people(connection, patients)
+
     def _people(self, connection: Connection, ids: Sequence[str]) -> list[Person]:
         if not ids:
             return []

@@ -137,6 +137,9 @@ class Clinic:
     def person(self, patient: str) -> Person | None:
         return next((entry for entry in self.people if entry.id == patient), None)
 
+    def persons(self, patients: Sequence[str]) -> Sequence[Person]:
+        return [each for one in patients if (each := self.person(one)) is not None]
+
     def course(
         self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
     ) -> Course:
