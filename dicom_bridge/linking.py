@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,9 @@ from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
 from dicom_bridge.brought import RecordRefused
-from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
+from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
+from dicom_bridge.gaps.requests import shot_of
+from dicom_bridge.gaps.worklist import codes_in
 from dicom_bridge.held import Held
 from dicom_bridge.judging.asked import ask
 from dicom_bridge.ledger import Entry
@@ -24,6 +26,8 @@ from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
+from dicom_bridge.protocols.protocol import Protocol, Shot
+from dicom_bridge.protocols.reading import all_protocols
 from dicom_bridge.query.classes import ENCAPSULATED_PDF
 from dicom_bridge.query.index import save_instances, text_of
 from dicom_bridge.treatment import Link
@@ -41,6 +45,9 @@ from fhir_mapping.resources.people import VisitFacts
 from fhir_mapping.resources.provenance import provenance
 from fhir_mapping.store.kinds import SOURCE
 from fhir_mapping.store.record import Made, RecordStore
+
+_PERFORMED, _REQUESTS, _SCHEDULED = "00400260", "00400275", "00400008"
+"""Performed Protocol Code Sequence; Request Attributes Sequence, with Scheduled Protocol Code Sequence in it."""
 
 _SOP_CLASS, _SERIES_DESCRIPTION, _INSTANCE_NUMBER, _MODALITY = "00080016", "0008103E", "00200013", "00080060"
 
@@ -71,15 +78,20 @@ class Piece:
 class Linker:
     """Writes what a photo means into the record, on the connection that it is given."""
 
-    def __init__(self, store: RecordStore, public_url: str) -> None:
+    def __init__(
+        self, store: RecordStore, public_url: str, protocols: Callable[[], Iterable[Protocol]] = all_protocols
+    ) -> None:
         """Put a linker together.
 
         Parameters
         ----------
         public_url
             How browsers reach ``serve``; DocumentReferences point there.
+        protocols
+            Those of the site, whose shots a camera names that took its work from the worklist.
         """
         self.store, self._site, self._public_url = store, store.site, public_url.rstrip("/")
+        self._protocols = protocols
 
     def check(self, plan: Plan, visit: VisitFacts, batch: Sequence[Fresh], now: datetime) -> None:
         """Check what :meth:`link` writes, as far as it does not depend on the record that comes with the photos.
@@ -168,6 +180,11 @@ class Linker:
         attributes = held.attributes
         sop_class = text_of(attributes, _SOP_CLASS)
         region, side, view = region_of(attributes), side_of(attributes), view_of(attributes)
+        expression = expression_of(attributes)
+        wanted = self._wanted(attributes)
+        if wanted is not None:  # what the object says itself goes before what it was asked for
+            side = side or (wanted.side if region is None else None)
+            region, view, expression = region or wanted.region, view or wanted.view, expression or wanted.expression
         procedure = None if place.procedure is None else f"Procedure/{place.procedure}"
         document = PhotoDocument(
             id=fhir_id(held.sop_uid),
@@ -180,6 +197,7 @@ class Linker:
             region=region,
             laterality=side,
             view=None if view is None else _concept(view),
+            expression=None if expression is None else _concept(expression),
             procedure=procedure,
             taken=taken_of(attributes, self._site.zone),
             content_type=_shown_as(sop_class),
@@ -202,6 +220,14 @@ class Linker:
             modality=text_of(attributes, _MODALITY) or "OT",
         )
         return Piece(document, instance, held, None, None if view is None else view.code)
+
+    def _wanted(self, attributes: Mapping[str, Any]) -> Shot | None:
+        """The shot of a protocol that an object says it is, by the one code that the worklist gave."""
+        items = list((attributes.get(_PERFORMED) or {}).get("Value") or ())
+        for request in (attributes.get(_REQUESTS) or {}).get("Value") or ():
+            items += (request.get(_SCHEDULED) or {}).get("Value") or () if isinstance(request, Mapping) else ()
+        codes = set(codes_in(items))
+        return shot_of(codes.pop(), self._protocols()) if len(codes) == 1 else None
 
     def keep(self, connection: Connection, pieces: Sequence[Piece], *, ours: bool) -> None:
         """The record of photos of one study, their rows and their places in the index.

@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from consent.store.versions import group
+from consent.store.write import among
+from dicom_bridge.gaps.requests import is_request_id, request_id
 from dicom_bridge.query.index import text_of
 from fhir_mapping import references
 from fhir_mapping.resources.people import VisitFacts, visit_facts
 from fhir_mapping.store.record import RecordStore
+from fhir_mapping.tables import fhir_reference, fhir_resource
 
 PATIENT_ID, ACCESSION, ADMISSION = "00100020", "00080050", "00380010"
 _REQUESTS, _REQUESTED_PROCEDURE, _SCHEDULED_STEP = "00400275", "00401001", "00400009"
@@ -67,6 +71,7 @@ def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str
     treatments: set[str] = set()
     for value in sorted(named | {admission} - {""}):
         found = set(store.by_identifier(connection, "Encounter", value))
+        found |= _asked_for(connection, store, value, text_of(attributes, PATIENT_ID))
         if value == admission and store.exists(connection, f"Encounter/{value}"):
             found.add(value)
         for procedure in store.by_identifier(connection, "Procedure", value):
@@ -94,6 +99,31 @@ def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str
         treatments.pop() if len(treatments) == 1 else None,
         visit_facts(resource, store.site.zone),
     )
+
+
+def _asked_for(connection: Connection, store: RecordStore, value: str, patient_id: str) -> set[str]:
+    """The visit of this patient whose photos the worklist asked for by this number."""
+    if not is_request_id(value):
+        return set()
+    hers = [patient_id] if store.exists(connection, f"Patient/{patient_id}") else []
+    hers = hers or store.by_identifier(connection, "Patient", patient_id)
+    row = fhir_resource.c
+    query = select(row.type, row.id).where(
+        row.type.in_(("Encounter", "Appointment")), among(connection, row.patient, group(connection, hers))
+    )
+    for each in connection.execute(query):
+        if request_id(f"{each.type}/{each.id}") == value:
+            return {each.id} if each.type == "Encounter" else _held_for(connection, each.id)
+    return set()
+
+
+def _held_for(connection: Connection, appointment: str) -> set[str]:
+    """The visits that came of an appointment (R4 Encounter.appointment)."""
+    row = fhir_reference.c
+    query = select(row.id).where(
+        row.target == f"Appointment/{appointment}", row.type == "Encounter", row.path == "appointment"
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _requested(attributes: Mapping[str, Any]) -> list[str]:

@@ -110,8 +110,14 @@ def of_clinic(
     now: datetime,
     *,
     route: str,
+    today_alone: bool = False,
 ) -> Report:
     """What is missing of everybody who is here or expected today, and of who was treated last; recorded.
+
+    Parameters
+    ----------
+    today_alone
+        Leave out who is not here and not expected.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def of_clinic(
         Nothing may leave.
     """
     day = arrivals.day(connection, reader, now)
-    treated, more = _treated(connection, protocols, now)
+    treated, more = ([], False) if today_alone else _treated(connection, protocols, now)
     patients = list(dict.fromkeys([*(each.patient for each in day.arrivals), *treated]))
     more = more or day.more or len(patients) > PATIENTS
     return _report(

@@ -22,7 +22,7 @@ from dicom_bridge.query.search import find
 ROOTS = {"1.2.840.10008.5.1.4.1.2.1": Root.PATIENT, "1.2.840.10008.5.1.4.1.2.2": Root.STUDY}
 """The information models (PS3.4 C.6); FIND, MOVE and GET are .1, .2 and .3 of each."""
 
-_COMMENT = 64
+COMMENT = 64
 """Characters of an Error Comment (0000,0902), LO."""
 
 
@@ -59,7 +59,7 @@ class Finding:
             wanted = find_identifier(read(data, syntax), root(context))
         except (ObjectRefused, BadIdentifier) as error:
             response.Status = status.IDENTIFIER_MISMATCH
-            response.ErrorComment = str(error)[:_COMMENT]  # type: ignore[assignment]  # its class says None, PS3.7 a text
+            response.ErrorComment = str(error)[:COMMENT]  # type: ignore[assignment]  # its class says None, PS3.7 a text
             association.dimse.send_msg(response, context.context_id)
             return
         with reading(self._engine) as connection:

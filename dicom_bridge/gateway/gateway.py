@@ -34,6 +34,7 @@ from dicom_bridge.gateway.listening import Server
 from dicom_bridge.gateway.retrieve import Retrieval
 from dicom_bridge.gateway.storing import Archives, Storing
 from dicom_bridge.gateway.syntaxes import PLAIN, accepted_classes, preferred
+from dicom_bridge.gateway.worklist import MODALITY_WORKLIST, Worklist
 
 _LOG = logging.getLogger(__name__)
 _CONNECT_SECONDS = 10.0
@@ -70,6 +71,7 @@ class Gateway:
         mint: TicketMint,
         orthanc: str,
         archive: Callable[[], Archive],
+        worklist: Worklist,
         *,
         limits: Limits,
         door: str,
@@ -84,6 +86,8 @@ class Gateway:
             Address of Orthanc.
         archive
             Makes a client of it for storing.
+        worklist
+            Whom to photograph today.
         door
             How audit records name this process.
         others
@@ -100,6 +104,7 @@ class Gateway:
         outward = Outward(self._ae, self, place.client_tls)
         archives = Archives(archive)
         files = Files(orthanc, mint, most=limits.object_bytes * 2)
+        self._worklist = worklist
         self._finding = Finding(engine, point, place.ae_title, most=limits.objects)
         self._retrieval = Retrieval(engine, point, self._callers, files, outward, limits)
         self._storing = Storing(engine, chain, archives, door=door, others=takes_others)
@@ -138,6 +143,8 @@ class Gateway:
             _echo(association, request, context)
         elif isinstance(request, C_STORE):
             self._storing.store(association, request, context, caller)
+        elif isinstance(request, C_FIND) and context.abstract_syntax == MODALITY_WORKLIST:
+            self._worklist.find(association, request, context, caller)
         elif isinstance(request, C_FIND) and self._fits(request, context):
             self._finding.find(association, request, context, caller)
         elif isinstance(request, C_GET) and self._fits(request, context):
@@ -197,7 +204,7 @@ def _entity(ae_title: str, limits: Limits, classes: Iterable[str]) -> Applicatio
     ae.acse_timeout, ae.connection_timeout = _ACSE_SECONDS, _CONNECT_SECONDS
     ae.dimse_timeout = ae.network_timeout = limits.idle
     ae.maximum_associations = limits.associations * 4  # counted at the door, where a refusal tells nothing
-    for sop_class in (_VERIFICATION, PUSH_MODEL, *_MODELS):
+    for sop_class in (_VERIFICATION, PUSH_MODEL, MODALITY_WORKLIST, *_MODELS):
         ae.add_supported_context(sop_class, list(PLAIN))
     for sop_class in classes:
         ae.add_supported_context(sop_class, list(preferred(sop_class)), scu_role=True, scp_role=True)

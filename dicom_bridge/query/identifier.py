@@ -101,20 +101,20 @@ def find_identifier(identifier: Attributes, root: Root) -> Wanted:
         _single(identifier, _UNIQUE[Level(above)])
     keys: list[tuple[str, str]] = []
     ignored: list[str] = []
-    for name, value in _keys(identifier, ""):
+    for name, value in keys_of(identifier, ""):
         outer = name.partition(".")[0]
         attribute = BY_TAG.get(outer)
         known = Level.INSTANCE if attribute is None else attribute.level
         if known > level or not supported(name):
             if not universal(value):
-                ignored.append(_keyword(name))
+                ignored.append(keyword_of(name))
             continue
         try:
             check(name, value)
         except BadValue:
-            raise BadIdentifier(_keyword(name), "the value is not of its kind") from None
+            raise BadIdentifier(keyword_of(name), "the value is not of its kind") from None
         if not universal(value):
-            keys.append((_keyword(name), value))
+            keys.append((keyword_of(name), value))
     return Wanted(Question(level, tuple(keys)), identifier, tuple(ignored))
 
 
@@ -161,11 +161,11 @@ def responses(found: Found, wanted: Wanted, ae_title: str) -> Iterator[dict[str,
         values = {name: entry for name, entry in entity.attributes.items() if _shown(name, level)}
         values |= computed(entity)
         shown = {
-            name: _chosen(values.get(name), asked if isinstance(asked, Mapping) else {})
+            name: chosen(values.get(name), asked if isinstance(asked, Mapping) else {})
             for name, asked in wanted.identifier.items()
             if len(name) == 8 and name[4:] != "0000"
         }
-        shown[tag(_UNIQUE[level])] = _chosen(values.get(tag(_UNIQUE[level])), {"vr": "UI"})
+        shown[tag(_UNIQUE[level])] = chosen(values.get(tag(_UNIQUE[level])), {"vr": "UI"})
         shown[_CHARACTERS] = {"vr": "CS", "Value": ["ISO_IR 192"]}
         shown[_LEVEL] = {"vr": "CS", "Value": [_NAMES[level]]}
         shown[_AE] = {"vr": "AE", "Value": [ae_title]}
@@ -194,7 +194,7 @@ def _single(identifier: Attributes, keyword: str) -> None:
         raise BadIdentifier(keyword, "a single value is needed at this level")
 
 
-def _keys(identifier: Attributes, prefix: str) -> Iterator[tuple[str, str]]:
+def keys_of(identifier: Attributes, prefix: str) -> Iterator[tuple[str, str]]:
     """Tag, or path of tags, and value of each attribute; of sequences, of those in their first item."""
     for name, entry in identifier.items():
         if not isinstance(entry, Mapping) or (not prefix and name in _NO_KEYS) or len(name) != 8:
@@ -204,9 +204,9 @@ def _keys(identifier: Attributes, prefix: str) -> Iterator[tuple[str, str]]:
             continue
         items = entry.get("Value") or ()
         if len(items) > 1 or prefix.count(".") >= DEPTH:  # PS3.4 C.2.2.2.6: a key has one item
-            raise BadIdentifier(_keyword(prefix + name), "one item, with its keys, is needed")
+            raise BadIdentifier(keyword_of(prefix + name), "one item, with its keys, is needed")
         for item in items:
-            yield from _keys(item, f"{prefix}{name}.")
+            yield from keys_of(item, f"{prefix}{name}.")
 
 
 def _text(entry: Any) -> str:
@@ -221,7 +221,7 @@ def _text(entry: Any) -> str:
     return "\\".join(texts).strip(" \0")
 
 
-def _keyword(name: str) -> str:
+def keyword_of(name: str) -> str:
     """Tags as keywords, where the dictionary has them."""
     return ".".join(BY_TAG[part].keyword if part in BY_TAG else part for part in name.split("."))
 
@@ -232,7 +232,7 @@ def _shown(name: str, level: Level) -> bool:
     return name not in COMPUTED and (level is Level.INSTANCE if attribute is None else attribute.level <= level)
 
 
-def _chosen(entry: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+def chosen(entry: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The value, or an empty one; of a sequence, what was asked for of each item."""
     vr = str((entry or asked).get("vr") or "UN")
     if entry is None or not entry.get("Value"):
@@ -243,5 +243,5 @@ def _chosen(entry: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> dict[s
         return {"vr": vr, "Value": list(entry["Value"])}
     return {
         "vr": vr,
-        "Value": [{name: _chosen(item.get(name), each) for name, each in below.items()} for item in entry["Value"]],
+        "Value": [{name: chosen(item.get(name), each) for name, each in below.items()} for item in entry["Value"]],
     }

@@ -7,14 +7,21 @@ import ssl
 import threading
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from consent.site import OtherObjects
 from consent.store.engine import glancing
 from consent.store.sites import load_site
 from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.belonging import study_of
 from dicom_bridge.gateway.gateway import Gateway, Place, quiet
 from dicom_bridge.gateway.limits import Limits
+from dicom_bridge.gateway.worklist import Worklist
+from dicom_bridge.plan import Plan
+from dicom_bridge.protocols.reading import all_protocols
 from orthanc_plugin.assembly.errors import AssemblyError, SettingsError
 from orthanc_plugin.assembly.open import Node
+from orthanc_plugin.assembly.record import record_store
 from orthanc_plugin.assembly.settings import Settings
 
 ROLE = "gateway"
@@ -63,10 +70,30 @@ def build(node: Node) -> Gateway:
         node.mint,
         settings.orthanc,
         lambda: OrthancArchive(settings.orthanc, node.mint),
+        worklist(node),
         limits=limits(settings),
         door=ROLE,
         others=node.site.other_objects is not OtherObjects.REFUSE,
         takes_others=lambda: _takes_others(node),
+    )
+
+
+def worklist(node: Node) -> Worklist:
+    """Whom to photograph today, by the node's record and protocols."""
+    store, folder = record_store(node), node.settings.protocols
+
+    def study_uid(connection: Connection, visit: str, patient: str) -> str:
+        name = visit.removeprefix("Encounter/")
+        plan = Plan("", "", patient, name, region="", laterality="", view="")
+        return study_of(connection, store, node.keys.uid, plan)
+
+    return Worklist(
+        node.engine,
+        node.point,
+        store,
+        lambda: tuple(all_protocols(folder)),
+        study_uid,
+        most=node.settings.dimse_most_objects,
     )
 
 

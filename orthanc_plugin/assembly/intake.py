@@ -10,6 +10,7 @@ from dicom_bridge.corrections import Corrections
 from dicom_bridge.intake import Limits
 from dicom_bridge.linking import Linker
 from dicom_bridge.pipeline import Pipeline
+from dicom_bridge.protocols.reading import all_protocols
 from dicom_bridge.spool import Spool
 from dicom_bridge.tasks import Tasks
 from dicom_bridge.treatment import Treatments
@@ -37,7 +38,7 @@ def way(node: Node, archive: Archive, at: Callable[[Arrow], None] = lambda _: No
         archive,
         Spool(settings.spool),
         Treatments(store),
-        Linker(store, settings.public_url),
+        Linker(store, settings.public_url, lambda: all_protocols(settings.protocols)),
         Tasks(store),
         site=node.site,
         door=node.role,
