@@ -22,6 +22,7 @@ OBJECTS_MISSING = "objects-missing"
 OBJECT_WAITS = "object-waits"
 OBJECT_REFUSED = "object-refused"
 CHAIN_REFUSED = "audit-chain-refused"
+PHOTOS_DUE = "photos-due"
 
 
 def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, now: datetime) -> dict[str, Any]:
@@ -191,6 +192,52 @@ def chain_refused(chain: str, why: str, now: datetime) -> dict[str, Any]:
         now,
         why=why,
     ) | {"priority": "urgent"}
+
+
+def photos_due(
+    *,
+    patient: str,
+    session: str,
+    visit: str | None,
+    what: str,
+    shots: Sequence[str],
+    due: str,
+    until: str,
+    urgent: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    """Photos that a protocol asks for are to be taken.
+
+    Parameters
+    ----------
+    session
+        ``Procedure/…`` that their day is counted from.
+    visit
+        ``Encounter/…`` of today, where the patient is here.
+    what
+        One line.
+    shots
+        What each photo is to show.
+    due, until
+        FHIR dates: the due day, and the last one on which they can be taken.
+    urgent
+        Whether they are late already.
+    """
+    task = _task(
+        PHOTOS_DUE,
+        "Photos are due",
+        f"{what}. Take the photos that are named; each closes its part by itself when it arrives. Where one cannot be "
+        "taken, close the session with the reason.",
+        [{"type": {"text": "A photo to take"}, "valueString": each} for each in shots],
+        now,
+        patient=patient,
+    )
+    task |= {
+        "priority": "urgent" if urgent else "routine",
+        "focus": {"reference": session},
+        "restriction": {"period": {"start": due, "end": max(due, until)}},
+    }
+    return task if visit is None else task | {"encounter": {"reference": visit}}
 
 
 def _task(

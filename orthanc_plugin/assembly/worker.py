@@ -23,6 +23,8 @@ from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.judging.asked import JUDGE
 from dicom_bridge.judging.job import Judging
+from dicom_bridge.gaps.tasks import GapTasks
+from dicom_bridge.protocols.reading import all_protocols
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.tasks import Tasks
@@ -56,6 +58,9 @@ STOP_SECONDS = 4.0
 SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
+GAPS_SECONDS = 120.0
+"""How often it looks whose photos are due, for the Tasks about them."""
+
 FACETS_SECONDS = 0.5
 """How often it looks for photos that are due to be indexed by their facets."""
 
@@ -84,6 +89,7 @@ class Worker:
     issuers: Refresher
     tasks: Tasks
     judging: Judging
+    gaps: GapTasks
     stopped: threading.Event = field(default_factory=threading.Event)
     _notary: Notary = field(init=False)
     _away: bool = False
@@ -97,7 +103,7 @@ class Worker:
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
         self._away = True
-        changes = waiting = sweeping = issuers = indexing = 0.0
+        changes = waiting = sweeping = issuers = indexing = due = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -113,6 +119,9 @@ class Worker:
                 indexed = self.attempt("facets", self.index_due)
                 indexing = time.monotonic() + (0.0 if indexed else FACETS_SECONDS)
                 worked = worked or bool(indexed)
+            if time.monotonic() >= due:
+                self.attempt("photos due", self.keep_gaps)
+                due = time.monotonic() + GAPS_SECONDS
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
@@ -122,6 +131,10 @@ class Worker:
     def index_due(self) -> int:
         """Index photos whose facets have changed; tells how many."""
         return facets.work(self.node.engine, Setting(self.node.site, self.node.settings.fhir_base), most=FACETS_AT_ONCE)
+
+    def keep_gaps(self) -> None:
+        """Keep the Tasks about photos that are due as the record is, by the site's protocols of now."""
+        self.gaps.keep(tuple(all_protocols(self.node.settings.protocols)))
 
     def sign(self) -> None:
         """Sign the heads of the audit chains until stopped."""
@@ -223,4 +236,5 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
     arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
     issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
     judging = Judging(node.engine, node.chain, archive, record_store(node), door=ROLE)
-    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, stopped)
+    gaps = GapTasks(node.engine, node.point, carried.linker.store)
+    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, gaps, stopped)
