@@ -13,7 +13,20 @@ from datetime import UTC, datetime
 
 from benchmarks.machine import ROOT, commit, describe
 
-MEASUREMENTS = ("decision", "sets", "wrap", "start", "wall", "retrieve", "small", "qido", "dimse", "batch", "judging")
+MEASUREMENTS = (
+    "decision",
+    "sets",
+    "wrap",
+    "start",
+    "wall",
+    "retrieve",
+    "small",
+    "qido",
+    "dimse",
+    "batch",
+    "judging",
+    "convergence",
+)
 
 
 def main() -> int:

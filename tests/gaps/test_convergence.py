@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import pytest
 
+from benchmarks import convergence
 from dicom_bridge.gaps.convergence import Month, months, together
 from dicom_bridge.gaps.finding import asked
 from dicom_bridge.gaps.timeline import courses
@@ -54,3 +56,19 @@ def test_months_together() -> None:
     made = together([Month(date(2026, 3, 1), 4, 3, 2, 1), Month(date(2026, 4, 1), 4, 4, 4, 4)])
     assert made == Month(date(2026, 3, 1), 8, 7, 6, 5)
     assert together([]) is None
+
+
+def _good(months: Sequence[Month], since: date, until: date) -> float:
+    within = together(each for each in months if since <= each.first < until)
+    assert within is not None
+    return within.index
+
+
+def test_a_clinic_whose_staff_acts_on_its_gaps_converges() -> None:
+    habit, most = (convergence.simulate(share, patients=150) for share in (0.0, 0.9))
+    before = (date(2025, 1, 1), date(2025, 7, 1))
+    after = (date(2025, 11, 1), date(2026, 7, 1))
+    assert _good(habit, *before) == _good(most, *before)  # nobody has looked at the list yet
+    assert _good(habit, *after) < 0.6
+    assert _good(most, *after) > 0.8
+    assert convergence.simulate(0.9, patients=150) == most
