@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -17,7 +18,7 @@ from tests.archive import Photo
 from tests.pipeline.world import World
 
 
-def send(world: World, seed: int, **attributes: str) -> Photo:
+def send(world: World, seed: int, **attributes: Any) -> Photo:
     """An object that somebody else sends, in a study of its own; ``attributes`` are DICOM keywords."""
     made = replace(world.archive.describe("anna", seed), study=f"2.25.88{seed}", series=f"2.25.88{seed}.1")
     dataset = dcmread(BytesIO(made.dicom))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
 
 from consent.audit.read import Archive as AuditArchive
@@ -24,6 +25,7 @@ from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.query.nesting import MAX_DEPTH
 from dicom_bridge.way import Arrow
+from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION
 from fhir_mapping.resources.task import OBJECT_WAITS
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.worker import Worker, worker_of
@@ -339,3 +341,18 @@ def test_an_object_that_was_sent_again_is_one_photo_and_nobodys_matter(world: Wo
             pass
         worker.look(everything=True)
     assert [world.count(kind) for kind in ("DocumentReference", "Task")] == before
+
+
+def test_an_expression_that_an_object_states_is_on_record(world: World) -> None:
+    visit = world.visit()
+    number = visit.encounter.rpartition("-")[2]
+    frown, item = Dataset(), Dataset()
+    frown.CodeValue, frown.CodingSchemeDesignator, frown.CodeMeaning = "frown", "99PHOTOSPINE", "frown"
+    item.ConceptCodeSequence = [frown]
+    made = send(world, 260, AccessionNumber=f"ACC-{number}", AcquisitionContextSequence=[item])
+    with _worker(world) as worker:
+        worker.look(everything=True)
+    with glancing(world.engine) as connection:
+        document = world.store.read(connection, "DocumentReference", fhir_id(made.sop)).json()
+    stated = [each for each in document["extension"] if each["url"] == EXPRESSION_EXTENSION]
+    assert [each["valueCodeableConcept"]["coding"][0]["code"] for each in stated] == ["frown"]
