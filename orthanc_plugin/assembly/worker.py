@@ -21,9 +21,9 @@ from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
+from dicom_bridge.gaps.tasks import GapTasks
 from dicom_bridge.judging.asked import JUDGE
 from dicom_bridge.judging.job import Judging
-from dicom_bridge.gaps.tasks import GapTasks
 from dicom_bridge.protocols.reading import all_protocols
 from dicom_bridge.recovery import Recovery
 from dicom_bridge.spool import SpoolRefused
