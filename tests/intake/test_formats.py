@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pi_heif
 import pytest
-from PIL import Image, ImageChops, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
 from dicom_bridge.errors import FileRefused
 from dicom_bridge.intake import IncomingPhoto, Kind, Limits, decoding, kind_of, read_photo, require_name
 from dicom_bridge.intake.picture import Picture
 from dicom_bridge.objects.viewing import ViewingCopy, viewing_copy
-from tests import formats
+from tests import colours, formats
 from tests.counts import count, report
 from tests.formats import FORMATS
 from tests.photos import Shot, jpeg, picture, srgb_profile, wide_profile
@@ -304,6 +305,36 @@ def test_heic_of_phones_and_cameras_is_read(name: str, size: tuple[int, int]) ->
     assert (copy.columns, copy.rows) == size
     assert copy.steps[0].method == "ISO_23008_2"
     assert "Original lossy HEIC decoded" in (copy.derivation or "")
+
+
+@pytest.mark.parametrize("name", ["heif_other/arrow.heic", "heif_special/xiaomi.heic", "heif_other/cat.hif"])
+def test_the_colours_of_heic_are_those_that_its_library_and_profile_give(name: str) -> None:
+    """Wide gamut, sRGB by a profile, and 10 bits by numbers; means of 16 x 12 fields."""
+    data = (formats.HEIC_SAMPLES / name).read_bytes()
+    source = pi_heif.open_heif(io.BytesIO(data)).to_pillow()
+    icc = source.info.get("icc_profile")
+    if icc:
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        made = ImageCms.profileToProfile(source, ImageCms.ImageCmsProfile(io.BytesIO(icc)), srgb, outputMode="RGB")
+        assert made is not None
+        source = made
+    fields = [
+        list(picture.resize((16, 12), Image.Resampling.BOX).convert("RGB").get_flattened_data())
+        for picture in (source, _shown(_read(data)[1]))
+    ]
+    apart = [colours.apart(colours.lab(one), colours.lab(two)) for one, two in zip(*fields, strict=True)]
+    started = time.monotonic()
+    mean = sum(apart) / len(apart)
+    wrong = int(mean > 0.5 or max(apart) > 2)
+    report(
+        f"colours of {name}",
+        asked=len(apart),
+        run=len(apart),
+        failures=wrong,
+        started=started,
+        measured=f"CIEDE2000 mean {mean:.2f}, at most {max(apart):.2f}",
+    )
+    assert not wrong
 
 
 def test_heic_tells_its_camera() -> None:
