@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -94,15 +95,15 @@ def test_nothing_comes_of_another_object_or_of_a_damaged_recipe() -> None:
         with pytest.raises(DoesNotUnfold):
             unfold(attached, beside)
     mark, line, rest = recipe.split(b"\n", 2)
-    changes: tuple[dict[str, object], ...] = (
+    changes: list[Mapping[str, object]] = [
         {"length": 1},
         {"sha256": "0" * 64},
         {"pieces": []},
         {"pieces": [["frame"]]},
         {"pieces": 3},
-    )
+    ]
     for change in changes:
-        told = json.dumps(json.loads(line) | change).encode()
+        told = json.dumps({**json.loads(line), **change}).encode()
         with pytest.raises(DoesNotUnfold):
             unfold(b"\n".join((mark, told, rest)), file)
 
