@@ -359,6 +359,26 @@ def test_heic_that_is_no_whole_photo_is_refused(name: str, word: str) -> None:
         _read((formats.HEIC_SAMPLES / name).read_bytes())
 
 
+def test_a_decoder_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    endless = tmp_path / "decoder.py"
+    endless.write_text("while True:\n    pass\n", encoding="utf-8")
+    monkeypatch.setattr(decoding, "PROGRAM", endless)
+    monkeypatch.setattr(decoding, "_SECONDS", 1)
+    started = time.monotonic()
+    with pytest.raises(FileRefused, match="does not end"):
+        _read(FORMATS["PNG"](SHOT))
+    assert time.monotonic() - started < 20
+
+
+def test_a_decoder_that_wants_more_memory_than_its_picture_needs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = formats.saved(Image.new("RGB", (4000, 3000), (190, 150, 130)), "PNG")
+    assert _read(data)[1].columns == 4000
+    monkeypatch.setattr(decoding, "_MEMORY", 0)
+    monkeypatch.setattr(decoding, "_PER_PIXEL", 0)
+    with pytest.raises(FileRefused, match="cannot be decoded"):
+        _read(data)
+
+
 def test_where_heic_is_not_installed_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare = tmp_path / "decoder.py"
     without = "import sys\nsys.modules['pi_heif'] = None\nimport runpy\n"
