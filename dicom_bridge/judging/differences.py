@@ -161,17 +161,13 @@ def expression(photo: Measured, reference: Measured) -> Expression | None:
 
 def light(photo: Measured, reference: Measured) -> Light:
     """The light on the same skin, before the same backdrop; without a face that of the same place in the picture."""
-    import numpy as np
-
     skin = _told(photo.skin, reference.skin)
     beside = photo.backdrop & reference.backdrop
     behind = _even(_told(photo.around, reference.around, beside))
     subject = skin if len(skin) >= _LEAST else _even(_told(photo.around, reference.around))
     stops = _median(_stops(subject))
-    to_left = None
-    cheeks = [_median(_stops(_told(photo.skin[each], reference.skin[each]))) for each in _CHEEKS]
-    if None not in cheeks:
-        to_left = float(np.subtract(cheeks[1], cheeks[0]))
+    right, left = (_median(_stops(_told(photo.skin[each], reference.skin[each]))) for each in _CHEEKS)
+    to_left = None if right is None or left is None else left - right
     back_stops = _median(_stops(behind))
     forward = None if back_stops is None or len(skin) < _LEAST or stops is None else stops - back_stops
     kelvin, contradictory = _kelvin(subject, behind)

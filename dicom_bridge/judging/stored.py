@@ -36,7 +36,7 @@ def picture_of(data: bytes) -> Picture:
 def _decoded(data: bytes) -> NDArray[np.uint8]:
     """(rows, columns, 3) uint8 of any transfer syntax that pydicom decodes with what is installed."""
     import numpy as np
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     try:
         dataset = dcmread(io.BytesIO(data))

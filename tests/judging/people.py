@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 
 PORTRAIT = Path(__file__).parents[2] / ".run" / "portrait.png"
 _CROP = (100, 0, 350, 333)  # left, top, right, bottom in the 512 x 512 portrait
@@ -232,7 +232,7 @@ def _toned(own: Floats, who: Person, chance: np.random.Generator, x: Floats, y: 
     bright = own.mean(axis=-1)
     colour = (own.max(axis=-1) - own.min(axis=-1)) / np.maximum(own.max(axis=-1), 1e-3)
     oval = np.clip(1.9 - 1.5 * np.sqrt(((x - 223) / 52) ** 2 + ((y - 132) / 66) ** 2), 0, 1)
-    features = sum(_bump(x, y, at, 14, 8) for at in ((203.0, 101.0), (247.0, 103.0), (223.0, 144.0)))
+    features = np.add.reduce([_bump(x, y, at, 14, 8) for at in ((203.0, 101.0), (247.0, 103.0), (223.0, 144.0))])
     tinted = np.clip((colour - 0.22) / 0.12, 0, 1)  # what has no tint beside eyes and mouth is skin that shines
     is_skin = oval * np.clip((bright - 0.10) / 0.08, 0, 1) * np.maximum(tinted, 1 - np.clip(2 * features, 0, 1))
     is_skin = cv2.GaussianBlur(is_skin.astype(np.float32), (0, 0), 1.4)[..., None]

@@ -94,10 +94,10 @@ def test_faults_are_found_and_nothing_else_is_told() -> None:
         for tones in (tuple(TONES), *((each,) for each in TONES if people >= 200)):
             whole = sum(asked[fault, tone] for tone in tones)
             hits = sum(found[fault, tone] + unknown[fault, tone] for tone in tones)
-            wrong = [each for tone in tones for each in alarms[fault, tone]]
+            told_wrong = [each for tone in tones for each in alarms[fault, tone]]
             of = sum(looked[fault, tone] for tone in tones)
             assert hits >= 0.95 * whole, (fault, tones, measured)
-            assert len(wrong) <= 0.05 * of, (fault, tones, wrong[:10], measured)
+            assert len(told_wrong) <= 0.05 * of, (fault, tones, told_wrong[:10], measured)
             assert sum(unknown[fault, tone] for tone in tones) <= 0.1 * whole, (fault, tones, measured)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dicom_bridge.judging import job, landmarks
+from dicom_bridge.judging.asked import ask
 from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.resources.appraisal import Appraisal, Aspect, Finding, Verdict, appraisal_id, read
 from orthanc_plugin.assembly.intake import open_archive, pipeline
@@ -78,7 +79,7 @@ def test_a_photo_is_judged_against_the_baseline_and_anew_where_it_changes(clinic
 
     # Asked again, nothing is done again.
     with clinic.engine.begin() as connection:
-        job.ask(connection, ["judged"])
+        ask(connection, ["judged"])
     clinic.work()
     assert _judged(clinic, turned.sop)[1]["meta"]["versionId"] == resource["meta"]["versionId"]
     assert [each for each in clinic.records("examine") if "judge judged" in str(each)] == examined
