@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from dicom_bridge.compare.renditions import NotRendered
 from dicom_bridge.judging.stored import picture_of
@@ -19,7 +19,7 @@ from tests.photos import Shot, picture
 def _object(pixels: bytes, syntax: str, *, rows: int, columns: int, samples: int = 3, bits: int = 8) -> bytes:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.4", "2.25.1"
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, samples
     dataset.PhotometricInterpretation = "RGB" if samples == 3 else "MONOCHROME2"
