@@ -29,6 +29,9 @@ class Taken:
     other: Photo | None = None
     """Where none meets it: one of the same view with another expression."""
 
+    excused: Excused | None = None
+    """Where none meets it: why nobody is asked for it any more."""
+
     @property
     def good(self) -> bool:
         """There, in time, and comparable with the baseline's."""
@@ -65,16 +68,21 @@ def asked(course: Course, photos: Sequence[Photo], today: date, excused: Collect
     ordered = sorted((each for each in photos if each.day is not None and each.day <= today), key=_day)
     made: list[Taken] = []
     baseline: dict[str, Photo] = {}
+    name = course.protocol.name
+    by_shot = {(each.session, each.time, each.shot): each for each in excused if each.protocol == name}
     for window in windows(course):
         if window.opens > today:
             continue
         free = [each for each in ordered if window.opens <= _day(each)[0] <= window.ends]
         spoken_for = {each.number for each in free if any(meets(shot, each.view) for shot in window.time.shots)}
         for shot in window.time.shots:
-            if Excused(window.session.reference, window.time.name, shot.name) in excused:
-                continue
             taken = _taken(window, shot, [each for each in free if meets(shot, each.view)], baseline.get(shot.name))
-            if taken.photo is None:
+            why = by_shot.get((window.session.reference, window.time.name, shot.name))
+            if taken.photo is None and why is not None:
+                if why.hers:
+                    continue
+                taken = replace(taken, excused=why)
+            elif taken.photo is None:
                 other = _with_other_expression(shot, free, spoken_for)
                 if other is not None:
                     spoken_for.add(other.number)
@@ -119,8 +127,9 @@ def _by_window(asked_for: Iterable[Taken]) -> Iterable[tuple[Window, list[Taken]
     return made.values()
 
 
-def _of_window(course: Course, window: Window, shots: Sequence[Taken], today: date) -> list[Gap]:
-    if all(each.photo is None and each.other is None for each in shots):
+def _of_window(course: Course, window: Window, taken: Sequence[Taken], today: date) -> list[Gap]:
+    shots = [each for each in taken if each.excused is None]
+    if shots and all(each.photo is None and each.other is None for each in shots):
         return [_gap(course, window, Kind.TIME_POINT, tuple(each.shot for each in shots), today)]
     made = []
     for each in shots:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, select
@@ -19,16 +19,19 @@ from consent.store.clock import instant
 from consent.store.tables import patient, photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
+from dicom_bridge.gaps.excuses import CLOSED, Closing, missing
 from dicom_bridge.gaps.gap import Kind
 from dicom_bridge.gaps.timeline import Photo, Treatment
 from dicom_bridge.query.matching import entry_of
 from dicom_bridge.query.tables import dicom_attributes
+from fhir_mapping import references
 from fhir_mapping.course import plan as plans
 from fhir_mapping.course.plan import OPEN, Plan
 from fhir_mapping.course.views import view_of
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.resources import appraisal
 from fhir_mapping.resources.appraisal import Aspect, Finding
+from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_date, fhir_resource, fhir_token
 from fhir_mapping.treatment import moments
@@ -64,6 +67,9 @@ class Records:
     plans: tuple[Plan, ...] = ()
     """Open ones."""
 
+    closings: tuple[Closing, ...] = ()
+    """Photos that were missing, for a reason, when visits were closed."""
+
     going_on: frozenset[str] = frozenset()
     """``CarePlan/…`` that want more sessions than were done."""
 
@@ -95,6 +101,7 @@ def read(connection: Connection, reader: RecordReader, may: Permitted, patients:
     everyone = set(by_record)
     done, more = _treated(connection, reader, everyone)
     open_plans = _plans(connection, reader, everyone)
+    closings = _closings(connection, reader, everyone)
     shown, of_photo, cut = _photos(connection, reader, may, everyone)
     refused = len(
         connection.execute(
@@ -121,6 +128,7 @@ def read(connection: Connection, reader: RecordReader, may: Permitted, patients:
                 tuple(by_person.get(who, ())),
                 tuple(one for one in shown if who in of_photo[one.number]),
                 hers,
+                tuple(each for whose, each in closings if by_record.get(whose) == who),
                 frozenset(
                     str(one.reference) for one in hers
                     if one.sessions is not None and counted[one.reference] < one.sessions
@@ -186,6 +194,50 @@ def _plans(connection: Connection, reader: RecordReader, everyone: Collection[st
     return tuple(plans.read(each.json(), reader.base) for each in found)
 
 
+def _closings(connection: Connection, reader: RecordReader, everyone: Collection[str]) -> list[tuple[str, Closing]]:
+    """What was missing when visits were closed, each with the patient's record."""
+    found = _observations(connection, reader, everyone, *CLOSED)
+    visits = {
+        visit
+        for each in found
+        for visit in references.local_of(each, reader.base, "encounter")
+        if visit.startswith("Encounter/")
+    }
+    zone = reader.site.zone
+    days: dict[str, date] = {}
+    for stored in reader.read_many(connection, "Encounter", [references.id_of(each) for each in sorted(visits)]):
+        started = visit_facts(stored.json(), zone).started
+        if started is not None:
+            days[stored.reference] = started.date() if isinstance(started, datetime) else started
+    made = []
+    for each in found:
+        visit = next(iter(references.local_of(each, reader.base, "encounter")), "")
+        subject = next(iter(references.local_of(each, reader.base, "subject")), "")
+        if visit in days:
+            made += [(references.id_of(subject), Closing(days[visit], *said)) for said in missing(each)]
+    return made
+
+
+def _observations(
+    connection: Connection, reader: RecordReader, everyone: Collection[str], system: str, code: str
+) -> list[dict[str, Any]]:
+    """The patients' Observations with a code of ours."""
+    query = (
+        select(fhir_resource.c.id)
+        .join(fhir_token, and_(fhir_token.c.type == fhir_resource.c.type, fhir_token.c.id == fhir_resource.c.id))
+        .where(
+            fhir_resource.c.type == "Observation",
+            among(connection, fhir_resource.c.patient, everyone),
+            fhir_token.c.name == "code",
+            fhir_token.c.system == system,
+            fhir_token.c.value == code,
+        )
+        .limit(PHOTOS)
+    )
+    stored = reader.read_many(connection, "Observation", list(connection.execute(query).scalars()))
+    return [body for each in stored if (body := each.json()).get("status") != "entered-in-error"]
+
+
 def _theirs(connection: Connection, everyone: Collection[str]) -> Any:
     shown = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
     return photo.c.photo.in_(shown)
@@ -234,23 +286,10 @@ def _judged(
     connection: Connection, reader: RecordReader, everyone: Collection[str], visible: Collection[str]
 ) -> dict[str, frozenset[Kind]]:
     """In what photos differ from those that they were held against, where both may be seen."""
-    query = (
-        select(fhir_resource.c.id)
-        .join(fhir_token, and_(fhir_token.c.type == fhir_resource.c.type, fhir_token.c.id == fhir_resource.c.id))
-        .where(
-            fhir_resource.c.type == "Observation",
-            among(connection, fhir_resource.c.patient, everyone),
-            fhir_token.c.name == "code",
-            fhir_token.c.system == appraisal.SYSTEM,
-            fhir_token.c.value == appraisal.PHOTOGRAPH,
-        )
-        .limit(PHOTOS)
-    )
     made: dict[str, frozenset[Kind]] = {}
-    for stored in reader.read_many(connection, "Observation", list(connection.execute(query).scalars())):
-        resource = stored.json()
+    for resource in _observations(connection, reader, everyone, appraisal.SYSTEM, appraisal.PHOTOGRAPH):
         found = appraisal.read(resource, reader.base)
-        if found is None or resource.get("status") == "entered-in-error" or found.photo not in visible:
+        if found is None or found.photo not in visible:
             continue
         if found.reference is not None and found.reference not in visible:
             continue

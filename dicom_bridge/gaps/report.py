@@ -18,6 +18,7 @@ from consent.types import Obligation, Request
 from dicom_bridge.gaps import arrivals, reading
 from dicom_bridge.gaps.arrivals import Arrival
 from dicom_bridge.gaps.convergence import Month, months
+from dicom_bridge.gaps.excuses import excused
 from dicom_bridge.gaps.finding import Taken, asked, gaps
 from dicom_bridge.gaps.gap import Gap, Severity, State
 from dicom_bridge.gaps.reading import Records
@@ -48,6 +49,9 @@ class Hers:
 
     arrival: Arrival | None = None
     """Her visit of today."""
+
+    excused: frozenset[Excused] = frozenset()
+    """Photos that are missing for a reason that somebody gave."""
 
     @property
     def open(self) -> tuple[Gap, ...]:
@@ -184,10 +188,10 @@ def of_records(
     done = [each for each in records.treatments if each.day <= today]
     treatments = [*done, *_planned(records, today, arrival)]
     found = courses(treatments, protocols, records.going_on)
-    excused: frozenset[Excused] = frozenset()
-    met = [one for course in found for one in asked(course, records.photos, today, excused)]
-    hers = gaps(found, records.photos, today, excused)
-    return Hers(records.patient, hers, months(met, today), arrival), met
+    why = excused(found, records.closings)
+    met = [one for course in found for one in asked(course, records.photos, today, why)]
+    hers = gaps(found, records.photos, today, why)
+    return Hers(records.patient, hers, months(met, today), arrival, why), met
 
 
 def _planned(records: Records, today: date, arrival: Arrival | None) -> Iterator[Treatment]:

@@ -25,6 +25,7 @@ from consent.store.clock import now
 from consent.store.engine import reading, transaction
 from consent.store.write import among
 from consent.types import Request, Requester
+from dicom_bridge.gaps.excuses import REASONS
 from dicom_bridge.gaps.gap import Gap, Kind, State, shot_name, spoken, time_name
 from dicom_bridge.gaps.report import Hers, of_clinic
 from dicom_bridge.protocols.protocol import Protocol
@@ -94,8 +95,13 @@ class GapTasks:
             if (matter.pressing or name in open_now) and (name not in known or _differs(known[name], task)):
                 opened[name] = task
         lost = {name for hers in report.people for name, gap in _by_task(hers.gaps) if gap.state is State.LOST}
+        why = {
+            task_id(each.session, each.time): each.reason
+            for hers in report.people
+            for each in sorted(hers.excused, key=lambda one: one.shot)
+        }
         closed = {
-            name: _closed(known[name], "failed" if name in lost else "completed", moment)
+            name: _closed(known[name], why.get(name), lost=name in lost, moment=moment)
             for name in open_now - matters.keys()
             if _patient(known[name]) in looked_at
         }
@@ -164,9 +170,14 @@ def _differs(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     )
 
 
-def _closed(task: Mapping[str, Any], status: str, moment: datetime) -> dict[str, Any]:
+def _closed(task: Mapping[str, Any], reason: str | None, *, lost: bool, moment: datetime) -> dict[str, Any]:
+    """The Task at its end: cancelled for a reason, failed where it is too late, else completed."""
     kept = {key: value for key, value in task.items() if key != "meta"}
-    return {**kept, "status": status, "lastModified": dates.instant(moment)}
+    kept |= {"status": "failed" if lost else "completed", "lastModified": dates.instant(moment)}
+    if reason is None:
+        return kept
+    coded = {"coding": [{"system": REASONS, "code": reason}]}
+    return kept | {"status": "cancelled", "statusReason": coded}
 
 
 def _patient(task: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from dicom_bridge.gaps.gap import Kind
@@ -64,9 +64,17 @@ class Excused:
     session: str
     """``Procedure/…`` that the time point is counted from."""
 
+    protocol: str
     time: str
     shot: str
-    """Names within the protocol."""
+    """Names of the protocol, and of time point and shot within it."""
+
+    reason: str = ""
+    """Its code."""
+
+    hers: bool = True
+    """Whether it lies with the patient (she declined, it cannot be done): then the photo was never asked for. Else it
+    is nobody's task any more, and counts as missing all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +92,9 @@ def courses(
 ) -> tuple[Course, ...]:
     """The courses that the treatments of one patient make up, one for each protocol that concerns them.
 
-    What a plan holds together is one course; the others of a protocol are one as long as they are less than
-    :data:`APART` apart.
+    What a plan holds together is one course. A session that names none belongs to the one before it, unless that was
+    more than :data:`APART` days ago; and the first that names a plan takes those with it that were done before there
+    was one.
 
     Parameters
     ----------
@@ -93,17 +102,33 @@ def courses(
         ``CarePlan/…`` that want more sessions than are on record.
     """
     known = tuple(protocols)
-    groups: dict[tuple[str, str | None, int], list[Treatment]] = {}
-    latest: dict[str, tuple[int, date]] = {}
-    by_name = {each.name: each for each in known}
+    made: list[_Run] = []
     for each in sorted(treatments, key=lambda one: (one.day, one.reference)):
         for protocol in concerning(known, each.title, each.places):
-            run = 0
-            if each.plan is None:
-                run, before = latest.get(protocol.name, (0, each.day))
-                run += (each.day - before).days > APART
-                latest[protocol.name] = (run, each.day)
-            groups.setdefault((protocol.name, each.plan, run), []).append(each)
-    return tuple(
-        Course(by_name[name], tuple(sessions), more=plan in going_on) for (name, plan, _), sessions in groups.items()
-    )
+            runs = [one for one in made if one.protocol is protocol]
+            run = _run_of(each, runs)
+            if run is None:
+                run = _Run(protocol)
+                made.append(run)
+            run.plan = run.plan or each.plan
+            run.sessions.append(each)
+    return tuple(Course(each.protocol, tuple(each.sessions), more=each.plan in going_on) for each in made)
+
+
+@dataclass(slots=True)
+class _Run:
+    protocol: Protocol
+    plan: str | None = None
+    sessions: list[Treatment] = field(default_factory=list)
+
+
+def _run_of(session: Treatment, runs: list[_Run]) -> _Run | None:
+    """The course that a session goes on with; None: it begins one."""
+    if session.plan is not None:
+        named = next((each for each in runs if each.plan == session.plan), None)
+        if named is not None:
+            return named
+    latest = max(runs, key=lambda each: each.sessions[-1].day, default=None)
+    if latest is None or (session.day - latest.sessions[-1].day).days > APART:
+        return None
+    return latest if session.plan is None or latest.plan is None else None

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.gaps.arrivals import Arrival, Presence
 from dicom_bridge.gaps.gap import Gap, shot_name, time_name
 from dicom_bridge.gaps.report import Report
@@ -30,7 +31,7 @@ def entries(
     zone: ZoneInfo,
     now: datetime,
 ) -> Iterator[dict[str, Any]]:
-    """The entries, in the order of the report.
+    """The entries, in the order of the report; without those whose identifiers DICOM cannot hold.
 
     Parameters
     ----------
@@ -48,12 +49,19 @@ def entries(
         by_protocol: dict[str, list[Gap]] = {}
         for gap in hers.open:
             by_protocol.setdefault(gap.protocol, []).append(gap)
+        visit = visits.get(arrival.reference)
+        try:  # cut or cleaned, they would name somebody else
+            fitting.identifier("PatientID", patients[hers.patient].id)
+            fitting.identifier("AccessionNumber", visit.accession_number if visit is not None else "", _SH)
+            fitting.identifier("AdmissionID", visit.admission_id if visit is not None else "")
+        except DescriptionRefused:
+            continue
         for gaps in by_protocol.values():
             yield _entry(
                 arrival,
                 gaps,
                 patients[hers.patient],
-                visits.get(arrival.reference),
+                visit,
                 study_uid(arrival.reference, hers.patient),
                 (arrival.at or now).astimezone(zone),
             )

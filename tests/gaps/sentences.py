@@ -112,7 +112,9 @@ def _read(made: Timeline, sentence: str) -> None:
         )
     elif found := re.fullmatch(rf"Excused at (.+) of ({_DAY}): (.+)", sentence):
         for shot in found[3].split(", "):
-            made.excused.append(Excused(f"Procedure/{_day(found[2])}", found[1].replace(" ", "-"), shot))
+            made.excused.append(
+                Excused(f"Procedure/{_day(found[2])}", "toxin-glabella", found[1].replace(" ", "-"), shot)
+            )
     elif found := re.fullmatch(rf"Photos (?:on ({_DAY})|without a date)(.*?): (.+)", sentence):
         day_of = _day(found[1]) if found[1] else None
         for shot in found[3].split(", "):

@@ -127,3 +127,37 @@ def test_where_the_record_names_who_sees_photos_no_task_is_written(clinic: Clini
     made = GapTasks(clinic.engine, clinic.node.decisions, RecordStore(site, base=BASE))
     assert made.keep(protocols()) == Written()
     assert _tasks(clinic) == {}
+
+
+def test_a_visit_that_is_closed_with_a_reason_cancels_it(clinic: Clinic) -> None:
+    _baseline(clinic, -14)
+    here(clinic, "e1", datetime.now(ZONE))
+    assert _keep(clinic) == Written(opened=1)
+    clinic.put(_closed("e1", "preliminary"))
+    assert _keep(clinic) == Written()
+    clinic.put(_closed("e1", "final"))
+    assert _keep(clinic) == Written(closed=1)
+    (task,) = _tasks(clinic).values()
+    assert task["status"] == "cancelled"
+    assert task["statusReason"]["coding"] == [{"system": "urn:photospine:missing-reason", "code": "patient-declined"}]
+    assert _keep(clinic) == Written()
+
+
+def _closed(visit: str, status: str) -> dict[str, Any]:
+    """A visit's photographs, closed without any."""
+    declined = {"coding": [{"system": "urn:photospine:missing-reason", "code": "patient-declined"}]}
+    return {
+        "resourceType": "Observation",
+        "id": "closed",
+        "status": status,
+        "code": {"coding": [{"system": "urn:photospine:photographs", "code": "closed"}]},
+        "subject": {"reference": "Patient/anna"},
+        "encounter": {"reference": f"Encounter/{visit}"},
+        "component": [
+            {
+                "code": {"coding": [{"system": "urn:photospine:shot", "code": f"toxin-glabella/{shot}"}]},
+                "dataAbsentReason": declined,
+            }
+            for shot in ("rest", "frown")
+        ],
+    }

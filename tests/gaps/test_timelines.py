@@ -81,7 +81,7 @@ def _found(drawn: generator.Case) -> set[Expected]:
     places = (Place(Named(area.display, area.code)),)
     treatments = [Treatment(f"Procedure/{day}", "anna", day, Named("drawn"), places) for day in drawn.sessions]
     photos = [_photo(number, each) for number, each in enumerate(drawn.pictures, start=1)]
-    excused = {Excused(f"Procedure/{day}", label, shot) for day, label, shot in drawn.excused}
+    excused = {Excused(f"Procedure/{day}", "drawn", label, shot) for day, label, shot in drawn.excused}
     made = gaps(courses(treatments, [protocol]), photos, drawn.asked, excused)
     assert len({told(each) for each in made}) == len(made)
     return {told(each) for each in made}
