@@ -13,7 +13,7 @@ from consent.types import Laterality
 from dicom_bridge.intake import IncomingPhoto
 from dicom_bridge.ledger import Entry
 from dicom_bridge.linking import Fresh
-from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
+from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule, days_between
 from dicom_bridge.objects.photo import WrappedPhoto, wrap
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.plan import Plan
@@ -58,6 +58,7 @@ class Item:
                 view=find_view(plan.view) if plan.view else None,
                 expression=None if plan.expression is None else find_expression(plan.expression),
                 session=plan.session,
+                days_since_baseline=days_between(plan.baseline, taken),
                 taken=taken,
                 instance_number=self.entry.instance_number,
             ),

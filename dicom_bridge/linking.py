@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consent.facts import PhotoFacts
+from consent.regions import BodyRegion
 from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
@@ -28,6 +29,7 @@ from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
 from dicom_bridge.protocols.protocol import Protocol, Shot
 from dicom_bridge.protocols.reading import all_protocols
+from dicom_bridge.protocols.closing import reopen
 from dicom_bridge.query.classes import ENCAPSULATED_PDF
 from dicom_bridge.query.index import save_instances, text_of
 from dicom_bridge.treatment import Link
@@ -137,6 +139,7 @@ class Linker:
             region=region,
             laterality=side,
             view=None if view is None else _concept(view),
+            also=tuple(map(also_shown, plan.also)),
             expression=None if expression is None else _concept(expression),
             procedure=link.procedure,
             session=link.session,
@@ -245,6 +248,7 @@ class Linker:
         made.append(Made(ready("ImagingStudy", self.study(connection, pieces)), study.study_id, new=False))
         made += [Made(ready("Provenance", provenance_of(piece, now))) for piece in pieces]
         self.store.write_all(connection, made, source=SOURCE)
+        reopen(connection, self.store, [references.id_of(each.encounter) for each in documents])
         self.show(connection, pieces)
 
     def show(self, connection: Connection, pieces: Sequence[Piece]) -> None:
@@ -326,6 +330,12 @@ def number_of(attributes: Mapping[str, Any]) -> int | None:
     said = text_of(attributes, _INSTANCE_NUMBER)
     whole = said.isascii() and said.isdigit() and len(said) <= len("2147483647")
     return int(said) if whole and int(said) < 1 << 31 else None
+
+
+def also_shown(said: str) -> tuple[BodyRegion, Laterality | None]:
+    """A further region as a plan says it, ``system|code#R``. Raises UnknownCode."""
+    code, _, side = said.partition("#")
+    return find_region(code), Laterality(side) if side else None
 
 
 def _concept(term: Term) -> Concept:

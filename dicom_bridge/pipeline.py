@@ -37,7 +37,7 @@ from fhir_mapping.resources.people import PatientFacts, VisitFacts
 _TRIES = 20
 """So often photos are numbered anew when others of their view are faster."""
 
-_BESIDE = ("session", "procedure", "clinician", "photographer", "taken", "record")
+_BESIDE = ("also", "session", "procedure", "clinician", "photographer", "taken", "record")
 """What a plan says of a photo beside its place."""
 
 
@@ -112,6 +112,7 @@ class Pipeline:
     def _take(self, photos: Sequence[IncomingPhoto], plan: Plan) -> list[Taken]:
         with glancing(self._way.engine) as connection:
             plan = self._way.treatments.of_visit(connection, plan)
+            plan = self._way.treatments.since_baseline(connection, plan)
             study = study_of(connection, self._way.linker.store, self._key, plan)
             known = {photo.sha256: ledger.by_file(connection, photo.sha256) for photo in photos}
             rejected = rejected_among(connection, [each.sop_uid for entries in known.values() for each in entries])
@@ -165,12 +166,13 @@ class Pipeline:
             former = plan if found is None else Plan.loads(found[0]).of(entry.sha256)
             for option in _BESIDE:
                 said = getattr(plan, option)
-                if said is None or said == getattr(former, option):
+                if said in (None, ()) or said == getattr(former, option):
                     continue
                 if option == "procedure" and self._way.linker.is_of(connection, entry, f"Procedure/{said}"):
                     continue
+                name = "also-region" if option == "also" else option
                 raise PhotoKnown(
-                    f"--{option}: this file is photo {entry.sop_uid} of this patient already, and came without this; "
+                    f"--{name}: this file is photo {entry.sop_uid} of this patient already, and came without this; "
                     "what is known is changed in the record, not by sending the file again"
                 )
 

@@ -37,6 +37,9 @@ class Plan:
     region: str
     laterality: str
     view: str
+    also: tuple[str, ...] = ()
+    """Further regions that the photo shows, treated or not: ``system|code``, or ``system|code#R`` with a side."""
+
     expression: str | None = None
     session: int | None = None
     procedure: str | None = None
@@ -51,6 +54,9 @@ class Plan:
 
     record: str | None = None
     """A FHIR transaction, as it was given."""
+
+    baseline: str | None = None
+    """The day of the course's first photos, where the record tells it (FHIR date)."""
 
     known_since: str | None = None
     """The day that an import's manifest states (FHIR date)."""
@@ -102,4 +108,5 @@ class Plan:
         """The plan that :meth:`dumps` wrote."""
         values: dict[str, Any] = json.loads(text)
         values["photos"] = tuple(Shown(**each) for each in values.get("photos") or ())
+        values["also"] = tuple(values.get("also", ()))
         return Plan(**values)

@@ -150,7 +150,7 @@ class Proposals:
         sent = None if photo.facts.document is not None else sent_with(connection, photo)
         if sent is not None:
             author, photographer = sent.clinician, sent.photographer
-        return Plan(
+        plan = Plan(
             account=by.account,
             os_user=by.os_user,
             patient=after.patient or "",
@@ -170,6 +170,7 @@ class Proposals:
             reason=by.reason or (_LINKED_BY_HAND if anew else "Linked by hand."),
             corrector=by.reference if by.reference and self._store.exists(connection, by.reference) else None,
         )
+        return self._treatments.since_baseline(connection, plan)
 
 
 def _text(value: Any) -> str | None:

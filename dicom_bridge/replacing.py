@@ -135,6 +135,7 @@ class Replacing:
             view=find_view(plan.view) if plan.view else None,
             expression=None if plan.expression is None else find_expression(plan.expression),
             session=plan.session,
+            baseline=plan.baseline,
             taken=None if plan.taken is None else dates.known(plan.taken, site.zone),
         )
         told = Rejection(about.sop_uid, about.series_uid, about.instance_number, facts.now.astimezone(site.zone))

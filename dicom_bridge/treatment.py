@@ -12,6 +12,7 @@ from dicom_bridge import brought
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.plan import Plan
 from fhir_mapping import references
+from fhir_mapping.course.baseline import baseline_of
 from fhir_mapping.resources.people import PatientFacts, VisitFacts, patient_facts, visit_facts
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.prepared import Entry as RecordEntry
@@ -43,6 +44,13 @@ class Treatments:
         subjects = {references.id_of(each) for each in references.local_of(encounter, self._store.base, "subject")}
         hers = subjects & group(connection, [plan.patient])
         return replace(plan, patient=hers.pop()) if len(hers) == 1 else plan
+
+    def since_baseline(self, connection: Connection, plan: Plan) -> Plan:
+        """The plan with the day of its course's first photos, where the record tells it."""
+        if plan.procedure is None or plan.procedure.startswith("urn:"):
+            return plan
+        day = baseline_of(connection, self._store, f"Procedure/{plan.procedure}")
+        return plan if day is None else replace(plan, baseline=day.isoformat())
 
     def read(self, connection: Connection, plan: Plan) -> tuple[PatientFacts, VisitFacts]:
         """Patient and visit.

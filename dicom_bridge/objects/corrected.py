@@ -18,7 +18,7 @@ from consent.regions import BodyRegion
 from consent.types import Laterality
 from dicom_bridge.objects.anew import MadeObject, made_anew
 from dicom_bridge.objects.coding import own_scheme, region_code, term_code
-from dicom_bridge.objects.description import PatientModule, VisitModule
+from dicom_bridge.objects.description import PatientModule, VisitModule, days_between
 from dicom_bridge.objects.fitting import text
 from dicom_bridge.objects.photo import (
     acquisition_module,
@@ -121,6 +121,8 @@ class Corrected:
     expression: Term | None = None
     session: int | None = None
     taken: datetime | date | None = None
+    baseline: str | None = None
+    """FHIR date of the course's first photos, where the record tells it."""
 
 
 def corrected(former: bytes, said: Corrected) -> MadeObject:
@@ -200,6 +202,14 @@ def _copy(before: Dataset, made: Dataset, keywords: tuple[str, ...]) -> None:
             made.add_new(element.tag, element.VR, value)
 
 
+def _day(made: Dataset) -> date | None:
+    """The day on which it was taken; what a sender wrote that is none is not read."""
+    try:
+        return datetime.strptime(str(made.get("AcquisitionDate", "")), "%Y%m%d").date()  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
 def _view(before: Dataset, made: Dataset, said: Corrected) -> None:
     """VL Image (C.8.12.1): what is shown, and from where."""
     region, side, view = said.region, said.laterality, said.view
@@ -217,7 +227,8 @@ def _view(before: Dataset, made: Dataset, said: Corrected) -> None:
     else:
         made.PatientOrientation = list(view.orientation) if view.orientation else None
         made.ViewCodeSequence = [term_code(view)]
-    made.AcquisitionContextSequence = context_items(said.expression, said.session)  # type 2 (C.7.6.14)
+    days = days_between(said.baseline, _day(made))
+    made.AcquisitionContextSequence = context_items(said.expression, said.session, days)  # type 2 (C.7.6.14)
     if "ImageLaterality" not in made and "Laterality" not in made:
         made.Laterality = ""
     for keyword in _EMPTY:

@@ -66,3 +66,11 @@ class PhotoDescription:
     """Aware, in the camera's or the site's zone; a day where no time is told."""
 
     instance_number: int | None = None
+
+
+def days_between(baseline: str | None, taken: date | None) -> float | None:
+    """Days from the course's first photos to this one; None where either day is not told."""
+    if baseline is None or taken is None:
+        return None
+    day = taken.date() if isinstance(taken, datetime) else taken
+    return float((day - date.fromisoformat(baseline)).days)

@@ -11,13 +11,19 @@ from fhir_mapping.course.views import View
 def meets(shot: Shot, view: View) -> bool:
     """Whether a photo that shows this is the shot, whenever it was taken.
 
-    Its region is the shot's or includes it: a photo of the face shows the lips, one of the lips no face. View and
-    expression are the shot's, and so is the side, which a photo of both sides shows; what the record does not say of a
-    photo is not assumed. A shot without an expression takes any.
+    One of its regions is the shot's or includes it: a photo of the face shows the lips, one of the lips no face. View
+    and expression are the shot's, and so is the side, which a photo of both sides shows; what the record does not say
+    of a photo is not assumed. A shot without an expression takes any.
     """
-    area, side, seen, expression = view.key
+    _, _, seen, expression = view.key
     if seen != shot.view.code or (shot.expression is not None and expression != shot.expression.code):
         return False
+    shown = [(view.key[0], view.key[1])]
+    shown += [(each.region.code or "", (each.side or Laterality.BOTH).value) for each in view.also]
+    return any(_shows(shot, area, side) for area, side in shown)
+
+
+def _shows(shot: Shot, area: str, side: str) -> bool:
     tree = regions()
     if not tree.includes(area, shot.region.code):
         return False

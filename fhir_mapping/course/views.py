@@ -22,6 +22,9 @@ class View:
     key: tuple[str, str, str, str] = ("", "", "", "")
     """What two photos of one view share."""
 
+    also: tuple[Place, ...] = ()
+    """Further areas that it shows."""
+
     @property
     def name(self) -> str:
         """``Right cheek, right lateral``."""
@@ -54,10 +57,12 @@ class Shot:
 
 def view_of(document: Json) -> View:
     """The view of a photo."""
-    where = None
-    for extension in parts(document, "extension"):
-        if extension.get("url") == REGION_EXTENSION and where is None:
-            where = _region(extension)
+    shown = [
+        found
+        for extension in parts(document, "extension")
+        if extension.get("url") == REGION_EXTENSION and (found := _region(extension)) is not None
+    ]
+    where = shown[0] if shown else None
     view, expression = (_stated(document, url) for url in (VIEW_EXTENSION, EXPRESSION_EXTENSION))
     side = where.side if where is not None else None
     key = (
@@ -66,7 +71,7 @@ def view_of(document: Json) -> View:
         view[0],
         expression[0],
     )
-    return View(where, view[1], expression[1], key)
+    return View(where, view[1], expression[1], key, tuple(shown[1:]))
 
 
 def _region(extension: Json) -> Place | None:

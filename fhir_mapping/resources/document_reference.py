@@ -64,6 +64,9 @@ class PhotoDocument:
 
     laterality: Laterality | None
     view: Concept | None
+    also: tuple[tuple[BodyRegion, Laterality | None], ...] = ()
+    """Further regions that it shows: Consents are about these, too."""
+
     expression: Concept | None = None
     procedure: str | None = None
     session: int | None = None
@@ -87,11 +90,8 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     """The resource."""
     extensions: list[dict[str, Any]] = []
     if photo.region is not None:
-        region = Concept(photo.region.system, photo.region.value, photo.region.display)
-        parts: list[dict[str, Any]] = [{"url": "code", "valueCodeableConcept": region.json()}]
-        if photo.laterality is not None:
-            parts.append({"url": "laterality", "valueCode": photo.laterality.value})
-        extensions.append({"url": REGION_EXTENSION, "extension": parts})
+        extensions.append(_region(photo.region, photo.laterality))
+    extensions += [_region(region, side) for region, side in photo.also]
     if photo.view is not None:
         extensions.append({"url": VIEW_EXTENSION, "valueCodeableConcept": photo.view.json()})
     if photo.expression is not None:
@@ -127,6 +127,14 @@ def document_reference(photo: PhotoDocument, now: datetime) -> dict[str, Any]:
     if photo.author is not None:
         resource["author"] = [{"reference": photo.author}]
     return resource
+
+
+def _region(region: BodyRegion, side: Laterality | None) -> dict[str, Any]:
+    said = Concept(region.system, region.value, region.display)
+    parts: list[dict[str, Any]] = [{"url": "code", "valueCodeableConcept": said.json()}]
+    if side is not None:
+        parts.append({"url": "laterality", "valueCode": side.value})
+    return {"url": REGION_EXTENSION, "extension": parts}
 
 
 _MADE_ANEW = frozenset(

@@ -28,6 +28,7 @@ from consent.store.schema import require_schema
 from consent.store.sites import load_site
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.compare.renditions import Shelf
+from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
@@ -113,7 +114,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         now=lambda: _moment(node.engine),
         publishing=publishing_pages(node.site),
         viewer=settings.ohif is not None,
-        sessions=StoredSessions(fhir),
+        sessions=StoredSessions(fhir, protocols=all_protocols(settings.protocols), strict=settings.strict_baseline),
         safety=True,
         aligner=Aligner(pictures) if Aligner.installed() else None,
         gaps=desk(node),

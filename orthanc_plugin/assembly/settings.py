@@ -26,6 +26,9 @@ PREFIX = "PHOTOSPINE_"
 _TABLES = ("folder", "site", "issuers", "lock_out")
 """What no variable of the environment sets."""
 
+BASELINE = ("asked", "required")
+"""Values of the setting ``baseline``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -115,6 +118,9 @@ class Settings:
     protocols: Path | None = None
     """Folder of the clinic's own protocols of photography, NAME.toml; none: those that come with Photospine."""
 
+    baseline: str = "asked"
+    """``required``: no session is closed whose set of photos before the first treatment is not whole."""
+
     session_minutes: int = 60
     """A workspace session ends after so many minutes without a request."""
 
@@ -141,6 +147,11 @@ class Settings:
     def policy(self) -> Policy:
         """Whose tokens are believed, and when guessing has to wait."""
         return Policy(self.issuers, self.lock_out)
+
+    @property
+    def strict_baseline(self) -> bool:
+        """Whether no session is closed without its baseline set."""
+        return self.baseline == BASELINE[1]
 
     @property
     def fhir_base(self) -> str:
@@ -201,6 +212,8 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
             made[key] = Path(str(value))
         else:
             made[key] = str(value)
+    if made.get("baseline", BASELINE[0]) not in BASELINE:
+        raise SettingsError(f"setting 'baseline' is one of {', '.join(BASELINE)}, not {made['baseline']!r}")
     settings = Settings(folder=folder, site=site, issuers=policy.issuers, lock_out=policy.lock_out, **made)
     return _absolute(settings)
 

@@ -24,6 +24,7 @@ from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
+from orthanc_plugin.workspace.protocol_page import ProtocolPage
 from orthanc_plugin.workspace.session_page import SessionPage
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.single_sign_on import Providers
@@ -85,6 +86,7 @@ def create_app(
             *(DuePage(pages, parts.gaps).routes() if parts.gaps is not None else ()),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
+            *(ProtocolPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),

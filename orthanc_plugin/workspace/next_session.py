@@ -22,7 +22,7 @@ from fhir_mapping.course.views import Shot
 from fhir_mapping.errors import Invalid, Refused, VersionMismatch
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.udi.parse import parse
-from orthanc_plugin.workspace import done, words
+from orthanc_plugin.workspace import done, photographs, words
 from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
@@ -190,6 +190,7 @@ class NextSession:
             saved=last is not None and last.reference == f"Procedure/{http.query_params.get('saved', '')}",
             views=view_rows(found),
             wanted=self._wanted(question, person),
+            still=photographs.still(self._book.protocols(), found),
             outcomes=[done.line(each) for each in found.outcomes],
             form=form.draw(state, fields, errors, done.choices(), now.date()),
             stepped=stepped,

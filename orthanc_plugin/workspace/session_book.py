@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from consent.types import Request
+from dicom_bridge.protocols.closing import Why
+from dicom_bridge.protocols.closings import Looked
+from dicom_bridge.protocols.protocol import Protocol as ShotProtocol
 from fhir_mapping.course.basis import Basis
 from fhir_mapping.course.session import Done
 from fhir_mapping.course.upcoming import Upcoming
@@ -26,6 +30,30 @@ class SessionBook(Protocol):
 
     def done(self, request: Request, procedure: str, route: str) -> Done | None:
         """One session with all that was done in it; None where it may not be read."""
+        ...
+
+    def protocols(self) -> tuple[ShotProtocol, ...]:
+        """The protocols of photography, by name."""
+        ...
+
+    def photographs(self, request: Request, visit: str, route: str) -> Looked | None:
+        """What a visit is asked for by protocol, and what is there; None where it may not be read."""
+        ...
+
+    def may_close(self, request: Request) -> bool:
+        """Whether the account may close a visit's photographs."""
+        ...
+
+    def close(
+        self, request: Request, visit: str, why: Mapping[str, Why], name: str, version: int, route: str
+    ) -> Looked:
+        """Close them.
+
+        Raises
+        ------
+        fhir_mapping.errors.Refused
+            Nothing was written: a reason is missing, or somebody else closed them meanwhile.
+        """
         ...
 
     def product(self, udi: Udi) -> Named | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -11,6 +11,9 @@ from consent.audit.record import Kind, of_request
 from consent.store.clock import now
 from consent.store.engine import reading
 from consent.types import Request
+from dicom_bridge.protocols.closing import Person, Why
+from dicom_bridge.protocols.closings import Closings, Looked
+from dicom_bridge.protocols.protocol import Protocol
 from fhir_mapping.api import access
 from fhir_mapping.api.node import Node
 from fhir_mapping.api.writes import perform
@@ -28,15 +31,25 @@ from orthanc_plugin.workspace.today.reading import Sent
 class StoredSessions:
     """Reads by the decision point; writes as the FHIR API does, recorded before and after."""
 
-    def __init__(self, node: Node, clock: Callable[[Connection], datetime] = now) -> None:
+    def __init__(
+        self,
+        node: Node,
+        clock: Callable[[Connection], datetime] = now,
+        protocols: Iterable[Protocol] = (),
+        *,
+        strict: bool = False,
+    ) -> None:
         """Open it.
 
         Parameters
         ----------
         clock
             The time by the database.
+        strict
+            Whether no session is closed without its baseline set.
         """
         self._node, self._now = node, clock
+        self._closings = Closings(node, protocols, strict=strict, now=clock)
 
     def upcoming(self, request: Request, patient: str, plan: str | None, route: str) -> Upcoming:
         """What to see before the next session."""
@@ -63,6 +76,25 @@ class StoredSessions:
             if not access.readable(connection, request, "Procedure", procedure):
                 return None
             return done(node.decisions, connection, node.record, request, procedure, route=route)
+
+    def protocols(self) -> tuple[Protocol, ...]:
+        """The protocols of photography."""
+        return self._closings.protocols
+
+    def photographs(self, request: Request, visit: str, route: str) -> Looked | None:
+        """What a visit is asked for by protocol."""
+        return self._closings.look(request, visit, route)
+
+    def may_close(self, request: Request) -> bool:
+        """Whether the account may close a visit's photographs."""
+        return "Observation" in access.writable(request.requester)
+
+    def close(
+        self, request: Request, visit: str, why: Mapping[str, Why], name: str, version: int, route: str
+    ) -> Looked:
+        """Close them."""
+        person = Person(name, request.requester.reference)
+        return self._closings.close(request, visit, why, person, route, version=version)
 
     def product(self, udi: Udi) -> Named | None:
         """What the record calls a product."""

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from consent.site import Site
 from consent.types import Request, Requester, Right
+from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.course.plan import care_plan
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.files import Files
@@ -131,10 +132,11 @@ def application(
     *,
     packages: Path = Path("absent"),
     now: Callable[[], datetime] = lambda: NOW,
+    strict: bool = False,
 ) -> Starlette:
     """The pages over this clinic."""
     record = StoredRecord(clinic.engine, clinic.node.decisions, clinic.record)
-    book = StoredSessions(clinic.node, lambda _: now())
+    book = StoredSessions(clinic.node, lambda _: now(), all_protocols(), strict=strict)
     door = Door(sessions, secure=False)
     parts = Parts(record, Drawn(clinic), door, SITE, Files(packages), now, PUBLISHING, sessions=book)
     return create_app(parts, sessions, throttle=Patient(), healthy=lambda: True)

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from consent.regions import BodyRegion
 from consent.store import clock
+from consent.types import Laterality
 from dicom_bridge.errors import UnknownCode
-from dicom_bridge.objects.vocabulary import Term
+from dicom_bridge.objects.vocabulary import Term, find_region
 from fhir_mapping import dates
 from fhir_mapping.errors import MappingError
 from fhir_mapping.store.record import RecordStore
@@ -24,6 +25,10 @@ VISIT = typer.Option("--visit", help="Encounter, named likewise.")
 REGION = typer.Option("--region", help="Region of the body: a name (face) or system|code.")
 SIDE = typer.Option("--laterality", help="Side: R, L or B (both).")
 VIEW = typer.Option("--view", help="View: a name (frontal) or system|code.")
+ALSO = typer.Option(
+    "--also-region",
+    help="A further region that it shows, treated or not: hand, or with its side hand:R. Repeatable.",
+)
 EXPRESSION = typer.Option("--expression", help="Expression: a name (smile) or system|code.")
 """Options that several commands have; each says itself whether it must be given."""
 
@@ -61,6 +66,19 @@ def coded(option: str, find: Callable[[str], BodyRegion | Term], word: str) -> s
         return find(word).code
     except UnknownCode as error:
         raise AssemblyError(f"{option}: {error}") from None
+
+
+def also_coded(word: str) -> str:
+    """A further region, ``NAME``, ``NAME:R`` or ``system|code``, as a plan holds it: ``system|code#R``.
+
+    Raises
+    ------
+    AssemblyError
+    """
+    name, colon, side = word.rpartition(":")
+    if not colon or side not in list(Laterality):
+        return coded("--also-region", find_region, word)
+    return f"{coded('--also-region', find_region, name)}#{side}"
 
 
 def finder(connection: Connection, store: RecordStore) -> Callable[[str, str, str], str]:

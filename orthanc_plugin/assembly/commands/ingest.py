@@ -36,12 +36,14 @@ from orthanc_plugin.assembly.commands._common import (
     require,
 )
 from orthanc_plugin.assembly.commands._words import (
+    ALSO,
     EXPRESSION,
     PATIENT,
     REGION,
     SIDE,
     VIEW,
     VISIT,
+    also_coded,
     coded,
     finder,
     require_text,
@@ -78,6 +80,7 @@ def ingest(
     region: Annotated[str, REGION],
     laterality: Annotated[Laterality, SIDE],
     view: Annotated[str, VIEW],
+    also_region: Annotated[list[str] | None, ALSO] = None,
     session: Annotated[
         int | None, typer.Option(min=1, max=_LARGEST, help="Number of the session within its course.")
     ] = None,
@@ -118,6 +121,7 @@ def ingest(
                 laterality=laterality.value,
                 view=coded("--view", find_view, view),
                 expression=None if expression is None else coded("--expression", find_expression, expression),
+                also=tuple(also_coded(each) for each in also_region or ()),
                 session=session,
                 procedure=_procedure(find, procedure, body),
                 clinician=_person(find, "--clinician", clinician),
