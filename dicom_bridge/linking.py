@@ -27,9 +27,9 @@ from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.placing import Place, Waits, place_of
 from dicom_bridge.plan import Plan
+from dicom_bridge.protocols.closing import reopen
 from dicom_bridge.protocols.protocol import Protocol, Shot
 from dicom_bridge.protocols.reading import all_protocols
-from dicom_bridge.protocols.closing import reopen
 from dicom_bridge.query.classes import ENCAPSULATED_PDF
 from dicom_bridge.query.index import save_instances, text_of
 from dicom_bridge.treatment import Link
