@@ -73,8 +73,8 @@ class GapTasks:
     def __init__(self, engine: Engine, point: DecisionPoint, store: RecordStore) -> None:
         self._engine, self._point, self._store = engine, point, store
 
-    def keep(self, protocols: Collection[Protocol]) -> Written:
-        """Look at all of today's visitors and of who was treated lately, and write what has changed.
+    def keep(self, protocols: Collection[Protocol], *, today_alone: bool = False) -> Written:
+        """Look at today's visitors, and at who was treated lately, and write what has changed of them.
 
         Where only those see photos whom the record names as the care team, nobody can say for the clinic what is
         missing, and no Task is written.
@@ -84,7 +84,9 @@ class GapTasks:
         asks = Request(Requester("worker", (TREAT,), reference=f"Organization/{self._store.site.organization}"), TREAT)
         with reading(self._engine) as connection:
             moment = now(connection)
-            report = of_clinic(self._point, connection, self._store, asks, protocols, moment, route=ROUTE)
+            report = of_clinic(
+                self._point, connection, self._store, asks, protocols, moment, route=ROUTE, today_alone=today_alone
+            )
             matters = {name: each for hers in report.people for name, each in _matters(hers, report.today)}
             known = self._known(connection, matters)
             looked_at = {each.patient for each in report.people}

@@ -59,7 +59,10 @@ SWEEP_SECONDS = 3600.0
 """How often it removes what was spooled and never announced."""
 
 GAPS_SECONDS = 120.0
-"""How often it looks whose photos are due, for the Tasks about them."""
+"""How often it looks which photos of today's visitors are due, for the Tasks about them."""
+
+ALL_GAPS_SECONDS = 3600.0
+"""How often it looks at everybody's."""
 
 FACETS_SECONDS = 0.5
 """How often it looks for photos that are due to be indexed by their facets."""
@@ -103,7 +106,7 @@ class Worker:
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
         self._away = True
-        changes = waiting = sweeping = issuers = indexing = due = 0.0
+        changes = waiting = sweeping = issuers = indexing = due = all_due = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -120,8 +123,10 @@ class Worker:
                 indexing = time.monotonic() + (0.0 if indexed else FACETS_SECONDS)
                 worked = worked or bool(indexed)
             if time.monotonic() >= due:
-                self.attempt("photos due", self.keep_gaps)
+                whole = time.monotonic() >= all_due
+                self.attempt("photos due", partial(self.keep_gaps, today_alone=not whole))
                 due = time.monotonic() + GAPS_SECONDS
+                all_due = time.monotonic() + ALL_GAPS_SECONDS if whole else all_due
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
@@ -132,9 +137,9 @@ class Worker:
         """Index photos whose facets have changed; tells how many."""
         return facets.work(self.node.engine, Setting(self.node.site, self.node.settings.fhir_base), most=FACETS_AT_ONCE)
 
-    def keep_gaps(self) -> None:
+    def keep_gaps(self, *, today_alone: bool) -> None:
         """Keep the Tasks about photos that are due as the record is, by the site's protocols of now."""
-        self.gaps.keep(tuple(all_protocols(self.node.settings.protocols)))
+        self.gaps.keep(tuple(all_protocols(self.node.settings.protocols)), today_alone=today_alone)
 
     def sign(self) -> None:
         """Sign the heads of the audit chains until stopped."""

@@ -88,6 +88,18 @@ def test_photos_that_arrive_change_and_close_it(clinic: Clinic) -> None:
     assert _keep(clinic) == Written()
 
 
+def test_of_who_is_not_here_nothing_is_closed_where_today_alone_is_looked_at(clinic: Clinic) -> None:
+    _baseline(clinic, -14)
+    keeper = GapTasks(clinic.engine, clinic.node.decisions, clinic.record)
+    assert keeper.keep(protocols(), today_alone=True) == Written()
+    assert keeper.keep(protocols()) == Written(opened=1)
+    for each in ("rest", "frown"):
+        photographed(clinic, f"k{each}", _day(0), each)
+    assert keeper.keep(protocols(), today_alone=True) == Written()
+    here(clinic, "e1", datetime.now(ZONE))
+    assert keeper.keep(protocols(), today_alone=True) == Written(closed=1)
+
+
 def test_what_is_too_late_has_failed(clinic: Clinic) -> None:
     _baseline(clinic, -30)
     assert _keep(clinic) == Written(opened=1)
