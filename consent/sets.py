@@ -43,6 +43,7 @@ from consent.types import Effect, Obligation, Request
 _CHUNK = 2000
 _OTHER = PhotoFacts(photo="", other=True)
 _ANY = photo.alias()
+_OTHERWISE = decided.alias()
 """The table under a name of its own: the enclosing query may read it too. Made once, for it takes a while."""
 
 
@@ -93,11 +94,18 @@ class Permitted:
         granted = among(self.connection, number, self.granted)
         if self.stored is None:
             return granted if self.granted else false()
-        rows = self._rows()
+        # Beside an alternative the state opens no index: SQLite would walk all linked photos by it, whatever else is
+        # asked of them.
+        linked = self._linked(number, opens=not self.live and self.only is None)
         if self.stored is Effect.DENY:
-            usual = and_(number.in_(rows), self._linked(number))
+            usual = and_(number.in_(self._rows()), linked)
         else:
-            usual = and_(self._linked(number), number.not_in(rows))
+            # Looked up photo by photo: as a list, all exceptions of the purpose would be read anew for each query.
+            purpose, whom = (
+                _OTHERWISE.c.purpose == self.request.purpose,
+                _OTHERWISE.c.audience == audience(self.request),
+            )
+            usual = and_(linked, not_(exists().where(purpose, whom, _OTHERWISE.c.photo == number)))
         if self.care_of is not None:
             usual = and_(usual, number.not_in(self._not_cared_for()))
         if not self.live:
@@ -214,11 +222,12 @@ class Permitted:
         )
         return [(row[0], int(row[-1])) for row in rows]
 
-    def _linked(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
+    def _linked(self, number: Column[int] | ColumnElement[int], *, opens: bool | None = None) -> ColumnElement[bool]:
         table = getattr(number, "table", None)
         if isinstance(table, Table) and table is photo:
             # Of a few photos each is looked up by its number; within a function the state opens no index.
-            state = photo.c.state if self.only is None else func.coalesce(photo.c.state, "")
+            opens = self.only is None if opens is None else opens
+            state = photo.c.state if opens else func.coalesce(photo.c.state, "")
             return and_(state == LINKED, photo.c.patient.is_not(None))
         # Exists, and not in: SQLite would list all linked photos, anew for each query.
         return exists().where(_ANY.c.photo == number, _ANY.c.state == LINKED, _ANY.c.patient.is_not(None))

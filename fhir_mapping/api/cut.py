@@ -72,10 +72,9 @@ def _here(connection: Connection, names: Collection[str], may: Permitted | None)
         values = {each.removeprefix(prefix) for each in names if each.startswith(prefix)}
         if not values:
             return set()
-        query = select(column).distinct().where(among(connection, column, values))
-        if may is not None:
-            query = query.where(may.clause(photo.c.photo))
-        return {f"{prefix}{each}" for each in connection.execute(query).scalars()}
+        rows = connection.execute(select(column, photo.c.photo).where(among(connection, column, values))).all()
+        shown = {row[1] for row in rows} if may is None else may.of({row[1] for row in rows})
+        return {f"{prefix}{row[0]}" for row in rows if row[1] in shown}
 
     found = bearing(photo.c.document, DOCUMENT) | bearing(photo.c.imaging_study, STUDY)
     for column in (photo.c.sop_uid, photo.c.series_uid, photo.c.study_uid):
