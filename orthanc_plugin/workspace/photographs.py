@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from dicom_bridge.protocols.choosing import concerning
 from dicom_bridge.protocols.closing import Why
@@ -13,7 +14,9 @@ from dicom_bridge.protocols.pictogram import svg_paths
 from dicom_bridge.protocols.protocol import Protocol, Shot
 from dicom_bridge.protocols.reasons import reasons
 from dicom_bridge.protocols.words import scale_words, shot_words
+from fhir_mapping import dates
 from fhir_mapping.course.upcoming import Upcoming
+from orthanc_plugin.workspace import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,13 @@ class Photographs:
         return len(self.lines) - self.there
 
 
-def drawn(looked: Looked, typed: Mapping[str, Why] | None = None) -> Photographs:
+def drawn(looked: Looked, zone: ZoneInfo, typed: Mapping[str, Why] | None = None) -> Photographs:
     """A visit's photographs for a page.
 
     Parameters
     ----------
+    zone
+        The site's, in which it is told when they were closed.
     typed
         Reasons that came back with a form, in place of those on record.
     """
@@ -97,10 +102,18 @@ def drawn(looked: Looked, typed: Mapping[str, Why] | None = None) -> Photographs
         tuple(lines),
         "open" if closed is None else "reopened" if closed.open else "closed",
         closed.by if closed is not None else "",
-        closed.at[:16].replace("T", " ") if closed is not None else "",
+        _moment(closed.at, zone) if closed is not None else "",
         closed.version if closed is not None else 0,
         tuple(dict.fromkeys((each.protocol.name, each.protocol.title) for each in looked.visited.asked)),
     )
+
+
+def _moment(at: str, zone: ZoneInfo) -> str:
+    try:
+        moment = dates.span(at, zone).start
+    except (ValueError, OverflowError):
+        return at
+    return at if moment is None else f"{words.day(moment, zone)}, {moment.astimezone(zone):%H:%M}"
 
 
 def read(fields: Mapping[str, str]) -> dict[str, Why]:

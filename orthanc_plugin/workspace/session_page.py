@@ -106,7 +106,7 @@ class SessionPage:
             taken={each.document: done.taken(found.appraisals.get(each.reference)) for each in found.shots},
             outcomes=[done.line(each) for each in found.outcomes],
             more=found.more,
-            asked=photographs.drawn(looked, typed) if looked is not None else None,
+            asked=photographs.drawn(looked, self._pages.parts.site.zone, typed) if looked is not None else None,
             reasons=photographs.choices(),
             may_close=self._book.may_close(question),
             fault=fault,

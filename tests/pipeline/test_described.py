@@ -59,7 +59,7 @@ def test_consents_are_about_every_region_that_a_photo_shows(world: World) -> Non
 
 
 def test_a_region_that_is_unknown_is_refused(world: World) -> None:
-    refused(world, world.visit(), "--also-region", "unknown region 'breasts:L'", **{"also-region": "breasts:L"})
+    refused(world, world.visit(), "--also-region", "unknown region 'breasts'", **{"also-region": "breasts:L"})
 
 
 def test_a_plan_of_before_is_read() -> None:

@@ -45,7 +45,7 @@ def test_the_page_asks_for_a_reason_and_closes_with_it(client: Client) -> None:
     page = client.get(PAGE).text
     assert "1 of 2 taken" in page
     assert "Not closed" in page
-    assert "before the first treatment" in page
+    assert "Before the first treatment" in page
     assert "/chart/photo/n1?" in page
     status, told = _send(client)
     assert (status, "say why" in told) == (422, True)
@@ -57,7 +57,7 @@ def test_the_page_asks_for_a_reason_and_closes_with_it(client: Client) -> None:
     page = client.get(PAGE).text
     assert '<span class="badge">Closed</span>' in page
     assert "Missing: Another reason, Eyelid &lt;swollen&gt;" in page
-    assert re.search(r"Closed</span> <small>[^<]+, 2026-06-15", page)  # by whom, and when
+    assert re.search(r"Closed</span> <small>[^<]+, 15 Jun 2026, 12:00<", page)  # by whom, and when
     assert "Close the photographs" not in page
 
 

@@ -150,7 +150,7 @@ def _told(found: Looked) -> Mapping[str, Any]:
 def _lines(found: Looked) -> Iterator[str]:
     told = _told(found)
     state = {"open": "open", "reopened": "open again: a photo came after they were closed"}.get(
-        told["state"], f"closed by {told['by']}, {str(told['at'])[:16].replace('T', ' ')}"
+        told["state"], f"closed by {told['by']}, {str(told['at'])[:16].replace('T', ' ')} UTC"
     )
     yield f"Encounter/{told['visit']}: {state}"
     if not found.visited.asked:
