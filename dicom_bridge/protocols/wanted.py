@@ -140,6 +140,9 @@ def visited(
     reference = f"Encounter/{visit}"
     around = Surroundings(connection, reader.base, [reference])
     done = [each for each in treatments(around) if each.took_place and each.session.encounter == reference]
+    done = [each for each in done if concerning(known, each.session.title, places_of(each.session))]
+    if not done:
+        return Visited(visit, patient, (), ()), question
     sessions = [(each, _is_first(connection, reader, each)) for each in done]
     days = max((each.baseline.before for each, _ in _chosen(known, sessions)), default=0)
     start = visit_facts(encounter, reader.site.zone).started
