@@ -71,14 +71,19 @@ class Landmarks:
         picture
             (rows, columns, 3) uint8, sRGB.
         """
+        import numpy as np
+
         with self._lock:
             square = self._detected(picture)
             if square is None or square.side < _SMALLEST:
                 return None
+            part = min(1.0, 2 * _MESH_SIDE / square.side)
+            if part < 1:  # else the mesh's sampling would skip pixels
+                picture = _shrunk(picture, part)
+                square = _Square(square.x * part, square.y * part, square.side * part, square.turned)
             first = self._meshed(picture, square)
-            if first is None:
-                return None
-            return self._looked_again(picture, first)
+            face = None if first is None else self._looked_again(picture, first)
+            return face if face is None or part == 1 else Face(np.asarray(face.points / part))
 
     def try_out(self) -> None:
         """Run both models once on nothing, so that an OpenCV that reads them otherwise is known at the beginning.
@@ -138,13 +143,9 @@ class Landmarks:
         import cv2
         import numpy as np
 
-        shrunk = min(1.0, 2 * _MESH_SIDE / square.side)
-        if shrunk < 1:  # else the sampling below would skip pixels
-            size = (max(1, round(picture.shape[1] * shrunk)), max(1, round(picture.shape[0] * shrunk)))
-            picture = _shrunk(picture, size)
-        scale = _MESH_SIDE / (square.side * shrunk)
+        scale = _MESH_SIDE / square.side
         cos, sin = np.cos(square.turned) * scale, np.sin(square.turned) * scale
-        x, y = square.x * shrunk, square.y * shrunk
+        x, y = square.x, square.y
         half = _MESH_SIDE / 2
         matrix = np.array([[cos, sin, half - cos * x - sin * y], [-sin, cos, half + sin * x - cos * y]])
         seen = cv2.warpAffine(picture, matrix, (_MESH_SIDE, _MESH_SIDE), flags=cv2.INTER_LINEAR)
@@ -155,7 +156,7 @@ class Landmarks:
         made = points.reshape(468, 3).astype(float)
         inverse = cv2.invertAffineTransform(matrix)
         flat = made[:, :2] @ inverse[:, :2].T + inverse[:, 2]
-        return np.column_stack([flat / shrunk, made[:, 2] / (scale * shrunk)])
+        return np.column_stack([flat, made[:, 2] / scale])
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +195,11 @@ def open_landmarks() -> Landmarks:
     return made
 
 
-def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _shrunk(picture: NDArray[np.uint8], part: float) -> NDArray[np.uint8]:
     import cv2
     import numpy as np
 
+    size = (max(1, round(picture.shape[1] * part)), max(1, round(picture.shape[0] * part)))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
