@@ -8,14 +8,8 @@ from datetime import date
 
 from dicom_bridge.gaps.timeline import Course, Excused
 from dicom_bridge.gaps.windows import windows
-from fhir_mapping.treatment.elements import Json, codes, parts, text
-
-CLOSED = ("urn:photospine:photographs", "closed")
-"""System and code of the Observation that closes a visit's photographs: final, a component for each photo."""
-
-REASONS = "urn:photospine:missing-reason"
-_SHOT = "urn:photospine:shot|"
-"""Before ``protocol/shot`` in a component's code; its dataAbsentReason says why there is no photo."""
+from dicom_bridge.protocols import closing
+from fhir_mapping.treatment.elements import Json
 
 HERS = frozenset({"patient-declined", "not-applicable", "not-possible"})
 """Reasons that lie with the patient: the photo was never to be had. Any other one is the clinic's, and counts."""
@@ -33,20 +27,15 @@ class Closing:
     """Names of the protocol, and of the shot within it."""
 
     reason: str
-    """Its code."""
+    """Its code in ``reasons.toml``."""
 
 
 def missing(resource: Json) -> Iterator[tuple[str, str, str]]:
     """Protocol, shot and reason of each photo that was missing when a visit was closed; none where it is open again."""
-    if text(resource, "status") not in ("final", "amended", "corrected"):
-        return
-    for component in parts(resource, "component"):
-        shot = next((each for each in codes(component.get("code")) if each.startswith(_SHOT)), "")
-        said = codes(component.get("dataAbsentReason"))
-        reason = next((each for each in said if each.startswith(f"{REASONS}|")), "")
-        protocol, bar, name = shot.removeprefix(_SHOT).partition("/")
-        if bar and reason:
-            yield protocol, name, reason.rpartition("|")[2]
+    said = closing.read(resource)
+    for code, why in said.why.items() if not said.open else ():
+        protocol, _, shot = code.partition("/")
+        yield protocol, shot, why.reason
 
 
 def excused(courses: Iterable[Course], closings: Iterable[Closing]) -> frozenset[Excused]:

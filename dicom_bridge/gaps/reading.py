@@ -19,9 +19,11 @@ from consent.store.clock import instant
 from consent.store.tables import patient, photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
-from dicom_bridge.gaps.excuses import CLOSED, Closing, missing
+from dicom_bridge.gaps.excuses import Closing, missing
 from dicom_bridge.gaps.gap import Kind
 from dicom_bridge.gaps.timeline import Photo, Treatment
+from dicom_bridge.protocols import closing
+from dicom_bridge.protocols.wanted import places_of
 from dicom_bridge.query.matching import entry_of
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
@@ -167,13 +169,12 @@ def _treated(connection: Connection, reader: RecordReader, everyone: Collection[
 
 def _treatment(done: Treated, person: str, day: date) -> Treatment:
     session = done.session
-    places = dict.fromkeys((*session.places, *(each.place for each in session.given if each.place is not None)))
     return Treatment(
         reference=done.reference,
         patient=person,
         day=day,
         title=session.title,
-        places=tuple(places),
+        places=places_of(session),
         plan=session.plans[0] if session.plans else None,
         visit=session.encounter,
     )
@@ -196,7 +197,7 @@ def _plans(connection: Connection, reader: RecordReader, everyone: Collection[st
 
 def _closings(connection: Connection, reader: RecordReader, everyone: Collection[str]) -> list[tuple[str, Closing]]:
     """What was missing when visits were closed, each with the patient's record."""
-    found = _observations(connection, reader, everyone, *CLOSED)
+    found = _observations(connection, reader, everyone, closing.SYSTEM, "closed")
     visits = {
         visit
         for each in found

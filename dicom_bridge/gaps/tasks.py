@@ -25,10 +25,10 @@ from consent.store.clock import now
 from consent.store.engine import reading, transaction
 from consent.store.write import among
 from consent.types import Request, Requester
-from dicom_bridge.gaps.excuses import REASONS
 from dicom_bridge.gaps.gap import Gap, Kind, State, shot_name, spoken, time_name
 from dicom_bridge.gaps.report import Hers, of_clinic
 from dicom_bridge.protocols.protocol import Protocol
+from dicom_bridge.protocols.reasons import REASONS, reasons
 from fhir_mapping import dates
 from fhir_mapping.resources.task import PHOTOS_DUE, TASK_SYSTEM, photos_due
 from fhir_mapping.store.kinds import SOURCE
@@ -178,7 +178,7 @@ def _closed(task: Mapping[str, Any], reason: str | None, *, lost: bool, moment: 
     kept |= {"status": "failed" if lost else "completed", "lastModified": dates.instant(moment)}
     if reason is None:
         return kept
-    coded = {"coding": [{"system": REASONS, "code": reason}]}
+    coded = {"coding": [{"system": REASONS, "code": reason}], "text": reasons()[reason].name}
     return kept | {"status": "cancelled", "statusReason": coded}
 
 

@@ -7,9 +7,10 @@ from datetime import date
 import pytest
 
 from dicom_bridge.gaps.convergence import months
-from dicom_bridge.gaps.excuses import Closing, excused
+from dicom_bridge.gaps.excuses import HERS, Closing, excused
 from dicom_bridge.gaps.finding import asked, gaps
 from dicom_bridge.gaps.timeline import Course, Photo, courses
+from dicom_bridge.protocols.reasons import reasons
 from tests.gaps.sentences import protocols, timelines
 
 pytestmark = pytest.mark.fast
@@ -23,6 +24,10 @@ def _case() -> tuple[tuple[Course, ...], list[Photo]]:
 
 def _closed(reason: str, day: date = date(2026, 3, 20), shot: str = "frown") -> Closing:
     return Closing(day, "toxin-glabella", shot, reason)
+
+
+def test_reasons_of_the_patient_are_among_those_that_people_choose_from() -> None:
+    assert reasons().keys() > HERS
 
 
 @pytest.mark.parametrize(("reason", "asked_for"), [("patient-declined", 3), ("forgotten", 4)])
