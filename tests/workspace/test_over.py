@@ -18,6 +18,11 @@ _SEEN = """() => {
   const [left, right] = ['left', 'right'].map(side => document.getElementById(side).getBoundingClientRect().toJSON());
   return {clip: style.clipPath, opacity: style.opacity, same: JSON.stringify(left) === JSON.stringify(right)};
 }"""
+_SEEN_WHOLE = """() => ['left', 'right'].every(side => {
+  const view = window.OpenSeadragon.getViewer(document.getElementById(side)).viewport;
+  return view.getContainerSize().x === document.getElementById('panes').clientWidth - 4
+    && Math.abs(view.getZoom(true) / view.getHomeZoom() - 1) < 0.001;
+})"""
 _LAID = """() => {
   const item = window.OpenSeadragon.getViewer(document.getElementById('right')).world.getItemAt(0);
   const bounds = item.getBoundsNoRotate();
@@ -60,6 +65,7 @@ def test_the_photos_zoom_together_over_each_other_even_where_they_were_unlinked(
     page.keyboard.press("l")
     page.keyboard.press("+")
     page.keyboard.press("3")
+    page.wait_for_function(_SEEN_WHOLE)
     page.keyboard.press("+")
     left, right = places(visit)
     assert left[2] == pytest.approx(1.25, abs=0.02)
