@@ -103,7 +103,7 @@ class Treatments:
         if procedure is not None:
             resource = self._store.read(connection, "Procedure", references.id_of(procedure)).json()
             done_to = {references.id_of(each) for each in references.local_of(resource, self._store.base, "subject")}
-            if not done_to & group(connection, [plan.patient]):
+            if plan.patient not in done_to and not done_to & group(connection, [plan.patient]):
                 raise RecordRefused(f"--procedure: it was not done to Patient/{plan.patient}")
             stated = session_of(resource)
             if stated is not None and session is not None and stated != session:
