@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
 
 from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.presentation import PresentationContext
@@ -14,16 +13,13 @@ from consent.service import DecisionPoint
 from consent.store.engine import reading
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.gateway import status
+from dicom_bridge.gateway.answering import Answering
 from dicom_bridge.gateway.association import Association
-from dicom_bridge.gateway.datasets import read, written
 from dicom_bridge.query.identifier import BadIdentifier, Root, find_identifier, responses
 from dicom_bridge.query.search import find
 
 ROOTS = {"1.2.840.10008.5.1.4.1.2.1": Root.PATIENT, "1.2.840.10008.5.1.4.1.2.2": Root.STUDY}
 """The information models (PS3.4 C.6); FIND, MOVE and GET are .1, .2 and .3 of each."""
-
-COMMENT = 64
-"""Characters of an Error Comment (0000,0902), LO."""
 
 
 def root(context: PresentationContext) -> Root:
@@ -48,32 +44,15 @@ class Finding:
 
     def find(self, association: Association, request: C_FIND, context: PresentationContext, caller: Known) -> None:
         """Answer a C-FIND."""
-        assert context.context_id is not None
-        assert request.MessageID is not None
-        syntax = str(context.transfer_syntax[0])
-        response = C_FIND()
-        response.MessageIDBeingRespondedTo = request.MessageID
-        response.AffectedSOPClassUID = request.AffectedSOPClassUID
-        data = request.Identifier.getvalue() if request.Identifier is not None else b""
+        answering = Answering(association, request, context)
         try:
-            wanted = find_identifier(read(data, syntax), root(context))
+            wanted = find_identifier(answering.identifier(), root(context))
         except (ObjectRefused, BadIdentifier) as error:
-            response.Status = status.IDENTIFIER_MISMATCH
-            response.ErrorComment = str(error)[:COMMENT]  # type: ignore[assignment]  # its class says None, PS3.7 a text
-            association.dimse.send_msg(response, context.context_id)
+            answering.refuse(status.IDENTIFIER_MISMATCH, str(error))
             return
         with reading(self._engine) as connection:
             may = self._point.permitted(connection, caller.request, fulfils=frozenset())
             found = find(connection, replace(wanted.question, limit=self._most), may.clause)
         self._point.record_set(caller.request, f"C-FIND {wanted.question.level.name}", found.photos, found.refused)
-        response.Status = status.PENDING_SOME_KEYS_UNSUPPORTED if wanted.ignored else status.PENDING
-        for answer in responses(found, wanted, self._ae_title):
-            if association.cancelled(request.MessageID):
-                response.Status = status.CANCEL
-                break
-            response.Identifier = BytesIO(written(answer, syntax))
-            association.dimse.send_msg(response, context.context_id)
-        else:
-            response.Status = status.OUT_OF_RESOURCES if found.more else status.SUCCESS
-        response.Identifier = None
-        association.dimse.send_msg(response, context.context_id)
+        answers = responses(found, wanted, self._ae_title)
+        answering.answer(answers, ignored=bool(wanted.ignored), more=found.more)

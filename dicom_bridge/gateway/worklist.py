@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from pynetdicom.dimse_primitives import C_FIND
@@ -25,9 +24,8 @@ from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.gaps.report import Report, of_clinic
 from dicom_bridge.gaps.worklist import entries
 from dicom_bridge.gateway import status
+from dicom_bridge.gateway.answering import Answering
 from dicom_bridge.gateway.association import Association
-from dicom_bridge.gateway.datasets import read, written
-from dicom_bridge.gateway.finding import COMMENT
 from dicom_bridge.protocols.protocol import Protocol
 from dicom_bridge.query.identifier import KEYS, BadIdentifier, chosen, keys_of, keyword_of
 from dicom_bridge.query.values import BadValue, Test, matched_vr, matcher, universal
@@ -85,36 +83,18 @@ class Worklist:
 
     def find(self, association: Association, request: C_FIND, context: PresentationContext, caller: Known) -> None:
         """Answer a C-FIND."""
-        assert context.context_id is not None
-        assert request.MessageID is not None
-        syntax = str(context.transfer_syntax[0])
-        response = C_FIND()
-        response.MessageIDBeingRespondedTo = request.MessageID
-        response.AffectedSOPClassUID = request.AffectedSOPClassUID
-        data = request.Identifier.getvalue() if request.Identifier is not None else b""
+        answering = Answering(association, request, context)
         try:
-            asked = read_keys(read(data, syntax))
+            asked = read_keys(answering.identifier())
         except (ObjectRefused, BadIdentifier) as error:
-            response.Status = status.IDENTIFIER_MISMATCH
-            response.ErrorComment = str(error)[:COMMENT]  # type: ignore[assignment]  # its class says None, PS3.7 a text
-            association.dimse.send_msg(response, context.context_id)
+            answering.refuse(status.IDENTIFIER_MISMATCH, str(error))
             return
         if not may_photograph(caller):
-            response.Status = status.NOT_AUTHORIZED
-            association.dimse.send_msg(response, context.context_id)
+            answering.refuse(status.NOT_AUTHORIZED)
             return
         found, more = self._entries(asked, caller)
-        response.Status = status.PENDING_SOME_KEYS_UNSUPPORTED if asked.ignored else status.PENDING
-        for entry in found:
-            if association.cancelled(request.MessageID):
-                response.Status = status.CANCEL
-                break
-            response.Identifier = BytesIO(written(answered(entry, asked.identifier), syntax))
-            association.dimse.send_msg(response, context.context_id)
-        else:
-            response.Status = status.OUT_OF_RESOURCES if more else status.SUCCESS
-        response.Identifier = None
-        association.dimse.send_msg(response, context.context_id)
+        answers = (answered(entry, asked.identifier) for entry in found)
+        answering.answer(answers, ignored=bool(asked.ignored), more=more)
 
     def _entries(self, asked: Asked, caller: Known) -> tuple[list[dict[str, Any]], bool]:
         """Entries that match; whether there are more."""
