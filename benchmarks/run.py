@@ -26,6 +26,7 @@ MEASUREMENTS = (
     "batch",
     "judging",
     "convergence",
+    "importing",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ _PAGE = 1000
 
 _ORIGINAL = "original"
 _STORE = "/dicom-web/studies"
+_DISCARDED = "Orthanc did not take an object in: its wall could not tell that its UID is free"
 
 
 class ArchiveUnavailable(BridgeError):
@@ -51,8 +53,13 @@ class Changes:
 class Archive(Protocol):
     """What is asked of the archive."""
 
-    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+    def store(self, job: str, orthanc_id: str, dicom: bytes, *, sure: bool = True) -> None:
         """Store an object; one that is there already stays as it is.
+
+        Parameters
+        ----------
+        sure
+            Whether to ask if it is there afterwards; attaching its original shows that, too.
 
         Raises
         ------
@@ -73,6 +80,11 @@ class Archive(Protocol):
         folded
             Its recipe (:mod:`dicom_bridge.query.folded`), which is attached in its stead where the object as it is
             stored gives the original by it.
+
+        Raises
+        ------
+        ObjectDiscarded
+            The object is not there.
         """
 
     def original(self, job: str, orthanc_id: str) -> bytes | None:
@@ -100,12 +112,30 @@ class ObjectDiscarded(BridgeError):
 
 
 class _Tickets(httpx.Auth):
-    """Puts a ticket on each request."""
+    """Puts a ticket on each request; each thread says for itself what its next one is for."""
 
     def __init__(self, mint: TicketMint) -> None:
         self._mint = mint
-        self.job = ""
-        self.stores: bytes | None = None
+        self._said = threading.local()
+
+    @property
+    def job(self) -> str:
+        """The job that asks."""
+        return str(getattr(self._said, "job", ""))
+
+    @job.setter
+    def job(self, value: str) -> None:
+        self._said.job = value
+
+    @property
+    def stores(self) -> bytes | None:
+        """What is stored, where something is: the ticket is bound to it."""
+        found: bytes | None = getattr(self._said, "stores", None)
+        return found
+
+    @stores.setter
+    def stores(self, value: bytes | None) -> None:
+        self._said.stores = value
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         path = request.url.path
@@ -139,7 +169,7 @@ def stow(dicom: bytes) -> tuple[str, bytes]:
 
 
 class OrthancArchive:
-    """The archive behind the wall."""
+    """The archive behind the wall. Any number of threads may use it."""
 
     def __init__(self, address: str, mint: TicketMint) -> None:
         self._tickets = _Tickets(mint)
@@ -160,17 +190,18 @@ class OrthancArchive:
         """Close the connections."""
         self._client.close()
 
-    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+    def store(self, job: str, orthanc_id: str, dicom: bytes, *, sure: bool = True) -> None:
         refuse_deep(dicom)
         self._tickets.job, self._tickets.stores = job, dicom
         content_type, body = stow(dicom)
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         answer = self._ask(lambda: self._client.post(self._store, content=body, headers=headers))
         # DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9).
-        if self.holds(job, orthanc_id):
+        looked_at = answer.status_code in (httpx.codes.OK, httpx.codes.BAD_REQUEST)
+        if (looked_at and not sure) or self.holds(job, orthanc_id):
             return
-        if answer.status_code in (httpx.codes.OK, httpx.codes.BAD_REQUEST):
-            raise ObjectDiscarded("Orthanc did not take an object in: its wall could not tell that its UID is free")
+        if looked_at:
+            raise ObjectDiscarded(_DISCARDED)
         raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
 
     def holds(self, job: str, orthanc_id: str) -> bool:
@@ -182,6 +213,8 @@ class OrthancArchive:
         status = self._attach(job, orthanc_id, data if folded is None else folded)
         if folded is not None and status == httpx.codes.UNPROCESSABLE_ENTITY:
             status = self._attach(job, orthanc_id, data)
+        if status == httpx.codes.NOT_FOUND:
+            raise ObjectDiscarded(_DISCARDED)
         if status not in (httpx.codes.OK, httpx.codes.CONFLICT):
             raise ArchiveUnavailable(f"Orthanc did not attach an original (status {status})")
         kept = self.original(job, orthanc_id)

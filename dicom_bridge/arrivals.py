@@ -29,6 +29,7 @@ from dicom_bridge.held import Held, forget_others, keep_other
 from dicom_bridge.ledger import State
 from dicom_bridge.linking import Linker
 from dicom_bridge.objects.read import read_object
+from dicom_bridge.placing import Place
 from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.known import data_set_digest
 from dicom_bridge.query.tables import dicom_attributes
@@ -80,13 +81,14 @@ class Arrivals:
         tasks: Tasks,
         *,
         door: str,
+        place_clean: Callable[[Place, str], bool],
         at: Callable[[Step], None] = lambda _: None,
     ) -> None:
-        """Put it together; ``at`` is called at each step."""
+        """Put it together; ``at`` is called at each step, ``place_clean`` as :class:`Settling` says."""
         self._at = at
         self._engine, self._chain, self._archive, self._door = engine, chain, archive, door
         self._tasks = tasks
-        self._settling = Settling(engine, chain, archive, linker, tasks, door=door, at=at)
+        self._settling = Settling(engine, chain, archive, linker, tasks, door=door, at=at, place_clean=place_clean)
         self._after = 0
         self._told: Callable[[], None] = lambda: None
 

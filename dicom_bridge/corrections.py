@@ -29,6 +29,8 @@ from dicom_bridge.ledger import AnnouncedAlready, Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.objects import uids
 from dicom_bridge.objects.anew import MadeObject
+from dicom_bridge.objects.inside import tells
+from dicom_bridge.placing import Place
 from dicom_bridge.plan import Plan
 from dicom_bridge.proposing import By, Proposal, Proposals
 from dicom_bridge.relinking import Relinker
@@ -40,6 +42,7 @@ from fhir_mapping.resources.document_reference import ORIGINAL_HASH
 from fhir_mapping.store.record import RecordStore
 
 _TRIES = 20
+_CLEANED = "Its picture told more than pixels; this one does not."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Corrections:
         ArchiveUnavailable, AuditUnavailable
             It is announced or not; where it is, the worker goes on with it.
         """
+        if not proposal.anew and self._tells(proposal.photo):
+            proposal = self._proposals.anew(proposal)
         if not proposal.anew:
             return self._record(proposal)
         for attempt in range(_TRIES):
@@ -95,6 +100,31 @@ class Corrections:
                 if attempt == _TRIES - 1:
                     raise
         raise AssertionError
+
+    def place(self, place: Place, sop_uid: str) -> bool:
+        """Link an object that arrived and tells more than it should at the place that is known; whether that was done.
+
+        Raises
+        ------
+        As :meth:`carry_out`.
+        """
+        with reading(self._way.engine) as connection:
+            photo = photos.by_sop(connection, sop_uid)
+            if photo is None or photo.state is not PhotoState.EXAMINED:
+                return False
+            wanted = Said(patient=place.patient, visit=place.encounter, procedure=place.procedure)
+            proposal = self.propose(connection, photo, wanted, By(self._way.door, "", None, _CLEANED))
+        self.carry_out(proposal)
+        return True
+
+    def _tells(self, photo: StoredPhoto) -> bool:
+        """Whether an object that waits tells more than its pixels; what we have made does not."""
+        if photo.state is PhotoState.LINKED:
+            return False
+        with reading(self._way.engine) as connection:
+            if ledger.entry(connection, photo.sop_uid) is not None:
+                return False
+        return tells(self._replacing.former_file(self._ids(), photo.orthanc_id))
 
     def _replace(self, proposal: Proposal) -> Linked:
         way, plan, batch = self._way, proposal.plan, self._ids()

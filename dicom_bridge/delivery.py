@@ -51,6 +51,30 @@ class Delivery:
         self._rise(entry, State.ATTACHED)
         way.at(Arrow.ATTACHED)
 
+    def deliver_all(self, photos: Sequence[tuple[Entry, bytes, bytes]]) -> None:
+        """A batch's objects and their originals into Orthanc; the ledger is told of all of them at once.
+
+        Parameters
+        ----------
+        photos
+            Entry, object and original of each.
+        """
+        way = self._way
+        mine = [entry.sop_uid for entry, _, _ in photos]
+        for entry, file, _ in photos:
+            way.archive.store(entry.batch, entry.orthanc_id, file, sure=False)
+            way.at(Arrow.SENT)
+        with transaction(way.engine) as connection:  # from now on the wall knows whose UIDs these are
+            ledger.rise_all(connection, mine, State.STORED)
+        way.at(Arrow.STORED)
+        for entry, file, original in photos:
+            folded = _folded(original, file, way.limits)
+            way.archive.attach_original(entry.batch, entry.orthanc_id, original, folded)
+            way.at(Arrow.ADDED)
+        with transaction(way.engine) as connection:
+            ledger.rise_all(connection, mine, State.ATTACHED)
+        way.at(Arrow.ATTACHED)
+
     def deliver_alone(self, entry: Entry, file: bytes) -> None:
         """An object that has no original, into Orthanc."""
         way = self._way
@@ -81,8 +105,7 @@ class Delivery:
             already = bool(rows) and all(row.state is State.DONE for row in rows)
             if not already:
                 self.write(connection, plan, record, photos, rejection)
-                for entry in rows:
-                    ledger.rise(connection, entry.sop_uid, State.DONE)
+                ledger.rise_all(connection, [entry.sop_uid for entry in rows], State.DONE)
             way.at(Arrow.WRITTEN)
         way.at(Arrow.COMMITTED)
         if not already:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -109,6 +109,25 @@ def rise(connection: Connection, sop_uid: str, state: State) -> None:
         connection.execute(
             update(ledger).where(ledger.c.sop_uid == sop_uid).values(state=state.value, updated=micros(now(connection)))
         )
+
+
+def rise_all(connection: Connection, sop_uids: Sequence[str], state: State) -> None:
+    """Let several photos rise likewise.
+
+    Raises
+    ------
+    LedgerRefused
+    """
+    mine = among(connection, ledger.c.sop_uid, sop_uids)
+    states = list(connection.execute(select(ledger.c.state).where(mine)).scalars())
+    if len(states) < len(sop_uids):
+        raise LedgerRefused("the ledger lacks a photo of a batch")
+    if State.ABANDONED in states:
+        raise LedgerRefused("a photo of a batch was given up")
+    below = [each.value for each in _ORDER[: _ORDER.index(state)]]
+    connection.execute(
+        update(ledger).where(mine, ledger.c.state.in_(below)).values(state=state.value, updated=micros(now(connection)))
+    )
 
 
 def move(connection: Connection, sop_uid: str, orthanc_id: str) -> None:

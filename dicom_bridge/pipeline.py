@@ -218,12 +218,12 @@ class Pipeline:
         fresh = [item.fresh(plan, object_.attributes) for item, object_ in zip(items, wrapped, strict=True)]
         self._rehearse(plan, visit, fresh)
         way.archive.changes(batch, 0, 1)  # an archive that does not answer is found out before anything is kept
-        for item in items:
-            way.spool.keep(item.entry.sop_uid, item.photo.data)
+        way.spool.keep_all([(item.entry.sop_uid, item.photo.data) for item in items])
         way.at(Arrow.SPOOLED)
         intent = announce(way, batch, plan, entries, lambda now: self._require_nobody_elses(now, plan, entries))
-        for item, object_ in zip(items, wrapped, strict=True):
-            self._delivery.deliver(item.entry, object_.file(), item.photo.data)
+        self._delivery.deliver_all(
+            [(item.entry, object_.file(), item.photo.data) for item, object_ in zip(items, wrapped, strict=True)]
+        )
         self._delivery.commit(plan, intent, fresh)
         outcome = Outcome.ADDED if plan.linked else Outcome.UNLINKED
         return [

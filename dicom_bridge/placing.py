@@ -1,20 +1,25 @@
 """Where an object that arrived as DICOM belongs: found by what its sender wrote, or left to a person.
 
-Accession Number, Admission ID and Request Attributes are looked for among the identifiers of visits and treatments.
-Everything that is found must agree on one visit, and the object's Patient ID must be an identifier of that visit's
-patient. Nothing is guessed: what does not agree waits unlinked.
+Accession Number, Admission ID and Request Attributes are looked for among the identifiers of visits, treatments and
+requests. An object that names none of these belongs to the only visit of its patient on its day. Everything that is
+found must agree on one visit, and the object's Patient ID must be an identifier of that visit's patient. Nothing is
+guessed: what does not agree waits unlinked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
 from consent.store.versions import group
 from consent.store.write import among
+from dicom_bridge.depiction import taken_of
 from dicom_bridge.gaps.requests import is_request_id, request_id
 from dicom_bridge.query.index import text_of
 from fhir_mapping import references
@@ -23,6 +28,8 @@ from fhir_mapping.store.record import RecordStore
 from fhir_mapping.tables import fhir_reference, fhir_resource
 
 PATIENT_ID, ACCESSION, ADMISSION = "00100020", "00080050", "00380010"
+_STUDY_DATE = "00080020"
+_NEVER_WAS = frozenset({"cancelled", "entered-in-error"})
 _REQUESTS, _REQUESTED_PROCEDURE, _SCHEDULED_STEP = "00400275", "00401001", "00400009"
 
 
@@ -52,6 +59,9 @@ class Waits:
 _UNNAMED = Waits(
     "No visit and no treatment of the record has the accession number, admission or request that it names."
 )
+_UNTOLD = Waits("It names no visit, and not one patient of the record and a day.")
+_NO_DAY = Waits("It names no visit, and the record has none of its patient on its day.")
+_SEVERAL_DAY = Waits("It names no visit, and the record has several of its patient on its day.")
 _SEVERAL = Waits("The accession number, admission and request that it names lead to more than one visit.")
 _NOBODY = Waits("The visit that it names has no patient.")
 _ANOTHER = Waits("Its Patient ID is not an identifier of the patient whose visit it names.")
@@ -79,8 +89,12 @@ def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str
             encounters = _named(store, resource, "encounter", "Encounter")
             found |= encounters
             treatments |= {procedure} if encounters else set()
+        for request in store.by_identifier(connection, "ServiceRequest", value):
+            found |= _asked_at(connection, store, request)
         if found:
             visits.append(found)
+    if not named and not admission:
+        return _of_day(connection, store, attributes)
     agreed = set.intersection(*visits) if visits else set()
     if len(agreed) != 1:
         return _SEVERAL if visits else _UNNAMED
@@ -124,6 +138,64 @@ def _held_for(connection: Connection, appointment: str) -> set[str]:
         row.target == f"Appointment/{appointment}", row.type == "Encounter", row.path == "appointment"
     )
     return set(connection.execute(query).scalars())
+
+
+def visits_of_days(
+    connection: Connection, store: RecordStore, patients: Collection[str], days: Collection[date]
+) -> list[tuple[str, str]]:
+    """The visits of patients that began on one of these days, or all where no day is told: patient and Encounter."""
+    found = []
+    for patient in sorted(patients):
+        for visit in store.search(connection, "Encounter", {"patient": f"Patient/{patient}"}):
+            resource = visit.json()
+            started = visit_facts(resource, store.site.zone).started
+            began = started.date() if isinstance(started, datetime) else started
+            if resource.get("status") not in _NEVER_WAS and (not days or began in days):
+                found.append((patient, visit.id))
+    return found
+
+
+def named_patients(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> set[str]:
+    """The patients whom an object's Patient ID names."""
+    number = text_of(attributes, PATIENT_ID)
+    patients = set(store.by_identifier(connection, "Patient", number))
+    if number and store.exists(connection, f"Patient/{number}"):
+        patients.add(number)
+    return patients
+
+
+def days_of(attributes: Mapping[str, Any], zone: ZoneInfo) -> set[date]:
+    """The days that an object says it is of: that of its study, and that on which it was taken."""
+    study = text_of(attributes, _STUDY_DATE)
+    days = set()
+    for text in (taken_of(attributes, zone) or "", f"{study[:4]}-{study[4:6]}-{study[6:]}"):
+        with suppress(ValueError):
+            days.add(date.fromisoformat(text[: len("2026-05-03")]))
+    return days
+
+
+def _of_day(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> Place | Waits:
+    """Where an object that names no visit belongs: its patient's only visit of its day."""
+    patients, days = named_patients(connection, store, attributes), days_of(attributes, store.site.zone)
+    if len(patients) != 1 or not days:
+        return _UNTOLD
+    visits = visits_of_days(connection, store, group(connection, patients), days)
+    if len(visits) != 1:
+        return _NO_DAY if not visits else _SEVERAL_DAY
+    patient, encounter = visits[0]
+    resource = store.read(connection, "Encounter", encounter).json()
+    return Place(patient, encounter, None, visit_facts(resource, store.site.zone))
+
+
+def _asked_at(connection: Connection, store: RecordStore, request: str) -> set[str]:
+    """The visits at which something was asked for, or that were asked for."""
+    resource = store.read(connection, "ServiceRequest", request).json()
+    found = _named(store, resource, "encounter", "Encounter")
+    asked = {"based-on": f"ServiceRequest/{request}"}
+    found |= {each.id for each in store.search(connection, "Encounter", asked)}
+    for procedure in store.search(connection, "Procedure", asked):
+        found |= _named(store, procedure.json(), "encounter", "Encounter")
+    return found
 
 
 def _requested(attributes: Mapping[str, Any]) -> list[str]:

@@ -98,6 +98,12 @@ class Proposals:
         self._treatments.begin(connection, plan, ())
         return Proposal(photo, plan, changes, anew)
 
+    def anew(self, proposal: Proposal) -> Proposal:
+        """The same, by another instance: what the object's picture tells must not be served."""
+        sop_uid = proposal.photo.sop_uid
+        plan = replace(proposal.plan, corrects=sop_uid, rejection=uids.rejection_uid(self._key, sop_uid))
+        return replace(proposal, plan=plan, anew=True)
+
     def _placed(self, connection: Connection, before: Said, wanted: Said) -> Said:
         """All that is said then, with a visit and its patient that fit each other."""
         given = {each.name: value for each in fields(Said) if (value := getattr(wanted, each.name)) is not None}

@@ -16,9 +16,11 @@ from consent.store import photos
 from consent.store.engine import reading, rehearsal, transaction
 from consent.store.photos import PhotoState
 from dicom_bridge.archive import Archive
-from dicom_bridge.errors import BridgeError
+from dicom_bridge.brought import RecordRefused
+from dicom_bridge.errors import BridgeError, DescriptionRefused, ObjectRefused
 from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.linking import Linker
+from dicom_bridge.objects.inside import tells
 from dicom_bridge.placing import Place, Waits
 from dicom_bridge.tasks import Tasks
 from fhir_mapping.errors import MappingError
@@ -60,8 +62,17 @@ class Settling:
         *,
         door: str,
         at: Callable[[Step], None],
+        place_clean: Callable[[Place, str], bool],
     ) -> None:
-        """Put it together; ``at`` is called at each step."""
+        """Put it together; ``at`` is called at each step.
+
+        Parameters
+        ----------
+        place_clean
+            Links an object whose picture tells more than pixels, by its SOP Instance UID, through another instance that
+            does not (:meth:`dicom_bridge.corrections.Corrections.place`).
+        """
+        self._place_clean = place_clean
         self._engine, self._chain, self._archive = engine, chain, archive
         self._linker, self._tasks, self._door, self._at = linker, tasks, door, at
 
@@ -82,11 +93,28 @@ class Settling:
             data = self._archive.file(job, held.orthanc_id)
         if data is None:  # it was removed meanwhile; the comparison of everything tells so
             return False
-        return self._link(place, held, hashlib.sha256(data).hexdigest())
+        return self._link_as_it_may_be(place, held, data, stated=False)
 
     def link_at(self, place: Place, held: Held, data: bytes) -> bool:
         """Link an object at a place that is known otherwise than by what the object says; whether it was linked."""
-        return self._link(place, held, hashlib.sha256(data).hexdigest(), stated=True)
+        return self._link_as_it_may_be(place, held, data, stated=True)
+
+    def _link_as_it_may_be(self, place: Place, held: Held, data: bytes, *, stated: bool) -> bool:
+        """Link an object, or another instance of it where its picture tells what must not be served."""
+        try:
+            if not tells(data):
+                return self._link(place, held, hashlib.sha256(data).hexdigest(), stated=stated)
+            self._keep(held)
+            return self._place_clean(place, held.sop_uid)
+        except (ObjectRefused, DescriptionRefused, RecordRefused) as error:
+            self._wait(held, Waits(f"It cannot be linked: {error}"))
+            return False
+
+    def _keep(self, held: Held) -> None:
+        with transaction(self._engine) as connection:
+            known = photos.by_sop(connection, held.sop_uid)
+            if known is None or known.state is PhotoState.ARRIVED:
+                keep_unseen(connection, held)
 
     def _wait(self, held: Held, waits: Waits) -> None:
         with transaction(self._engine) as connection:

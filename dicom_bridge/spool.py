@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -37,25 +38,41 @@ class Spool:
         SpoolUnavailable
             Nothing was kept.
         """
-        path = self._path(sop_uid)
-        fresh = path.with_name(f".{sop_uid}.{os.getpid()}")
+        self.keep_all([(sop_uid, data)])
+
+    def keep_all(self, originals: Sequence[tuple[str, bytes]]) -> None:
+        """Keep several likewise, each by its SOP Instance UID."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._write(fresh, path, data)
+            for sop_uid, data in originals:
+                self._write(self._path(sop_uid), data)
+            self._settle()
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise SpoolUnavailable(
                 f"the spool {self._folder} cannot be written ({error.strerror}); make room there, or set `spool`"
             ) from None
 
-    def _write(self, fresh: Path, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes) -> None:
+        # Two threads of one process may keep the same file.
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            self._write_fresh(fresh, data)
+            fresh.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def _write_fresh(fresh: Path, data: bytes) -> None:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
+
+    def _settle(self) -> None:
+        """The names are on the disk, too."""
         handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)

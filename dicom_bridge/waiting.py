@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from consent.store.photos import PhotoState
 from consent.store.tables import photo
 from dicom_bridge import ledger
-from dicom_bridge.depiction import region_of, side_of, taken_of, view_of
-from dicom_bridge.placing import ACCESSION, ADMISSION, PATIENT_ID
+from dicom_bridge.depiction import region_of, side_of, view_of
+from dicom_bridge.placing import ACCESSION, ADMISSION, PATIENT_ID, days_of, named_patients, visits_of_days
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.index import text_of
 from dicom_bridge.query.tables import dicom_attributes
 from dicom_bridge.tasks import Tasks
-from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.record import RecordStore
 
 MOST = 1000
 """So many are listed at once, the oldest first."""
 
 _SUGGESTED = 5
+_NAMING = ("00100010", "00081030")
+"""Patient's Name; Study Description, where the name of a file stands that was dropped into the watched folder."""
+
+_BETWEEN = re.compile(r"[\W\d_]+")
+_SHORTEST, _MOST_WORDS = 3, 8
 _SAYS = {
     "Patient ID": PATIENT_ID,
     "Patient's Name": "00100010",
@@ -53,15 +57,24 @@ class Waiting:
     """Words for ``photospine link``: option -> value. Never more than a guess; a person decides."""
 
 
-def waiting(connection: Connection, store: RecordStore) -> list[Waiting]:
-    """Those that wait, up to :data:`MOST`."""
-    rows = connection.execute(
+def waiting(connection: Connection, store: RecordStore, *, most: int = MOST, only: str | None = None) -> list[Waiting]:
+    """Those that wait.
+
+    Parameters
+    ----------
+    most
+        So many, the oldest first.
+    only
+        SOP Instance UID of the one that is asked for.
+    """
+    query = (
         select(photo.c.sop_uid, photo.c.orthanc_id, dicom_attributes.c.attributes)
         .join(dicom_attributes, dicom_attributes.c.photo == photo.c.photo)
         .where(photo.c.state == PhotoState.EXAMINED.value)
-        .order_by(photo.c.photo)
-        .limit(MOST)
-    ).all()
+    )
+    if only is not None:
+        query = query.where(photo.c.sop_uid == only)
+    rows = connection.execute(query.order_by(photo.c.photo).limit(most)).all()
     tasks = Tasks(store)
     found = []
     for row in rows:
@@ -79,18 +92,34 @@ def waiting(connection: Connection, store: RecordStore) -> list[Waiting]:
     return found
 
 
+def how_many(connection: Connection) -> int:
+    """How many wait."""
+    query = select(func.count()).select_from(photo).where(photo.c.state == PhotoState.EXAMINED.value)
+    return int(connection.execute(query).scalar_one())
+
+
 def _suggested(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> list[dict[str, str]]:
     """The visits on the day that it was taken, of the patients whom its Patient ID names."""
-    number = text_of(attributes, PATIENT_ID)
-    patients = set(store.by_identifier(connection, "Patient", number))
-    if number and store.exists(connection, f"Patient/{number}"):
-        patients.add(number)
+    patients, days = named_patients(connection, store, attributes), days_of(attributes, store.site.zone)
+    if not patients:
+        for name in _NAMING:
+            patients |= called(connection, store, text_of(attributes, name))
     said = _said(attributes)
-    found = []
+    found: list[dict[str, str]] = []
     for patient in sorted(patients)[:_SUGGESTED]:
-        for visit in _visits(connection, store, patient, attributes)[:_SUGGESTED]:
-            found.append({"patient": patient, "visit": visit} | said)
+        visits = visits_of_days(connection, store, [patient], days)[:_SUGGESTED]
+        found += [{"patient": patient, "visit": visit} | said for _, visit in visits]
     return found or [{"patient": each} | said for each in sorted(patients)[:_SUGGESTED]]
+
+
+def called(connection: Connection, store: RecordStore, text: str) -> set[str]:
+    """Patients who are called by the words of a text, by as many of them as may be; a guess, and never more."""
+    found: set[str] = set()
+    for word in _BETWEEN.split(text)[:_MOST_WORDS]:
+        if len(word) >= _SHORTEST:
+            named = {each.id for each in store.search(connection, "Patient", {"name": word})}
+            found = named if not found else (found & named or found)
+    return found
 
 
 def _said(attributes: Mapping[str, Any]) -> dict[str, str]:
@@ -99,16 +128,3 @@ def _said(attributes: Mapping[str, Any]) -> dict[str, str]:
     if side is not None:
         found["laterality"] = side.value
     return found if view is None else found | {"view": view.name}
-
-
-def _visits(connection: Connection, store: RecordStore, patient: str, attributes: Mapping[str, Any]) -> list[str]:
-    """The patient's visits of the day, by id; all of hers where no day is told."""
-    taken = taken_of(attributes, store.site.zone)
-    day = None if taken is None else date.fromisoformat(taken[: len("2026-05-03")])
-    found = []
-    for visit in store.search(connection, "Encounter", {"patient": f"Patient/{patient}"}):
-        started = visit_facts(visit.json(), store.site.zone).started
-        began = started.date() if isinstance(started, datetime) else started
-        if day is None or began == day:
-            found.append(visit.id)
-    return found

@@ -33,6 +33,7 @@ from consent.store.photos import save_photo
 from consent.types import Request, Requester, Right
 from dicom_bridge.archive import stow
 from dicom_bridge.objects.attributes import attributes_json
+from dicom_bridge.objects.inside import clean
 from dicom_bridge.query.index import save_instance
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from orthanc_plugin.assembly.archive_process import ArchiveProcess
@@ -204,7 +205,7 @@ class Archive:
             taken=Span(TAKEN, TAKEN + timedelta(seconds=1)),
             regions=(Region(region),),
         )
-        pixels = jpeg(Shot(seed=seed, gps=False)) if pixels is None else pixels
+        pixels = clean(jpeg(Shot(seed=seed))) if pixels is None else pixels
         dataset = _dataset(f"PID-{patient}", name or f"Family{patient}^Given{seed}", study, series, sop, visit, seed)
         for keyword, value in attributes.items():
             setattr(dataset, keyword, value)

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicom_bridge.errors import BridgeError
 
@@ -68,6 +68,38 @@ def embedded_jpeg(data: bytes) -> bytes | None:
         return get_frame(dataset.PixelData, 0, number_of_frames=1)
     except ValueError:
         raise NotRendered("the stored object's pixels cannot be read") from None
+
+
+def shown_picture(data: bytes) -> bytes | None:
+    """The first picture of a stored object that is baseline JPEG or not compressed, as JPEG or PNG; None for others.
+
+    Raises
+    ------
+    NotRendered
+    """
+    found = embedded_jpeg(data)
+    if found is not None:
+        return found
+    try:
+        dataset = dcmread(io.BytesIO(data))
+        mode = {1: "L", 3: "RGB"}.get(int(dataset.get("SamplesPerPixel") or 0))
+        size = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
+        plain = dataset.file_meta.TransferSyntaxUID in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+        told = dataset.get("PhotometricInterpretation"), int(dataset.get("BitsAllocated") or 0)
+        if mode is None or not plain or told not in (("RGB", 8), ("MONOCHROME2", 8)):
+            return None
+        if (
+            int(dataset.get("PlanarConfiguration") or 0)
+            or size[0] * size[1] > _MAX_PIXELS
+            or "PixelData" not in dataset
+        ):
+            return None
+        length = size[0] * size[1] * len(mode)
+        out = io.BytesIO()
+        Image.frombytes(mode, size, bytes(dataset.PixelData[:length])).save(out, "PNG")
+    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError):
+        raise NotRendered("the stored object's pixels cannot be read") from None
+    return out.getvalue()
 
 
 def render(picture: bytes, *, width: int = 0, watermark: str = "") -> Rendition:

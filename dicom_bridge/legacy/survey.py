@@ -33,6 +33,7 @@ from dicom_bridge.objects.read import ReadObject, read_object
 from dicom_bridge.placing import PATIENT_ID
 from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.index import text_of
+from dicom_bridge.waiting import called
 from fhir_mapping import references
 from fhir_mapping.errors import MappingError, NotFound
 from fhir_mapping.store.record import RecordStore
@@ -210,6 +211,8 @@ class Survey:
             base = self._shown(replace(base, patient=patient), said, opened.read)
             return self._known(connection, self._placed(connection, base, said), opened)
         except (MappingError, FileRefused) as error:
+            if not base.patient and self._is_somebodys(connection, base.sha256):
+                return replace(base, verdict=Verdict.KNOWN)
             return replace(base, verdict=Verdict.LEFT, why=str(error))
 
     def _dated(self, file: File, opened: _Opened, row: Row | None, path: Said | None) -> Dated:
@@ -248,13 +251,7 @@ class Survey:
 
     def _perhaps(self, connection: Connection, word: str) -> str:
         """Patients who are called so: a suggestion, and never more."""
-        found: set[str] | None = None
-        for part in word.replace(",", " ").replace("_", " ").split():
-            if len(part) < 3:
-                continue
-            named = {each.id for each in self._store.search(connection, "Patient", {"name": part})}
-            found = named if found is None else found & named
-        listed = sorted(found or ())[:_SUGGESTED]
+        listed = sorted(called(connection, self._store, word))[:_SUGGESTED]
         return f" Perhaps {', '.join(f'Patient/{each}' for each in listed)}." if listed else ""
 
     def _find(self, connection: Connection, kind: str, word: str) -> str:
@@ -351,6 +348,11 @@ class Survey:
             return None
         named = references.local_of(resource, self._store.base, "encounter")
         return next((references.id_of(each) for each in named if each.startswith("Encounter/")), None)
+
+    @staticmethod
+    def _is_somebodys(connection: Connection, sha256: str) -> bool:
+        """Whether a file of which nobody says whose it is was placed before."""
+        return any(entry.state is State.DONE for entry in ledger.by_file(connection, sha256))
 
     def _known(self, connection: Connection, base: Candidate, opened: _Opened) -> Candidate:
         """Whether the archive has it already."""

@@ -20,6 +20,7 @@ from dicom_bridge.objects.anew import MadeObject, made_anew
 from dicom_bridge.objects.coding import own_scheme, region_code, term_code
 from dicom_bridge.objects.description import PatientModule, VisitModule, days_between
 from dicom_bridge.objects.fitting import text
+from dicom_bridge.objects.inside import PLACE_AND_OWNER, clean_pixels
 from dicom_bridge.objects.photo import (
     acquisition_module,
     context_items,
@@ -96,9 +97,6 @@ _NAMED = (
 _EMPTY = ("PatientOrientation", "LossyImageCompression")
 """Type 2 of General Image (C.7.6.1) and VL Image (C.8.12.1): nothing is said where the sender said nothing."""
 
-_NEVER = frozenset({0x0016002B, 0x0016004D, 0x00160051, *range(0x00160070, 0x00160090)})
-"""Camera Owner Name, Lens Serial Number, and the coordinates of the place."""
-
 _PROSE = frozenset({"LO", "LT", "PN", "ST", "UC", "UN", "UR", "UT"})
 _PIXELS = 0x7FE00010
 _UNPLACED = VisitModule("")
@@ -126,7 +124,8 @@ class Corrected:
 
 
 def corrected(former: bytes, said: Corrected) -> MadeObject:
-    """The object with another header; its pixel data is the former's byte for byte, in the same transfer syntax.
+    """The object with another header; its pixel data is the former's byte for byte, in the same transfer syntax, but
+    for what the picture tells beside pixels (:mod:`dicom_bridge.objects.inside`).
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def _made(before: Dataset, said: Corrected) -> Dataset:
         _view(before, made, said)
     made.file_meta = file_meta(made, before.file_meta.TransferSyntaxUID)
     if _PIXELS in before:
-        made.add(before[_PIXELS])
+        made.add(clean_pixels(before))
     return made
 
 
@@ -180,7 +179,7 @@ def _of_picture(before: Dataset) -> Iterator[DataElement]:
     for tag in sorted(before.keys()):
         if int(tag) in listed:
             yield before[tag]
-        elif tag.group in (0x0016, 0x0028) and int(tag) not in _NEVER:
+        elif tag.group in (0x0016, 0x0028) and int(tag) not in PLACE_AND_OWNER:
             element = before[tag]
             if element.VR not in _PROSE:
                 yield element

@@ -27,6 +27,9 @@ class PatientModule:
     sex: str = ""
     """M, F, O or empty."""
 
+    unknown: bool = False
+    """Nobody knows whose photo it is: no identifier is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class VisitModule:

@@ -91,7 +91,7 @@ def patient_module(dataset: Dataset, patient: PatientModule) -> None:
     """Patient (C.7.1.1)."""
     dataset.PatientName = person_name(patient.name)
     dataset.PatientID = identifier("PatientID", patient.id)
-    if not dataset.PatientID:
+    if not dataset.PatientID and not patient.unknown:
         raise DescriptionRefused("PatientID: the patient has no identifier; give the record one")
     if patient.issuer:
         dataset.IssuerOfPatientID = identifier("IssuerOfPatientID", patient.issuer)

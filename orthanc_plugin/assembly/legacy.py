@@ -19,7 +19,7 @@ from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
 from dicom_bridge.settling import Settling
 from dicom_bridge.way import Arrow
-from orthanc_plugin.assembly.intake import open_archive, way
+from orthanc_plugin.assembly.intake import corrections, open_archive, way
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.record import record_store
 
@@ -37,7 +37,7 @@ class Told:
 
 def files_below(node: Node, sources: Sequence[Path]) -> list[File]:
     """All files of the sources. Raises SourceRefused."""
-    limit = _limits(node).bytes
+    limit = limits_of(node).bytes
     return list(chain.from_iterable(files_of(source, limit) for source in sources))
 
 
@@ -46,7 +46,7 @@ def survey(node: Node, files: Sequence[File], wishes: Wishes, lanes: int, told: 
     told.looking(len(files))
     store = record_store(node)
     with ThreadPoolExecutor(lanes, "survey") as executor:
-        look = Survey(node.engine, store, Visits(store, node.keys.uid), _limits(node), wishes, executor)
+        look = Survey(node.engine, store, Visits(store, node.keys.uid), limits_of(node), wishes, executor)
         return look.look(files, told.looked)
 
 
@@ -64,10 +64,18 @@ def _lane(node: Node, archive: Archive, at: Callable[[Arrow], None]) -> Lane:
     """What one batch at a time is carried with."""
     carried = way(node, archive, at)
     settling = Settling(
-        node.engine, node.chain, archive, carried.linker, carried.tasks, door=node.role, at=lambda _: None
+        node.engine,
+        node.chain,
+        archive,
+        carried.linker,
+        carried.tasks,
+        door=node.role,
+        at=lambda _: None,
+        place_clean=corrections(node, archive, at).place,
     )
     return Lane(Pipeline(carried, node.keys.uid), archive, settling)
 
 
-def _limits(node: Node) -> Limits:
+def limits_of(node: Node) -> Limits:
+    """What a file may have."""
     return Limits(bytes=node.settings.max_file_megabytes * 2**20, pixels=node.settings.max_pixels)

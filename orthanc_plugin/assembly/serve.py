@@ -28,17 +28,19 @@ from consent.store.schema import require_schema
 from consent.store.sites import load_site
 from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.compare.renditions import Shelf
+from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.api.routes import routes as fhir_routes
 from orthanc_plugin.assembly import tls
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.gaps import desk
+from orthanc_plugin.assembly.intake import corrections, open_archive
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node, open_node
 from orthanc_plugin.assembly.providers import Providers, read_secrets
-from orthanc_plugin.assembly.record import fhir_node
+from orthanc_plugin.assembly.record import fhir_node, record_store
 from orthanc_plugin.assembly.settings import Settings
 from orthanc_plugin.workspace.accounts import StoredAccounts
 from orthanc_plugin.workspace.advisory import Batches
@@ -49,6 +51,7 @@ from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
+from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
@@ -138,7 +141,16 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         healthy=lambda: _healthy(node.engine),
         others=others,
         batches=Batches(Advisories(fhir), node.engine),
+        queue=_queue(node),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
+    )
+
+
+def _queue(node: Node) -> Queue:
+    store = record_store(node)
+    visits = Visits(store, node.keys.uid)
+    return Queue(
+        node.engine, node.chain, store, visits, lambda: open_archive(node), lambda archive: corrections(node, archive)
     )
 
 

@@ -132,6 +132,14 @@ class Settings:
 
     keep_exif: tuple[Identifying, ...] = ()
     """What of EXIF that identifies is written into objects: ``owner``, ``serial``, ``location``, ``maker-note``."""
+    watched: Path | None = None
+    """Folder into which files are dropped that ``worker`` takes in; none: there is none."""
+
+    watched_account: str = ""
+    """Account in whose name it takes them in; it has the rights ``capture`` and ``record``."""
+
+    watched_pattern: str = ""
+    """How their paths below the folder are read, as ``photospine import --pattern`` does."""
 
     ca_file: Path | None = None
     """Certificates, PEM, by which OpenID providers are recognised; none: those that every browser knows."""

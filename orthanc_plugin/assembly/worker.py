@@ -30,10 +30,11 @@ from dicom_bridge.spool import SpoolRefused
 from dicom_bridge.tasks import Tasks
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question import projection as facets
-from orthanc_plugin.assembly.intake import open_archive, way
+from orthanc_plugin.assembly.intake import corrections, open_archive, way
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.record import record_store
+from orthanc_plugin.assembly.watched import Watched, watched_of
 from orthanc_plugin.wall.hooks import COLLISION
 
 ROLE = "worker"
@@ -45,6 +46,9 @@ CHANGES_SECONDS = 5.0
 
 WAITING_SECONDS = 60.0
 """How often it looks for the places of objects that wait."""
+
+WATCHED_SECONDS = 2.0
+"""How often it looks into the watched folder."""
 
 ISSUERS_SECONDS = 1.0
 """How often it looks whether keys of an issuer should be fetched."""
@@ -93,6 +97,7 @@ class Worker:
     tasks: Tasks
     judging: Judging
     gaps: GapTasks
+    watched: Watched | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     _notary: Notary = field(init=False)
     _away: bool = False
@@ -106,7 +111,7 @@ class Worker:
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
         self._away = True
-        changes = waiting = sweeping = issuers = indexing = due = all_due = 0.0
+        changes = waiting = sweeping = issuers = indexing = due = all_due = watching = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -115,6 +120,10 @@ class Worker:
             if time.monotonic() >= waiting:
                 self.attempt("waiting", self.arrivals.relink)
                 waiting = time.monotonic() + WAITING_SECONDS
+            if self.watched is not None and time.monotonic() >= watching:
+                taken = self.attempt("watched folder", self.watched.step)
+                watching = time.monotonic() + WATCHED_SECONDS
+                worked = worked or bool(taken)
             if time.monotonic() >= issuers:
                 self.attempt("issuers", self.issuers.step)
                 issuers = time.monotonic() + ISSUERS_SECONDS
@@ -238,8 +247,18 @@ def run(node: Node, stopped: threading.Event, at: Callable[[str], None] = lambda
 def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: threading.Event) -> Worker:
     """A worker, put together from its parts."""
     carried = way(node, archive, at)
-    arrivals = Arrivals(node.engine, node.chain, archive, carried.linker, carried.tasks, door=ROLE, at=at)
+    arrivals = Arrivals(
+        node.engine,
+        node.chain,
+        archive,
+        carried.linker,
+        carried.tasks,
+        door=ROLE,
+        at=at,
+        place_clean=corrections(node, archive, at).place,
+    )
     issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
     judging = Judging(node.engine, node.chain, archive, record_store(node), door=ROLE)
     gaps = GapTasks(node.engine, node.point, carried.linker.store)
-    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, gaps, stopped)
+    watched = watched_of(node, archive)
+    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, gaps, watched, stopped)

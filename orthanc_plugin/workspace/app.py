@@ -25,6 +25,7 @@ from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.protocol_page import ProtocolPage
+from orthanc_plugin.workspace.queue import Queue, QueuePage
 from orthanc_plugin.workspace.session_page import SessionPage
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.single_sign_on import Providers
@@ -43,6 +44,7 @@ def create_app(
     token: Callable[[], str] = random_token,
     providers: Providers | None = None,
     batches: Batches | None = None,
+    queue: Queue | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -56,8 +58,10 @@ def create_app(
         OpenID providers through which people may sign in.
     batches
         What the pages of batch advisories are made of; None: there are none.
+    queue
+        What the page of photos that wait is made of; None: there is none.
     """
-    pages = Pages(parts)
+    pages = Pages(parts, queue=queue is not None)
 
     def health(_: HttpRequest) -> Response:
         well = healthy()
@@ -91,6 +95,7 @@ def create_app(
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),
+            *(QueuePage(pages, queue).routes() if queue is not None else ()),
             *parts.files.routes(),
             *others,
         ],

@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consent.site import Site
+from consent.types import Requester, Right
 from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.aligning import Aligner
@@ -68,8 +69,9 @@ class Parts:
 class Pages:
     """Renders templates for one visitor at a time."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, *, queue: bool = False) -> None:
+        """Put them together; ``queue``: whether there is a page of photos that wait."""
+        self.parts, self._queue = parts, queue
         zone = parts.site.zone
         environment = Environment(
             loader=PackageLoader("orthanc_plugin.workspace"),
@@ -112,6 +114,7 @@ class Pages:
             and "TREAT" in held
             and (visitor is None or visitor.requester.confined_to is None),
             safety=self.parts.safety and "PATSFTY" in held,
+            queue=self._queue and visitor is not None and may_link(visitor.requester),
             publishing=[page for page in self.parts.publishing if page.code in held],
             **values,
         )
@@ -125,6 +128,11 @@ class Pages:
         """Send a browser without session to the sign-in page, and back afterwards."""
         target = http.url.path + (f"?{http.url.query}" if http.url.query else "")
         return RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+
+
+def may_link(requester: Requester) -> bool:
+    """Whether an account says of photos whose they are."""
+    return Right.LINK in requester.rights and requester.confined_to is None
 
 
 def sized(address: str, width: int) -> str:

@@ -15,6 +15,7 @@ from consent.store.engine import glancing
 from consent.store.tables import photo
 from dicom_bridge.legacy.visits import HISTORICAL
 from orthanc_plugin.assembly.cli import build
+from orthanc_plugin.assembly.commands.legacy import Lines
 from tests.legacy.making import folder, listed, zipped
 from tests.legacy.making import photo as shot
 from tests.pipeline.commands import state
@@ -227,3 +228,19 @@ def test_people_read_sums_and_reasons(world: World, tmp_path: Path) -> None:
     for each in ("1  imported", "1  left", "1 patients, 1 visits, 1 of these by photos alone", "fair (file-name)"):
         assert each in result.stdout
     assert len(json.loads((tmp_path / "r.json").read_text("utf-8"))["files"]) == 2
+
+
+@pytest.mark.fast
+def test_how_far_it_is_stands_in_a_log_with_rate_and_time_left() -> None:
+    now, said = 0.0, list[str]()
+    lines = Lines(quiet=False, clock=lambda: now, say=said.append)
+    lines.begin("imported", 100)
+    for _ in range(100):
+        now += 1
+        lines.advance()
+    assert said == [
+        "30 of 100 imported, 1.0 a second, 0:01:10 left",
+        "60 of 100 imported, 1.0 a second, 0:00:40 left",
+        "90 of 100 imported, 1.0 a second, 0:00:10 left",
+        "100 of 100 imported, 1.0 a second, 0:00:00 left",
+    ]

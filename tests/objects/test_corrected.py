@@ -27,6 +27,7 @@ from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.intake import Limits, read_photo
 from dicom_bridge.objects.corrected import Corrected, corrected
 from dicom_bridge.objects.description import PatientModule, PhotoDescription, VisitModule
+from dicom_bridge.objects.inside import clean
 from dicom_bridge.objects.photo import wrap
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.objects.rejection import Rejection, rejection
@@ -115,7 +116,7 @@ PHOTO, SECONDARY, TRUE_COLOUR = (
     "1.2.840.10008.5.1.4.1.1.7.4",
 )
 DERMOSCOPIC, PDF = "1.2.840.10008.5.1.4.1.1.77.1.7", "1.2.840.10008.5.1.4.1.1.104.1"
-STREAMS = [jpeg(), jpeg(KINDS["progressive"])[:-1] + b"\xd9"]
+STREAMS = [clean(jpeg()), clean(jpeg(KINDS["progressive"]))]
 FOREIGN = {
     "explicit": (PHOTO, ExplicitVRLittleEndian, NATIVE),
     "implicit": (SECONDARY, ImplicitVRLittleEndian, NATIVE),

@@ -150,7 +150,7 @@ def _take(node: Node, files: list[Path], plan: Plan) -> list[Taken]:
         task = bar.add_task("photos", total=len(files))
 
         def at(arrow: Arrow) -> None:
-            if arrow is Arrow.ATTACHED:
+            if arrow is Arrow.ADDED:
                 bar.advance(task)
 
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from datetime import date
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +48,9 @@ from orthanc_plugin.assembly.commands._words import EXPRESSION, REGION, SIDE, VI
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.open import Node, open_node
 from orthanc_plugin.assembly.settings import load
+
+ROLE = "import"
+"""Its audit chain is held as long as it lasts: an import makes many records."""
 
 _MOST_LANES = 16
 _LISTED = 20
@@ -93,7 +98,7 @@ def import_(
     """
     if report_file is not None and report_file.suffix.lower() not in (".csv", ".json"):
         raise typer.BadParameter("name a file that ends with .csv or .json", param_hint="--report")
-    with failing(), open_node(load(settings)) as node:
+    with failing(), open_node(load(settings), ROLE) as node:
         require_text({"--as": account, "--patient": patient})
         who = account_of(node, account)
         require(who, right=Right.CAPTURE)
@@ -125,15 +130,56 @@ def _run(
 ) -> tuple[list[Candidate], list[Done] | None]:
     files = [each for each in legacy.files_below(node, sources) if manifest is None or each.name != manifest.name]
     with _progress() as progress:
+        lines = Lines(quiet=not progress.disable)
         bars: list[TaskID] = []
+
+        def begin(what: str, many: int) -> None:
+            bars.append(progress.add_task(what, total=many))
+            lines.begin(what, many)
+
+        def advance(_: object) -> None:
+            progress.advance(bars[-1])
+            lines.advance()
+
         told = legacy.Told(
-            looking=lambda many: bars.append(progress.add_task("looked at", total=many)),
-            looked=lambda _: progress.advance(bars[-1]),
-            taking=lambda many: bars.append(progress.add_task("imported", total=many)),
-            taken=lambda _: progress.advance(bars[-1]),
+            looking=lambda many: begin("looked at", many),
+            looked=advance,
+            taking=lambda many: begin("imported", many),
+            taken=advance,
         )
         found = legacy.survey(node, files, wishes, lanes, told)
         return found, None if base is None else legacy.carry_out(node, found, base, lanes, told)
+
+
+@dataclass(slots=True)
+class Lines:
+    """How far it is, in a line now and then, for a log where no bar can be."""
+
+    quiet: bool
+    every: float = 30.0
+    clock: Callable[[], float] = time.monotonic
+    say: Callable[[str], None] = lambda text: typer.echo(text, err=True)
+    _what: str = ""
+    _many: int = 0
+    _done: int = 0
+    _began: float = 0.0
+    _said: float = 0.0
+
+    def begin(self, what: str, many: int) -> None:
+        """Begin with so many."""
+        self._what, self._many, self._done = what, many, 0
+        self._began = self._said = self.clock()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        now = self.clock()
+        if self.quiet or (now - self._said < self.every and self._done < self._many):
+            return
+        self._said = now
+        rate = self._done / max(now - self._began, 0.001)
+        left = timedelta(seconds=round((self._many - self._done) / rate))
+        self.say(f"{self._done} of {self._many} {self._what}, {rate:.1f} a second, {left} left")
 
 
 class _Rate(ProgressColumn):

@@ -47,7 +47,7 @@ ACCOUNTS = (
     DemoAccount(
         "clinician",
         ("TREAT", "BTG"),
-        (Right.CAPTURE, Right.LINK, Right.CONSENT, Right.RECORD),
+        (Right.CAPTURE, Right.LINK, Right.CONSENT, Right.RECORD, Right.RECONCILE),
         "Practitioner/demo-clinician",
     ),
     DemoAccount("doctor", ("TREAT", "PORTFOLIO", "WEB", "SOCIAL"), (Right.RECORD,), "Practitioner/demo-doctor"),
