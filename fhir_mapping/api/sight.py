@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Subquery,
     and_,
     case,
     exists,
@@ -183,17 +184,29 @@ class RequestSight:
 
     def updated(self, kind: str, row: Row) -> ColumnElement[int]:
         """When it was written; of a study, when the newest document of a photo that may be seen was."""
-        if kind != STUDY:
+        written = self.written(kind, opens=False)
+        if written is None:
             column: ColumnElement[int] = row.c.updated
             return column
-        document = fhir_resource.alias()
+        return select(func.max(written.c.updated)).where(written.c.id == row.c.id).correlate(row).scalar_subquery()
+
+    def written(self, kind: str, *, opens: bool = True) -> Subquery | None:
+        """Of a study the documents of its photos that may be seen."""
+        if kind != STUDY:
+            return None
+        # The photo under another name: by its own, the state of all photos would open an index of them, and not the
+        # time or the study that is asked for.
+        document, one = fhir_resource.alias(), photo.alias()
+        here = and_(document.c.type == DOCUMENT, document.c.id == one.c.document)
+        updated: ColumnElement[int] = document.c.updated
+        source: Any = document.join(one, here)
+        if not opens:  # looked up photo by photo: SQLite would join by walking all documents
+            updated, source = select(document.c.updated).where(here).correlate(one).scalar_subquery(), one
         return (
-            select(func.max(document.c.updated))
-            .select_from(photo)
-            .join(document, and_(document.c.type == DOCUMENT, document.c.id == photo.c.document))
-            .where(photo.c.imaging_study == row.c.id, self.may.clause(photo.c.photo))
-            .correlate(row)
-            .scalar_subquery()
+            select(one.c.imaging_study.label("id"), updated.label("updated"), one.c.photo.label("part"))
+            .select_from(source)
+            .where(one.c.imaging_study.is_not(None), self.may.clause(one.c.photo))
+            .subquery()
         )
 
     def _naming(self, kind: str, parameter: Parameter, rows: Any, *, uid: bool) -> ColumnElement[bool]:

@@ -40,7 +40,7 @@ class Condition(Protocol):
         """Whether it holds of a row of ``fhir_resource``."""
 
     def ids(self) -> Sequence[Select[str]] | None:
-        """Queries that give all ids of which it holds; None where no index begins with it."""
+        """Queries that give all ids of which it holds, perhaps others too; None where no index begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +130,13 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A question to the row alone."""
+    """A question to the row, where no index holds what it asks."""
 
     question: Any
     """Of a row, its condition."""
+
+    begins: tuple[Select[str], ...] | None = None
+    """Queries for ids among which are all of which it holds."""
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """The answer."""
@@ -141,8 +144,8 @@ class Asking:
         return found
 
     def ids(self) -> Sequence[Select[str]] | None:
-        """None."""
-        return None
+        """Where it begins."""
+        return self.begins
 
 
 def few_ids(scene: Scene, conditions: Iterable[Condition], most: int = FEW) -> set[str] | None:
@@ -158,8 +161,10 @@ def few_ids(scene: Scene, conditions: Iterable[Condition], most: int = FEW) -> s
         found: set[str] = set()
         limit = most if best is None else len(best)
         for query in queries:
-            found.update(scene.connection.execute(query.limit(limit + 1)).scalars())
-            if len(found) > limit:
+            rows = scene.connection.execute(query.limit(limit + 1)).scalars().all()
+            found.update(rows)
+            # Rows and not ids alone: one resource may have several, and those beyond the limit were not read.
+            if len(rows) > limit or len(found) > limit:
                 break
         else:
             best = found

@@ -82,7 +82,7 @@ def page(
         total = len(found)
         rows = found if beyond is None else [each for each in found if each.beyond]
     else:
-        if len(keys) == 1 and keys[0].indexed:
+        if len(keys) == 1 and keys[0].indexed(scene.sight, kind):
             rows = walk(scene, kind, keys[0], holding, after, count + 1)
         else:
             place = [] if after is None else [order.behind(keys, values, row, after)]

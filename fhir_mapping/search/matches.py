@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from fhir_mapping import references
 from fhir_mapping.errors import Issue, Malformed
@@ -16,7 +16,6 @@ from fhir_mapping.search.condition import Asking, Condition, Either, Listed, Row
 from fhir_mapping.search.index import EXACT, IDENTIFIER, TEXT, TYPED, target_of
 from fhir_mapping.search.parameters import Form, Kind, Parameter
 from fhir_mapping.search.persons import follows, with_merged
-from fhir_mapping.search.sight import Row
 from fhir_mapping.search.values import indexed, parts, plain, sounds, token
 from fhir_mapping.tables import (
     PART,
@@ -179,17 +178,16 @@ def _pair(scene: Scene, columns: Any, parameter: Parameter, value: str) -> list[
 def _updated(scene: Scene, kind: str, values: Sequence[str]) -> Condition:
     """``_lastUpdated``: of what the requester is shown of the resource."""
 
-    def holds(row: Row) -> ColumnElement[bool]:
-        column = scene.sight.updated(kind, row)
-        return or_(*(each for value in values for each in compared.moments(column, value, scene.zone, scene.now)))
+    def spans(column: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+        return tuple(each for value in values for each in compared.moments(column, value, scene.zone, scene.now))
 
-    table = fhir_resource.alias()
-    if scene.sight.updated(kind, table) is not table.c.updated:
-        return Asking(holds)
-    alternatives = [
-        each for value in values for each in compared.moments(table.c.updated, value, scene.zone, scene.now)
-    ]
-    return Rows(table, kind, tuple(alternatives))
+    written = scene.sight.written(kind)
+    if written is None:
+        table = fhir_resource.alias()
+        return Rows(table, kind, spans(table.c.updated))
+    # Where the newest part fits, some part does.
+    begins = tuple(select(written.c.id).where(each) for each in spans(written.c.updated))
+    return Asking(lambda row: or_(*spans(scene.sight.updated(kind, row))), begins)
 
 
 def _there(scene: Scene, kind: str, parameter: Parameter) -> Condition:

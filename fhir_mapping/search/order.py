@@ -39,6 +39,9 @@ class Rows:
     rest: tuple[ColumnElement[Any], ...] = ()
     """What tells several rows of one resource apart that have the same value."""
 
+    newest: bool = False
+    """Whether of several values the greatest counts, in either order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -68,15 +71,25 @@ class Key:
         """Whether every resource has a value."""
         return self.parameter.kind in (Kind.ID, Kind.UPDATED)
 
-    @property
-    def indexed(self) -> bool:
-        """Whether an index holds its values in their order."""
+    def indexed(self, sight: Sight, of: str) -> bool:
+        """Whether an index holds its values in their order, and not the resource's own row."""
         parameter = self.parameter
+        if parameter.kind is Kind.UPDATED:
+            return sight.written(of) is not None
         several = parameter.form is Form.REFERENCE and len(parameter.paths) > 1
         return not self.always and not several
 
-    def rows(self, sight: Sight, of: str) -> Rows:
-        """The rows that hold its values, of resources of a type, as far as they are shown."""
+    def rows(self, sight: Sight, of: str, *, opens: bool = True) -> Rows:
+        """The rows that hold its values, of resources of a type, as far as they are shown.
+
+        Parameters
+        ----------
+        opens
+            Whether the index of the values is walked; else the rows of one resource are looked at.
+        """
+        written = sight.written(of, opens=opens) if self.parameter.kind is Kind.UPDATED else None
+        if written is not None:
+            return Rows(written, written.c.updated, (), (written.c.part,), newest=True)
         table, column, named, rest = self._columns()
         where = (table.c.type == of, named, sight.element(of, self.parameter, table))
         return Rows(table, column, where, tuple(table.c[name] for name in rest))

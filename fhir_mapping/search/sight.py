@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, true
+from sqlalchemy import ColumnElement, Select, Subquery, true
 
 from fhir_mapping.search.parameters import Parameter
 
@@ -44,6 +44,17 @@ class Sight(Protocol):
     def updated(self, kind: str, row: Row) -> ColumnElement[int]:
         """When what she is shown of a resource was written last."""
 
+    def written(self, kind: str, *, opens: bool = True) -> Subquery | None:
+        """What :meth:`updated` is the newest of: ``id`` of the resource, ``updated``, and ``part`` of it.
+
+        None where a resource was written as a whole: its own row says when.
+
+        Parameters
+        ----------
+        opens
+            Whether the search begins with the time; else with the resource.
+        """
+
 
 class Everything:
     """For this product's own use: no question of access is asked, whatever its methods are told."""
@@ -71,3 +82,7 @@ class Everything:
         """When it was written."""
         found: ColumnElement[int] = row.c.updated
         return found
+
+    def written(self, kind: str, *, opens: bool = True) -> Subquery | None:  # noqa: ARG002
+        """As a whole."""
+        return None

@@ -47,10 +47,10 @@ def walk(
 def _stated(
     scene: Scene, kind: str, key: Key, matching: Matching, after: Place | None, most: int
 ) -> list[tuple[str, Any]]:
-    here, other = key.rows(scene.sight, kind), key.rows(scene.sight, kind)
+    here, other = key.rows(scene.sight, kind), key.rows(scene.sight, kind, opens=False)
     row = fhir_resource.alias()
     # Of several values of one resource the first in this order counts; which one of equal ones does not matter.
-    before = other.value > here.value if key.descending else other.value < here.value
+    before = other.value > here.value if key.descending or here.newest else other.value < here.value
     if other.rest:
         sooner = tuple_(*other.rest) < tuple_(*here.rest)
         before = before | and_(other.value == here.value, sooner)
@@ -78,7 +78,7 @@ def _stated(
 def _unstated(
     scene: Scene, kind: str, key: Key, matching: Matching, behind: str | None, most: int
 ) -> list[tuple[str, Any]]:
-    row, here = fhir_resource.alias(), key.rows(scene.sight, kind)
+    row, here = fhir_resource.alias(), key.rows(scene.sight, kind, opens=False)
     stated = exists(
         select(literal(1)).select_from(here.table).where(here.table.c.id == row.c.id, *here.where)
     ).correlate(row)
