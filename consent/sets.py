@@ -26,6 +26,7 @@ from sqlalchemy import (
     true,
 )
 
+from consent import live
 from consent.bits import Bits
 from consent.decided import audience, audiences, default_effect, photos_of, stored_purposes, unsettled, unsettled_of
 from consent.decision import decide
@@ -40,7 +41,6 @@ from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Effect, Obligation, Request
 
-_CHUNK = 2000
 _OTHER = PhotoFacts(photo="", other=True)
 _ANY = photo.alias()
 _OTHERWISE = decided.alias()
@@ -272,6 +272,7 @@ def permitted(
         Numbers of the photos that are asked about, where these are few: no other is decided live, or permitted.
     """
     loader = Loader(connection, request.requester, cache)
+    remembered = None if cache is None else cache.answers
     site, requester, purpose = loader.site.site, request.requester, request.purpose
     obligations = Catalog.of(site).obligations(purpose)
     asked = None if only is None else frozenset(only)
@@ -283,8 +284,9 @@ def permitted(
     alone = _alone(connection, request, site)
     if alone is not None:
         numbers = _among(photos_of(connection, alone), only)
-        granted = _decide(loader, request, numbers, fulfils)
-        return replace(nothing, live=tuple(numbers), granted=granted)
+        return replace(
+            nothing, live=tuple(numbers), granted=live.granted(loader, request, numbers, fulfils, remembered)
+        )
     # Photos that do not show the patient of an emergency are decided as for TREAT.
     usual = replace(request, purpose=TREAT) if purpose == BTG else request
     patients = _own(connection, request)
@@ -306,7 +308,7 @@ def permitted(
         connection=connection,
         stored=default_effect(site, usual.purpose),
         live=tuple(numbers),
-        granted=_decide(loader, request, numbers, fulfils),
+        granted=live.granted(loader, request, numbers, fulfils, remembered),
         care_of=care_of,
         obligations=obligations,
         others=_opens_others(loader, request),
@@ -374,17 +376,3 @@ def _care_of(connection: Connection, loader: Loader) -> frozenset[str]:
         select(care_member.c.patient).where(among(connection, care_member.c.reference, references))
     ).scalars()
     return frozenset(group(connection, named))
-
-
-def _decide(
-    loader: Loader, request: Request, numbers: Collection[int], fulfils: frozenset[Obligation]
-) -> tuple[int, ...]:
-    """Decide photos one by one."""
-    ordered = sorted(numbers)
-    granted: list[int] = []
-    for start in range(0, len(ordered), _CHUNK):
-        for one in loader.photos(ordered[start : start + _CHUNK]):
-            decision = decide(request, one.facts, loader.now)
-            if decision.permitted and decision.obligations <= fulfils and one.number is not None:
-                granted.append(one.number)
-    return tuple(granted)

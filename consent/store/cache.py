@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, text
 
 from consent.codec import photo_from_json
 from consent.facts import Facts, PatientFacts, PhotoFacts, RequesterFacts
+from consent.live import LiveAnswers
 from consent.store import clock
 from consent.store.engine import glancing, reading
 from consent.store.load import LINKED, SHOWN, Clock, Loaded, Loader, SiteFacts
@@ -102,6 +103,8 @@ class FactsCache:
         self._patients: _Memory[str, PatientFacts] = _Memory(most)
         self._requesters: _Memory[str, tuple[RequesterFacts, datetime | None]] = _Memory(1000)
         self._site: SiteFacts | None = None
+        self.answers = LiveAnswers()
+        """What was decided live of sets; each is compared with the database by itself."""
         self._postgresql = engine.dialect.name == "postgresql"
         self._versions = Quick(engine, _VERSIONS[engine.dialect.name], "sop_uid")
         self._bodies = Quick(engine, _BODY, "sop_uid")

@@ -106,7 +106,7 @@ class Loader:
         *,
         now: Clock = clock.now,
     ) -> None:
-        self._connection, self._cache = connection, cache
+        self.connection, self._cache = connection, cache
         self.requester = requester
         self.now = now(connection) if cache is None else cache.now(connection)
         self.site = load_site_facts(connection)
@@ -122,18 +122,18 @@ class Loader:
 
     def photos(self, numbers: Collection[int]) -> list[Loaded]:
         """The photos with these numbers, sorted by number; unknown numbers are left out."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             select(
                 photo.c.photo, photo.c.sop_uid, photo.c.orthanc_id, photo.c.state, photo.c.version, photo_facts.c.body
             )
             .join(photo_facts, photo_facts.c.photo == photo.c.photo)
-            .where(among(self._connection, photo.c.photo, numbers))
+            .where(among(self.connection, photo.c.photo, numbers))
             .order_by(photo.c.photo)
         ).all()
         bound: dict[int, list[str]] = {}
-        for number, identity in self._connection.execute(
+        for number, identity in self.connection.execute(
             select(photo_patient.c.photo, photo_patient.c.patient).where(
-                among(self._connection, photo_patient.c.photo, [row.photo for row in rows])
+                among(self.connection, photo_patient.c.photo, [row.photo for row in rows])
             )
         ):
             bound.setdefault(number, []).append(identity)
@@ -162,7 +162,7 @@ class Loader:
         """The patients' facts; unknown patients are left out."""
         wanted = set(identities) - set(self._people)
         rows = (
-            self._connection.execute(select(patient).where(among(self._connection, patient.c.patient, wanted))).all()
+            self.connection.execute(select(patient).where(among(self.connection, patient.c.patient, wanted))).all()
             if wanted
             else []
         )
@@ -178,7 +178,7 @@ class Loader:
         return self._people
 
     def _read_patients(self, rows: list[Any]) -> None:
-        connection = self._connection
+        connection = self.connection
         records: dict[str, list[str]] = {}
         for identity, survivor in connection.execute(
             select(patient.c.patient, patient.c.survivor).where(
@@ -234,11 +234,11 @@ class Loader:
         if SiteRuleId.SIGNATURE_AFTER_RESULT not in self.site.site.rules_on:
             return {}
         found: dict[str, dict[str, datetime]] = {}
-        for row in self._connection.execute(
+        for row in self.connection.execute(
             select(photo_patient.c.patient, photo_facts.c.body)
             .join(photo, photo.c.photo == photo_patient.c.photo)
             .join(photo_facts, photo_facts.c.photo == photo.c.photo)
-            .where(among(self._connection, photo_patient.c.patient, everyone), photo.c.state == LINKED)
+            .where(among(self.connection, photo_patient.c.patient, everyone), photo.c.state == LINKED)
         ):
             facts = photo_from_json(row.body)
             if facts.taken is None or facts.taken.end is None:
