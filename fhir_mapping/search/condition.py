@@ -56,6 +56,9 @@ class Rows:
     asked: tuple[ColumnElement[bool], ...] = ()
     """The alternatives once more, as they are asked of the rows of one resource; none: as they are."""
 
+    ordered: bool = False
+    """Whether the index of the one alternative is in the order of the ids: all columns before the id are stated."""
+
     def holds(self, row: Row) -> ColumnElement[bool]:
         """One of the rows is there."""
         columns = self.table.c
@@ -72,6 +75,13 @@ class Rows:
             return None
         columns = self.table.c
         return [select(columns.id).where(columns.type == self.kind, each) for each in self.alternatives]
+
+    def in_order(self, after: str) -> Select[str] | None:
+        """Those behind an id, in their order, where an index gives them so."""
+        if not self.ordered:
+            return None
+        (query,) = self.ids() or ()
+        return query.where(self.table.c.id > after).order_by(self.table.c.id)
 
 
 @dataclass(frozen=True, slots=True)

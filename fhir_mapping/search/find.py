@@ -1,7 +1,8 @@
 """One page of what matches a search and may be read.
 
 Where some condition fits few resources, these are looked at one by one, and the total is known. Where all fit many, the
-resources are walked in order until the page is full: matches are close to each other then.
+resources are walked in order until the page is full: matches are close to each other then. They need not be where what
+fits was written at one time: so the ids that an index gives in their order are walked, where one does.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from consent.store.write import among
 from fhir_mapping.search import order
-from fhir_mapping.search.condition import FEW, Condition, Scene, few_ids
+from fhir_mapping.search.condition import FEW, Condition, Rows, Scene, few_ids
 from fhir_mapping.search.order import Key, Place
 from fhir_mapping.search.sight import Row
 from fhir_mapping.search.walk import walk
 from fhir_mapping.tables import fhir_resource
+
+_FIRST, _LARGEST = 100, 5000
+"""So many ids are looked at first; each time after that four times as many, up to the other number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,10 @@ def page(
         total = len(found)
         rows = found if beyond is None else [each for each in found if each.beyond]
     else:
-        if len(keys) == 1 and keys[0].indexed(scene.sight, kind):
+        led = None if keys else next((each for each in conditions if isinstance(each, Rows) and each.ordered), None)
+        if led is not None:
+            rows = _led(scene, led, matching.order_by(row.c.id), row, after[0] if after is not None else "", count + 1)
+        elif len(keys) == 1 and keys[0].indexed(scene.sight, kind):
             rows = walk(scene, kind, keys[0], holding, after, count + 1)
         else:
             place = [] if after is None else [order.behind(keys, values, row, after)]
@@ -96,6 +103,20 @@ def page(
         last = shown[-1]
         following = (*last[1 : 1 + len(keys)], last[0])
     return Page(tuple(each[0] for each in shown), following, total)
+
+
+def _led(scene: Scene, leading: Rows, matching: Select[str], row: Row, after: str, most: int) -> list[Any]:
+    """The first that match behind an id, among those of a condition whose index is in the order of the ids."""
+    found: list[Any] = []
+    size = _FIRST
+    while (query := leading.in_order(after)) is not None:
+        ids = scene.connection.execute(query.limit(size)).scalars().all()
+        these = matching.where(among(scene.connection, row.c.id, ids)).limit(most - len(found))
+        found += scene.connection.execute(these).all() if ids else []
+        if len(found) >= most or len(ids) < size:
+            break
+        after, size = ids[-1], min(size * 4, _LARGEST)
+    return found
 
 
 def _count(scene: Scene, matching: Select[str]) -> int:

@@ -59,7 +59,10 @@ def of_parameter(scene: Scene, kind: str, name: asked.Plain, value: str) -> Cond
     # Of one resource its few rows are read. As a bare column SQLite may take the index that begins with the value
     # instead, and go through everything that has it. The index of references ends with the id.
     asked_of_one = tuple(and_(of_one, each, shown) for each in alternatives)
-    found = Rows(table, kind, tuple(and_(named, each, shown) for each in alternatives), asked=asked_of_one)
+    ordered = len(alternatives) == 1 and not name.modifier and _is_whole(parameter, values[0])
+    found = Rows(
+        table, kind, tuple(and_(named, each, shown) for each in alternatives), asked=asked_of_one, ordered=ordered
+    )
     return Without(found) if name.modifier == "not" else found
 
 
@@ -67,6 +70,14 @@ def _may_be_uid(value: str) -> bool:
     """Whether a token that is asked for may be a DICOM UID."""
     system, code = token(value)
     return system == DICOM_UID or uid_in(code) is not None
+
+
+def _is_whole(parameter: Parameter, value: str) -> bool:
+    """Whether a value is a token, or a pair of tokens, each with its system and its code."""
+    if parameter.kind is Kind.TOKEN:
+        return all(token(value))
+    pieces = parts(value, "$") if parameter.kind is Kind.COMPOSITE and parameter.parts[1].kind is Kind.TOKEN else ()
+    return len(pieces) == 2 and all(all(token(each)) for each in pieces)
 
 
 def _alternatives(scene: Scene, name: asked.Plain, values: Sequence[str]) -> tuple[Any, str, list[ColumnElement[bool]]]:
@@ -163,7 +174,8 @@ def _pair(scene: Scene, columns: Any, parameter: Parameter, value: str) -> list[
     part = parameter.parts[1]
     if part.kind is Kind.TOKEN:
         system, code = token(pieces[1])
-        seconds = [compared.token_is(columns.part_system, columns.part_value, system, code, PART)]
+        whole = and_(columns.low == 0, columns.high == 0)  # as they are of tokens; the index has them before the id
+        seconds = [and_(compared.token_is(columns.part_system, columns.part_value, system, code, PART), whole)]
     elif part.kind is Kind.QUANTITY:
         seconds = compared.quantities(columns, pieces[1], "part_system", "part_value")
     elif part.kind is Kind.DATE:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fhir_mapping.api import includes
-from tests.fhir.clinic import Clinic, consent_of
+from fhir_mapping.search import find
+from tests.fhir.clinic import BASE, Clinic, consent_of
 
 _MORE: tuple[dict[str, Any], ...] = (
     {
@@ -155,7 +156,9 @@ _MORE: tuple[dict[str, Any], ...] = (
         ("ImagingStudy?dicom-class=urn:oid:1.2.840.10008.5.1.4.1.1.77.1.4&patient=ben", ["v2"]),
     ],
 )
-def test_search_finds_by_every_kind_of_parameter(clinic: Clinic, query: str, ids: list[str]) -> None:
+def test_search_finds_by_every_kind_of_parameter(
+    clinic: Clinic, query: str, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for resource in _MORE:
         clinic.put(resource)
     kind, _, rest = query.partition("?")
@@ -164,6 +167,42 @@ def test_search_finds_by_every_kind_of_parameter(clinic: Clinic, query: str, ids
     found = clinic.ask("clinician", "GET", f"/{kind}", params={name: value.partition("&")[0], **more})
     assert found.status_code == 200, found.text
     assert [each["resource"]["id"] for each in found.json().get("entry", [])] == ids
+    _as_of_many(monkeypatch)
+    assert _paged(clinic, str(found.request.url.raw_path.decode()).removeprefix("/fhir")) == ids
+
+
+def _as_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search as if each condition fitted more than are looked at one by one."""
+    monkeypatch.setattr(find, "FEW", -1)
+    monkeypatch.setattr(find, "few_ids", lambda *_: None)
+    monkeypatch.setattr(find, "_FIRST", 1)
+
+
+def _paged(clinic: Clinic, path: str) -> list[str]:
+    """The ids of all pages, each of one resource."""
+    found: list[str] = []
+    following: str | None = f"{path}&_count=1"
+    while following is not None:
+        bundle = clinic.get("clinician", following).json()
+        found += [each["resource"]["id"] for each in bundle.get("entry", [])]
+        following = next(
+            (each["url"].removeprefix(BASE) for each in bundle["link"] if each["relation"] == "next"), None
+        )
+    return found
+
+
+def test_a_page_is_filled_from_further_ids_where_the_first_do_not_match(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty have the code, and every seventh the status."""
+    for number in range(40):
+        status = "final" if number % 7 == 0 else "preliminary"
+        clinic.put(_MORE[1] | {"id": f"many{number:02}", "status": status})
+    expected = [f"many{number:02}" for number in range(0, 40, 7)]
+    _as_of_many(monkeypatch)
+    query = "/Observation?code=urn:t|fluence&status=final"
+    assert _paged(clinic, query) == expected
+    assert [each["resource"]["id"] for each in clinic.get("clinician", query).json()["entry"]] == expected
 
 
 def _ids(bundle: dict[str, Any], mode: str = "match") -> list[str]:
