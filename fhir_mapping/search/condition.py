@@ -15,11 +15,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, Select, exists, false, literal, not_, or_, select
 
 from consent.store.write import among
+from fhir_mapping.errors import Issue, Malformed
 from fhir_mapping.search.sight import Everything, Row, Sight
 from fhir_mapping.tables import fhir_resource
 
 FEW = 5000
 """Up to so many ids a condition is answered by its index first."""
+
+_DEEPEST = 2
+"""So many links are asked of each row; a further one is followed first. SQLite nests a hundred symbols."""
+
+_MOST_REACHED = 100_000
+"""So many resources a link leads to where it is followed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class Scene:
 
 class Condition(Protocol):
     """What one parameter asks."""
+
+    @property
+    def links(self) -> int:
+        """Through how many resources, one named by the other, its question to a row goes."""
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """Whether it holds of a row of ``fhir_resource``."""
@@ -58,6 +69,8 @@ class Rows:
 
     ordered: bool = False
     """Whether the index of the one alternative is in the order of the ids: all columns before the id are stated."""
+
+    links: int = 0
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """One of the rows is there."""
@@ -92,6 +105,11 @@ class Listed:
     kind: str
     found: frozenset[str]
 
+    @property
+    def links(self) -> int:
+        """None: they are known."""
+        return 0
+
     def holds(self, row: Row) -> ColumnElement[bool]:
         """It is among them."""
         return among(self.connection, row.c.id, self.found)
@@ -107,6 +125,11 @@ class Either:
     """One of several."""
 
     several: tuple[Condition, ...]
+
+    @property
+    def links(self) -> int:
+        """Of the one that goes furthest."""
+        return max((each.links for each in self.several), default=0)
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """One holds."""
@@ -129,6 +152,11 @@ class Without:
 
     other: Condition
 
+    @property
+    def links(self) -> int:
+        """Those of the other."""
+        return self.other.links
+
     def holds(self, row: Row) -> ColumnElement[bool]:
         """The other does not."""
         return not_(self.other.holds(row))
@@ -147,6 +175,8 @@ class Asking:
 
     begins: tuple[Select[str], ...] | None = None
     """Queries for ids among which are all of which it holds."""
+
+    links: int = 0
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """The answer."""
@@ -191,3 +221,30 @@ def visible(scene: Scene, kind: str, ids: Iterable[str], conditions: Iterable[Co
         scene.sight.seen(kind, row),
     )
     return set(scene.connection.execute(query).scalars())
+
+
+def reached(scene: Scene, kind: str, rest: Condition) -> set[str] | None:
+    """The resources of which the rest of a chain holds, and which the requester may read.
+
+    None where it is better asked of each row: where they are many, and the question to a row is not too deep.
+
+    Raises
+    ------
+    Malformed
+        They are too many, and the question too deep: what SQLite parses may not be nested further.
+    """
+    few = few_ids(scene, [rest])
+    if few is not None:
+        return visible(scene, kind, few, [rest])
+    if rest.links < _DEEPEST:
+        return None
+    row = fhir_resource.alias()
+    query = select(row.c.id).where(row.c.type == kind, rest.holds(row), scene.sight.seen(kind, row))
+    found = set(scene.connection.execute(query.limit(_MOST_REACHED + 1)).scalars())
+    if len(found) > _MOST_REACHED:
+        raise Malformed(
+            Issue(
+                "too-costly", f"The search goes through more than {_MOST_REACHED} resources of {kind}: ask for fewer."
+            )
+        )
+    return found

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal, select
 from consent.store.write import among
 from fhir_mapping.errors import Forbidden, Issue, Malformed
 from fhir_mapping.search import asked, compared, persons
-from fhir_mapping.search.condition import Asking, Condition, Either, Listed, Rows, Scene, few_ids, visible
+from fhir_mapping.search.condition import Asking, Condition, Either, Listed, Rows, Scene, reached
 from fhir_mapping.search.matches import of_parameter
 from fhir_mapping.search.parameters import Parameter
 from fhir_mapping.search.sight import Row
@@ -73,10 +73,10 @@ def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Cond
         table.c.path.in_(parameter.paths),
         scene.sight.element(kind, parameter, table),
     )
-    few = few_ids(scene, [rest])
+    few = reached(scene, target, rest)
     of_person = target == persons.PATIENT and persons.follows(parameter)
     if few is not None:
-        references = {f"{target}/{each}" for each in visible(scene, target, few, [rest])}
+        references = {f"{target}/{each}" for each in few}
         if of_person:
             references = persons.with_merged(scene, references)
         wanted = among(scene.connection, table.c.target, references)
@@ -93,7 +93,13 @@ def _link(scene: Scene, kind: str, parameter: Parameter, target: str, rest: Cond
         lies_there = persons.of_person(there, row.c.id, identity, table)
     else:
         lies_there = exists(there.where(row.c.id == identity).correlate(table))
-    return Rows(table, kind, (and_(named, compared.beginning(table.c.target, prefix), lies_there),), begins=False)
+    return Rows(
+        table,
+        kind,
+        (and_(named, compared.beginning(table.c.target, prefix), lies_there),),
+        begins=False,
+        links=rest.links + 1,
+    )
 
 
 def _has(scene: Scene, kind: str, name: asked.Has, value: str) -> Condition:
@@ -107,11 +113,10 @@ def _has(scene: Scene, kind: str, name: asked.Has, value: str) -> Condition:
     )
     prefix = f"{kind}/"
     of_person = kind == persons.PATIENT and persons.follows(parameter)
-    few = few_ids(scene, [rest])
+    few = reached(scene, name.type, rest)
     if few is not None:
-        seen = visible(scene, name.type, few, [rest])
         query = select(table.c.target).where(
-            named, among(scene.connection, table.c.id, seen), compared.beginning(table.c.target, prefix)
+            named, among(scene.connection, table.c.id, few), compared.beginning(table.c.target, prefix)
         )
         targets = set(scene.connection.execute(query).scalars())
         if of_person:
@@ -136,4 +141,4 @@ def _has(scene: Scene, kind: str, name: asked.Has, value: str) -> Condition:
             return persons.named(naming, table.c.target, row)
         return exists(naming.where(table.c.target == literal(prefix) + row.c.id).correlate(row))
 
-    return Asking(holds)
+    return Asking(holds, links=rest.links + 1)

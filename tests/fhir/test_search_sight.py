@@ -21,7 +21,7 @@ from consent.store.engine import reading, transaction
 from fhir_mapping import text
 from fhir_mapping.api import includes, paging
 from fhir_mapping.api.interactions import TABLE
-from fhir_mapping.search import find
+from fhir_mapping.search import condition, find
 from fhir_mapping.search.conditions import conditions
 from fhir_mapping.search.parameters import Kind, parameters
 from fhir_mapping.search.sight import Everything
@@ -333,3 +333,23 @@ def _paged(clinic: Clinic, account: str, path: str) -> list[str]:
         links = {each["relation"]: each["url"] for each in bundle["link"]}
         path = links["next"].partition("/fhir")[2] if "next" in links else ""
     return found
+
+
+_DEEP = (
+    "CarePlan?_has:Condition:evidence-detail:patient:Patient.organization:Organization.partof:missing=true"
+    "&_has:Condition:evidence-detail:patient:Patient.link:Patient._lastUpdated=gt2020",
+    "Consent?data:Communication.based-on:Organization._has:Observation:performer:patient:missing=true",
+    "Encounter?_has:Task:subject:_has:DocumentReference:related:_has:DocumentReference:relatesto:relation:not=transforms",
+)
+
+
+@pytest.mark.parametrize("query", _DEEP)
+def test_a_question_through_many_resources_is_answered_or_refused(
+    mixed: Clinic, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite parses a hundred nested symbols."""
+    assert mixed.get("compliance", f"/{query}").status_code == 200
+    monkeypatch.setattr(condition, "_MOST_REACHED", -1)
+    refused = mixed.get("compliance", f"/{query}")
+    assert refused.status_code == 400
+    assert refused.json()["issue"][0]["code"] == "too-costly"
