@@ -335,7 +335,7 @@ def _whole(keyword: str, value: str) -> list[str]:
         ("dicom_bridge.query.matching.date_range", lambda keyword, value: (value[:8], value[:8])),
         ("dicom_bridge.query.matching.name_patterns", _whole),
         ("dicom_bridge.query.matching.choices", _whole),
-        ("consent.sets._decide", lambda *_: ()),
+        ("consent.live.granted", lambda *_: ()),
     ],
 )
 def test_a_mistake_is_noticed(
