@@ -7,23 +7,22 @@ a write.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import Lock
 
 from sqlalchemy import Connection, select
 
 from consent.decision import decide
 from consent.store.load import Loader
+from consent.store.remembered import Remembered
 from consent.store.tables import patient, photo, photo_patient
 from consent.store.write import among
 from consent.types import Obligation, Request
 from consent.validity import next_answer
 
 _CHUNK = 2000
-MOST_PHOTOS = 20_000
+MOST_PHOTOS = 5000
 """Of a question about more live photos nothing is remembered."""
 
 MOST_QUESTIONS = 64
@@ -46,25 +45,8 @@ class _Answer:
         return self.versions == versions and self.since <= now and (self.until is None or now < self.until)
 
 
-class LiveAnswers:
-    """What one process remembers of the questions that were asked last."""
-
-    def __init__(self, *, most: int = MOST_QUESTIONS) -> None:
-        self._most = most
-        self._answers: OrderedDict[_Question, Mapping[int, _Answer]] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, question: _Question) -> Mapping[int, _Answer]:
-        """The answers to a question, by number of the photo."""
-        return self._answers.get(question, {})
-
-    def keep(self, question: _Question, answers: Mapping[int, _Answer]) -> None:
-        """Keep the answers to a question in place of those before."""
-        with self._lock:
-            self._answers[question] = answers
-            self._answers.move_to_end(question)
-            while len(self._answers) > self._most:
-                self._answers.popitem(last=False)
+LiveAnswers = Remembered[_Question, Mapping[int, _Answer]]
+"""What was answered to a question under a version of the settings, by number of the photo."""
 
 
 def granted(
@@ -84,9 +66,9 @@ def granted(
     ordered = sorted(numbers)
     if remembered is None or len(ordered) > MOST_PHOTOS:
         return tuple(number for number, answer in _decided(loader, request, ordered, fulfils) if answer.granted)
-    # The settings, and what the requester belongs to, are of the question: they are the same for all its photos.
-    question = (replace(request, session=None), fulfils, loader.site.version, loader.belongs)
-    known, versions = remembered.of(question), _versions(loader.connection, ordered)
+    # What the requester belongs to is of the question: it is the same for all its photos.
+    question, site = (replace(request, session=None), fulfils, loader.belongs), loader.site.version
+    known, versions = remembered.get(question, site) or {}, _versions(loader.connection, ordered)
     answers = {
         number: known[number]
         for number in ordered
@@ -95,7 +77,7 @@ def granted(
     missing = [number for number in ordered if number not in answers]
     if missing or len(answers) < len(known):
         answers |= dict(_decided(loader, request, missing, fulfils))
-        remembered.keep(question, answers)
+        remembered.put(question, site, answers)
     return tuple(number for number in ordered if number in answers and answers[number].granted)
 
 

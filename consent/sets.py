@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Table,
     and_,
@@ -42,9 +43,8 @@ from consent.store.write import among
 from consent.types import Effect, Obligation, Request
 
 _OTHER = PhotoFacts(photo="", other=True)
-_ANY = photo.alias()
-_OTHERWISE = decided.alias()
-"""The table under a name of its own: the enclosing query may read it too. Made once, for it takes a while."""
+_ANY, _OTHERWISE = photo.alias(), decided.alias()
+"""Tables under names of their own: the enclosing query may read them too. Made once, for it takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,12 @@ class Permitted:
 
     def _rows(self) -> Select[int]:
         """The photos whose stored answer is not the purpose's default."""
-        rows = select(decided.c.photo).where(
-            decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request)
-        )
+        rows = select(decided.c.photo).where(self._mine(decided))
         return rows if self.only is None else rows.where(among(self.connection, decided.c.photo, self.only))
+
+    def _mine(self, table: FromClause) -> ColumnElement[bool]:
+        """Stored answers to the request's question."""
+        return and_(table.c.purpose == self.request.purpose, table.c.audience == audience(self.request))
 
     def _asked(self, number: Column[int] | ColumnElement[int]) -> ColumnElement[bool]:
         return true() if self.only is None else among(self.connection, number, self.only)
@@ -101,11 +103,8 @@ class Permitted:
             usual = and_(number.in_(self._rows()), linked)
         else:
             # Looked up photo by photo: as a list, all exceptions of the purpose would be read anew for each query.
-            purpose, whom = (
-                _OTHERWISE.c.purpose == self.request.purpose,
-                _OTHERWISE.c.audience == audience(self.request),
-            )
-            usual = and_(linked, not_(exists().where(purpose, whom, _OTHERWISE.c.photo == number)))
+            otherwise = exists().where(self._mine(_OTHERWISE), _OTHERWISE.c.photo == number)
+            usual = and_(linked, not_(otherwise))
         if self.care_of is not None:
             usual = and_(usual, number.not_in(self._not_cared_for()))
         if not self.live:
@@ -148,8 +147,9 @@ class Permitted:
         granted = asked.intersection(self.granted)
         if self.stored is None or not asked:
             return granted
-        mine = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
-        rows = self._scalars(select(decided.c.photo).where(mine, among(self.connection, decided.c.photo, asked)))
+        rows = self._scalars(
+            select(decided.c.photo).where(self._mine(decided), among(self.connection, decided.c.photo, asked))
+        )
         # Within a function the state opens no index: SQLite would walk all linked photos by it.
         linked = and_(func.coalesce(photo.c.state, "") == LINKED, photo.c.patient.is_not(None))
         usual = self._scalars(select(photo.c.photo).where(among(self.connection, photo.c.photo, asked), linked))
@@ -182,7 +182,7 @@ class Permitted:
         where = where if self.only is None else (*where, self._asked(number))
         if self.stored is Effect.PERMIT and self.care_of is None:
             _add(found, self._grouped(group_by, self._linked(number), *where), 1)
-            rows = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
+            rows = self._mine(decided)
             _add(found, self._joined(group_by, rows, *where), -1)
             live = set(self.live)
             if live:
@@ -194,7 +194,7 @@ class Permitted:
                 _add(found, self._grouped(group_by, among(self.connection, number, live - exceptions), *where), -1)
                 _add(found, self._grouped(group_by, among(self.connection, number, self.granted), *where), 1)
         elif self.stored is Effect.DENY and self.care_of is None:
-            rows = and_(decided.c.purpose == self.request.purpose, decided.c.audience == audience(self.request))
+            rows = self._mine(decided)
             if self.live:
                 rows = and_(rows, not_(among(self.connection, decided.c.photo, self.live)))
             _add(found, self._joined(group_by, rows, *where), 1)

@@ -6,55 +6,25 @@ photo; whatever is remembered under another version is loaded anew, in a snapsho
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
-from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select, text
 
 from consent.codec import photo_from_json
 from consent.facts import Facts, PatientFacts, PhotoFacts, RequesterFacts
-from consent.live import LiveAnswers
+from consent.live import MOST_QUESTIONS, LiveAnswers
 from consent.store import clock
 from consent.store.engine import glancing, reading
 from consent.store.load import LINKED, SHOWN, Clock, Loaded, Loader, SiteFacts
 from consent.store.quick import Quick
+from consent.store.remembered import Remembered
 from consent.store.schema import require_revision, schema_column
 from consent.store.steady import Steady
 from consent.store.tables import patient, photo, photo_facts, photo_patient, site_state
 from consent.store.write import among
 from consent.types import Requester
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-class _Memory(Generic[Key, Value]):
-    """The values used last, each with its version."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._values: OrderedDict[Key, tuple[int, Value]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Key, version: int) -> Value | None:
-        """The value, where it has this version."""
-        found = self._values.get(key)
-        return found[1] if found is not None and found[0] == version else None
-
-    def put(self, key: Key, version: int, value: Value) -> None:
-        with self._lock:
-            self._values[key] = (version, value)
-            self._values.move_to_end(key)
-            while len(self._values) > self.most:
-                self._values.popitem(last=False)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._values.clear()
-
 
 _VERSIONS_COLUMNS = (
     site_state.c.version.label("site_version"),
@@ -99,11 +69,11 @@ class FactsCache:
         """
         self._engine, self._now = engine, now
         self._steady = Steady()
-        self._photos: _Memory[str, PhotoFacts] = _Memory(most)
-        self._patients: _Memory[str, PatientFacts] = _Memory(most)
-        self._requesters: _Memory[str, tuple[RequesterFacts, datetime | None]] = _Memory(1000)
+        self._photos: Remembered[str, PhotoFacts] = Remembered(most)
+        self._patients: Remembered[str, PatientFacts] = Remembered(most)
+        self._requesters: Remembered[str, tuple[RequesterFacts, datetime | None]] = Remembered(1000)
         self._site: SiteFacts | None = None
-        self.answers = LiveAnswers()
+        self.answers: LiveAnswers = Remembered(MOST_QUESTIONS)
         """What was decided live of sets; each is compared with the database by itself."""
         self._postgresql = engine.dialect.name == "postgresql"
         self._versions = Quick(engine, _VERSIONS[engine.dialect.name], "sop_uid")

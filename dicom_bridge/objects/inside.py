@@ -83,13 +83,15 @@ def clean_pixels(dataset: Dataset) -> DataElement:
 def _frames(dataset: Dataset) -> Iterator[tuple[bytes, bytes]]:
     """Each frame, padding taken off, as it is and as it should be."""
     data = dataset[_PIXELS].value
-    try:
-        for frame in generate_frames(data, number_of_frames=int(dataset.get("NumberOfFrames") or 1)):
-            bare = frame.rstrip(b"\0")
-            yield bare, clean(bare)
+    try:  # all of them or none: where one cannot be told from the next, the object stays as it was sent
+        frames = list(generate_frames(data, number_of_frames=int(dataset.get("NumberOfFrames") or 1)))
     except ValueError:
         if any(sign in data for sign in _SIGNS):
             raise ObjectRefused(_CANNOT) from None
+        return
+    for frame in frames:
+        bare = frame.rstrip(b"\0")
+        yield bare, clean(bare)
 
 
 def clean(frame: bytes) -> bytes:

@@ -89,12 +89,10 @@ class Rows:
         columns = self.table.c
         return [select(columns.id).where(columns.type == self.kind, each) for each in self.alternatives]
 
-    def in_order(self, after: str) -> Select[str] | None:
-        """Those behind an id, in their order, where an index gives them so."""
-        if not self.ordered:
-            return None
-        (query,) = self.ids() or ()
-        return query.where(self.table.c.id > after).order_by(self.table.c.id)
+    def in_order(self, after: str) -> Select[str]:
+        """The ids behind one, in their order; of rows that are :attr:`ordered`."""
+        columns, (alternative,) = self.table.c, self.alternatives
+        return select(columns.id).where(columns.type == self.kind, alternative, columns.id > after).order_by(columns.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,14 +109,13 @@ def _led(scene: Scene, leading: Rows, matching: Select[str], row: Row, after: st
     """The first that match behind an id, among those of a condition whose index is in the order of the ids."""
     found: list[Any] = []
     size = _FIRST
-    while (query := leading.in_order(after)) is not None:
-        ids = scene.connection.execute(query.limit(size)).scalars().all()
+    while True:
+        ids = scene.connection.execute(leading.in_order(after).limit(size)).scalars().all()
         these = matching.where(among(scene.connection, row.c.id, ids)).limit(most - len(found))
-        found += scene.connection.execute(these).all() if ids else []
+        found += scene.connection.execute(these).all()
         if len(found) >= most or len(ids) < size:
-            break
+            return found
         after, size = ids[-1], min(size * 4, _LARGEST)
-    return found
 
 
 def _count(scene: Scene, matching: Select[str]) -> int:

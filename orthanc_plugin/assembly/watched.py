@@ -60,7 +60,7 @@ class Watched:
         base = self._base()
         if base is None:
             return 0
-        limit = self.node.settings.max_file_megabytes * 2**20
+        limit = legacy.limits_of(self.node).bytes
         by_name: dict[str, Path] = {}
         files: list[File] = []
         for path in paths:

@@ -29,9 +29,9 @@ from consent.store.engine import reading
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.types import Laterality, Requester, Right
 from dicom_bridge.archive import Archive
-from dicom_bridge.compare.renditions import NotRendered, render, shown_picture
+from dicom_bridge.compare.renditions import render, shown_picture
 from dicom_bridge.corrections import Corrections
-from dicom_bridge.errors import BridgeError
+from dicom_bridge.errors import BridgeError, UnknownCode
 from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view, terms
 from dicom_bridge.placing import days_of
@@ -176,7 +176,7 @@ class QueuePage:
         if patient and words["visit"] and not fault:
             try:
                 proposal = self._propose(visitor.requester, photo, words)
-            except (BridgeError, MappingError, ValueError) as error:
+            except (BridgeError, MappingError) as error:
                 fault = _plain(error)
         text = said.get("q", "").strip()
         self._record(visitor, "waiting photo", [photo.sop_uid])
@@ -219,7 +219,7 @@ class QueuePage:
                 with reading(queue.engine) as connection:
                     proposal = work.propose(connection, photo, _wanted(said), _by(visitor.requester))
                 work.carry_out(proposal)
-        except (BridgeError, MappingError, ValueError) as error:
+        except (BridgeError, MappingError) as error:
             return self._show(http, visitor, photo, said, _plain(error))
         return RedirectResponse(f"{BASE}?done=1", status_code=303)
 
@@ -232,19 +232,20 @@ class QueuePage:
         if Right.RECORD not in visitor.requester.rights or not there:
             return self._pages.refuse(http, visitor)
         patient, day = said["patient"], max(days, default=None)
+        visit = queue.visits.historical(patient, day)
         intent = AuditRecord(
             Kind.INTENT,
             _DOOR,
             "waiting visit",
             account=visitor.requester.account,
             patient=patient,
-            subject=f"Encounter/{queue.visits.historical(patient, day)}",
+            subject=f"Encounter/{visit}",
             details={"session": visitor.session},
         )
         with queue.chain.written(intent):
             queue.visits.make(queue.engine, patient, day)
         words = {name: said[name] for name in _WORDS if said.get(name)}
-        query = urlencode(words | {"visit": queue.visits.historical(patient, day)})
+        query = urlencode(words | {"visit": visit})
         return RedirectResponse(f"{BASE}/{photo.sop_uid}?{query}", status_code=303)
 
     # --- its picture ------------------------------------------------------------------------------------------------
@@ -266,7 +267,7 @@ class QueuePage:
             if picture is None:
                 return refused_picture()
             return Response(render(picture, width=width).jpeg, media_type="image/jpeg")
-        except (NotRendered, BridgeError):
+        except BridgeError:  # Orthanc cannot be asked, or it is no picture that a page shows
             return refused_picture()
 
     # --- asking -----------------------------------------------------------------------------------------------------
@@ -362,17 +363,19 @@ def _says(one: Waiting) -> list[tuple[str, str]]:
 
 
 def _wanted(words: Mapping[str, str]) -> Said:
-    """What a form says of a photo. Raises UnknownCode, ValueError."""
+    """What a form says of a photo. Raises UnknownCode."""
 
     def said(name: str) -> str | None:
         return words.get(name, "").strip() or None
 
     region, side, view, expression = (said(name) for name in ("region", "laterality", "view", "expression"))
+    if side is not None and side not in set(Laterality):
+        raise UnknownCode(f"Side: {side[:20]!r} is none of R, L, B")
     return Said(
         patient=said("patient"),
         visit=said("visit"),
         region=None if region is None else find_region(region).code,
-        laterality=None if side is None else Laterality(side).value,
+        laterality=side,
         view=None if view is None else find_view(view).code,
         expression=None if expression is None else find_expression(expression).code,
     )
@@ -387,9 +390,14 @@ def _by(who: Requester) -> By:
     return By(who.account, "", who.reference, None)
 
 
+def _called() -> dict[str, str]:
+    """What the codes of the form's lists are called."""
+    return {each.code: each.name for each in (*regions(), *terms("view"), *terms("expression"))}
+
+
 def _names(said: Said) -> dict[str, str]:
     """What a photo says of itself, by the names that the form's lists have."""
-    known = {each.code: each.name for each in (*regions(), *terms("view"), *terms("expression"))}
+    known = _called()
     return {
         "region": known.get(said.region or "", ""),
         "laterality": said.laterality or "",
@@ -402,9 +410,7 @@ def _changes(proposal: Proposal | None) -> list[tuple[str, str]]:
     """What would be said of a photo, in words; patient and visit stand beside it."""
     if proposal is None:
         return []
-    known = {each.code: each.name for each in (*regions(), *terms("view"), *terms("expression"))}
-    sides = {"R": "right", "L": "left", "B": "both sides"}
-    names = known | sides
+    names = _called() | {"R": "right", "L": "left", "B": "both sides"}
     return [
         (each.what.replace("laterality", "side"), names.get(each.after or "", each.after or ""))
         for each in proposal.changes

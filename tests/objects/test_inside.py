@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.objects.corrected import Corrected, corrected
-from dicom_bridge.objects.inside import clean, tells
+from dicom_bridge.objects.inside import clean, clean_pixels, tells
 from tests.archive import _dataset, _file
 from tests.photos import Shot, jpeg, wide_profile
 
@@ -115,6 +116,19 @@ def test_what_cannot_be_taken_apart_and_tells_is_refused(frame: bytes) -> None:
         clean(frame)
     with pytest.raises(ObjectRefused):
         tells(_object(frame))
+
+
+def test_of_frames_that_cannot_all_be_told_apart_none_is_lost() -> None:
+    """A comment in the first frame, and what is no item behind the second."""
+    spoken = _with(b"hello", 0xFE)
+    first, second = (encapsulate([each], has_bot=False)[8:-8] for each in (spoken, BARE))  # items alone
+    offsets = [0, len(first), len(first) + len(second)]
+    table = b"\xfe\xff\x00\xe0" + struct.pack("<I", 12) + struct.pack("<III", *offsets)
+    odd = b"\x10\x00\x10\x00\x04\0\0\0ABCD"
+    dataset = dcmread(io.BytesIO(_object(spoken, BARE, spoken)))
+    dataset.PixelData = table + first + second + odd + first + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    dataset["PixelData"].is_undefined_length = True
+    assert clean_pixels(dataset).value == dataset.PixelData
 
 
 def test_what_is_no_jpeg_is_not_looked_into() -> None:
