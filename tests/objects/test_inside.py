@@ -121,7 +121,7 @@ def test_what_cannot_be_taken_apart_and_tells_is_refused(frame: bytes) -> None:
 def test_of_frames_that_cannot_all_be_told_apart_none_is_lost() -> None:
     """A comment in the first frame, and what is no item behind the second."""
     spoken = _with(b"hello", 0xFE)
-    first, second = (encapsulate([each], has_bot=False)[8:-8] for each in (spoken, BARE))  # items alone
+    first, second = (encapsulate([each], has_bot=False)[8:] for each in (spoken, BARE))  # the item alone
     offsets = [0, len(first), len(first) + len(second)]
     table = b"\xfe\xff\x00\xe0" + struct.pack("<I", 12) + struct.pack("<III", *offsets)
     odd = b"\x10\x00\x10\x00\x04\0\0\0ABCD"
