@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 
 import fhirkit
 import pytest
 from PIL import Image
 
 from fhir_mapping.text import dump
-from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources
+from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources, today
 
 pytestmark = pytest.mark.fast
 
@@ -21,6 +21,7 @@ def _resources() -> list[resources.Json]:
         *resources.visits(),
         around.around(),
         *courses.bundles(lambda visit, view: f"{visit}-{view.region}"),
+        today.today(date(2026, 5, 3)),
     ]
     return [entry["resource"] for bundle in bundles for entry in bundle["entry"]] + resources.consents("photo-1")
 

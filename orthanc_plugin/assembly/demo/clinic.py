@@ -1,7 +1,7 @@
 """The made-up clinic as data: who, what was done, what was photographed. Nothing here touches a file.
 
 All people, lots and devices are invented. Dates lie in the past and are fixed, so that loading it twice is loading it
-once.
+once; those of one patient alone are about the day of the loading (:mod:`orthanc_plugin.assembly.demo.today`).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from consent.audit.record import AuditRecord, Kind
 from consent.identity import accounts, peers
+from consent.store import clock
 from consent.store.engine import reading, transaction
 from consent.store.tables import photo
 from consent.types import Right
@@ -19,7 +20,7 @@ from dicom_bridge.objects import uids
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view
 from dicom_bridge.pipeline import Pipeline
 from dicom_bridge.plan import Plan
-from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources
+from orthanc_plugin.assembly.demo import around, clinic, courses, pictures, resources, today
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.record import record_store
@@ -72,6 +73,9 @@ def load(node: Node, portrait: Path, said: Callable[[str], None]) -> None:
             if number % 8 == 0:
                 said(f"{number} photos")
     _courses(node)
+    with reading(node.engine) as connection:
+        day = clock.now(connection).astimezone(clinic.ZONE).date()
+    _write(node, [today.today(day)])
     _consents(node)
 
 

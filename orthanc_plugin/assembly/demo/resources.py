@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from consent.purposes import OWN_PURPOSES, V3_ACT_REASON
@@ -140,39 +140,13 @@ def consents(denied_photo: str) -> list[Json]:
 def _visit_entries(course: Course, number: int) -> list[Json]:
     visit, treated = visit_id(course, number), number < len(course.severities)
     start = course.start + course.interval * (number - 1)
-    subject = {"reference": f"Patient/demo-{course.patient}"}
-    entries: list[Json] = [
-        {
-            "resourceType": "Encounter",
-            "id": visit,
-            "identifier": [{"system": _VISITS, "value": visit}],
-            "status": "finished",
-            "class": {"system": codes.ACT_CODE, "code": "AMB"},
-            "subject": subject,
-            "participant": [{"individual": {"reference": "Practitioner/demo-clinician"}}],
-            "period": {"start": start.isoformat(), "end": (start + timedelta(minutes=45)).isoformat()},
-            "serviceProvider": {"reference": "Organization/clinic"},
-        }
-    ]
+    subject = _subject(course)
+    entries: list[Json] = [finished_visit(course, visit, start)]
     if not treated:
         return entries
     procedure = procedure_id(course, number)
     done = (start + timedelta(minutes=20)).isoformat()
-    entries.append(
-        {
-            "resourceType": "Procedure",
-            "id": procedure,
-            "extension": [session_extension(number)],
-            "status": "completed",
-            "code": {"coding": [{"system": _TREATMENTS, "code": course.treatment}], "text": course.title},
-            "subject": subject,
-            "encounter": {"reference": f"Encounter/{visit}"},
-            "performedDateTime": done,
-            "performer": [{"actor": {"reference": "Practitioner/demo-clinician"}}],
-            "bodySite": [{"text": course.body_site}],
-            **({"usedReference": [{"reference": f"Device/demo-{course.device}"}]} if course.device else {}),
-        }
-    )
+    entries.append(treatment(course, procedure, visit, start) | {"extension": [session_extension(number)]})
     if course.product and course.dose:
         value, unit = course.dose
         entries.append(
@@ -219,6 +193,41 @@ def _visit_entries(course: Course, number: int) -> list[Json]:
             }
         )
     return entries
+
+
+def _subject(course: Course) -> Json:
+    return {"reference": f"Patient/demo-{course.patient}"}
+
+
+def finished_visit(course: Course, visit: str, start: datetime) -> Json:
+    """The Encounter of a visit that lies in the past."""
+    return {
+        "resourceType": "Encounter",
+        "id": visit,
+        "identifier": [{"system": _VISITS, "value": visit}],
+        "status": "finished",
+        "class": {"system": codes.ACT_CODE, "code": "AMB"},
+        "subject": _subject(course),
+        "participant": [{"individual": {"reference": "Practitioner/demo-clinician"}}],
+        "period": {"start": start.isoformat(), "end": (start + timedelta(minutes=45)).isoformat()},
+        "serviceProvider": {"reference": "Organization/clinic"},
+    }
+
+
+def treatment(course: Course, procedure: str, visit: str, start: datetime) -> Json:
+    """The Procedure of a visit's session."""
+    return {
+        "resourceType": "Procedure",
+        "id": procedure,
+        "status": "completed",
+        "code": {"coding": [{"system": _TREATMENTS, "code": course.treatment}], "text": course.title},
+        "subject": _subject(course),
+        "encounter": {"reference": f"Encounter/{visit}"},
+        "performedDateTime": (start + timedelta(minutes=20)).isoformat(),
+        "performer": [{"actor": {"reference": "Practitioner/demo-clinician"}}],
+        "bodySite": [{"text": course.body_site}],
+        **({"usedReference": [{"reference": f"Device/demo-{course.device}"}]} if course.device else {}),
+    }
 
 
 def _practitioner(key: str, family: str) -> Json:
