@@ -92,6 +92,8 @@ class Proposals:
             raise RecordRefused("--reason: say why, in one sentence; it is kept with the correction")
         if linked and after.laterality is not None and after.region is None:
             raise RecordRefused("--region: say which region is shown; a side alone says nothing of several or none")
+        if after.also and after.region is None:
+            raise RecordRefused("--region: say which region is shown; further regions stand beside it")
         changed = {each.what for each in changes}
         anew = bool(changed - {"procedure"}) if linked else not self._fits(connection, photo, after, changed)
         plan = self._plan(connection, photo, after, changed, by, anew=anew)
@@ -134,8 +136,8 @@ class Proposals:
     def _fits(self, connection: Connection, photo: StoredPhoto, after: Said, changed: set[str]) -> bool:
         """Whether an object that waits says nothing else than what a person says of it."""
         if ledger.entry(connection, photo.sop_uid) is not None:
-            return not changed - {"procedure"}
-        if changed - {"patient", "visit", "procedure", "session"}:
+            return not changed - {"procedure", "also"}
+        if changed - {"patient", "visit", "procedure", "session", "also"}:
             return False
         number = text_of(attributes_of(connection, photo), PATIENT_ID)
         named = set(self._store.by_identifier(connection, "Patient", number))
@@ -164,6 +166,7 @@ class Proposals:
             region=after.region or "",
             laterality=after.laterality or "",
             view=after.view or "",
+            also=after.also or (),
             expression=after.expression,
             session=after.session,
             procedure=after.procedure,
@@ -180,4 +183,6 @@ class Proposals:
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
     return None if value is None else str(value)

@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from consent.regions import regions
 from consent.store.photos import StoredPhoto
 from dicom_bridge import ledger
 from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
+from fhir_mapping.course import views
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.record import RecordStore
@@ -31,6 +33,9 @@ class Said:
     laterality: str | None = None
     view: str | None = None
     expression: str | None = None
+    also: tuple[str, ...] | None = None
+    """Further regions that it shows, as a plan holds them (:attr:`dicom_bridge.plan.Plan.also`)."""
+
     taken: str | None = None
     """FHIR dateTime."""
 
@@ -51,6 +56,7 @@ def said_of(connection: Connection, store: RecordStore, photo: StoredPhoto) -> S
             plan.laterality or None,
             plan.view or None,
             plan.expression,
+            plan.also,
             plan.taken or taken_of(attributes_of(connection, photo), store.site.zone),
             plan.session,
         )
@@ -87,6 +93,10 @@ def _recorded(connection: Connection, store: RecordStore, photo: StoredPhoto) ->
     related = references.local_of(document, base, "context", "related")
     procedure = next((each for each in related if each.startswith("Procedure/")), None)
     region = facts.regions[0] if len(facts.regions) == 1 else None
+    also: tuple[str, ...] | None = ()
+    if len(facts.regions) > 1:
+        also = _further(document)
+        region = None if also is None else facts.regions[0]
     session = session_of(document)
     if session is None and procedure is not None:
         session = session_of(store.read(connection, "Procedure", references.id_of(procedure)).json())
@@ -98,9 +108,18 @@ def _recorded(connection: Connection, store: RecordStore, photo: StoredPhoto) ->
         laterality=None if region is None else region.laterality.value,
         view=_coded(document, VIEW_EXTENSION),
         expression=_coded(document, EXPRESSION_EXTENSION),
+        also=also,
         taken=((document.get("context") or {}).get("period") or {}).get("start"),
         session=session,
     )
+
+
+def _further(document: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The regions behind the first one; None where one of them has no code that is known here."""
+    view = views.view_of(document)
+    if any(regions().by_code(code) is None for code in (view.key[0], *(each.region.code for each in view.also))):
+        return None
+    return tuple(each.region.code + ("" if each.side is None else f"#{each.side}") for each in view.also)
 
 
 def _coded(document: Mapping[str, Any], url: str) -> str | None:

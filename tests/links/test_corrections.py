@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from consent.store.engine import glancing
+from consent.store.photos import by_sop
 from consent.types import Right
 from dicom_bridge.objects.rejection import KEY_OBJECT_SELECTION
 from dicom_bridge.objects.uids import fhir_id
+from dicom_bridge.objects.vocabulary import find_region
 from dicom_bridge.pipeline import Outcome, PhotoKnown
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.links.world import Links, coded, read
@@ -101,6 +103,55 @@ def test_a_wrong_patient_is_corrected_and_her_consents_reach_it_no_more(clinic: 
     assert clinic.resource("ImagingStudy", fhir_id(made.study))["encounter"] == {
         "reference": f"Encounter/{right.encounter}"
     }
+
+
+def _regions(clinic: Links, sop: str) -> list[tuple[str, str]]:
+    """The regions that Consents are about."""
+    with glancing(clinic.engine) as connection:
+        found = by_sop(connection, sop)
+    assert found is not None
+    return [(each.code, each.laterality.value) for each in found.facts.regions]
+
+
+def _region(name: str, side: str = "B") -> tuple[str, str]:
+    return find_region(name).code, side
+
+
+def test_further_regions_are_said_and_stay_with_the_photo(clinic: Links) -> None:
+    visit = clinic.visit()
+    clinic.take(visit)
+    former = clinic.one(visit).sop
+    reason = ("--reason", "Seen on the picture.")
+    dry = clinic.link(former, "--also-region", "breast:L", "--also-region", "neck", "--dry-run", *reason)
+    breast, neck = find_region("breast").code, find_region("neck").code
+    assert f"also: (nothing) -> {breast}#L, {neck}" in dry.stdout
+    made = clinic.told(clinic.link(former, "--also-region", "breast:L", "--also-region", "neck", "--json", *reason))
+    assert _regions(clinic, made) == [_region("face"), _region("breast", "L"), _region("neck")]
+    # What is corrected beside them leaves them, the region that stands first included.
+    other = clinic.corrected(made, view="left-lateral")
+    assert _regions(clinic, other) == [_region("face"), _region("breast", "L"), _region("neck")]
+    cheek = clinic.corrected(other, region="cheek", laterality="R")
+    assert _regions(clinic, cheek) == [_region("cheek", "R"), _region("breast", "L"), _region("neck")]
+    same = clinic.link(cheek, "--also-region", "breast:L", "--also-region", "neck", *reason)
+    assert "nothing would be changed" in same.stderr
+    one = clinic.told(clinic.link(cheek, "--also-region", "hand", "--json", *reason))
+    assert _regions(clinic, one) == [_region("cheek", "R"), _region("hand")]
+    none = clinic.told(clinic.link(one, "--also-region", "none", "--json", *reason))
+    assert _regions(clinic, none) == [_region("cheek", "R")]
+    assert "--also-region: unknown region 'breasts'" in clinic.link(none, "--also-region", "breasts", *reason).stderr
+
+
+def test_further_regions_that_a_file_was_sent_with_are_linked_with_it(clinic: Links) -> None:
+    hers = clinic.visit()
+    clinic.take(hers)
+    his = clinic.visit("ben", sent={"same.jpg": hers.files[0]})
+    with clinic.node() as node, open_archive(node) as archive:
+        (waits,) = pipeline(node, archive).take(
+            his.files, replace(clinic.plan(his), also=(f"{_region('breast')[0]}#L",))
+        )
+    assert waits.outcome is Outcome.UNLINKED
+    assert clinic.link(waits.sop_uid, account="reconciler").exit_code == 0
+    assert _regions(clinic, waits.sop_uid) == [_region("face"), _region("breast", "L")]
 
 
 def test_who_did_it_and_why_is_kept(clinic: Links) -> None:

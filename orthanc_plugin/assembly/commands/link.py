@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -31,12 +31,14 @@ from orthanc_plugin.assembly.commands._common import (
     require,
 )
 from orthanc_plugin.assembly.commands._words import (
+    ALSO,
     EXPRESSION,
     PATIENT,
     REGION,
     SIDE,
     VIEW,
     VISIT,
+    also_coded,
     coded,
     finder,
     require_text,
@@ -50,6 +52,8 @@ from orthanc_plugin.assembly.settings import load
 
 #: What is said here is no picture, so there is nothing to put a watermark on.
 _FULFILS = frozenset({Obligation.WATERMARK})
+
+_NONE = "none"
 
 _LONGEST = 500
 """Letters of a reason."""
@@ -72,6 +76,7 @@ def link(
     region: Annotated[str | None, REGION] = None,
     laterality: Annotated[Laterality | None, SIDE] = None,
     view: Annotated[str | None, VIEW] = None,
+    also_region: Annotated[list[str] | None, ALSO] = None,
     expression: Annotated[str | None, EXPRESSION] = None,
     taken: Annotated[str | None, typer.Option(help="When it was taken, as FHIR writes it.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it is corrected, in one sentence; kept with it.")] = None,
@@ -81,6 +86,8 @@ def link(
     settings: SettingsOption = None,
 ) -> None:
     """Link a photo that waits, or correct what is wrong about one: patient, visit, region, side, view, time, treatment.
+
+    Further regions are said all together; that there are none, by --also-region none.
 
     Where the photo's object says something wrong, another instance is made, and nobody sees the former one any more.
     """
@@ -108,6 +115,7 @@ def link(
                 laterality=None if laterality is None else laterality.value,
                 view=None if view is None else coded("--view", find_view, view),
                 expression=None if expression is None else coded("--expression", find_expression, expression),
+                also=_also(also_region),
                 taken=taken_at(node, connection, taken),
             )
         meant = _photo(node, who, photo)
@@ -122,6 +130,13 @@ def link(
     else:
         for line in _lines(proposal, done):
             typer.echo(line)
+
+
+def _also(words: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The further regions that are said in the place of those before; ``none`` by itself: there are none."""
+    if words is None or list(words) == [_NONE]:
+        return None if words is None else ()
+    return tuple(map(also_coded, words))
 
 
 def _photo(node: Node, who: Requester, word: str) -> StoredPhoto:
