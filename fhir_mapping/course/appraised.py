@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from consent.service import DecisionPoint
 from consent.store.tables import photo
 from consent.store.write import among
-from consent.types import Request
+from consent.types import Obligation, Request
 from fhir_mapping import references
 from fhir_mapping.course.shots import FULFILS
 from fhir_mapping.resources.appraisal import Appraisal, appraisal_id, read
@@ -29,14 +29,20 @@ def appraisals(connection: Connection, reader: RecordReader, documents: Iterable
 
 
 def appraised(
-    connection: Connection, reader: RecordReader, point: DecisionPoint, request: Request, documents: Collection[str]
+    connection: Connection,
+    reader: RecordReader,
+    point: DecisionPoint,
+    request: Request,
+    documents: Collection[str],
+    *,
+    fulfils: frozenset[Obligation] = FULFILS,
 ) -> dict[str, Appraisal]:
     """The same, of photos that a request may see, against references that it may see too."""
     found = appraisals(connection, reader, documents)
     named = {each.photo for each in found.values()} | {each.reference for each in found.values() if each.reference}
     if not named:
         return {}
-    may = point.permitted(connection, request, fulfils=FULFILS)
+    may = point.permitted(connection, request, fulfils=fulfils)
     rows = select(photo.c.document).where(
         among(connection, photo.c.document, {references.id_of(each) for each in named}), may.clause(photo.c.photo)
     )
