@@ -158,9 +158,7 @@ def comparability(one: Conditions, other: Conditions) -> Comparability:
 def _stated(one: Conditions, other: Conditions) -> Iterator[Fact]:
     yield _focal(one, other)
     yield _same(Kind.VIEW, one.view, other.view, ("The same view", "Another view"))
-    yield _same(
-        Kind.FLASH_FIRED, one.flash, other.flash, ("Flash used alike", "A flash fired in one of the photos alone")
-    )
+    yield _same(Kind.FLASH_FIRED, one.flash, other.flash, ("Flash used alike", "Flash in one of the photos alone"))
     yield _same(
         Kind.EXPRESSION_STATED,
         one.expression,
@@ -204,7 +202,7 @@ def _focal(one: Conditions, other: Conditions) -> Fact:
     off = longer / shorter - 1
     if off <= _FOCAL_WITHIN:
         return _good(Kind.FOCAL_LENGTH, f"Focal length alike, {longer:.0f} mm", 1.0)
-    words = f"Focal length {shorter:.0f} mm and {longer:.0f} mm: faces are drawn differently"
+    words = f"Focal length {shorter:.0f} mm and {longer:.0f} mm"
     return _differs(Kind.FOCAL_LENGTH, words, _left(off, _FOCAL_WITHIN))
 
 

@@ -17,8 +17,7 @@ from dicom_bridge.objects.anew import MadeObject, made_anew
 from dicom_bridge.objects.coding import code
 from dicom_bridge.objects.corrected import copy_visit
 from dicom_bridge.objects.photo import file_meta
-
-KEY_OBJECT_SELECTION = UID("1.2.840.10008.5.1.4.1.1.88.59")
+from dicom_bridge.query.classes import KEY_OBJECT_SELECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def _made(before: Dataset, said: Rejection) -> Dataset:
     made.SpecificCharacterSet = "ISO_IR 192"
     copy_visit(before, made)
     # SOP Common (C.12.1), Key Object Document Series (C.17.6.1), General Equipment (C.7.5.1)
-    made.SOPClassUID, made.SOPInstanceUID = KEY_OBJECT_SELECTION, said.sop_instance_uid
+    made.SOPClassUID, made.SOPInstanceUID = UID(KEY_OBJECT_SELECTION), said.sop_instance_uid
     made.Modality, made.SeriesInstanceUID, made.SeriesNumber = "KO", said.series_instance_uid, 1
     made.ReferencedPerformedProcedureStepSequence = []
     made.Manufacturer = "Photospine"

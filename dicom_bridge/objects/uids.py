@@ -74,6 +74,16 @@ def rejection_series_uid(site_key: bytes, study: str) -> str:
     return _uid(site_key, "rejections", study)
 
 
+def comparison_uid(site_key: bytes, comparison: str, part: str) -> str:
+    """One object of a comparison that is kept; ``comparison`` says which photos were seen, and how."""
+    return _uid(site_key, "comparison", comparison, part)
+
+
+def comparison_series_uid(site_key: bytes, study: str, modality: str) -> str:
+    """The series of such objects in a study, by its UID."""
+    return _uid(site_key, "comparisons", study, modality)
+
+
 def fhir_id(uid: str) -> str:
     """The id of the resource that stands for a UID: the UUID in it (PS3.5 B.2), else one made from it."""
     number = uid.removeprefix("2.25.")

@@ -12,3 +12,8 @@ PHOTO_CLASSES = frozenset(
         ENCAPSULATED_PDF,
     }
 )
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+GREY_PRESENTATION = "1.2.840.10008.5.1.4.1.1.11.1"  # Grayscale Softcopy Presentation State
+COLOUR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.11.2"
+ABOUT_PHOTOS = frozenset({KEY_OBJECT_SELECTION, GREY_PRESENTATION, COLOUR_PRESENTATION})
+"""Objects without a picture of their own, which say something about photos."""

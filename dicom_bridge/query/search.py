@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, sele
 
 from consent.store.tables import photo
 from consent.store.write import among
+from dicom_bridge.query.classes import ABOUT_PHOTOS
 from dicom_bridge.query.dictionary import Level, look_up
 from dicom_bridge.query.matching import Keys, Match, condition, match, visible
 from dicom_bridge.query.tables import dicom_attributes, dicom_instance
@@ -223,12 +224,21 @@ class Instance:
     orthanc_id: str
 
 
-def instances(connection: Connection, study_uid: str, series_uid: str | None = None) -> tuple[Instance, ...]:
+def instances(
+    connection: Connection, study_uid: str, series_uid: str | None = None, *, pictures: bool = False
+) -> tuple[Instance, ...]:
     """Every linked photo of a study or series, and what is none, permitted or not, in the order of the index.
 
     Whoever asks puts each to the decision before anything of it is shown.
+
+    Parameters
+    ----------
+    pictures
+        Whether what only says something about photos is left out.
     """
     where = [dicom_instance.c.study_uid == study_uid]
+    if pictures:
+        where.append(dicom_instance.c.sop_class.not_in(sorted(ABOUT_PHOTOS)))
     if series_uid is not None:
         where.append(dicom_instance.c.series_uid == series_uid)
     return _instances(connection, Match(tuple(where)))

@@ -23,6 +23,7 @@ from fhir_mapping.question import elements
 from fhir_mapping.question.facets import LINKED, UNDATED, UNPLACED, Facet, Held, Value, canonical, value, wholes
 from fhir_mapping.question.surroundings import Surroundings
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
+from fhir_mapping.resources.kept import is_about_photos
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.search.paths import listed
 from fhir_mapping.tables import CURRENT, fhir_version
@@ -35,7 +36,7 @@ _SIDES = {
 
 
 def values_of(connection: Connection, setting: Setting, numbers: Collection[int]) -> dict[int, frozenset[Value]]:
-    """The values of those photos that are linked; the others have none and are left out."""
+    """The values of those photos that are linked; the others, and what only tells of photos, have none."""
     if not numbers:
         return {}
     rows = connection.execute(
@@ -45,6 +46,7 @@ def values_of(connection: Connection, setting: Setting, numbers: Collection[int]
     ).all()
     facts = {row.photo: photo_from_json(row.body) for row in rows}
     documents = _documents(connection, {row.document for row in rows if row.document})
+    rows = [row for row in rows if not is_about_photos(documents.get(row.document or "", {}))]
     named = {each for one in facts.values() for each in _links(one)}
     judged = {each for one in facts.values() for each in one.formerly_hers}  # judgements of a photo corrected since
     around = Surroundings(connection, setting.base, named, {f"DocumentReference/{each}" for each in documents} | judged)

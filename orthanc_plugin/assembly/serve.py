@@ -21,12 +21,14 @@ from consent.errors import ConsentError
 from consent.identity.accounts import Authenticator
 from consent.identity.callers import Callers
 from consent.purposes import Catalog
+from consent.service import DecisionPoint
 from consent.site import OtherObjects, Site
 from consent.store.clock import now
 from consent.store.engine import glancing, reading
 from consent.store.schema import require_schema
 from consent.store.sites import load_site
 from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.compare.keeping import Keeper
 from dicom_bridge.compare.renditions import Shelf
 from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.protocols.reading import all_protocols
@@ -54,6 +56,7 @@ from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_kept import StoredKept
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
@@ -120,6 +123,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         sessions=StoredSessions(fhir, protocols=all_protocols(settings.protocols), strict=settings.strict_baseline),
         safety=True,
         aligner=Aligner(pictures) if Aligner.installed() else None,
+        kept=_kept(node, point),
         gaps=desk(node),
         names=names(),
     )
@@ -144,6 +148,12 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         queue=_queue(node),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )
+
+
+def _kept(node: Node, point: DecisionPoint) -> StoredKept:
+    store, address = record_store(node), node.settings.public_url
+    keeper = Keeper(node.engine, node.chain, point, store, node.keys.uid, door=ROLE, public_url=address)
+    return StoredKept(node.engine, point, keeper, lambda: open_archive(node))
 
 
 def _queue(node: Node) -> Queue:

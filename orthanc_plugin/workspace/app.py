@@ -20,6 +20,7 @@ from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.due import DuePage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
+from orthanc_plugin.workspace.keep_page import KeepPage
 from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
@@ -87,6 +88,7 @@ def create_app(
             Route("/healthz", health, methods=["GET"]),
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
+            *(KeepPage(pages, parts.kept).routes() if parts.kept is not None else ()),
             *(DuePage(pages, parts.gaps).routes() if parts.gaps is not None else ()),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),

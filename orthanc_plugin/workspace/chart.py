@@ -15,48 +15,32 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from consent.types import Request
+from dicom_bridge.compare.comparability import comparability
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import timeline
+from orthanc_plugin.workspace.comparing import (
+    MOST,
+    ComparableLine,
+    KeepForm,
+    KeptLine,
+    Places,
+    chosen_of,
+    comparable,
+    compared,
+    kept_line,
+    step,
+)
 from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, filters
-from orthanc_plugin.workspace.pages import Pages, refused_picture, view_name
-from orthanc_plugin.workspace.record import Course, Photo, Treatment
+from orthanc_plugin.workspace.pages import Pages, refused_picture
+from orthanc_plugin.workspace.record import Course, Photo
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LISTED = 60  # patients on the first page of the list
 _PAIRS = 6
-_CHOSEN = 2  # photos, for a comparison
+_KEPT = 24  # comparisons, on a patient's page
 WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One photo in its place of a comparison."""
-
-    side: str
-    """``left`` or ``right``."""
-
-    photo: Photo
-    treatment: Treatment | None
-    address: str
-    """Where its pixels are, without a width."""
-
-    strip: tuple[tuple[Photo, str, str], ...]
-    """Photos of the same view: photo, its pixels' address, the comparison with it in this place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two photos side by side; one alone where there is no second."""
-
-    left: Frame
-    right: Frame | None
-    views: tuple[tuple[str, str, bool], ...]
-    """Other views of the patient: name, address, whether it is the one shown."""
-
-    swapped: str = ""
-    """The same comparison the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +67,7 @@ class Courses:
         self._base = base
         self._purpose = purpose
         self._section = section
+        self._places = Places(base)
 
     def _question(self, http: HttpRequest) -> tuple[Visitor | None, Request | None]:
         visitor = self._pages.visitor(http)
@@ -96,7 +81,7 @@ class Courses:
         query = http.query_params
         narrowed = asked(query.multi_items(), (*CHART_FACETS, Facet.TAKEN), parts.site.zone, parts.names)
         grouped = query.get("group") == "area"
-        chosen = list(dict.fromkeys(query.getlist("photo")))[:_CHOSEN]
+        chosen = list(dict.fromkeys(query.getlist("photo")))[:MOST]
         others = [("group", "area")] * grouped + [("photo", key) for key in chosen]
         if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
             return RedirectResponse(_dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
@@ -125,6 +110,7 @@ class Courses:
             period=_period(narrowed, http.url.path, others),
             fault=narrowed.fault,
             chosen=frozenset(chosen),
+            most=MOST,
             grouped=grouped,
             orders=orders,
             unfiltered=_address(http.url.path, Asked(Question()), others),
@@ -132,7 +118,17 @@ class Courses:
             viewer=parts.viewer and self._purpose == "TREAT",
             next_session=parts.sessions is not None,
             missing=self._missing(question, patient),
+            kept=self._kept(question, patient, whole),
         )
+
+    def _kept(self, question: Request, patient: str, course: Course) -> list[KeptLine]:
+        """Comparisons of hers that were kept, for the care team."""
+        book = self._pages.parts.kept if self._purpose == "TREAT" else None
+        if book is None:
+            return []
+        known = {photo.key: photo for photo in (*course.photos, *course.kept)}
+        found = book.kept(question, patient, f"{self._base}/patient/kept")
+        return [kept_line(each, known, self._places) for each in found[:_KEPT]]
 
     def _missing(self, question: Request, patient: str) -> tuple[Wanted, ...]:
         """What could still be photographed, for the care team."""
@@ -144,7 +140,7 @@ class Courses:
         visitor, question = self._question(http)
         if visitor is None:
             return self._pages.sign_in_first(http)
-        chosen = http.query_params.getlist("photo")[:2]
+        chosen = http.query_params.getlist("photo")[:MOST]
         left_key = http.query_params.get("left") or next(iter(chosen), "")
         right_key = http.query_params.get("right")
         keys = chosen if len(chosen) > 1 else [left_key, *([right_key] if right_key else [])]
@@ -154,14 +150,16 @@ class Courses:
         if question is None or patient is None or person is None:
             return self._pages.refuse(http, visitor)
         if len(chosen) > 1:
-            return RedirectResponse(self._compare_address(*chosen), status_code=303)
+            return RedirectResponse(self._places.chosen(chosen), status_code=303)
         course = record.course(question, patient, Question(), f"{self._base}/compare", keys)
         known = {photo.key: photo for photo in (*course.photos, *course.kept)}
         left = known.get(left_key)
         right = known.get(right_key) if right_key else None
         if left is None or (right_key and right is None):
             return self._pages.refuse(http, visitor)
+        asked = self._asked_kept(http, question, patient, left, right)
         right = right or _partner(left, course.photos)
+        zone = self._pages.parts.site.zone
         return self._pages.show(
             http,
             "compare.html",
@@ -169,11 +167,66 @@ class Courses:
             section=self._section,
             base=self._base,
             person=person,
-            comparison=self._comparison(course, left, right),
+            comparison=compared(course, left, right, self._places, zone),
+            comparable=self._comparable(question, left, right) if right else None,
             back=f"{self._base}/patient/{patient}",
             basis=self._pages.parts.sessions is not None,
+            keep=self._keep_form(visitor, question, left, right),
+            kept=asked,
             alignment=self._alignment_address(left, right) if right else "",
         )
+
+    def _asked_kept(
+        self, http: HttpRequest, question: Request, patient: str, left: Photo, right: Photo | None
+    ) -> KeptLine | None:
+        """The kept comparison that is opened again, where it is of these photos."""
+        wanted, book = http.query_params.get("kept"), self._pages.parts.kept
+        if not wanted or book is None or right is None or self._purpose != "TREAT":
+            return None
+        known = {left.key: left, right.key: right}
+        for each in book.kept(question, patient, f"{self._base}/compare/kept"):
+            if each.id == wanted and (each.left.photo, each.right.photo) == (left.key, right.key):
+                return kept_line(each, known, self._places)
+        return None
+
+    def _keep_form(self, visitor: Visitor, question: Request, left: Photo, right: Photo | None) -> KeepForm | None:
+        book = self._pages.parts.kept if self._purpose == "TREAT" and right is not None else None
+        if book is None or right is None or not book.may_keep(question):
+            return None
+        return KeepForm(f"{self._base}/compare/keep", visitor.csrf, left.key, right.key)
+
+    def _series(self, http: HttpRequest) -> Response:
+        """Three photos or more, the first of them the one that the others are compared with."""
+        visitor, question = self._question(http)
+        if visitor is None:
+            return self._pages.sign_in_first(http)
+        keys = list(dict.fromkeys(http.query_params.getlist("photo")))[:MOST]
+        whole = http.query_params.get("of", "")
+        named = [whole] if whole else keys
+        record = self._pages.parts.record
+        patient = self._patient_of(question, named) if question and named else None
+        person = record.person(patient) if patient else None
+        if question is None or patient is None or person is None:
+            return self._pages.refuse(http, visitor)
+        course = record.course(question, patient, Question(), f"{self._base}/compare/series", named)
+        photos = chosen_of(course, keys, whole, self._pages.parts.site.zone)
+        if not photos:
+            return self._pages.refuse(http, visitor)
+        known = record.conditions(question, [each.number for each in photos])
+        return self._pages.show(
+            http,
+            "series.html",
+            visitor,
+            section=self._section,
+            base=self._base,
+            person=person,
+            steps=[step(course, photos[0], each, known, self._places) for each in photos],
+            back=f"{self._base}/patient/{patient}",
+        )
+
+    def _comparable(self, question: Request, left: Photo, right: Photo) -> ComparableLine:
+        known = self._pages.parts.record.conditions(question, [left.number, right.number])
+        return comparable(comparability(known[left.number], known[right.number]))
 
     def _align(self, http: HttpRequest) -> Response:
         """Where the right photo lies on the left one; as for a picture, one answer to what is refused and absent."""
@@ -203,38 +256,6 @@ class Courses:
         """Whether pages about this patient are open to the visitor at all: of her own record, or to the care team."""
         return self._purpose != "PATRQT" or patient in _own(question)
 
-    def _comparison(self, course: Course, left: Photo, right: Photo | None) -> Comparison:
-        def frame(side: str, photo: Photo, other: Photo | None) -> Frame:
-            strip = []
-            for entry in course.photos:
-                if entry.series == photo.series:
-                    ends = (entry, other) if side == "left" else (other, entry)
-                    keys = [end.key if end else "" for end in ends]
-                    strip.append((entry, self._pixels(entry), self._compare_address(*keys)))
-            return Frame(side, photo, course.treatment(photo), self._pixels(photo), tuple(strip))
-
-        views: dict[tuple[str, str, str], list[Photo]] = {}
-        for photo in course.photos:
-            views.setdefault(photo.series, []).append(photo)
-        shown = {left.series, right.series if right else left.series}
-        return Comparison(
-            left=frame("left", left, right),
-            right=frame("right", right, left) if right else None,
-            views=tuple(
-                (view_name(entry[0]), self._compare_address(entry[0].key, entry[-1].key), series in shown)
-                for series, entry in views.items()
-                if len(entry) > 1
-            ),
-            swapped=self._compare_address(right.key, left.key) if right else "",
-        )
-
-    def _compare_address(self, left: str, right: str) -> str:
-        ends = {name: key for name, key in (("left", left), ("right", right)) if key}
-        return f"{self._base}/compare?{urlencode(ends)}"
-
-    def _pixels(self, photo: Photo) -> str:
-        return f"{self._base}/photo/{photo.key}"
-
     def _photo(self, http: HttpRequest) -> Response:
         _, question = self._question(http)
         if question is None:
@@ -255,6 +276,7 @@ class Chart(Courses):
             Route("/chart", self._list, methods=["GET"]),
             Route("/chart/patient/{patient}", self._patient, methods=["GET"]),
             Route("/chart/compare", self._compare, methods=["GET"]),
+            Route("/chart/compare/series", self._series, methods=["GET"]),
             Route("/chart/compare/alignment", self._align, methods=["GET"]),
             Route("/chart/photo/{key}", self._photo, methods=["GET"]),
         ]
@@ -291,6 +313,7 @@ class Own(Courses):
             Route("/me", self._mine, methods=["GET"]),
             Route("/me/patient/{patient}", self._patient, methods=["GET"]),
             Route("/me/compare", self._compare, methods=["GET"]),
+            Route("/me/compare/series", self._series, methods=["GET"]),
             Route("/me/compare/alignment", self._align, methods=["GET"]),
             Route("/me/photo/{key}", self._photo, methods=["GET"]),
         ]

@@ -19,6 +19,7 @@ from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.gap_book import GapBook
+from orthanc_plugin.workspace.kept_book import KeptBook
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Door, Visitor
@@ -58,6 +59,9 @@ class Parts:
 
     aligner: Aligner | None = None
     """Lays photos upon each other; None where the packages for it are not installed."""
+
+    kept: KeptBook | None = None
+    """Where comparisons are kept; None: there is no archive to keep them in."""
 
     gaps: GapBook | None = None
     """Where it is asked what is missing; None: pages say nothing of it."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from consent.types import Request
+from dicom_bridge.compare.conditions import Conditions
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 
@@ -256,6 +257,10 @@ class Record(Protocol):
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
         """The photos of its patient and area that may be published, in order of time; empty where it may not."""
+        ...
+
+    def conditions(self, request: Request, numbers: Sequence[int]) -> Mapping[int, Conditions]:
+        """How photos that the request was permitted were taken, by number; of each that is asked for."""
         ...
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:

@@ -18,6 +18,8 @@ from consent.store.tables import photo, photo_facts, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Laterality, Obligation, Request
+from dicom_bridge.compare.conditions import Conditions
+from dicom_bridge.compare.reading import conditions
 from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
@@ -170,6 +172,11 @@ class StoredRecord:
             shown = select(photo_patient.c.patient).join(photo, photo.c.photo == photo_patient.c.photo)
             everyone = group(connection, connection.execute(shown.where(photo.c.document == key)).scalars())
         return [] if subject is None else [subject, *sorted(everyone - {subject})]
+
+    def conditions(self, request: Request, numbers: Sequence[int]) -> Mapping[int, Conditions]:
+        """How photos that the request was permitted were taken."""
+        with reading(self._engine) as connection:
+            return conditions(connection, self._store, self._point, request, numbers, fulfils=CHART_FULFILS)
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""

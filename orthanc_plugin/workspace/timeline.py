@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from consent.regions import regions
 from fhir_mapping.question.facets import UNPLACED, Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Photo, Treatment
+
+_YEAR = timedelta(days=365)
+_ABOUT = timedelta(days=92)
+"""What was taken so long before or after a year ago counts as a year ago."""
 
 _UNPLACED = f"{UNPLACED.system}|{UNPLACED.code}"
 
@@ -48,6 +52,9 @@ class Pair:
     latest: Photo
     between: int
     """Photos of that view in all."""
+
+    others: tuple[tuple[str, Photo], ...] = ()
+    """What else the latest is compared with: words and photo, each another one than the first."""
 
 
 def areas(course: Course) -> list[Area]:
@@ -123,11 +130,50 @@ def pairs(photos: Sequence[Photo], zone: tzinfo) -> list[Pair]:
         if photo.at is not None:
             series.setdefault(photo.series, []).append(photo)
     made = [
-        Pair(first=entry[0], latest=entry[-1], between=len(entry))
+        Pair(entry[0], entry[-1], len(entry), _others(entry, zone))
         for entry in series.values()
         if _day(entry[0].at, zone) != _day(entry[-1].at, zone)
     ]
     return sorted(made, key=lambda pair: -pair.between)
+
+
+def _others(series: Sequence[Photo], zone: tzinfo) -> tuple[tuple[str, Photo], ...]:
+    told: dict[int, tuple[str, Photo]] = {}
+    for _, words, photo in befores(series[-1], series, zone):
+        if photo.number != series[0].number:
+            told.setdefault(photo.number, (words, photo))
+    return tuple(told.values())
+
+
+def befores(photo: Photo, photos: Sequence[Photo], zone: tzinfo) -> list[tuple[str, str, Photo]]:
+    """What a photo is compared with: the first of its view, that of the session before, that of a year before.
+
+    Parameters
+    ----------
+    photos
+        In order of time.
+
+    Returns
+    -------
+    Name, words and photo of those that there are; each of another day than the photo.
+    """
+    taken = photo.at
+    if taken is None:
+        return []
+    day = taken.astimezone(zone).date()
+    earlier = [
+        (entry, entry.at)
+        for entry in photos
+        if entry.series == photo.series and entry.at is not None and entry.at.astimezone(zone).date() < day
+    ]
+    if not earlier:
+        return []
+    found = [("first", "First", earlier[0][0]), ("previous", "Previous session", earlier[-1][0])]
+    year_ago = taken - _YEAR
+    nearest, at = min(earlier, key=lambda entry: abs(entry[1] - year_ago))
+    if abs(at - year_ago) <= _ABOUT:
+        found.append(("year", "A year before", nearest))
+    return found
 
 
 def _blocks(treatments: list[Treatment], photos: list[Photo], whole: Course) -> Iterable[Block]:

@@ -12,10 +12,10 @@ import pytest
 from consent.store.engine import glancing
 from consent.store.photos import by_sop
 from consent.types import Right
-from dicom_bridge.objects.rejection import KEY_OBJECT_SELECTION
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.objects.vocabulary import find_region
 from dicom_bridge.pipeline import Outcome, PhotoKnown
+from dicom_bridge.query.classes import KEY_OBJECT_SELECTION
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.links.world import Links, coded, read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,6 +16,10 @@ from PIL import Image
 from consent.identity.code_flow import Proved
 from consent.regions import regions
 from consent.types import Request, Requester
+from dicom_bridge.archive import ArchiveUnavailable
+from dicom_bridge.compare.conditions import Conditions, Focal, View
+from dicom_bridge.compare.keeping import Half, Mode
+from dicom_bridge.compare.kept import KeptComparison, KeptHalf
 from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
@@ -109,6 +113,10 @@ class Clinic:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """(route, purpose, SOP UID) of each picture asked for."""
 
+    kept: list[KeptComparison] = field(default_factory=list)
+    conditions_of: dict[int, Conditions] = field(default_factory=dict)
+    """How photos were taken, by number, where it is not as usual."""
+
     also: dict[str, str] = field(default_factory=dict)
     """Further patient whom a photo shows, by the photo's key."""
 
@@ -185,6 +193,17 @@ class Clinic:
         course = self.courses[found.patient]
         return [p for p in course.photos if p.area == found.area and self._may(request, p.number)]
 
+    def conditions(self, request: Request, numbers: Sequence[int]) -> Mapping[int, Conditions]:
+        return {each.number: self._taken(each) for each in self._photos() if each.number in numbers}
+
+    def _taken(self, photo: Photo) -> Conditions:
+        """As its camera said it; the first photo of a patient was taken with a flash and another lens."""
+        first = photo.number % 100 == 1
+        return self.conditions_of.get(photo.number) or Conditions(
+            f"DocumentReference/{photo.key}", photo.at, View(photo.area.code, photo.side, photo.view), None,
+            Focal(None, 35 if first else 85), first, "Canon EOS R6",
+        )  # fmt: skip
+
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         return next((f"1.2.{p.number}" for p in self._photos() if key == p.key or number == p.number), None)
 
@@ -256,6 +275,37 @@ def _picture(portrait: Path | None, seed: int, session: int) -> Image.Image:
     if portrait is not None:
         return pictures.face(portrait, severity=severity, seed=seed, light=1 + 0.02 * (session % 3))
     return pictures.skin(tone=(214, 170, 144), marks="spots", severity=severity, seed=seed)
+
+
+@dataclass(slots=True)
+class KeptBook:
+    """Comparisons that are kept in a list; one account alone may keep some."""
+
+    clinic: Clinic
+    comparisons: list[KeptComparison] = field(default_factory=list)
+    away: bool = False
+    """Whether the archive does not answer."""
+
+    def may_keep(self, request: Request) -> bool:
+        return request.requester.account == "clinician"
+
+    def keep(self, request: Request, halves: Sequence[Half], mode: Mode, route: str) -> str:
+        if self.away:
+            raise ArchiveUnavailable("Orthanc does not answer")
+        keys = {f"1.2.{photo.number}": photo.key for photo in self.clinic._photos()}
+        left, right = (KeptHalf(keys[half.sop_uid], half.area) for half in halves)
+        self.comparisons.insert(0, KeptComparison(f"kept{len(self.comparisons)}", left, right, mode, "20260615120000"))
+        return self.comparisons[0].id
+
+    def kept(self, request: Request, patient: str, route: str) -> Sequence[KeptComparison]:
+        hers = {photo.key for photo in self.clinic._photos() if photo.patient == patient}
+        return [
+            each
+            for each in self.comparisons
+            if {each.left.photo, each.right.photo} <= hers
+            and all(self.clinic._may(request, p.number) for p in self.clinic._photos()
+                    if p.key in (each.left.photo, each.right.photo))
+        ]  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.visitor import Door, Throttle
-from tests.workspace.clinic import NOW, Clinic, Sessions
+from tests.workspace.clinic import NOW, Clinic, KeptBook, Sessions
 
 PUBLISHING = (
     PublishingPage("PORTFOLIO", "Portfolio"),
@@ -46,7 +46,17 @@ def application(
     """The workspace with everything outside replaced."""
     site = Site(time_zone="Europe/Athens", channels=frozenset({"instagram", "tiktok"}))
     door = Door(sessions, secure=secure)
-    parts = Parts(clinic, clinic, door, site, Files(packages), lambda: NOW, PUBLISHING, aligner=Aligner(clinic))
+    parts = Parts(
+        clinic,
+        clinic,
+        door,
+        site,
+        Files(packages),
+        lambda: NOW,
+        PUBLISHING,
+        aligner=Aligner(clinic),
+        kept=KeptBook(clinic, clinic.kept),
+    )
     return create_app(parts, sessions, throttle=throttle or Patient(), healthy=lambda: True)
 
 

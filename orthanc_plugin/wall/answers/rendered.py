@@ -106,7 +106,7 @@ def of_set(foundation: Foundation, asked: Asked) -> Answer:
         return Answer(status=406)
     values = asked.match.values
     with reading(foundation.rooms().engine) as connection:
-        known = instances(connection, values["study"], values.get("series"))
+        known = instances(connection, values["study"], values.get("series"), pictures=True)
     one = first(foundation, asked, known)
     if one is None:
         return ABSENT

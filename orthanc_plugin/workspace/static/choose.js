@@ -1,10 +1,13 @@
 // @ts-check
-// Choosing two photos of the timeline. Without this script the form's check boxes do the same, less nicely.
+// Choosing photos of the timeline, two or more. Without this script the form's check boxes do the same, less nicely.
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("choose"));
 const slots = /** @type {HTMLElement} */ (document.getElementById("slots"));
 const clear = /** @type {HTMLButtonElement} */ (document.getElementById("clear"));
 const go = /** @type {HTMLButtonElement} */ (document.getElementById("go"));
+const MOST = Number(form.dataset.most);
+const open = [...form.querySelectorAll(".tile .open")].filter((link) => link instanceof HTMLAnchorElement);
+const alone = new Map(open.map((link) => [link, { href: link.href, name: link.getAttribute("aria-label") ?? "" }]));
 /** @type {HTMLInputElement[]} */
 let chosen = [];
 
@@ -65,7 +68,7 @@ function draw() {
   }
   if (ordered.length === 0) {
     const hint = document.createElement("p");
-    hint.textContent = "Choose two photos to compare";
+    hint.textContent = "Choose photos to compare";
     slots.replaceChildren(hint);
   } else {
     const parts = ordered.map(slot);
@@ -77,26 +80,54 @@ function draw() {
     }
     slots.replaceChildren(...parts);
   }
+  beside();
   clear.hidden = ordered.length === 0;
   go.disabled = ordered.length === 0;
 }
 
+/** The chosen photos in order of time. @param {HTMLInputElement[]} boxes */
+function address(boxes) {
+  const ordered = [...boxes].sort((a, b) => Number(a.dataset.order) - Number(b.dataset.order));
+  if (ordered.length > 2) return `${form.action}/series?${new URLSearchParams(ordered.map((box) => ["photo", box.value]))}`;
+  const query = new URLSearchParams({ left: ordered[0].value });
+  if (ordered[1]) query.set("right", ordered[1].value);
+  return `${form.action}?${query}`;
+}
+
+/** Once a photo is chosen, every other one opens beside it: two clicks for any two. */
+function beside() {
+  const one = chosen.length === 1 ? chosen[0] : null;
+  form.classList.toggle("paired", Boolean(one));
+  for (const link of open) {
+    const was = alone.get(link);
+    const box = link.closest(".tile")?.querySelector("input[name=photo]");
+    if (!was || !(box instanceof HTMLInputElement)) continue;
+    link.href = one && box !== one ? address([one, box]) : was.href;
+    link.setAttribute("aria-label", one && box !== one ? `Compare with ${box.dataset.name}, ${box.dataset.date}` : was.name);
+  }
+}
+
+// Shift and a second photo: compared at once.
+form.addEventListener("click", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.name !== "photo" || !event.shiftKey) return;
+  const others = chosen.filter((entry) => entry !== box);
+  if (others.length !== 1) return;
+  event.preventDefault();
+  location.href = address([others[0], box]);
+});
 form.addEventListener("change", (event) => {
   const box = event.target;
   if (!(box instanceof HTMLInputElement) || box.name !== "photo") return;
   chosen = chosen.filter((entry) => entry !== box);
   if (box.checked) chosen.push(box);
-  for (const extra of chosen.splice(0, Math.max(0, chosen.length - 2))) extra.checked = false;
+  for (const extra of chosen.splice(0, Math.max(0, chosen.length - MOST))) extra.checked = false;
   draw();
   if (chosen.length === 2 && box.checked) go.focus({ preventScroll: true });
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const ordered = [...chosen].sort((a, b) => Number(a.dataset.order) - Number(b.dataset.order));
-  if (ordered.length === 0) return;
-  const query = new URLSearchParams({ left: ordered[0].value });
-  if (ordered[1]) query.set("right", ordered[1].value);
-  location.href = `${form.action}?${query}`;
+  if (chosen.length) location.href = address(chosen);
 });
 clear.addEventListener("click", () => {
   for (const box of chosen) box.checked = false;
@@ -109,7 +140,7 @@ clear.addEventListener("click", () => {
 function again() {
   chosen = [...form.querySelectorAll("input[name=photo]")].filter(
     (box) => /** @type {HTMLInputElement} */ (box).checked,
-  ).slice(0, 2).map((box) => /** @type {HTMLInputElement} */ (box));
+  ).slice(0, MOST).map((box) => /** @type {HTMLInputElement} */ (box));
   draw();
 }
 

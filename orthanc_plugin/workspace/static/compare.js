@@ -4,17 +4,11 @@
 
 import { align, aligned, forget, release, wanted } from "./align.js";
 import { flip, mode, nudge, setMode, toggle } from "./over.js";
+import { drawn, levels, place, viewer } from "./view.js";
 
 /* global OpenSeadragon */
-const STEPS = [640, 1024, 1600, 2400];
 const ZOOM = 1.25;
 const MOVE = 0.12; // of the part that is seen
-
-// OpenSeadragon would write a style element into the page, which the content policy refuses; the rule is in our own
-// sheet. It looks for an element of this name first, and takes one that styles nothing.
-const already = document.createElementNS("urn:photospine", "style");
-already.setAttribute("data-openseadragon-mobile-css", "true");
-document.head.append(already);
 
 const panes = /** @type {HTMLElement} */ (document.getElementById("panes"));
 /** @type {Record<string, any>} */
@@ -27,69 +21,12 @@ let leading = ""; // the side that is being moved; the other one follows
 /** @type {{x: number, y: number, zoom: number}} */
 let apart = { x: 0, y: 0, zoom: 1 }; // the right photo's place in the left one's, where they were unlinked and moved
 
-/** @param {string} address @param {number} width */
-function sized(address, width) {
-  return width ? `${address}${address.includes("?") ? "&" : "?"}width=${width}` : address;
-}
-
-/** @param {HTMLElement} pane */
-async function levels(pane) {
-  const address = pane.dataset.address ?? "";
-  let width = Number(pane.dataset.width);
-  let height = Number(pane.dataset.height);
-  if (!width || !height) {
-    const image = new Image();
-    image.src = sized(address, 0);
-    await image.decode().catch(() => missing(pane));
-    [width, height] = [image.naturalWidth, image.naturalHeight];
-  }
-  const sizes = [...STEPS.filter((step) => step < width), 0];
-  return {
-    type: "legacy-image-pyramid",
-    levels: sizes.map((step) => ({
-      url: sized(address, step),
-      width: step || width,
-      height: step ? Math.round((height * step) / width) : height,
-    })),
-  };
-}
-
-/** A picture did not come: say so. Where the page is no longer to be had either, because the session has ended or a
- * photo may not be seen any more, it goes too, and the door leads back to it. @param {HTMLElement} pane */
-async function missing(pane) {
-  const word = pane.querySelector(".missing");
-  if (!word?.hasAttribute("hidden")) return;
-  word.removeAttribute("hidden");
-  const page = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
-  if (page && (page.type === "opaqueredirect" || page.status === 404)) location.reload();
-}
-
 /** @param {string} side */
 async function open(side) {
   const pane = document.getElementById(side);
   if (!pane) return;
-  const view = OpenSeadragon({
-    element: pane,
-    tileSources: await levels(pane),
-    drawer: "canvas",
-    showNavigationControl: false,
-    keyboardNavEnabled: false,
-    animationTime: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 0.35,
-    springStiffness: 9,
-    visibilityRatio: 0.4,
-    minZoomImageRatio: 0.8,
-    maxZoomPixelRatio: 4,
-    gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, scrollToZoom: true },
-    gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true, pinchToZoom: true, pinchRotate: false },
-    zoomPerScroll: 1.15,
-    immediateRender: false,
-    imageSmoothingEnabled: true,
-    silenceMultiImageWarnings: true,
-  });
+  const view = await viewer(pane);
   views[side] = view;
-  view.canvas.removeAttribute("tabindex"); // the pair is one stop for the keyboard
-  view.addHandler("open", () => pane.classList.add("live"));
-  view.addHandler("tile-load-failed", () => missing(pane));
   pane.addEventListener("focus", () => (leading = side));
   view.addHandler("canvas-press", () => !linked && pane.focus({ preventScroll: true }));
   for (const gesture of ["canvas-press", "canvas-scroll", "canvas-pinch", "canvas-double-click"]) {
@@ -103,15 +40,6 @@ async function open(side) {
     if (refit.delete(side)) queueMicrotask(acts.fit); // what is raised here is still within the change
   });
   view.addHandler("update-viewport", scale);
-}
-
-/** Place of a view: its centre in photo widths and heights, its zoom against the fitted photo. @param {any} view */
-function place(view) {
-  const home = view.viewport.getHomeZoom();
-  const centre = view.viewport.getCenter(false);
-  const item = view.world.getItemAt(0);
-  const ratio = item ? item.getContentSize().y / item.getContentSize().x : 1;
-  return { x: centre.x, y: centre.y / ratio, zoom: view.viewport.getZoom(false) / home, ratio, home };
 }
 
 /** @param {string} side */
@@ -178,6 +106,7 @@ const acts = {
       apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
     }
   },
+  keep,
   keys: () => {
     const sheet = document.getElementById("keys");
     if (!sheet) return;
@@ -185,6 +114,64 @@ const acts = {
     document.querySelector("[data-do=keys]")?.setAttribute("aria-expanded", String(!sheet.hidden));
   },
 };
+
+/** The part of a photo that is seen: corners in pixels from 1 on. @param {any} view */
+function seen(view) {
+  const box = view.world.getItemAt(0).viewportToImageRectangle(view.viewport.getBounds(true)).getBoundingBox();
+  return [box.x + 1, box.y + 1, box.x + box.width, box.y + box.height].map(Math.round).join(",");
+}
+
+/** Show a part of a photo again. @param {any} view @param {string} corners */
+function show(view, corners) {
+  const [left, top, right, bottom] = corners.split(",").map(Number);
+  const item = view.world.getItemAt(0);
+  view.viewport.fitBounds(item.imageToViewportRectangle(left - 1, top - 1, right - left + 1, bottom - top + 1), true);
+}
+
+/** The comparison as it stands on the screen becomes part of the record. */
+async function keep() {
+  const button = document.getElementById("keep");
+  if (!button || !views.right?.world.getItemCount() || !views.left?.world.getItemCount()) return;
+  const { address, csrf, left, right } = button.dataset;
+  button.setAttribute("aria-busy", "true");
+  const body = new URLSearchParams({
+    csrf: csrf ?? "", left: left ?? "", right: right ?? "", mode: mode(),
+    "left-area": seen(views.left), "right-area": seen(views.right),
+  });
+  const answer = await fetch(address ?? "", { method: "POST", body, redirect: "error" }).catch(() => null);
+  const said = await answer?.json().catch(() => null);
+  button.removeAttribute("aria-busy");
+  tell(said?.text ?? "Not kept: it could not be sent. Try again.");
+}
+
+let telling = 0;
+
+/** @param {string} text */
+function tell(text) {
+  const word = document.getElementById("told");
+  if (!word) return;
+  word.textContent = text;
+  word.hidden = false;
+  window.clearTimeout(telling);
+  telling = window.setTimeout(() => (word.hidden = true), 8000);
+}
+
+/** A kept comparison is opened as it was kept. */
+function reopen() {
+  const stage = document.getElementById("compare");
+  const { kept, keptLeft, keptRight } = stage?.dataset ?? {};
+  if (!kept || !keptLeft || !keptRight || !views.left || !views.right) return;
+  if (kept !== "side") look(kept);
+  // Once the panes have their size: one over the other, each is as wide as both were.
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    refit.clear();
+    leading = "";
+    show(views.left, keptLeft);
+    show(views.right, keptRight);
+    const [left, right] = [place(views.left), place(views.right)];
+    apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
+  }));
+}
 
 /** Lay the right photo on the left one where that can be done; both move together then. */
 async function lay() {
@@ -245,6 +232,15 @@ function step(side, by) {
   });
 }
 
+/** The first photo of the view on the left, that of the session before the right one, or of a year before it.
+ * @param {string} name */
+function before(name) {
+  turn(async () => {
+    const link = document.querySelector(`[data-before=${name}]`);
+    if (link instanceof HTMLAnchorElement) await go(link.href, true);
+  });
+}
+
 /** One change after the other, each from what the one before it left. @param {() => Promise<void>} change */
 function turn(change) {
   turns = turns.then(change, change);
@@ -266,6 +262,8 @@ async function go(address, remember) {
   }
   const swap = document.querySelector("[data-go=swap]");
   swap?.setAttribute("href", page.querySelector("[data-go=swap]")?.getAttribute("href") ?? "");
+  const [keeps, fresh] = [document.getElementById("keep"), page.getElementById("keep")];
+  if (keeps && fresh) Object.assign(keeps.dataset, { ...fresh.dataset });
   const button = document.getElementById("align");
   if (button) button.dataset.address = page.getElementById("align")?.dataset.address ?? "";
   const again = wanted();
@@ -328,7 +326,7 @@ document.addEventListener("click", (event) => {
   if (button instanceof HTMLElement) acts[button.dataset.do ?? ""]?.();
   const chosen = target?.closest("button[data-mode]");
   if (chosen instanceof HTMLElement) look(chosen.dataset.mode ?? "side");
-  const link = target?.closest(".strip a, [data-go]");
+  const link = target?.closest(".strip a, [data-go], [data-before]");
   if (link instanceof HTMLAnchorElement && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
     event.preventDefault();
     turn(link.matches("[data-go=swap]") ? swap : () => go(link.href, true));
@@ -337,15 +335,20 @@ document.addEventListener("click", (event) => {
 
 const KEYS = /** @type {Record<string, () => void>} */ ({
   "+": acts.in, "=": acts.in, "-": acts.out, "_": acts.out, "0": acts.fit, "?": acts.keys,
-  l: acts.link, L: acts.link, a: acts.align, A: acts.align,
+  l: acts.link, L: acts.link, k: acts.keep, K: acts.keep, a: acts.align, A: acts.align,
   1: () => look("side"), 2: () => look("slider"), 3: () => look("blend"), 4: () => look("blink"),
   ",": () => nudge(-5), ".": () => nudge(5), " ": flip,
   s: () => turn(swap), S: () => turn(swap),
+  f: () => before("first"), F: () => before("first"), p: () => before("previous"), P: () => before("previous"),
+  y: () => before("year"), Y: () => before("year"),
   "[": () => step("left", -1), "]": () => step("left", 1), "{": () => step("right", -1), "}": () => step("right", 1),
   ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0), ArrowUp: () => move(0, -1), ArrowDown: () => move(0, 1),
   Escape: () => {
     const sheet = document.getElementById("keys");
     if (sheet && !sheet.hidden) acts.keys();
+    const open = document.querySelector(".comparable details[open]");
+    open?.removeAttribute("open");
+    if (open?.contains(document.activeElement)) open.querySelector("summary")?.focus();
   },
 });
 
@@ -372,4 +375,6 @@ window.addEventListener("popstate", () => turn(() => go(location.href, false)));
 
 reveal();
 await Promise.all([open("left"), open("right")]);
+await Promise.all(Object.values(views).map(drawn));
+reopen();
 panes.focus({ preventScroll: true });
