@@ -3,6 +3,7 @@
 - ConsentError
   - AccountRefused    identity.accounts: an account cannot be made or changed so
   - PolicyRefused     identity.policy: an issuer or a limit of sign-in is set so that it could not be kept
+  - PinRefused        identity.pins: a PIN is too short, too long, or the first that anybody would try
   - GrantRefused      identity.emergency: emergency access is not open to this requester
   - KeysRefused       identity.keys: the keys file is missing, malformed, or readable by others
   - AuditUnavailable  audit.shelf: a record could not be made durable, so nothing may leave

@@ -11,6 +11,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from consent.identity.accounts import find as find_account
+from consent.identity.shown import Shown, shown_of
 from consent.store.clock import micros, now
 from consent.store.tables import login_session
 from consent.types import Requester
@@ -32,8 +33,12 @@ class Session:
     """Names the session in audit records; it opens nothing."""
 
     requester: Requester
+    """Who asks: narrowed, where the screen is turned to somebody else."""
+
     csrf: str
     display: str | None
+    shown: Shown | None = None
+    """To whom the screen is turned; None: its owner is at it."""
 
 
 def begin(
@@ -85,7 +90,12 @@ def find(connection: Connection, value: str, minutes: int) -> Session | None:
     found = find_account(connection, row.account)
     if found is None or not found.active or found.version != row.account_version:
         return None
-    return Session(mark.hex()[:16], found.requester, row.csrf, found.display)
+    try:
+        shown = shown_of(row.shown, row.shown_to)
+    except ValueError:  # turned by a newer software, in a way that is not known here
+        return None
+    requester = found.requester if shown is None else shown.narrow(found.requester)
+    return Session(mark.hex()[:16], requester, row.csrf, found.display, shown)
 
 
 def touch(connection: Connection, value: str) -> None:

@@ -229,6 +229,18 @@ login_session = Table(
     Column("created", BigInteger, nullable=False),
     Column("last_seen", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
+    Column("shown", String(16)),  # how the screen is turned to somebody else; null: its owner is at it
+    Column("shown_to", String(64)),  # patient id
+    Column("attempts", Integer, nullable=False, server_default="0"),  # to take it back
+)
+
+#: Short secrets that open nothing but a session which its owner has turned to somebody else.
+account_pin = Table(
+    "account_pin",
+    METADATA,
+    Column("account", String(64), ForeignKey("account.name"), primary_key=True),
+    Column("pin", Text, nullable=False),  # scrypt, as an account's password
+    Column("changed", BigInteger, nullable=False),
 )
 
 #: DICOM application entities of other systems: who may call the gateway, and where it may send photos.

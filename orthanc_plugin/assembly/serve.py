@@ -57,6 +57,7 @@ from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
 from orthanc_plugin.workspace.stored_kept import StoredKept
+from orthanc_plugin.workspace.stored_locks import StoredLocks
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
@@ -146,6 +147,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         others=others,
         batches=Batches(Advisories(fhir), node.engine),
         queue=_queue(node),
+        locks=StoredLocks(node.engine, callers.authenticator, lambda entry: node.chain.append([entry]), door=ROLE),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )
 

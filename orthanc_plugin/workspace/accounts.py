@@ -94,6 +94,7 @@ class StoredAccounts:
             csrf=session.csrf,
             session=session.mark,
             secret=hmac.digest(self._secret, b"photo names\x00" + cookie.encode(), hashlib.sha256),
+            shown=session.shown,
         )
 
     def sign_out(self, cookie: str) -> None:

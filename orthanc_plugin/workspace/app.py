@@ -21,6 +21,7 @@ from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.due import DuePage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.keep_page import KeepPage
+from orthanc_plugin.workspace.lock import Lock, Locked, Locks
 from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
@@ -28,6 +29,7 @@ from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.protocol_page import ProtocolPage
 from orthanc_plugin.workspace.queue import Queue, QueuePage
 from orthanc_plugin.workspace.session_page import SessionPage
+from orthanc_plugin.workspace.shown import PatientScreen
 from orthanc_plugin.workspace.signin import SignIn, random_token
 from orthanc_plugin.workspace.single_sign_on import Providers
 from orthanc_plugin.workspace.visitor import Accounts, Throttle
@@ -46,6 +48,7 @@ def create_app(
     providers: Providers | None = None,
     batches: Batches | None = None,
     queue: Queue | None = None,
+    locks: Locks | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -61,8 +64,11 @@ def create_app(
         What the pages of batch advisories are made of; None: there are none.
     queue
         What the page of photos that wait is made of; None: there is none.
+    locks
+        Turns the screen to a patient, and back; None: it is never turned.
     """
-    pages = Pages(parts, queue=queue is not None)
+    pages = Pages(parts, queue=queue is not None, turns=locks is not None)
+    lock = Lock(pages, locks, throttle) if locks is not None else None
 
     def health(_: HttpRequest) -> Response:
         well = healthy()
@@ -94,6 +100,7 @@ def create_app(
             *(BasisPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(ProtocolPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
+            *((*lock.routes(), *PatientScreen(pages, lock).routes()) if lock is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),
@@ -101,7 +108,11 @@ def create_app(
             *parts.files.routes(),
             *others,
         ],
-        middleware=[Middleware(Patience), Middleware(SafeHeaders)],
+        middleware=[
+            Middleware(Patience),
+            Middleware(SafeHeaders),
+            Middleware(Locked, door=parts.door, answer=pages.refuse, busy=busy),
+        ],
         exception_handlers={404: absent, 500: failed, Behind: busy, DBAPIError: busy, ConsentError: busy},
     )
     app.router.redirect_slashes = False  # it would send a browser wherever the Host header says

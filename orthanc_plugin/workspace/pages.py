@@ -21,6 +21,7 @@ from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.kept_book import KeptBook
 from orthanc_plugin.workspace.record import Photo, Pictures, Record
+from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Door, Visitor
 
@@ -73,8 +74,16 @@ class Parts:
 class Pages:
     """Renders templates for one visitor at a time."""
 
-    def __init__(self, parts: Parts, *, queue: bool = False) -> None:
-        """Put them together; ``queue``: whether there is a page of photos that wait."""
+    def __init__(self, parts: Parts, *, queue: bool = False, turns: bool = False) -> None:
+        """Put them together.
+
+        Parameters
+        ----------
+        queue
+            Whether there is a page of photos that wait.
+        turns
+            Whether the screen can be turned to somebody else.
+        """
         self.parts, self._queue = parts, queue
         zone = parts.site.zone
         environment = Environment(
@@ -85,6 +94,8 @@ class Pages:
             lstrip_blocks=True,
         )
         environment.globals["file"] = parts.files.address
+        environment.globals["turns"] = turns
+        environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
         environment.filters["day"] = lambda value: words.day(value, zone)
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
@@ -126,7 +137,8 @@ class Pages:
 
     def refuse(self, http: HttpRequest, visitor: Visitor | None) -> Response:
         """The same answer for what is refused and for what does not exist."""
-        return self.show(http, "not_found.html", visitor, status=404, section="")
+        turned = visitor is not None and visitor.shown is not None
+        return self.show(http, "shown_nothing.html" if turned else "not_found.html", visitor, status=404, section="")
 
     def sign_in_first(self, http: HttpRequest) -> Response:
         """Send a browser without session to the sign-in page, and back afterwards."""

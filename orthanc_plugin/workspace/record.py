@@ -240,6 +240,13 @@ class Record(Protocol):
         """
         ...
 
+    def alone(self, patient: str, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the photos that show the patient and nobody else; merged records are one person.
+
+        It says nothing to a browser, as :meth:`patients_of`.
+        """
+        ...
+
     def gallery(self, request: Request, route: str, question: Question, after: int | None) -> Gallery:
         """Photos that are asked for and may be published for the purpose of the request.
 

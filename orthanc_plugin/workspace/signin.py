@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.single_sign_on import RETURN, Providers, SingleSignOn
 from orthanc_plugin.workspace.visitor import Accounts, Throttle, local_path, read_form, same_origin, same_token
+from orthanc_plugin.workspace.words import too_many
 
 _WRONG = "That name and password do not match. Please try again."
 _EXPIRED = "This page had been open for a long time. Please sign in once more."
@@ -102,9 +103,7 @@ class SignIn:
         address = http.client.host if http.client else ""
         wait = self._throttle.attempt(name, address)
         if wait:
-            minutes = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
-            text = f"Too many attempts. Please wait {minutes}, then try again."
-            response = self._show(http, target, error=text, name=name, status=429)
+            response = self._show(http, target, error=too_many(wait), name=name, status=429)
             response.headers["Retry-After"] = str(wait)
             return response
         cookie = self._accounts.sign_in(name, password) if name and password else None
@@ -115,9 +114,7 @@ class SignIn:
 
     def _enter(self, cookie: str, target: str) -> Response:
         door = self._pages.parts.door
-        response = RedirectResponse(target, status_code=303)
-        # Lax and not Strict, so that a link out of the hospital's own record opens the chart.
-        response.set_cookie(door.cookie, cookie, httponly=True, secure=door.secure, samesite="lax", path="/")
+        response = door.keep(RedirectResponse(target, status_code=303), cookie)
         response.delete_cookie(door.form_cookie, path="/", secure=door.secure, httponly=True, samesite="strict")
         return response
 
@@ -147,8 +144,7 @@ class SignIn:
         if not same_origin(http) or not same_token(form.get("csrf"), visitor.csrf):
             return self._pages.refuse(http, visitor)
         self._accounts.sign_out(http.cookies[door.cookie])
-        response = RedirectResponse("/login?left", status_code=303)
-        response.delete_cookie(door.cookie, path="/", secure=door.secure, httponly=True, samesite="lax")
+        response = door.forget(RedirectResponse("/login?left", status_code=303))
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 

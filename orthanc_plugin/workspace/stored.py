@@ -178,6 +178,19 @@ class StoredRecord:
         with reading(self._engine) as connection:
             return conditions(connection, self._store, self._point, request, numbers, fulfils=CHART_FULFILS)
 
+    def alone(self, patient: str, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the photos that show the patient and nobody else; merged records are one person."""
+        with reading(self._engine) as connection:
+            hers = group(connection, [patient])
+            shown = select(photo.c.document, photo_patient.c.patient)
+            rows = connection.execute(
+                shown.join(photo_patient, photo_patient.c.photo == photo.c.photo).where(
+                    among(connection, photo.c.document, {key for key in keys if could_be(key)})
+                )
+            ).all()
+        others = {row.document for row in rows if row.patient not in hers}
+        return frozenset(row.document for row in rows) - others
+
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""
         if not could_be(key or ""):

@@ -9,10 +9,13 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from consent.identity.code_flow import Proved
+from consent.identity.shown import Shown
 from consent.types import Request, Requester
 
+_FOUND = "photospine.visitor"
 _LARGEST_FORM = 16 * 1024  # bytes: a name, a password and two tokens
 
 
@@ -28,6 +31,9 @@ class Visitor:
 
     secret: bytes
     """Key of the session's opaque photo names; never leaves the server."""
+
+    shown: Shown | None = None
+    """To whom the screen is turned, by whom the requester is narrowed; None: its owner is at it."""
 
     def asks(self, purpose: str, channel: str | None = None) -> Request | None:
         """The one question that a page of this purpose may put, or None where the account does not hold it."""
@@ -82,9 +88,25 @@ class Door:
         self.form_cookie = "__Host-photospine-form" if secure else "photospine-form"
 
     def visitor(self, http: HttpRequest) -> Visitor | None:
-        """The visitor behind a request, or None."""
+        """The visitor behind a request, or None; looked up once for each request."""
         value = http.cookies.get(self.cookie)
-        return self.accounts.visitor(value) if value else None
+        if not value:
+            return None
+        if _FOUND not in http.scope:
+            http.scope[_FOUND] = self.accounts.visitor(value)
+        found: Visitor | None = http.scope[_FOUND]
+        return found
+
+    def keep(self, response: Response, cookie: str) -> Response:
+        """The response, with a session's cookie."""
+        # Lax and not Strict, so that a link out of the hospital's own record opens the chart.
+        response.set_cookie(self.cookie, cookie, httponly=True, secure=self.secure, samesite="lax", path="/")
+        return response
+
+    def forget(self, response: Response) -> Response:
+        """The response, with the session's cookie taken away."""
+        response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="lax")
+        return response
 
 
 async def read_form(http: HttpRequest, *, most: int = _LARGEST_FORM, fields: int = 20) -> Mapping[str, str] | None:

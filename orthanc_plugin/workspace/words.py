@@ -53,6 +53,12 @@ def interval(earlier: datetime, later: datetime) -> str:
     return _plural(months, "month") if months < 24 else f"{days / 365.25:.1f} years"
 
 
+def too_many(wait: int) -> str:
+    """What is said to whoever has to wait before the next guess, in seconds."""
+    length = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
+    return f"Too many attempts. Please wait {length}, then try again."
+
+
 def _plural(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 

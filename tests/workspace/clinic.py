@@ -170,6 +170,11 @@ class Clinic:
         subject = [photo.patient for photo in self._photos() if photo.key == key]
         return [*subject, *([self.also[key]] if key in self.also else [])]
 
+    def alone(self, patient: str, keys: Sequence[str]) -> frozenset[str]:
+        return frozenset(photo.key for photo in self._photos() if photo.key in keys and photo.patient == patient) - (
+            self.also.keys()
+        )
+
     def gallery(self, request: Request, route: str, question: Question, after: int | None) -> Gallery:
         outcomes: list[Outcome] = []
         everything = Course(tuple(entry for course in self.courses.values() for entry in course.treatments))
