@@ -1,8 +1,8 @@
-"""Consents that this product writes itself: the denial of a withdrawal (R4 Consent)."""
+"""Consents that this product writes itself: the denial of a withdrawal, and what is signed at hand (R4 Consent)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,17 +52,56 @@ def denial(
     ]
     if data:
         provision["data"] = data
+    return consent(
+        site,
+        patient,
+        signed,
+        provision,
+        performer=f"Patient/{patient}",
+        source={"title": "Withdrawal, entered here", "creation": dates.instant(signed)},
+        policy="urn:photospine:withdrawal",
+    )
+
+
+def consent(
+    site: Site,
+    patient: str,
+    signed: datetime,
+    provision: Mapping[str, Any],
+    *,
+    performer: str,
+    source: Mapping[str, Any],
+    policy: str,
+    replaces: Sequence[str] = (),
+) -> dict[str, Any]:
+    """An active Consent of scope patient-privacy, as IHE PCF Intermediate wants it.
+
+    Parameters
+    ----------
+    performer
+        Reference of who signed.
+    source
+        Attachment of what was signed.
+    policy
+        Uri of the text that was signed.
+    replaces
+        Ids of the Consents whose place it takes where it says something.
+    """
+    extensions = [
+        {"url": codes.REPLACES_EXTENSION, "valueReference": {"reference": f"Consent/{each}"}} for each in replaces
+    ]
     return {
         "resourceType": "Consent",
         "meta": {"profile": [codes.PCF_INTERMEDIATE]},
+        **({"extension": extensions} if extensions else {}),
         "status": "active",
         "scope": {"coding": [{"system": codes.CONSENT_SCOPE, "code": codes.PRIVACY_SCOPE}]},
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0", "display": "Patient Consent"}]}],
         "patient": {"reference": f"Patient/{patient}"},
         "dateTime": dates.instant(signed),
-        "performer": [{"reference": f"Patient/{patient}"}],
+        "performer": [{"reference": performer}],
         "organization": [{"reference": f"Organization/{site.organization}"}],
-        "sourceAttachment": {"title": "Withdrawal, entered here", "creation": dates.instant(signed)},
-        "policy": [{"uri": "urn:photospine:withdrawal"}],
-        "provision": provision,
+        "sourceAttachment": dict(source),
+        "policy": [{"uri": policy}],
+        "provision": dict(provision),
     }
