@@ -117,9 +117,12 @@ def _recorded(connection: Connection, store: RecordStore, photo: StoredPhoto) ->
 def _further(document: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The regions behind the first one; None where one of them has no code that is known here."""
     view = views.view_of(document)
-    if any(regions().by_code(code) is None for code in (view.key[0], *(each.region.code for each in view.also))):
+    codes = [view.key[0], *(each.region.code or "" for each in view.also)]
+    if any(regions().by_code(code) is None for code in codes):
         return None
-    return tuple(each.region.code + ("" if each.side is None else f"#{each.side}") for each in view.also)
+    return tuple(
+        code + ("" if each.side is None else f"#{each.side}") for code, each in zip(codes[1:], view.also, strict=True)
+    )
 
 
 def _coded(document: Mapping[str, Any], url: str) -> str | None:
