@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -25,6 +26,9 @@ _PAGE = 1000
 
 _ORIGINAL = "original"
 _STORE = "/dicom-web/studies"
+_LOOKED_AT = (httpx.codes.OK, httpx.codes.BAD_REQUEST)
+"""DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9)."""
+
 _DISCARDED = "Orthanc did not take an object in: its wall could not tell that its UID is free"
 
 
@@ -53,13 +57,8 @@ class Changes:
 class Archive(Protocol):
     """What is asked of the archive."""
 
-    def store(self, job: str, orthanc_id: str, dicom: bytes, *, sure: bool = True) -> None:
+    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
         """Store an object; one that is there already stays as it is.
-
-        Parameters
-        ----------
-        sure
-            Whether to ask if it is there afterwards; attaching its original shows that, too.
 
         Raises
         ------
@@ -69,11 +68,20 @@ class Archive(Protocol):
             It is not there afterwards under the Orthanc id that its UIDs give.
         """
 
+    def store_all(self, job: str, dicoms: Sequence[bytes]) -> None:
+        """Store several objects likewise, without asking if they are there: attaching an original shows that.
+
+        Parameters
+        ----------
+        dicoms
+            At most :data:`consent.identity.tickets.MOST_BODIES`; all of them are in memory once more.
+        """
+
     def holds(self, job: str, orthanc_id: str) -> bool:
         """Whether the object is there."""
 
     def attach_original(self, job: str, orthanc_id: str, data: bytes, folded: bytes | None = None) -> None:
-        """Attach the original where there is none, and make sure by reading it back that it is this one.
+        """Attach the original where there is none; that it is this one is made sure by what is read back.
 
         Parameters
         ----------
@@ -128,13 +136,13 @@ class _Tickets(httpx.Auth):
         self._said.job = value
 
     @property
-    def stores(self) -> bytes | None:
+    def stores(self) -> Sequence[bytes]:
         """What is stored, where something is: the ticket is bound to it."""
-        found: bytes | None = getattr(self._said, "stores", None)
+        found: Sequence[bytes] = getattr(self._said, "stores", ())
         return found
 
     @stores.setter
-    def stores(self, value: bytes | None) -> None:
+    def stores(self, value: Sequence[bytes]) -> None:
         self._said.stores = value
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -146,7 +154,7 @@ class _Tickets(httpx.Auth):
             dict(parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True)),
             job=self.job,
             kind=kind,
-            body=self.stores if request.method in ("POST", "PUT") else None,
+            bodies=self.stores if request.method in ("POST", "PUT") else None,
         )
         yield request
 
@@ -160,11 +168,12 @@ def _kind(method: str, path: str) -> str:
     return "examine" if path.endswith("/file") else "changes"
 
 
-def stow(dicom: bytes) -> tuple[str, bytes]:
-    """Content type and body of a STOW-RS request for one object (PS3.18 section 10.5)."""
-    boundary = hashlib.sha256(dicom).hexdigest()
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    body = b"".join((head.encode("ascii"), dicom, f"\r\n--{boundary}--\r\n".encode("ascii")))
+def stow(dicoms: Sequence[bytes]) -> tuple[str, bytes]:
+    """Content type and body of a STOW-RS request for objects (PS3.18 section 10.5)."""
+    boundary = secrets.token_hex(32)  # none of the objects' bytes can have been made for it
+    between = f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
+    parts = [part for dicom in dicoms for part in (between, dicom)]
+    body = b"".join((between[2:], *parts[1:], f"\r\n--{boundary}--\r\n".encode("ascii")))
     return f'multipart/related; type="application/dicom"; boundary={boundary}', body
 
 
@@ -190,19 +199,26 @@ class OrthancArchive:
         """Close the connections."""
         self._client.close()
 
-    def store(self, job: str, orthanc_id: str, dicom: bytes, *, sure: bool = True) -> None:
-        refuse_deep(dicom)
-        self._tickets.job, self._tickets.stores = job, dicom
-        content_type, body = stow(dicom)
-        headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
-        answer = self._ask(lambda: self._client.post(self._store, content=body, headers=headers))
-        # DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9).
-        looked_at = answer.status_code in (httpx.codes.OK, httpx.codes.BAD_REQUEST)
-        if (looked_at and not sure) or self.holds(job, orthanc_id):
+    def store(self, job: str, orthanc_id: str, dicom: bytes) -> None:
+        status = self._stow(job, [dicom])
+        if self.holds(job, orthanc_id):
             return
-        if looked_at:
+        if status in _LOOKED_AT:
             raise ObjectDiscarded(_DISCARDED)
-        raise ArchiveUnavailable(f"Orthanc did not store an object (status {answer.status_code})")
+        raise ArchiveUnavailable(f"Orthanc did not store an object (status {status})")
+
+    def store_all(self, job: str, dicoms: Sequence[bytes]) -> None:
+        status = self._stow(job, dicoms)
+        if status not in _LOOKED_AT:
+            raise ArchiveUnavailable(f"Orthanc did not store objects (status {status})")
+
+    def _stow(self, job: str, dicoms: Sequence[bytes]) -> int:
+        for each in dicoms:
+            refuse_deep(each)
+        self._tickets.job, self._tickets.stores = job, dicoms
+        content_type, body = stow(dicoms)
+        headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+        return self._ask(lambda: self._client.post(self._store, content=body, headers=headers)).status_code
 
     def holds(self, job: str, orthanc_id: str) -> bool:
         self._tickets.job = job
@@ -210,21 +226,25 @@ class OrthancArchive:
         return answer.status_code == httpx.codes.OK
 
     def attach_original(self, job: str, orthanc_id: str, data: bytes, folded: bytes | None = None) -> None:
-        status = self._attach(job, orthanc_id, data if folded is None else folded)
-        if folded is not None and status == httpx.codes.UNPROCESSABLE_ENTITY:
-            status = self._attach(job, orthanc_id, data)
+        answer = self._attach(job, orthanc_id, data if folded is None else folded)
+        if folded is not None and answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+            answer = self._attach(job, orthanc_id, data)
+        status = answer.status_code
         if status == httpx.codes.NOT_FOUND:
             raise ObjectDiscarded(_DISCARDED)
         if status not in (httpx.codes.OK, httpx.codes.CONFLICT):
             raise ArchiveUnavailable(f"Orthanc did not attach an original (status {status})")
-        kept = self.original(job, orthanc_id)
-        if kept is None or hashlib.sha256(kept).digest() != hashlib.sha256(data).digest():
+        if status == httpx.codes.OK:  # the wall read it back
+            kept = answer.json().get("sha256")
+        else:
+            there = self.original(job, orthanc_id)
+            kept = None if there is None else hashlib.sha256(there).hexdigest()
+        if kept != hashlib.sha256(data).hexdigest():
             raise OriginalDiffers(f"another original is attached to {orthanc_id}")
 
-    def _attach(self, job: str, orthanc_id: str, data: bytes) -> int:
-        self._tickets.job, self._tickets.stores = job, data
-        answer = self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
-        return answer.status_code
+    def _attach(self, job: str, orthanc_id: str, data: bytes) -> httpx.Response:
+        self._tickets.job, self._tickets.stores = job, (data,)
+        return self._ask(lambda: self._client.put_instances_id_attachments_name(orthanc_id, _ORIGINAL, content=data))
 
     def original(self, job: str, orthanc_id: str) -> bytes | None:
         self._tickets.job = job

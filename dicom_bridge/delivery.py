@@ -5,18 +5,20 @@ Each may be taken again, by any process, and finds out what is done already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
 from consent.audit.chain import outcome
+from consent.identity.tickets import MOST_BODIES
 from consent.store import jobs
 from consent.store.engine import transaction
 from dicom_bridge import ledger
 from dicom_bridge.batch import RECOVER, announcement
 from dicom_bridge.errors import FileRefused
 from dicom_bridge.held import Held, keep_unseen
-from dicom_bridge.intake import Limits, read_jpeg
+from dicom_bridge.intake import IncomingPhoto, Jpeg, read_jpeg
+from dicom_bridge.intake.picture import Picture
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.linking import Fresh
 from dicom_bridge.plan import Plan
@@ -24,6 +26,12 @@ from dicom_bridge.query.folded import fold
 from dicom_bridge.relinking import Relinker
 from dicom_bridge.way import Arrow, Way
 from fhir_mapping.store.prepared import Entry as RecordEntry
+
+_BYTES_AT_ONCE = 16 * 2**20
+"""Of objects in one request: Orthanc holds them in memory several times."""
+
+Parcel = tuple[Entry, bytes, IncomingPhoto]
+"""Entry and object of a photo, and the file that it was made of."""
 
 
 class Delivery:
@@ -33,7 +41,7 @@ class Delivery:
         self._way = way
 
     def deliver(self, entry: Entry, file: bytes, original: bytes) -> None:
-        """A photo's object and its original into Orthanc.
+        """An object and its original, which may be of any kind, into Orthanc.
 
         Parameters
         ----------
@@ -45,31 +53,29 @@ class Delivery:
         way.at(Arrow.SENT)
         self._rise(entry, State.STORED)
         way.at(Arrow.STORED)
-        folded = _folded(original, file, way.limits)
+        try:
+            folded = _folded(original, entry.sha256, read_jpeg(original, way.limits), file)
+        except FileRefused:  # it is of another format, or came as a DICOM object
+            folded = None
         way.archive.attach_original(entry.batch, entry.orthanc_id, original, folded)
         way.at(Arrow.ADDED)
         self._rise(entry, State.ATTACHED)
         way.at(Arrow.ATTACHED)
 
-    def deliver_all(self, photos: Sequence[tuple[Entry, bytes, bytes]]) -> None:
-        """A batch's objects and their originals into Orthanc; the ledger is told of all of them at once.
-
-        Parameters
-        ----------
-        photos
-            Entry, object and original of each.
-        """
+    def deliver_all(self, photos: Sequence[Parcel]) -> None:
+        """A batch's objects and their originals into Orthanc; the ledger is told of all of them at once."""
         way = self._way
         mine = [entry.sop_uid for entry, _, _ in photos]
-        for entry, file, _ in photos:
-            way.archive.store(entry.batch, entry.orthanc_id, file, sure=False)
-            way.at(Arrow.SENT)
+        for some in _at_once(photos):
+            way.archive.store_all(some[0][0].batch, [file for _, file, _ in some])
+            for _ in some:
+                way.at(Arrow.SENT)
         with transaction(way.engine) as connection:  # from now on the wall knows whose UIDs these are
             ledger.rise_all(connection, mine, State.STORED)
         way.at(Arrow.STORED)
-        for entry, file, original in photos:
-            folded = _folded(original, file, way.limits)
-            way.archive.attach_original(entry.batch, entry.orthanc_id, original, folded)
+        for entry, file, photo in photos:
+            folded = _folded(photo.data, photo.sha256, photo.source, file)
+            way.archive.attach_original(entry.batch, entry.orthanc_id, photo.data, folded)
             way.at(Arrow.ADDED)
         with transaction(way.engine) as connection:
             ledger.rise_all(connection, mine, State.ATTACHED)
@@ -156,10 +162,19 @@ class Delivery:
             jobs.cancel(connection, RECOVER, entries[0].batch)
 
 
-def _folded(original: bytes, file: bytes, limits: Limits) -> bytes | None:
+def _at_once(photos: Sequence[Parcel]) -> Iterator[list[Parcel]]:
+    """What one request stores."""
+    some: list[Parcel] = []
+    size = 0
+    for each in photos:
+        if some and (len(some) == MOST_BODIES or size + len(each[1]) > _BYTES_AT_ONCE):
+            yield some
+            some, size = [], 0
+        some.append(each)
+        size += len(each[1])
+    yield some
+
+
+def _folded(original: bytes, sha256: str, source: Jpeg | Picture, file: bytes) -> bytes | None:
     """What is attached in the original's stead, where the object holds its picture bit for bit; else None."""
-    try:
-        jpeg = read_jpeg(original, limits)
-    except FileRefused:  # it is of another format, or came as a DICOM object
-        return None
-    return fold(original, jpeg.kept, file)
+    return fold(original, sha256, source.kept, file) if isinstance(source, Jpeg) else None

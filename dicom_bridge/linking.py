@@ -46,6 +46,7 @@ from fhir_mapping.resources.imaging_study import StudyInstance, with_instances
 from fhir_mapping.resources.people import VisitFacts
 from fhir_mapping.resources.provenance import provenance
 from fhir_mapping.store.kinds import SOURCE
+from fhir_mapping.store.reader import existing
 from fhir_mapping.store.record import Made, RecordStore
 
 _PERFORMED, _REQUESTS, _SCHEDULED = "00400260", "00400275", "00400008"
@@ -110,6 +111,13 @@ class Linker:
     def link(self, connection: Connection, plan: Plan, link: Link, batch: Sequence[Fresh]) -> None:
         """Write the photos of a batch."""
         self.keep(connection, [self.piece(plan, link, each) for each in batch], ours=True)
+
+    def there(self, connection: Connection, batch: Sequence[Fresh]) -> set[str]:
+        """SOP Instance UIDs of those photos that the record or the table of photos has already."""
+        sop_uids = [each.entry.sop_uid for each in batch]
+        documents = {f"DocumentReference/{fhir_id(each)}": each for each in sop_uids}
+        found = {documents[each] for each in existing(connection, documents)}
+        return found | photos.known_among(connection, sop_uids)
 
     def is_of(self, connection: Connection, entry: Entry, procedure: str) -> bool:
         """Whether the record says that a photo is of this treatment, ``Procedure/…``."""

@@ -222,7 +222,7 @@ class Pipeline:
         way.at(Arrow.SPOOLED)
         intent = announce(way, batch, plan, entries, lambda now: self._require_nobody_elses(now, plan, entries))
         self._delivery.deliver_all(
-            [(item.entry, object_.file(), item.photo.data) for item, object_ in zip(items, wrapped, strict=True)]
+            [(item.entry, object_.file(), item.photo) for item, object_ in zip(items, wrapped, strict=True)]
         )
         self._delivery.commit(plan, intent, fresh)
         outcome = Outcome.ADDED if plan.linked else Outcome.UNLINKED
@@ -261,8 +261,18 @@ class Pipeline:
         return Item(photo, entry)
 
     def _rehearse(self, plan: Plan, visit: VisitFacts, photos: Sequence[Fresh]) -> None:
-        """Write the record and take it back: what the commit would refuse is refused before anything is kept."""
+        """Write the record and take it back: what the commit would refuse is refused before anything is kept.
+
+        Where no record comes with the photos, one of each kind is enough, and those of which something is there: what
+        is written of the others differs from it in names, times and hashes alone, which this product made itself.
+        """
         way = self._way
+        if plan.record is None and plan.linked:
+            with glancing(way.engine) as connection:
+                there = way.linker.there(connection, photos)
+            of_kind = {_kind(plan.of(each.entry.sha256)): each for each in photos}
+            examples = {each.entry.sop_uid for each in of_kind.values()} | there
+            photos = [each for each in photos if each.entry.sop_uid in examples]
         record = way.treatments.prepare(plan)
         with glancing(way.engine) as connection:
             now = clock.now(connection)
@@ -281,6 +291,11 @@ class Pipeline:
         """No file is known as another patient's photo by now."""
         if plan.linked and ledger.known_for_others(connection, plan.patient, [entry.sha256 for entry in entries]):
             raise AnnouncedAlready("a file was announced as another patient's photo meanwhile")
+
+
+def _kind(plan: Plan) -> tuple[object, ...]:
+    """What tells photos apart in what is written of them, beside names, times and hashes."""
+    return (plan.region, plan.laterality, plan.view, plan.expression, plan.taken is None, plan.taken_from)
 
 
 def _require_same_place(entry: Entry, study: str, series: str) -> None:

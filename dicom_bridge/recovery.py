@@ -78,7 +78,7 @@ class Recovery:
                 file, attributes = wrapped.file(), wrapped.attributes
             else:
                 file, attributes = stored, read_object(stored).attributes
-            self._delivery.deliver_all([(item.entry, file, original)])  # one in memory at a time
+            self._delivery.deliver_all([(item.entry, file, photo)])  # one in memory at a time
             photos.append(item.fresh(plan, attributes))
         self._delivery.commit(plan, intent, photos)
 

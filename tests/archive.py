@@ -264,8 +264,8 @@ class Archive:
     def store(self, dicom: bytes, *, ticket_for: bytes | None = None) -> Reply:
         """Store an object as the pipeline does; ``ticket_for``: what the ticket is made for, where not for it."""
         bound = dicom if ticket_for is None else ticket_for
-        ticket = self.mint.mint_task("POST", "/dicom-web/studies", job="test", kind="store", body=bound)
-        content_type, body = stow(dicom)
+        ticket = self.mint.mint_task("POST", "/dicom-web/studies", job="test", kind="store", bodies=(bound,))
+        content_type, body = stow((dicom,))
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json", "Authorization": ticket}
         return self.ask("/dicom-web/studies", method="POST", body=body, headers=headers)
 
@@ -280,7 +280,9 @@ class Archive:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """One request with a ``task`` ticket."""
-        ticket = self.mint.mint_task(method, path, query, job="test", kind=kind, body=body)
+        ticket = self.mint.mint_task(
+            method, path, query, job="test", kind=kind, bodies=None if body is None else (body,)
+        )
         return self._with(ticket, method, path, query, body, headers)
 
     def as_account(

@@ -6,7 +6,7 @@ node, the method, the path and the sorted query, so it opens one request; it cou
 - ``pass``: one photo, decided and recorded already by the process that made the ticket.
 - ``as``: one request of an account; the wall decides and records as if the account had called.
 - ``task``: work of our own (examine, render, scan, store), recorded before; it opens only rows marked for it, and for
-  storing it is bound to the SHA-256 of the body.
+  storing it is bound to the SHA-256 of each body.
 
 Standard library only: this runs in the filter, on a small stack. Nothing is parsed before its MAC is proved.
 """
@@ -37,6 +37,9 @@ LONGEST_SECONDS = 10
 
 _SECOND = 1_000_000
 _LONGEST_HEADER = 8192
+
+MOST_BODIES = 32
+"""Bodies that one ticket is bound to, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +111,12 @@ class Task:
     kind: str
     """``examine``, ``render``, ``scan``, ``store``, ``remove``, ``changes``, ``doctor``."""
 
-    body_sha256: str | None = None
-    """Storing: the SHA-256 of the body, hexadecimal, checked by the callback, since the filter sees no body."""
+    bodies_sha256: Sequence[str] | None = None
+    """Storing: the SHA-256 of each body, hexadecimal, checked by the callback, since the filter sees no body."""
 
     def stores(self, body: bytes) -> bool:
         """Whether the ticket was made for storing this body."""
-        return self.body_sha256 is not None and hmac.compare_digest(hashlib.sha256(body).hexdigest(), self.body_sha256)
+        return self.bodies_sha256 is not None and hashlib.sha256(body).hexdigest() in self.bodies_sha256
 
 
 _KINDS: dict[str, type[Pass] | type[As] | type[Task]] = {"pass": Pass, "as": As, "task": Task}
@@ -159,11 +162,19 @@ class TicketMint:
         *,
         job: str,
         kind: str,
-        body: bytes | None = None,
+        bodies: Sequence[bytes] | None = None,
     ) -> str:
-        """The header's value for work of our own; with a body, it is bound to that body."""
-        digest = None if body is None else hashlib.sha256(body).hexdigest()
-        return self._mint("task", Task(job, kind, digest), method, path, query or {})
+        """The header's value for work of our own; with bodies, it is bound to them.
+
+        Parameters
+        ----------
+        bodies
+            What the request stores, at most :data:`MOST_BODIES`: more hashes than that no header holds.
+        """
+        if bodies is not None and len(bodies) > MOST_BODIES:
+            raise ValueError(f"a ticket stores at most {MOST_BODIES} bodies, not {len(bodies)}")
+        digests = None if bodies is None else [hashlib.sha256(each).hexdigest() for each in bodies]
+        return self._mint("task", Task(job, kind, digests), method, path, query or {})
 
     def _mint(self, kind: str, part: Pass | As | Task, method: str, path: str, query: Mapping[str, str]) -> str:
         now = self._clock()

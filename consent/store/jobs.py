@@ -66,6 +66,13 @@ def put(connection: Connection, kind: str, key: str, body: str = "{}", not_befor
     )
 
 
+def waits(connection: Connection, kind: str, key: str) -> bool:
+    """Whether a piece of work is due that nobody took: to ask for it once more would change nothing."""
+    untouched = (job.c.not_before == 0) & job.c.lease_until.is_(None) & (job.c.attempts == 0)
+    query = select(job.c.job).where(job.c.kind == kind, job.c.key == key, untouched)
+    return connection.execute(query).first() is not None
+
+
 def take(connection: Connection, kinds: Collection[str], lease: timedelta, by: str) -> Job | None:
     """Take the piece of work that is due longest, or whose lease ran out; None where nothing is due.
 

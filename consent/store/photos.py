@@ -295,6 +295,13 @@ def reject(connection: Connection, rejected: StoredPhoto) -> None:
     _forget_answers(connection, [rejected.number])
 
 
+def known_among(connection: Connection, sop_uids: Collection[str]) -> set[str]:
+    """Those SOP Instance UIDs that have a row, whatever its state."""
+    return set(
+        connection.execute(select(photo.c.sop_uid).where(among(connection, photo.c.sop_uid, set(sop_uids)))).scalars()
+    )
+
+
 def rejected_among(connection: Connection, sop_uids: Collection[str]) -> frozenset[str]:
     """Those of the instances that are rejected."""
     if not sop_uids:

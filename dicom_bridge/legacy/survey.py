@@ -124,6 +124,7 @@ class Survey:
         self._limits, self._wishes, self._executor = limits, wishes, executor
         self._zone = store.site.zone
         self._names: dict[tuple[str, str], str | MappingError] = {}
+        self._groups: dict[str, frozenset[str]] = {}
         with glancing(engine) as connection:
             self._now = clock.now(connection)
 
@@ -328,7 +329,7 @@ class Survey:
         if not base.new_visit:
             encounter = self._store.read(connection, "Encounter", visit).json()
             subjects = {references.id_of(each) for each in references.local_of(encounter, self._store.base, "subject")}
-            hers = subjects & group(connection, [base.patient])
+            hers = subjects & self._group(connection, base.patient)
             if len(hers) != 1:
                 raise FileRefused("visit", f"Encounter/{visit} is not a visit of Patient/{base.patient}")
             base = replace(base, patient=hers.pop())
@@ -340,6 +341,12 @@ class Survey:
             clinician=named.get("clinician"),
             photographer=named.get("photographer"),
         )
+
+    def _group(self, connection: Connection, patient: str) -> frozenset[str]:
+        """All records of the person whose record this is; whatever is merged during an import, the next one sees."""
+        if patient not in self._groups:
+            self._groups[patient] = frozenset(group(connection, [patient]))
+        return self._groups[patient]
 
     def _visit_of(self, connection: Connection, procedure: str) -> str | None:
         try:
@@ -361,7 +368,7 @@ class Survey:
             linked = there is not None and there.facts.document is not None
             return replace(base, verdict=Verdict.KNOWN) if linked else base
         entries = ledger.by_file(connection, base.sha256)
-        hers = group(connection, [base.patient])
+        hers = self._group(connection, base.patient)
         if any(entry.patient in hers and entry.state is State.DONE for entry in entries):
             return replace(base, verdict=Verdict.KNOWN)
         if any(entry.patient not in hers and entry.state is not State.ABANDONED for entry in entries):

@@ -36,7 +36,7 @@ def attributes_json(dataset: Dataset) -> dict[str, Any]:
     to know nothing of its object.
     """
     slim = Dataset()
-    for tag in sorted(dataset.keys()):
+    for tag in sorted(dataset.keys(), key=int):  # tags compare slowly
         if tag in _PIXELS:
             continue
         try:

@@ -1,4 +1,4 @@
-"""Writing an object: the header by pydicom, the one pixel item by hand, so that megabytes are copied once or never."""
+"""Writing an object: the one pixel item by hand, so that megabytes are copied once or never."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.filewriter import write_file_meta_info
+
+from dicom_bridge.objects.elements import data_set
 
 _PREAMBLE = bytes(128) + b"DICM"
 _PIXEL_DATA = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
@@ -31,7 +33,7 @@ def encode(
     header.is_little_endian, header.is_implicit_VR = True, False
     header.write(_PREAMBLE)
     write_file_meta_info(header, meta, enforce_standard=True)
-    write_dataset(header, dataset)
+    header.write(data_set(dataset))
     length = sum(len(part) for part in stream)
     padding = b"\0" if length % 2 else b""
     item = struct.pack("<HHI", 0xFFFE, 0xE000, length + len(padding))

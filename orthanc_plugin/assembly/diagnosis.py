@@ -111,7 +111,7 @@ def _working(settings: Settings, wall: Finding) -> tuple[Finding, list[Finding]]
     try:
         status, body = _get(settings.orthanc, STATE, mint.mint_task("GET", STATE, job="doctor", kind="doctor"))
         state: dict[str, Any] = json.loads(body) if status == 200 else {"fault": "", "says": f"it answers {status}"}
-        ticket = mint.mint_task("POST", _STOW, job="doctor", kind="store", body=b"")
+        ticket = mint.mint_task("POST", _STOW, job="doctor", kind="store", bodies=(b"",))
         stored, _ = _ask("POST", settings.orthanc, _STOW, ticket)
     except (OSError, HTTPException, ValueError) as error:
         status, state, stored = 0, {"fault": "", "says": type(error).__name__}, 0

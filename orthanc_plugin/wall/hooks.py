@@ -80,5 +80,9 @@ class Hooks:
             self._foundation.host.log(f"worker not woken: {type(error).__name__}")
 
     def _wake(self) -> None:
-        with transaction(self._foundation.rooms().engine, wait=WAIT_SECONDS) as connection:
+        engine = self._foundation.rooms().engine
+        with glancing(engine) as connection:
+            if jobs.waits(connection, jobs.ARRIVAL, "*"):  # whoever takes it looks at this object, too
+                return
+        with transaction(engine, wait=WAIT_SECONDS) as connection:
             jobs.put(connection, jobs.ARRIVAL, "*")

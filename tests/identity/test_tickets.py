@@ -47,11 +47,12 @@ def test_the_three_kinds_come_back_as_they_were_made() -> None:
     assert As.of(request).request(Requester("anna")) == request
     header = mint.mint_pass("GET", "/instances/x/file", sop_uid="2.25.1")
     assert box.check(header, "GET", "/instances/x/file", {}, NOW) == Pass("2.25.1")
-    header = mint.mint_task("POST", "/dicom-web/studies", job="7", kind="store", body=b"DICM")
+    header = mint.mint_task("POST", "/dicom-web/studies", job="7", kind="store", bodies=(b"DICM", b"DICN"))
     task = box.check(header, "POST", "/dicom-web/studies", {}, NOW)
     assert isinstance(task, Task)
     assert (task.job, task.kind) == ("7", "store")
     assert task.stores(b"DICM")
+    assert task.stores(b"DICN")
     assert not task.stores(b"DICm")
     assert not Task("7", "examine").stores(b"")
 

@@ -63,6 +63,14 @@ def test_the_hook_wakes_the_worker(world: World) -> None:
     send(world, 100)
     with glancing(world.engine) as connection:
         assert connection.execute(select(job.c.key).where(job.c.kind == jobs.ARRIVAL)).scalars().all() == ["*"]
+    with transaction(world.engine) as connection:
+        taken = jobs.take(connection, [jobs.ARRIVAL], timedelta(minutes=1), "test")
+        assert taken is not None
+        assert not jobs.waits(connection, jobs.ARRIVAL, "*")
+    send(world, 101)  # while somebody is at it
+    with transaction(world.engine) as connection:
+        jobs.done(connection, taken)
+        assert jobs.waits(connection, jobs.ARRIVAL, "*")
 
 
 @pytest.mark.parametrize("by", ["AccessionNumber", "AdmissionID", "RequestedProcedureID"])

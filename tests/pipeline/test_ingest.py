@@ -19,6 +19,7 @@ from consent.store.engine import glancing
 from consent.store.tables import photo
 from dicom_bridge import ledger
 from dicom_bridge.objects.uids import fhir_id
+from fhir_mapping.errors import Conflict
 from fhir_mapping.tables import fhir_version
 from tests.counts import count, report
 from tests.formats import FORMATS, HEIC_SAMPLES
@@ -311,6 +312,26 @@ def test_a_file_that_is_none_is_refused_and_takes_the_others_with_it(world: Worl
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
     assert state(world) == before
+
+
+def test_a_photo_that_the_record_has_already_is_refused_before_anything_is_kept(world: World) -> None:
+    """One photo of each kind is rehearsed, and those of which something is there."""
+    visit = world.visit(files=3)
+    before = world.instances()
+    for sop in world.sops(visit)[1:2]:
+        world.put(
+            {
+                "resourceType": "DocumentReference",
+                "id": fhir_id(sop),
+                "status": "current",
+                "content": [{"attachment": {"url": "urn:x"}}],
+            }
+        )
+    with pytest.raises(Conflict):
+        world.take(visit)
+    assert world.instances() == before
+    with glancing(world.engine) as connection:
+        assert [ledger.entry(connection, each) for each in world.sops(visit)] == [None, None, None]
 
 
 def test_a_record_that_cannot_be_written_is_refused_before_anything_is_kept(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.types import Requester
+from dicom_bridge.archive import stow
 from tests.archive import Archive, Photo
 
 pytestmark = pytest.mark.orthanc
@@ -82,6 +83,21 @@ def test_storing_is_bound_to_the_body(archive: Archive) -> None:
     assert other.orthanc_id not in present
 
 
+def test_one_ticket_stores_the_objects_that_it_names_and_no_other_beside_them(archive: Archive) -> None:
+    made = [archive.describe("anna", 9010 + number) for number in range(3)]
+    content_type, body = stow([each.dicom for each in made])
+    mine = tuple(each.dicom for each in made[:2])
+    ticket = archive.mint.mint_task("POST", "/dicom-web/studies", job="test", kind="store", bodies=mine)
+    headers = {"Content-Type": content_type, "Accept": "application/dicom+json", "Authorization": ticket}
+    archive.ask("/dicom-web/studies", method="POST", body=body, headers=headers)
+    present = json.loads(archive.task("GET", "/instances", {"since": "0", "limit": "1000"}, kind="changes").body)
+    assert [each.orthanc_id in present for each in made] == [True, True, False]
+    with pytest.raises(ValueError, match="at most 32 bodies, not 33"):
+        archive.mint.mint_task("POST", "/dicom-web/studies", job="test", kind="store", bodies=[b""] * 33)
+    most = archive.mint.mint_task("GET", "/changes", job="x" * 36, kind="changes", bodies=[b""] * 32)
+    assert archive.ask("/changes", headers={"Authorization": most}).status == 200
+
+
 def test_orthancs_own_door_for_objects_opens_to_nothing_from_outside(archive: Archive) -> None:
     made = archive.describe("anna", 9003)
     for kind in ("store", "changes", "examine", "remove"):
@@ -96,7 +112,9 @@ def test_orthancs_own_door_for_objects_opens_to_nothing_from_outside(archive: Ar
 def test_the_original_is_attached_once_and_read_back(archive: Archive, photo: Photo) -> None:
     path = f"{photo.rest}/attachments/original"
     original = b"\xff\xd8 the file as it came" * 1000
-    assert archive.task("PUT", path, kind="store", body=original).status == 200
+    told = archive.task("PUT", path, kind="store", body=original)
+    assert told.status == 200
+    assert told.json() == {"sha256": hashlib.sha256(original).hexdigest()}
     assert archive.task("PUT", path, kind="store", body=b"another").status == 409
     back = archive.task("GET", f"{path}/data", kind="store")
     assert hashlib.sha256(back.body).digest() == hashlib.sha256(original).digest()
@@ -120,7 +138,9 @@ def test_a_recipe_is_attached_where_it_gives_the_original_alone(archive: Archive
     wrong, right = recipe("0" * 64), recipe(hashlib.sha256(original).hexdigest())
     assert archive.task("PUT", path, kind="store", body=wrong).status == 422
     assert archive.task("GET", f"{path}/data", kind="store").status == 404
-    assert archive.task("PUT", path, kind="store", body=right).status == 200
+    told = archive.task("PUT", path, kind="store", body=right)
+    assert told.status == 200
+    assert told.json() == {"sha256": hashlib.sha256(original).hexdigest()}
     assert archive.task("GET", f"{path}/data", kind="store").body == original
     assert archive.ask(f"{path}/data", "compliance", "HCOMPL").body == original
     assert archive.ask(f"{path}/data", "clinician").status == 403

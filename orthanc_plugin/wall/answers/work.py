@@ -7,6 +7,7 @@ body: of an object by :mod:`orthanc_plugin.wall.expected`, of an original here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -43,22 +44,25 @@ def post(foundation: Foundation, asked: Asked) -> Answer:
 def attach(foundation: Foundation, asked: Asked) -> Answer:
     """Attach the original file, once: Orthanc would overwrite it without a word, so a second time is a conflict.
 
-    A recipe that does not give the original with the object as it is stored here is not attached (422).
+    A recipe that does not give the original with the object as it is stored here is not attached (422). The answer
+    holds the SHA-256 of the original that Orthanc has from now on: what is attached is read back.
     """
     if asked.task is None or not asked.task.stores(asked.body):
         return REFUSED
     orthanc_id = asked.match.values["id"]
     instance = f"/instances/{orthanc_id}"
+    whole = asked.body
     with _ATTACHING:
         if "original" in json.loads(foundation.host.get(f"{instance}/attachments")):
             return Answer(status=409)
         if folded.is_folded(asked.body):
             try:
-                _unfolded(foundation, orthanc_id, asked.body)
+                whole = _unfolded(foundation, orthanc_id, asked.body)
             except folded.DoesNotUnfold:
                 return Answer(status=422)
         foundation.host.put(f"{instance}/attachments/original", asked.body)
-    return Answer(body=b"{}", content_type=JSON)
+    kept = foundation.host.get(f"{instance}/attachments/original/data")
+    return json_answer({"sha256": hashlib.sha256(whole if kept == asked.body else kept).hexdigest()})
 
 
 def original(foundation: Foundation, asked: Asked) -> Answer:
