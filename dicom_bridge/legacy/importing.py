@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from datetime import date
+from itertools import islice
 from queue import SimpleQueue
 
 from sqlalchemy import Engine
@@ -35,6 +37,9 @@ from fhir_mapping.store.record import RecordStore
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 32, 96 * 2**20
 """Files, and their bytes, of a batch."""
+
+_VISITS_AT_ONCE = 16
+"""Batches whose historical visits are written together: a transaction for each would be most of what it costs."""
 
 _STOPS = (ArchiveUnavailable, SpoolUnavailable)
 """What is no file's fault: the import ends, and is begun again when that is mended."""
@@ -69,6 +74,11 @@ class _Batch:
     def first(self) -> Candidate:
         return self.candidates[0]
 
+    @property
+    def first_stay(self) -> tuple[str, date | None]:
+        """Patient and day of its visit."""
+        return self.first.patient, self.first.day
+
 
 class Importer:
     """Carries out what a survey found."""
@@ -102,10 +112,13 @@ class Importer:
         with ThreadPoolExecutor(self._many, "import") as pool:
             running: set[Future[list[Done]]] = set()
             try:
-                for batch in _batches(found):
-                    if len(running) >= 2 * self._many:
-                        running = self._gather(running, done, told)
-                    running.add(pool.submit(self._take, batch))
+                batches = _batches(found)
+                while some := tuple(islice(batches, _VISITS_AT_ONCE)):
+                    self._visits.make(self._engine, [each.first_stay for each in some if each.first.new_visit])
+                    for batch in some:
+                        if len(running) >= 2 * self._many:
+                            running = self._gather(running, done, told)
+                        running.add(pool.submit(self._take, batch))
                 while running:
                     running = self._gather(running, done, told)
             except BaseException:
@@ -129,8 +142,6 @@ class Importer:
             return []
         lane = self._lanes.get()
         try:
-            if batch.first.new_visit:
-                self._visits.make(self._engine, batch.first.patient, batch.first.day)
             if batch.first.is_object:
                 return [self._take_object(lane, each) for each in batch.candidates]
             return self._take_files(lane, list(batch.candidates))

@@ -21,7 +21,8 @@ from consent.store.engine import transaction
 from consent.store.versions import group, lock
 from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.kinds import SOURCE
-from fhir_mapping.store.record import RecordStore
+from fhir_mapping.store.reader import existing
+from fhir_mapping.store.record import Made, RecordStore
 
 HISTORICAL = "urn:photospine:historical-visit"
 """System of the identifier that a historical visit has."""
@@ -78,16 +79,23 @@ class Visits:
         about = f"historical-visit {patient} {day or ''}".encode()
         return str(uuid.UUID(bytes=hmac.new(self.site_key, about, hashlib.sha256).digest()[:16], version=4))
 
-    def make(self, engine: Engine, patient: str, day: date | None) -> None:
-        """Have the record hold a patient's historical visit."""
-        name = self.historical(patient, day)
-        if name in self._made:
+    def make(self, engine: Engine, wanted: Iterable[tuple[str, date | None]]) -> None:
+        """Have the record hold historical visits, each of a patient and a day."""
+        named = {self.historical(patient, day): (patient, day) for patient, day in wanted}
+        missing = {name: named[name] for name in named.keys() - self._made}
+        if not missing:
             return
         with transaction(engine) as connection:
             lock(connection)
-            if not self.store.exists(connection, f"Encounter/{name}"):
-                self.store.update(connection, "Encounter", name, self._encounter(name, patient, day), source=SOURCE)
-        self._made.add(name)
+            there = existing(connection, [f"Encounter/{name}" for name in missing])
+            fresh = [
+                Made(self.store.prepare("Encounter", self._encounter(name, *missing[name])), name)
+                for name in sorted(missing)
+                if f"Encounter/{name}" not in there
+            ]
+            if fresh:
+                self.store.write_all(connection, fresh, source=SOURCE)
+        self._made.update(missing)
 
     def _encounter(self, name: str, patient: str, day: date | None) -> dict[str, Any]:
         encounter: dict[str, Any] = {

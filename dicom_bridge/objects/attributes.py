@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Any
 
+from pydicom.config import strict_reading
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -35,7 +37,7 @@ def attributes_json(dataset: Dataset) -> dict[str, Any]:
     An element whose value breaks the rules of its VR is left out too: one odd element of a foreign device is no reason
     to know nothing of its object.
     """
-    slim = Dataset()
+    elements = []
     for tag in sorted(dataset.keys(), key=int):  # tags compare slowly
         if tag in _PIXELS:
             continue
@@ -44,6 +46,10 @@ def attributes_json(dataset: Dataset) -> dict[str, Any]:
         except ODD:
             continue
         if element.VR not in _BULK:
-            slim.add(element)
-    value: dict[str, Any] = slim.to_json_dict(suppress_invalid_tags=True)
-    return value
+            elements.append(element)
+    found: dict[str, Any] = {}
+    with strict_reading():  # what breaks its rules deeper down is found out, too
+        for element in elements:
+            with suppress(*ODD):
+                found[f"{int(element.tag):08X}"] = element.to_json_dict(None, 0)
+    return found

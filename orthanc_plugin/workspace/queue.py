@@ -243,7 +243,7 @@ class QueuePage:
             details={"session": visitor.session},
         )
         with queue.chain.written(intent):
-            queue.visits.make(queue.engine, patient, day)
+            queue.visits.make(queue.engine, [(patient, day)])
         words = {name: said[name] for name in _WORDS if said.get(name)}
         query = urlencode(words | {"visit": visit})
         return RedirectResponse(f"{BASE}/{photo.sop_uid}?{query}", status_code=303)
