@@ -36,13 +36,21 @@ _JOINER = "\u0640"  # tatweel, which joins on both sides
 
 def fonts() -> tuple[str, str]:
     """The regular and the bold font: the distribution's where it is installed, which has most alphabets."""
-    for folder, *files in _FONTS:
-        if all((folder / each).is_file() for each in files):
-            for each in files:
-                if each not in pdfmetrics.getRegisteredFontNames():
-                    pdfmetrics.registerFont(TTFont(each, str(folder / each)))
-            return files[0], files[1]
-    return "Helvetica", "Helvetica-Bold"
+    files = font_files()
+    if files is None:
+        return "Helvetica", "Helvetica-Bold"
+    for each in files:
+        if each.name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(each.name, str(each)))
+    return files[0].name, files[1].name
+
+
+def font_files() -> tuple[Path, Path] | None:
+    """The files of the two; None where neither the distribution nor the package has any."""
+    for folder, regular, bold in _FONTS:
+        if (folder / regular).is_file() and (folder / bold).is_file():
+            return folder / regular, folder / bold
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,11 @@ def markup(text: str, font: str) -> Marked:
                 parts.append(escape(kept) if name == "" else f'<font name="{name}">{escape(kept)}</font>')
         made.append("".join(parts))
     return Marked("<br/>".join(made), lost, borrowed)
+
+
+def visual_words(text: str) -> str:
+    """A line's characters from left to right, for what draws them with one of :func:`font_files`."""
+    return visual(text, _glyphs(fonts()[0]))
 
 
 def visual(text: str, has: Callable[[str], bool]) -> str:

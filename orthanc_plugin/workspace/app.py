@@ -19,6 +19,7 @@ from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.due import DuePage
+from orthanc_plugin.workspace.export_page import ExportPage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.keep_page import KeepPage
 from orthanc_plugin.workspace.lock import Lock, Locked, Locks
@@ -94,6 +95,7 @@ def create_app(
             Route("/healthz", health, methods=["GET"]),
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
+            *ExportPage(pages).routes(),
             *(KeepPage(pages, parts.kept).routes() if parts.kept is not None else ()),
             *(DuePage(pages, parts.gaps).routes() if parts.gaps is not None else ()),
             *(NextSession(pages, parts.sessions).routes() if parts.sessions is not None else ()),

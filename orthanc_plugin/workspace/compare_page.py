@@ -23,6 +23,7 @@ from orthanc_plugin.workspace.comparing import (
     kept_line,
     step,
 )
+from orthanc_plugin.workspace.export_page import choices
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.record import Photo
 from orthanc_plugin.workspace.visitor import Visitor
@@ -79,6 +80,7 @@ class Compared:
             basis=self._pages.parts.sessions is not None,
             keep=self._keep_form(visitor, question, left, right),
             kept=asked,
+            exports=choices(self._pages, visitor) if right is not None and self._purpose == "TREAT" else [],
             alignment=self._alignment_address(left, right) if right else "",
         )
 

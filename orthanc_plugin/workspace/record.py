@@ -270,6 +270,16 @@ class Record(Protocol):
         """How photos that the request was permitted were taken, by number; of each that is asked for."""
         ...
 
+    def exported(self, request: Request, numbers: Sequence[int], route: str, told: Mapping[str, str]) -> None:
+        """Record that photos leave as one file, durable when this returns.
+
+        Parameters
+        ----------
+        told
+            What is said of the file: its form, its SHA-256.
+        """
+        ...
+
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number; None where there is no such photo."""
         ...

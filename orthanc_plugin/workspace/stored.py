@@ -191,6 +191,10 @@ class StoredRecord:
         others = {row.document for row in rows if row.patient not in hers}
         return frozenset(row.document for row in rows) - others
 
+    def exported(self, request: Request, numbers: Sequence[int], route: str, told: Mapping[str, str]) -> None:
+        """Record that photos leave as one file."""
+        self._point.record_set(request, route, numbers, 0, details=told)
+
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         """The SOP Instance UID behind a key or a number."""
         if not could_be(key or ""):

@@ -113,6 +113,9 @@ class Clinic:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """(route, purpose, SOP UID) of each picture asked for."""
 
+    exports: list[tuple[str, tuple[int, ...], dict[str, str]]] = field(default_factory=list)
+    """Purpose, photos and file of each export."""
+
     kept: list[KeptComparison] = field(default_factory=list)
     conditions_of: dict[int, Conditions] = field(default_factory=dict)
     """How photos were taken, by number, where it is not as usual."""
@@ -208,6 +211,9 @@ class Clinic:
             f"DocumentReference/{photo.key}", photo.at, View(photo.area.code, photo.side, photo.view), None,
             Focal(None, 35 if first else 85), first, "Canon EOS R6",
         )  # fmt: skip
+
+    def exported(self, request: Request, numbers: Sequence[int], route: str, told: Mapping[str, str]) -> None:
+        self.exports.append((request.purpose, tuple(numbers), dict(told)))
 
     def sop_uid(self, *, key: str | None = None, number: int | None = None) -> str | None:
         return next((f"1.2.{p.number}" for p in self._photos() if key == p.key or number == p.number), None)

@@ -107,12 +107,12 @@ const acts = {
     }
   },
   keep,
-  keys: () => {
-    const sheet = document.getElementById("keys");
-    if (!sheet) return;
-    sheet.hidden = !sheet.hidden;
-    document.querySelector("[data-do=keys]")?.setAttribute("aria-expanded", String(!sheet.hidden));
+  export: () => {
+    unfold("export");
+    const first = document.querySelector("#export:not([hidden]) input:checked");
+    if (first instanceof HTMLElement) first.focus();
   },
+  keys: () => unfold("keys"),
 };
 
 /** The part of a photo that is seen: corners in pixels from 1 on. @param {any} view */
@@ -191,6 +191,16 @@ function together() {
   }
 }
 
+/** Open or close a sheet; one is open at a time. @param {string} name */
+function unfold(name) {
+  for (const each of ["keys", "export"]) {
+    const sheet = document.getElementById(each);
+    if (!sheet) continue;
+    sheet.hidden = each !== name || !sheet.hidden;
+    document.querySelector(`[data-do=${each}]`)?.setAttribute("aria-expanded", String(!sheet.hidden));
+  }
+}
+
 /** @param {string} next */
 function look(next) {
   if (!views.right || next === mode()) return;
@@ -256,7 +266,7 @@ async function go(address, remember) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = focusPlace();
   const strips = ["left-strip", "right-strip"].map((id) => document.getElementById(id)?.scrollLeft ?? 0);
-  for (const selector of [".under", ".over .chips"]) {
+  for (const selector of [".under", ".over .chips", "#export"]) {
     const [old, fresh] = [document.querySelector(selector), page.querySelector(selector)];
     if (old && fresh) old.replaceWith(document.adoptNode(fresh));
   }
@@ -335,7 +345,7 @@ document.addEventListener("click", (event) => {
 
 const KEYS = /** @type {Record<string, () => void>} */ ({
   "+": acts.in, "=": acts.in, "-": acts.out, "_": acts.out, "0": acts.fit, "?": acts.keys,
-  l: acts.link, L: acts.link, k: acts.keep, K: acts.keep, a: acts.align, A: acts.align,
+  l: acts.link, L: acts.link, k: acts.keep, K: acts.keep, e: acts.export, E: acts.export, a: acts.align, A: acts.align,
   1: () => look("side"), 2: () => look("slider"), 3: () => look("blend"), 4: () => look("blink"),
   ",": () => nudge(-5), ".": () => nudge(5), " ": flip,
   s: () => turn(swap), S: () => turn(swap),
@@ -344,8 +354,13 @@ const KEYS = /** @type {Record<string, () => void>} */ ({
   "[": () => step("left", -1), "]": () => step("left", 1), "{": () => step("right", -1), "}": () => step("right", 1),
   ArrowLeft: () => move(-1, 0), ArrowRight: () => move(1, 0), ArrowUp: () => move(0, -1), ArrowDown: () => move(0, 1),
   Escape: () => {
-    const sheet = document.getElementById("keys");
-    if (sheet && !sheet.hidden) acts.keys();
+    for (const name of ["keys", "export"]) {
+      const sheet = document.getElementById(name);
+      if (!sheet || sheet.hidden) continue;
+      const held = sheet.contains(document.activeElement);
+      unfold(name);
+      if (held) panes.focus({ preventScroll: true });
+    }
     const open = document.querySelector(".comparable details[open]");
     open?.removeAttribute("open");
     if (open?.contains(document.activeElement)) open.querySelector("summary")?.focus();
