@@ -82,8 +82,6 @@ def kept(
         .where(dicom_instance.c.sop_class.in_(of_class), may.clause(photo.c.photo))
         .order_by(photo.c.photo.desc())
     ).all()
-    if not rows:
-        return []
     said = {row.sop_uid: json.loads(row.attributes) for row in rows}
     selections = [row for row in rows if row.sop_class == KEY_OBJECT_SELECTION]
     named = {uid for row in selections for uid, _ in _images(said[row.sop_uid])}

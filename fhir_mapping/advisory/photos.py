@@ -21,6 +21,7 @@ from consent.store.write import among
 from consent.types import Request
 from fhir_mapping.advisory.batch import Astray, Photo, Treatment, When
 from fhir_mapping.advisory.treatments import Kept, documents_of, moved_documents, site_codes, visits_of
+from fhir_mapping.resources.kept import about_photos
 from fhir_mapping.search.values import micros
 
 _FAR = 1 << 62
@@ -156,9 +157,10 @@ def _numbers(connection: Connection, groups: Mapping[str, Collection[str]]) -> d
     """Numbers of all photos that show each patient, under whichever of her merged records they lie."""
     shown: dict[str, list[int]] = {}
     rows = connection.execute(
-        select(photo_patient.c.patient, photo_patient.c.photo).where(
-            among(connection, photo_patient.c.patient, {each for own in groups.values() for each in own})
-        )
+        select(photo_patient.c.patient, photo_patient.c.photo)
+        .join(photos, photos.c.photo == photo_patient.c.photo)
+        .where(among(connection, photo_patient.c.patient, {each for own in groups.values() for each in own}))
+        .where(~about_photos(photos.c.document))
     )
     for patient, number in rows.all():
         shown.setdefault(patient, []).append(number)

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, exists, literal, select
+
 from fhir_mapping import dates
 from fhir_mapping.resources.document_reference import DICOM_UID, ORIGINAL_HASH
+from fhir_mapping.tables import fhir_token
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 KINDS = {"KO": "Key Object Selection", "PR": "Presentation State"}
@@ -59,3 +62,17 @@ def is_about_photos(document: Mapping[str, Any]) -> bool:
     """Whether a DocumentReference describes an object that says something about photos, and is none."""
     codings = (document.get("type") or {}).get("coding") or ()
     return any(each.get("system") == DCM and each.get("code") in KINDS for each in codings)
+
+
+def about_photos(document: ColumnElement[str]) -> ColumnElement[bool]:
+    """The same as a condition on the id of a DocumentReference, in a query."""
+    token = fhir_token.c
+    return exists(
+        select(literal(1)).where(
+            token.type == "DocumentReference",
+            token.id == document,
+            token.name == "type",
+            token.system == DCM,
+            token.value.in_(sorted(KINDS)),
+        )
+    )

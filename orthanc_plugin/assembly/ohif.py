@@ -32,11 +32,52 @@ _SERVICE_WORKER = re.compile(
 )
 
 #: Answers from this origin alone, and only what the wall lets the session see.
-_CONFIG = """// A package within asks for it where its script was not begun by a tag, and else ends the viewer.
+_CONFIG = """// Two studies beside each other: of each the series that the address names (initialSeriesInstanceUID),
+// else one of photos from the front, else any of pictures.
+const photoOf = index => ({
+  studyMatchingRules: [
+    { attribute: 'studyInstanceUIDsIndex', from: 'options', required: true, constraint: { equals: { value: index } } },
+  ],
+  seriesMatchingRules: [
+    { attribute: 'numImageFrames', required: true, constraint: { greaterThan: { value: 0 } } },
+    { attribute: 'isDisplaySetFromUrl', weight: 20, constraint: { equals: true } },
+    { attribute: 'SeriesDescription', weight: 5, constraint: { containsI: 'frontal' } },
+  ],
+});
+const viewportOf = id => ({
+  viewportOptions: { viewportType: 'stack', toolGroupId: 'default', allowUnmatchedView: true },
+  displaySets: [{ id }],
+});
+const photospine = {
+  id: 'photospine',
+  getHangingProtocolModule: () => [
+    {
+      name: 'photospine-compare',
+      protocol: {
+        id: 'photospine-compare',
+        name: 'Baseline beside latest',
+        description: 'A photo of each of two studies, the earlier one on the left',
+        numberOfPriorsReferenced: 1,
+        protocolMatchingRules: [],
+        toolGroupIds: ['default'],
+        displaySetSelectors: { baseline: photoOf(0), latest: photoOf(1) },
+        defaultViewport: viewportOf('latest'),
+        stages: [
+          {
+            name: 'Baseline beside latest',
+            viewportStructure: { layoutType: 'grid', properties: { rows: 1, columns: 2 } },
+            viewports: [viewportOf('baseline'), viewportOf('latest')],
+          },
+        ],
+      },
+    },
+  ],
+};
+// A package within asks for it where its script was not begun by a tag, and else ends the viewer.
 window.__filename = '/ohif/';
 window.config = {
   routerBasename: '/ohif',
-  extensions: [],
+  extensions: [photospine],
   modes: [],
   showStudyList: true,
   maxNumberOfWebWorkers: 3,

@@ -20,6 +20,8 @@ from orthanc_plugin.workspace.comparing import (
     chosen_of,
     comparable,
     compared,
+    conditions_of,
+    in_viewer,
     kept_line,
     step,
 )
@@ -80,6 +82,7 @@ class Compared:
             basis=self._pages.parts.sessions is not None,
             keep=self._keep_form(visitor, question, left, right),
             kept=asked,
+            viewer=in_viewer(left, right) if self._pages.parts.viewer and self._purpose == "TREAT" else "",
             exports=choices(self._pages, visitor) if right is not None and self._purpose == "TREAT" else [],
             alignment=self._alignment_address(left, right) if right else "",
         )
@@ -120,7 +123,7 @@ class Compared:
         photos = chosen_of(course, keys, whole, self._pages.parts.site.zone)
         if not photos:
             return self._pages.refuse(http, visitor)
-        known = record.conditions(question, [each.number for each in photos])
+        known = conditions_of(record, question, photos)
         return self._pages.show(
             http,
             "series.html",
@@ -133,7 +136,7 @@ class Compared:
         )
 
     def _comparable(self, question: Request, left: Photo, right: Photo) -> ComparableLine:
-        known = self._pages.parts.record.conditions(question, [left.number, right.number])
+        known = conditions_of(self._pages.parts.record, question, (left, right))
         return comparable(comparability(known[left.number], known[right.number]))
 
     def _align(self, http: HttpRequest) -> Response:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from urllib.parse import urlencode
 
+from consent.types import Request
 from dicom_bridge.compare.comparability import Cause, CauseFound, Comparability, comparability
 from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.keeping import Mode
 from dicom_bridge.compare.kept import KeptComparison
 from fhir_mapping.resources.appraisal import Finding
 from orthanc_plugin.workspace.pages import view_name
-from orthanc_plugin.workspace.record import Course, Photo, Treatment
-from orthanc_plugin.workspace.timeline import befores
+from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment
+from orthanc_plugin.workspace.timeline import earlier_ones
+from orthanc_plugin.workspace.viewer import COMPARE
 
 MOST = 6
 """Photos that are seen at once; more of them are too small to see anything in."""
@@ -83,6 +85,19 @@ class Places:
         return f"{self._base}/photo/{key}"
 
 
+def in_viewer(left: Photo, right: Photo | None) -> str:
+    """Where OHIF lays the two beside each other; two of one visit it opens as its study."""
+    photos = [photo for photo in (left, right) if photo is not None and photo.study]
+    studies = list(dict.fromkeys(photo.study for photo in photos))
+    if not studies:
+        return ""
+    asked = {"StudyInstanceUIDs": ",".join(studies)}
+    if len(studies) == _PAIR:
+        asked["initialSeriesInstanceUID"] = ",".join(photo.series_uid for photo in photos if photo.series_uid)
+        asked["hangingProtocolId"] = COMPARE
+    return f"/ohif/viewer?{urlencode(asked, safe=',')}"
+
+
 def compared(course: Course, left: Photo, right: Photo | None, places: Places, zone: tzinfo) -> Comparison:
     """Two photos of a course."""
 
@@ -110,7 +125,7 @@ def compared(course: Course, left: Photo, right: Photo | None, places: Places, z
         swapped=places.compare(right.key, left.key) if right else "",
         earlier=tuple(
             (name, words, places.compare(photo.key, right.key), photo.number == left.number)
-            for name, words, photo in befores(right, course.photos, zone)
+            for name, words, photo in earlier_ones(right, course.photos, zone)
         )
         if right
         else (),
@@ -156,6 +171,12 @@ def chosen_of(course: Course, keys: Sequence[str], whole: str, zone: tzinfo) -> 
         return []
     wanted = {key: known[key] for key in keys}
     return sorted(wanted.values(), key=lambda photo: (photo.at is not None, photo.at or _EVER, photo.number))
+
+
+def conditions_of(record: Record, question: Request, photos: Sequence[Photo]) -> Mapping[int, Conditions]:
+    """How photos were taken, by number; of one that was corrected meanwhile nothing is known."""
+    found = record.conditions(question, [each.number for each in photos])
+    return {each.number: found.get(each.number) or Conditions(f"DocumentReference/{each.key}") for each in photos}
 
 
 def step(course: Course, first: Photo, photo: Photo, known: Mapping[int, Conditions], places: Places) -> Step:

@@ -120,6 +120,9 @@ class Photo:
     study: str = ""
     """Study Instance UID, for viewers of the visit."""
 
+    series_uid: str = ""
+    """Series Instance UID, likewise."""
+
     width: int = 0
     height: int = 0
 
@@ -267,7 +270,7 @@ class Record(Protocol):
         ...
 
     def conditions(self, request: Request, numbers: Sequence[int]) -> Mapping[int, Conditions]:
-        """How photos that the request was permitted were taken, by number; of each that is asked for."""
+        """How photos that the request was permitted were taken, by number; without what was corrected since."""
         ...
 
     def exported(self, request: Request, numbers: Sequence[int], route: str, told: Mapping[str, str]) -> None:

@@ -55,6 +55,7 @@ _COLUMNS = (
     photo.c.area,
     photo.c.procedure,
     photo.c.study_uid,
+    photo.c.series_uid,
     photo_facts.c.body,
     dicom_attributes.c.attributes,
 )
@@ -306,6 +307,7 @@ def _photo(row: Any, session: int | None) -> Photo:
         treatment=row.procedure,
         visit=references.id_of(facts.encounter) if facts.encounter else None,
         study=row.study_uid,
+        series_uid=row.series_uid,
         width=_first(attributes, "00280011", int) or 0,
         height=_first(attributes, "00280010", int) or 0,
     )

@@ -139,13 +139,13 @@ def pairs(photos: Sequence[Photo], zone: tzinfo) -> list[Pair]:
 
 def _others(series: Sequence[Photo], zone: tzinfo) -> tuple[tuple[str, Photo], ...]:
     told: dict[int, tuple[str, Photo]] = {}
-    for _, words, photo in befores(series[-1], series, zone):
+    for _, words, photo in earlier_ones(series[-1], series, zone):
         if photo.number != series[0].number:
             told.setdefault(photo.number, (words, photo))
     return tuple(told.values())
 
 
-def befores(photo: Photo, photos: Sequence[Photo], zone: tzinfo) -> list[tuple[str, str, Photo]]:
+def earlier_ones(photo: Photo, photos: Sequence[Photo], zone: tzinfo) -> list[tuple[str, str, Photo]]:
     """What a photo is compared with: the first of its view, that of the session before, that of a year before.
 
     Parameters

@@ -11,6 +11,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+COMPARE = "photospine-compare"
+"""The hanging protocol of its configuration that lays the first study of an address beside the second."""
+
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",

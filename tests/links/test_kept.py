@@ -16,6 +16,7 @@ from dicom_bridge.compare.kept import KeptComparison, kept
 from dicom_bridge.objects.kept import Area
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.query.classes import COLOUR_PRESENTATION, KEY_OBJECT_SELECTION
+from fhir_mapping.advisory.photos import _numbers
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.answer import Portion
 from fhir_mapping.question.asking import ask
@@ -81,9 +82,14 @@ def _total(clinic: Links, patient: str) -> int:
         ).total
 
 
+def _asked_of_a_batch(clinic: Links, patient: str) -> dict[str, list[int]]:
+    with glancing(clinic.engine) as connection:
+        return _numbers(connection, {patient: [patient]})
+
+
 def test_it_is_in_the_archive_as_others_read_it_and_opens_again(clinic: Links, tmp_path: Path) -> None:
     left, right = _pair(clinic)
-    total = _total(clinic, "anna")
+    total, asked = _total(clinic, "anna"), _asked_of_a_batch(clinic, "anna")
     sop = _keep(clinic, left, right)
     made = _made(clinic, left, right)
     objects = [read(clinic.file_of(each)) for each in made]
@@ -97,7 +103,7 @@ def test_it_is_in_the_archive_as_others_read_it_and_opens_again(clinic: Links, t
     assert (found.left.photo, found.right.photo) == (fhir_id(left.sop), fhir_id(right.sop))
     assert (found.left.area, found.mode) == (AREA, Mode.SLIDER)
     # It is no photo: no count, no rendition and no list of photos changes.
-    assert _total(clinic, "anna") == total
+    assert (_total(clinic, "anna"), _asked_of_a_batch(clinic, "anna")) == (total, asked)
     answer = clinic.archive.ask(f"/dicom-web/studies/{right.study}/rendered", "clinician")
     assert (answer.status, answer.header("content-type")) == (200, "image/jpeg")
     rows = json.loads(clinic.archive.ask(f"/dicom-web/studies/{right.study}/series", "clinician").body)

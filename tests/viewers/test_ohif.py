@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Response, expect
 
 from orthanc_plugin.assembly.serve import build
+from orthanc_plugin.workspace.viewer import COMPARE
 from tests import counts
 from tests.archive import Archive
 from tests.ports import free_port
@@ -90,3 +91,34 @@ def test_the_list_of_studies_holds_what_is_permitted(viewer: _Viewer, browser: B
     expect(visit.page.locator('[data-cy="num-studies"]')).to_have_text(str(len(_SHOWN)), timeout=60_000)
     assert visit.complaints == []
     context.close()
+
+
+def test_two_visits_lie_beside_each_other_the_first_of_the_address_on_the_left(
+    viewer: _Viewer, browser: Browser
+) -> None:
+    """By our own hanging protocol; of each visit the series that the address names."""
+    first, second = [each for each in viewer.studies if len({photo.series for photo in each.permitted}) > 1][:2]
+    chosen = [study.permitted[-1].series for study in (first, second)]
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(60_000)
+    visit = watched(context, viewer.address)
+    visit.sign_in("clinician")
+    visit.page.goto(
+        f"{viewer.address}/ohif/viewer?StudyInstanceUIDs={first.uid},{second.uid}"
+        f"&initialSeriesInstanceUID={','.join(chosen)}&hangingProtocolId={COMPARE}"
+    )
+    visit.page.wait_for_function(colourful(100), timeout=60_000)
+    expect(visit.page.locator('[data-cy="viewport-pane"]')).to_have_count(2)
+    shown = visit.page.wait_for_function(_SHOWN_SERIES, timeout=30_000).json_value()
+    assert shown == chosen
+    context.close()
+
+
+_SHOWN_SERIES = """() => {
+  const { displaySetService, viewportGridService } = window.services ?? {};
+  if (!viewportGridService) return null;
+  const panes = [...viewportGridService.getState().viewports.values()];
+  const uids = panes.map(pane => pane.displaySetInstanceUIDs[0]);
+  if (panes.length !== 2 || !uids.every(Boolean)) return null;
+  return uids.map(uid => displaySetService.getDisplaySetByUID(uid).SeriesInstanceUID);
+}"""

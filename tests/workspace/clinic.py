@@ -77,13 +77,13 @@ def _course(patient: str, first_number: int) -> Course:
         for view in ("frontal", "left oblique", "right oblique")[: 3 if session in (1, 4) else 1]:
             photos.append(
                 Photo(number, f"{patient}-p{number}", patient, at + timedelta(minutes=number), FACE, "", view, session,
-                      procedure, f"{patient}-visit-{session}", f"2.25.{number}", 1500, 2000)
+                      procedure, f"{patient}-visit-{session}", f"2.25.{number}", f"2.25.5{number}", 1500, 2000)
             )  # fmt: skip
             number += 1
     at = datetime(2026, 5, 12, 10, 0, tzinfo=UTC)
     photos.append(
         Photo(number, f"{patient}-p{number}", patient, at, FACE, "", "frontal", None, f"{patient}-laser-4", None,
-              f"2.25.{number}", 1500, 2000)
+              f"2.25.{number}", f"2.25.5{number}", 1500, 2000)
     )  # fmt: skip
     number += 1
     for session, weeks in ((1, 0), (2, 16)):
@@ -95,7 +95,7 @@ def _course(patient: str, first_number: int) -> Course:
         )  # fmt: skip
         photos.append(
             Photo(number, f"{patient}-p{number}", patient, at, HAND, "R", "dorsal", session, procedure, None,
-                  f"2.25.{number}", 1500, 2000)
+                  f"2.25.{number}", f"2.25.5{number}", 1500, 2000)
         )  # fmt: skip
         number += 1
     photos.sort(key=lambda photo: photo.at or NOW)

@@ -272,6 +272,7 @@ async function go(address, remember) {
   }
   const swap = document.querySelector("[data-go=swap]");
   swap?.setAttribute("href", page.querySelector("[data-go=swap]")?.getAttribute("href") ?? "");
+  document.getElementById("viewer")?.setAttribute("href", page.getElementById("viewer")?.getAttribute("href") ?? "");
   const [keeps, fresh] = [document.getElementById("keep"), page.getElementById("keep")];
   if (keeps && fresh) Object.assign(keeps.dataset, { ...fresh.dataset });
   const button = document.getElementById("align");
