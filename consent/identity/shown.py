@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from consent.purposes import TREAT
 from consent.store.tables import login_session
-from consent.types import Requester, narrowed
+from consent.types import Requester, Right, narrowed
 
 MOST_ATTEMPTS = 5
 """To take a session back; then it ends, and its owner signs in anew."""
@@ -28,9 +28,15 @@ class Mode(StrEnum):
     PATIENT = "patient"
     """The patient at the chair: her own photos, as her care team shows them to her."""
 
+    SIGNING = "signing"
+    """The patient, or who signs for her: what she agrees to, and to what no longer."""
 
-_PURPOSES = {Mode.PATIENT: frozenset({TREAT})}
+
+_PURPOSES = {Mode.PATIENT: frozenset({TREAT}), Mode.SIGNING: frozenset({TREAT})}
 """What may be asked for meanwhile; of what the account holds, never more."""
+
+_RIGHTS = {Mode.PATIENT: frozenset[Right](), Mode.SIGNING: frozenset({Right.CONSENT})}
+"""What may be done meanwhile, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,9 @@ class Shown:
     """The one patient whose photos are shown; None: it is not about one."""
 
     def narrow(self, requester: Requester) -> Requester:
-        """Who asks meanwhile: the owner, with the purposes of the mode, without rights, confined to the patient."""
+        """Who asks meanwhile: the owner, with the purposes and rights of the mode, confined to the patient."""
         confined = None if self.patient is None else frozenset({self.patient})
-        return narrowed(requester, purposes=_PURPOSES[self.mode], rights=frozenset(), confined_to=confined)
+        return narrowed(requester, purposes=_PURPOSES[self.mode], rights=_RIGHTS[self.mode], confined_to=confined)
 
 
 def shown_of(mode: str | None, patient: str | None) -> Shown | None:

@@ -19,7 +19,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
 
 from fhir_mapping.advisory.letters import fonts, markup
 
-WIDTH, HEIGHT = 1000, 300
+WIDTH, HEIGHT = 1000, 400
 """The field that is drawn in, in its own units."""
 
 _MOST_POINTS = 6000

@@ -14,8 +14,8 @@ from consent.types import Laterality
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes
 
 _TITLES = {
-    TREAT: "Your treatment here",
-    PATRQT: "Your own view",
+    TREAT: "Treatment in this clinic",
+    PATRQT: "Own view",
     PORTFOLIO: "Album in the clinic",
     WEB: "Website",
     SOCIAL: "Social media",
@@ -66,8 +66,8 @@ def meaning(use: Use) -> str:
 def region_name(region: Region) -> str:
     """``right hand``."""
     known = regions().by_code(region.code)
-    name = region.code if known is None else known.display
-    return f"{_SIDES[region.laterality]}{name.lower()}".strip()
+    name = region.code if known is None else known.name.replace("-", " ")
+    return f"{_SIDES[region.laterality]}{name}"
 
 
 def lines(wishes: Wishes, site: Site, called: Called, *, herself: bool = True) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_consents import StoredConsents
 from orthanc_plugin.workspace.stored_kept import StoredKept
 from orthanc_plugin.workspace.stored_locks import StoredLocks
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
@@ -147,6 +148,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         others=others,
         batches=Batches(Advisories(fhir), node.engine),
         queue=_queue(node),
+        consents=StoredConsents(fhir),
         locks=StoredLocks(node.engine, callers.authenticator, lambda entry: node.chain.append([entry]), door=ROLE),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )

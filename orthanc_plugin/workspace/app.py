@@ -18,6 +18,8 @@ from fhir_mapping.errors import Behind
 from orthanc_plugin.workspace.advisory import Batches, BatchPages
 from orthanc_plugin.workspace.basis_page import BasisPage
 from orthanc_plugin.workspace.chart import Chart, Own
+from orthanc_plugin.workspace.consent_book import ConsentBook
+from orthanc_plugin.workspace.consent_page import ConsentPages
 from orthanc_plugin.workspace.due import DuePage
 from orthanc_plugin.workspace.export_page import ExportPage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
@@ -50,6 +52,7 @@ def create_app(
     batches: Batches | None = None,
     queue: Queue | None = None,
     locks: Locks | None = None,
+    consents: ConsentBook | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -67,8 +70,10 @@ def create_app(
         What the page of photos that wait is made of; None: there is none.
     locks
         Turns the screen to a patient, and back; None: it is never turned.
+    consents
+        What the pages of consent are made of; None: there are none.
     """
-    pages = Pages(parts, queue=queue is not None, turns=locks is not None)
+    pages = Pages(parts, queue=queue is not None, turns=locks is not None, consents=consents is not None)
     lock = Lock(pages, locks, throttle) if locks is not None else None
 
     def health(_: HttpRequest) -> Response:
@@ -103,6 +108,7 @@ def create_app(
             *(ProtocolPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *((*lock.routes(), *PatientScreen(pages, lock).routes()) if lock is not None else ()),
+            *(ConsentPages(pages, consents, lock).routes() if consents is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),

@@ -245,4 +245,4 @@ class Lock:
 
 def _where_it_was(shown: Shown) -> str:
     """The page that the screen was turned from."""
-    return "/" if shown.patient is None else f"/chart/patient/{shown.patient}"
+    return "/" if shown.patient is None else f"/chart/patient/{shown.patient}{ROOMS[shown.mode].left}"

@@ -74,7 +74,7 @@ class Parts:
 class Pages:
     """Renders templates for one visitor at a time."""
 
-    def __init__(self, parts: Parts, *, queue: bool = False, turns: bool = False) -> None:
+    def __init__(self, parts: Parts, *, queue: bool = False, turns: bool = False, consents: bool = False) -> None:
         """Put them together.
 
         Parameters
@@ -83,6 +83,8 @@ class Pages:
             Whether there is a page of photos that wait.
         turns
             Whether the screen can be turned to somebody else.
+        consents
+            Whether there are pages of consent.
         """
         self.parts, self._queue = parts, queue
         zone = parts.site.zone
@@ -95,6 +97,7 @@ class Pages:
         )
         environment.globals["file"] = parts.files.address
         environment.globals["turns"] = turns
+        environment.globals["consents"] = consents
         environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
         environment.filters["day"] = lambda value: words.day(value, zone)
         environment.filters["partial_date"] = words.partial_date

@@ -14,9 +14,12 @@ class Room:
     home: str
     """The first of them."""
 
+    left: str = ""
+    """Where its owner goes on, below the patient's page."""
+
     def holds(self, path: str) -> bool:
         """Whether an address is of this room."""
         return path == self.home or path.startswith(f"{self.home}/")
 
 
-ROOMS = {Mode.PATIENT: Room("/shown")}
+ROOMS = {Mode.PATIENT: Room("/shown"), Mode.SIGNING: Room("/sign", "/consent")}
