@@ -24,6 +24,7 @@ MEASUREMENTS = (
     "qido",
     "dimse",
     "batch",
+    "portfolio",
     "judging",
     "convergence",
     "importing",

@@ -176,6 +176,25 @@ class Archive:
         with transaction(self.engine) as connection:
             return self.know(connection, made, state=state)
 
+    def photo_of(self, patient: str, study: str, series: str, sop: str, pixels: bytes, size: tuple[int, int]) -> Photo:
+        """Store a photo under ids that another record has for it, its patient's among them, and make it known.
+
+        Parameters
+        ----------
+        size
+            Columns and rows.
+        """
+        self._seed += 1
+        made = self.describe(patient, self._seed, pixels=pixels)
+        dataset = _dataset(patient, f"Family{patient}", study, series, sop, "1", self._seed)
+        dataset.Columns, dataset.Rows = size
+        facts = replace(made.facts, photo=sop)
+        ids = orthanc_ids(patient, study, series, sop)
+        made = Photo(0, facts, sop, series, study, ids.instance, _file(dataset, pixels), pixels)
+        assert self.store(made.dicom).status == 200
+        with transaction(self.engine) as connection:
+            return self.know(connection, made)
+
     def describe(
         self,
         patient: str,

@@ -19,10 +19,11 @@ from consent.store.versions import group
 from consent.store.write import among
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.cases import cases
-from fhir_mapping.question.facets import LINKED, OF_THE_RECORD, UNDATED, Facet, Held, Value
+from fhir_mapping.question.facets import LINKED, OF_A_SERIES, OF_THE_RECORD, UNDATED, Facet, Held, Value
 from fhir_mapping.question.facts import month
 from fhir_mapping.question.index import Index, nothing_is_due
 from fhir_mapping.question.page import FEW, Place, page, within
+from fhir_mapping.question.pairs import Pair, pairs
 from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
 from fhir_mapping.question.text import counted_as
@@ -36,7 +37,7 @@ class Portion:
     """What of an answer is wanted."""
 
     most: int
-    """Photos on a page, or cases; 0 counts alone."""
+    """Photos on a page, or cases, or pairs; 0 counts alone."""
 
     after: Place | None = None
     """Where the page begins; None: with the newest photo."""
@@ -46,6 +47,9 @@ class Portion:
 
     cases: bool = False
     """Whether the page is of cases: of photos of one patient and one region, with all that match of each."""
+
+    pairs: bool = False
+    """Whether the page is of pairs: of results that match, each with the photo that it is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ class Found:
 
     cases: tuple[tuple[int, ...], ...] = ()
     """The page, where it is of cases: the photos of each, the oldest first."""
+
+    pairs: tuple[Pair, ...] = ()
+    """The page, where it is of pairs: before and after."""
 
     refused: int | None = 0
     """Photos that match and may not be seen: for the audit alone. None: some of them are not indexed yet."""
@@ -117,10 +124,17 @@ def answer(
     months = index.all_of(Held.MONTH) if portion.most and len(seen) > FEW else {}
     by_month = {each.code: bits for each, bits in months.items()}
     grouped: tuple[tuple[int, ...], ...] = ()
+    coupled: tuple[Pair, ...] = ()
     if portion.cases:
         several = cases(connection, seen, by_month, portion.most, portion.after)
         grouped, following = several.numbers, several.following
         numbers = tuple(number for case in grouped for number in case)
+    elif portion.pairs:
+        beginnings = _all(permitted, (bits for facet, bits in by_facet.items() if facet in OF_A_SERIES))
+        zone = setting.site.zone
+        paired = pairs(connection, index, seen, beginnings, by_month, portion.most, portion.after, zone)
+        coupled, following = paired.numbers, paired.following
+        numbers = tuple(dict.fromkeys(number for pair in coupled for number in pair))
     else:
         single = page(connection, seen, by_month, portion.most, portion.after)
         numbers, following = single.numbers, single.following
@@ -135,6 +149,7 @@ def answer(
         counts=_counts(index, over),
         whole=len(permitted),
         cases=tuple(kept for case in grouped if (kept := tuple(each for each in case if each in sure))),
+        pairs=tuple(pair for pair in coupled if sure.issuperset(pair)),
         refused=len(matching) - len(seen) if index.exact and (mine is None or nothing_is_due(connection)) else None,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, not_, select
 
 from consent.bits import NONE, Bits
-from consent.purposes import BTG
+from consent.purposes import BTG, TREAT
 from consent.service import DecisionPoint, for_one_patient
 from consent.sets import Permitted
 from consent.store.engine import reading
@@ -27,10 +29,9 @@ from fhir_mapping.question.nameless import is_nameless
 from fhir_mapping.question.page import FEW
 from fhir_mapping.question.question import Question
 
-#: What tells who somebody is, or leads to her: not asked or counted where a purpose shows no identifiers.
-IDENTIFYING = frozenset(
-    {Facet.PATIENT, Facet.LOT, Facet.CLINICIAN, Facet.PHOTOGRAPHER, Facet.PLAN, Facet.TAKEN, Facet.SETTING}
-)
+#: What tells who somebody is, or leads to her: not asked or counted where a purpose shows no identifiers. Who treats is
+#: nobody's identifier; nor is the year of a photo (45 CFR 164.514(b)(2)(i)(C)), which any other span of time narrows.
+IDENTIFYING = frozenset({Facet.PATIENT, Facet.LOT, Facet.PHOTOGRAPHER, Facet.PLAN, Facet.SETTING})
 
 PATIENCE = 2.0
 """Seconds for which a question indexes what is due before it gives up, where a browser or a program waits."""
@@ -103,6 +104,9 @@ def ask(
             if facet in IDENTIFYING:
                 reason = f"{facet.value}: this purpose shows no identifiers, so it is not asked by this facet."
                 raise Forbidden(Issue("forbidden", reason))
+        if TREAT not in asked.requester.purposes and not _of_whole_years(question, setting.site.zone):
+            reason = "taken: this purpose shows no identifiers, so it is asked by whole years: 2025..2026."
+            raise Forbidden(Issue("forbidden", reason))
     found = answer(
         connection,
         setting,
@@ -118,6 +122,12 @@ def ask(
         details["subject"] = f"Patient/{next(iter(question.patient))}"
     point.record_set(asked, route, found.numbers, found.refused, details=details)
     return found
+
+
+def _of_whole_years(question: Question, zone: ZoneInfo) -> bool:
+    """Whether the spans of time that a question names begin and end with years of the site's."""
+    ends = (end.astimezone(zone) for each in question.taken for end in (each.start, each.end) if end is not None)
+    return all((end.month, end.day, end.time()) == (1, 1, datetime.min.time()) for end in ends)
 
 
 def _of_others_too(connection: Connection, request: Request, may: Permitted) -> Bits:

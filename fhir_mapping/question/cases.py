@@ -24,8 +24,10 @@ _STEP = 240
 _Key = tuple[str | None, str | None]
 """The record that stands for the person, and code of the first region."""
 
-_PERSON = func.coalesce(people.c.survivor, photo.c.patient).label("person")
-_OF_PERSONS = photo.outerjoin(people, people.c.patient == photo.c.patient)
+PERSON = func.coalesce(people.c.survivor, photo.c.patient).label("person")
+"""The record that stands for the person whom a photo shows first."""
+
+OF_PERSONS = photo.outerjoin(people, people.c.patient == photo.c.patient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def cases(connection: Connection, seen: Bits, months: Mapping[str, Bits], most: 
 
 def of_case(connection: Connection, number: int) -> set[int]:
     """Numbers of all photos of the case that a photo is of, whoever may see them."""
-    query = select(_PERSON, photo.c.area).select_from(_OF_PERSONS).where(photo.c.photo == number)
+    query = select(PERSON, photo.c.area).select_from(OF_PERSONS).where(photo.c.photo == number)
     key = connection.execute(query).one_or_none()
     if key is None or key.person is None:
         return set()
@@ -74,9 +76,18 @@ def of_case(connection: Connection, number: int) -> set[int]:
     return set(connection.execute(select(photo.c.photo).where(hers)).scalars())
 
 
+def records_of(connection: Connection, persons: Collection[str]) -> dict[str, set[str]]:
+    """All records of persons, each named by the record that stands for her."""
+    found = {person: {person} for person in persons}
+    merged = select(people.c.survivor, people.c.patient).where(among(connection, people.c.survivor, persons))
+    for survivor, patient in connection.execute(merged):
+        found[survivor].add(patient)
+    return found
+
+
 def _keys(connection: Connection, numbers: Sequence[int]) -> list[_Key]:
     """The cases of photos, in their order."""
-    query = select(photo.c.photo, _PERSON, photo.c.area).select_from(_OF_PERSONS)
+    query = select(photo.c.photo, PERSON, photo.c.area).select_from(OF_PERSONS)
     rows = connection.execute(query.where(among(connection, photo.c.photo, numbers)))
     keys: dict[int, _Key] = {row.photo: (row.person, row.area) for row in rows}
     return list(dict.fromkeys(keys[number] for number in numbers))
@@ -87,13 +98,10 @@ def _whole(connection: Connection, keys: Sequence[_Key], seen: Bits) -> dict[_Ke
     found: dict[_Key, list[Any]] = {key: [] for key in keys}
     if not keys:
         return found
-    records: dict[str | None, set[str]] = {person: {person} for person, _ in keys if person is not None}
-    merged = select(people.c.survivor, people.c.patient).where(among(connection, people.c.survivor, set(records)))
-    for survivor, patient in connection.execute(merged):
-        records[survivor].add(patient)
-    columns = (photo.c.photo, photo.c.taken, photo.c.document, _PERSON, photo.c.area)
-    hers = (_is_of(key, records.get(key[0], set())) for key in keys)
-    query = select(*columns).select_from(_OF_PERSONS).where(or_(*hers))
+    records = records_of(connection, {person for person, _ in keys if person is not None})
+    columns = (photo.c.photo, photo.c.taken, photo.c.document, PERSON, photo.c.area)
+    hers = (_is_of(key, records.get(key[0] or "", set())) for key in keys)
+    query = select(*columns).select_from(OF_PERSONS).where(or_(*hers))
     # The last one is the one that comes first on a page of photos.
     for row in connection.execute(query.order_by(photo.c.taken.nulls_first(), photo.c.document.desc())):
         if row.photo in seen:

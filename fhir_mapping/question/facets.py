@@ -82,6 +82,10 @@ OF_THE_RECORD = frozenset(
 )
 
 
+#: Facets that all photos share that show the same of somebody: what a result is held against has them too.
+OF_A_SERIES = frozenset({Facet.PATIENT, Facet.AREA, Facet.SIDE, Facet.VIEW, Facet.EXPRESSION})
+
+
 class Held(StrEnum):
     """What the index holds of a photo, where it is not the facet itself."""
 

@@ -66,10 +66,8 @@ class Index:
 
         if len(self._due) > MOST_LIVE:
             raise Behind(list(self._due))
-        self._live = {
-            number: frozenset(filter(tells, values))
-            for number, values in values_of(connection, setting, list(self._due)).items()
-        }
+        self._said = values_of(connection, setting, list(self._due))
+        self._live = {number: frozenset(filter(tells, values)) for number, values in self._said.items()}
 
     def bits(self, terms: Iterable[Term]) -> Bits:
         """The photos with a value that any of the terms accepts."""
@@ -135,6 +133,25 @@ class Index:
         for facet, values in found.items():
             for each, numbers in self._live_of(facet, live).items():
                 values[each] += len(numbers)
+        return found
+
+    def values_of(self, numbers: Collection[int], facets: Collection[str]) -> dict[int, frozenset[Value]]:
+        """The values of some facets that each of a few photos has, told or not: to compare photos, not to show them."""
+        stored = select(photo_values.c.photo, photo_values.c.body).where(
+            among(self._connection, photo_values.c.photo, list(Bits.of(numbers) - self._due))
+        )
+        keys = {row.photo: json.loads(row.body) for row in self._connection.execute(stored)}
+        mine = select(facet_value).where(
+            facet_value.c.facet.in_(sorted(facets)),
+            among(self._connection, facet_value.c.value, {key for own in keys.values() for key in own}),
+        )
+        named = {
+            row.value: Value(row.facet, row.system, row.code, row.amount) for row in self._connection.execute(mine)
+        }
+        found = {number: frozenset(named[key] for key in own if key in named) for number, own in keys.items()}
+        for number in numbers:
+            if number in self._said:
+                found[number] = frozenset(each for each in self._said[number] if each.facet in facets)
         return found
 
     def _told(self, rows: Iterable[Row[Any]]) -> dict[int, Value]:

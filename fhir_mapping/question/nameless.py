@@ -15,6 +15,9 @@ from fhir_mapping.question.judgement import Judgement
 
 _ALWAYS = frozenset({Facet.SIDE, Facet.SESSION, Held.LINKED, Held.MONTH})
 _CODED = frozenset({Facet.VIEW, Facet.EXPRESSION, Facet.TREATMENT, Facet.PRODUCT})
+_WHO_TREATS = re.compile(r"(Practitioner|PractitionerRole|Organization)/[A-Za-z0-9.\-]{1,64}")
+"""Who performed a treatment can be a patient, too: of these nothing is told."""
+
 _OWN = re.compile(r"urn:photospine:(view|expression|treatment|product)")
 _WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,7}")
 _NUMBER = re.compile(r"[0-9]{5,18}")
@@ -34,6 +37,8 @@ def is_nameless(value: Value) -> bool:
         return regions().by_code(value.system) is not None
     if value.facet == Facet.OUTCOME:
         return _is_outcome(value)
+    if value.facet == Facet.CLINICIAN:
+        return _WHO_TREATS.fullmatch(value.code) is not None
     if value.facet not in _CODED:
         return False
     if value.system in _NUMBERED:

@@ -41,6 +41,7 @@ from orthanc_plugin.assembly.intake import corrections, open_archive
 from orthanc_plugin.assembly.issuers import Refresher, Web
 from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node, open_node
+from orthanc_plugin.assembly.portfolios import portfolio_book
 from orthanc_plugin.assembly.providers import Providers, read_secrets
 from orthanc_plugin.assembly.record import fhir_node, record_store
 from orthanc_plugin.assembly.settings import Settings
@@ -110,11 +111,11 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
     mint, session = node.mint, _session()
     most_bytes = settings.max_file_megabytes * 1024 * 1024
     door = _door(node, callers.authenticator)
-    pictures = DecidedPictures(
-        point, Originals(settings.orthanc, mint, session, most_bytes=most_bytes), Shelf(), mark=""
-    )
+    originals = Originals(settings.orthanc, mint, session, most_bytes=most_bytes)
+    pictures = DecidedPictures(point, originals, Shelf(), mark="")
+    stored = StoredRecord(node.engine, point, fhir.record)
     parts = Parts(
-        record=StoredRecord(node.engine, point, fhir.record),
+        record=stored,
         pictures=pictures,
         door=door,
         site=node.site,
@@ -127,6 +128,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         aligner=Aligner(pictures) if Aligner.installed() else None,
         kept=_kept(node, point),
         gaps=desk(node),
+        portfolios=portfolio_book(node, point, stored, originals),
         names=names(),
     )
     others: list[BaseRoute] = Passthrough(

@@ -29,6 +29,7 @@ from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
+from orthanc_plugin.workspace.portfolios import Portfolios
 from orthanc_plugin.workspace.protocol_page import ProtocolPage
 from orthanc_plugin.workspace.queue import Queue, QueuePage
 from orthanc_plugin.workspace.session_page import SessionPage
@@ -111,6 +112,7 @@ def create_app(
             *(ConsentPages(pages, consents, lock).routes() if consents is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
+            *(Portfolios(pages, parts.portfolios).routes() if parts.portfolios is not None else ()),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),
             *(QueuePage(pages, queue).routes() if queue is not None else ()),
             *parts.files.routes(),

@@ -21,7 +21,7 @@ from orthanc_plugin.workspace import timeline
 from orthanc_plugin.workspace.compare_page import Compared, own_patients
 from orthanc_plugin.workspace.comparing import MOST, KeptLine, kept_line
 from orthanc_plugin.workspace.due import Wanted, wanted
-from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, filters
+from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, dated, filters, period
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.record import Course
 from orthanc_plugin.workspace.visitor import Visitor
@@ -33,21 +33,6 @@ WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """The span of days that photos are asked for, and the form that asks for another one."""
-
-    text: str
-    """As the address has it; empty: none."""
-
-    first: str
-    last: str
-    fields: tuple[tuple[str, str], ...]
-    """What the form sends besides."""
-
-    whole: str
-    """The address without it."""
-
-
 class Courses(Compared):
     """Pages about one patient for one purpose."""
 
@@ -62,7 +47,7 @@ class Courses(Compared):
         chosen = list(dict.fromkeys(query.getlist("photo")))[:MOST]
         others = [("group", "area")] * grouped + [("photo", key) for key in chosen]
         if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
-            return RedirectResponse(_dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
+            return RedirectResponse(dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
         whole = record.course(question, patient, narrowed.question, f"{self._base}/patient", chosen)
         course = timeline.asked_for(whole, narrowed.question)
         zone = parts.site.zone
@@ -85,7 +70,7 @@ class Courses(Compared):
             groups=groups,
             pairs=timeline.pairs(course.photos, zone)[:_PAIRS],
             filters=filters(narrowed, whole.answer, CHART_FACETS, http.url.path, others),
-            period=_period(narrowed, http.url.path, others),
+            period=period(narrowed, http.url.path, others),
             fault=narrowed.fault,
             chosen=frozenset(chosen),
             most=MOST,
@@ -210,24 +195,6 @@ def picture(
 def _address(path: str, asked: Asked, others: Sequence[tuple[str, str]]) -> str:
     query = urlencode([*asked.pairs(), *others])
     return f"{path}?{query}" if query else path
-
-
-def _dated(path: str, asked: Asked, ends: Sequence[str], others: Sequence[tuple[str, str]]) -> str:
-    """The address with a span of days: what the two fields of the form say is one value of the question."""
-    pairs = [pair for pair in asked.pairs() if pair[0] != Facet.TAKEN]
-    if any(ends):
-        pairs.append((Facet.TAKEN.value, "..".join(ends)))
-    query = urlencode([*pairs, *others])
-    return f"{path}?{query}" if query else path
-
-
-def _period(asked: Asked, path: str, others: Sequence[tuple[str, str]]) -> Period:
-    pairs = asked.pairs()
-    stated = next((value for name, value in pairs if name == Facet.TAKEN), "")
-    first, dots, last = stated.partition("..")
-    rest = [pair for pair in pairs if pair[0] != Facet.TAKEN]
-    query = urlencode([*rest, *others])
-    return Period(stated, first, last if dots else first, (*rest, *others), f"{path}?{query}" if query else path)
 
 
 def _number(text: str | None) -> int | None:

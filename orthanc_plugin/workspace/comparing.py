@@ -13,8 +13,7 @@ from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.keeping import Mode
 from dicom_bridge.compare.kept import KeptComparison
 from fhir_mapping.resources.appraisal import Finding
-from orthanc_plugin.workspace.pages import view_name
-from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment
+from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment, view_name
 from orthanc_plugin.workspace.timeline import earlier_ones
 from orthanc_plugin.workspace.viewer import COMPARE
 

@@ -57,6 +57,7 @@ GALLERY_FACETS = (
     Facet.TREATMENT,
     Facet.PRODUCT,
     Facet.OUTCOME,
+    Facet.CLINICIAN,
     Facet.VIEW,
     Facet.EXPRESSION,
     Facet.SIDE,
@@ -118,6 +119,22 @@ class Asked:
         return text.pairs(self.question, self.names)
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The span of days that photos are asked for, and the form that asks for another one."""
+
+    text: str
+    """As the address has it; empty: none."""
+
+    first: str
+    last: str
+    fields: tuple[tuple[str, str], ...]
+    """What the form sends besides."""
+
+    whole: str
+    """The address without it."""
+
+
 def asked(query: Sequence[tuple[str, str]], facets: Collection[Facet], zone: ZoneInfo, names: Names) -> Asked:
     """The question in the query of an address; what names no facet of the page belongs to somebody else."""
     mine = [(name, value) for name, value in query if name in facets and value.strip()]
@@ -163,6 +180,25 @@ def filters(
             hidden = len(values) - len(offered)
             found.append(Filter(facet, NAMES[facet], tuple(choices), address(rest), hidden))
     return tuple(found)
+
+
+def dated(path: str, asked: Asked, ends: Sequence[str], others: Sequence[tuple[str, str]]) -> str:
+    """The address with a span of days: what the two fields of the form say is one value of the question."""
+    pairs = [pair for pair in asked.pairs() if pair[0] != Facet.TAKEN]
+    if any(ends):
+        pairs.append((Facet.TAKEN.value, "..".join(ends)))
+    query = urlencode([*pairs, *others])
+    return f"{path}?{query}" if query else path
+
+
+def period(asked: Asked, path: str, others: Sequence[tuple[str, str]]) -> Period:
+    """The span of days that is asked for, and the form for another one."""
+    pairs = asked.pairs()
+    stated = next((value for name, value in pairs if name == Facet.TAKEN), "")
+    first, dots, last = stated.partition("..")
+    rest = [pair for pair in pairs if pair[0] != Facet.TAKEN]
+    query = urlencode([*rest, *others])
+    return Period(stated, first, last if dots else first, (*rest, *others), f"{path}?{query}" if query else path)
 
 
 def _values(facet: Facet, counted: Sequence[Value], own: Sequence[str], names: Names) -> list[Value]:

@@ -40,10 +40,10 @@ def names_of(
     counts
         Photos by value, as a question asks for it.
     typed
-        Whether names that somebody typed may be shown.
+        Whether names that somebody typed may be shown. Who treats is named in any case: she is no patient here.
     """
     if facet in (Facet.CLINICIAN, Facet.PHOTOGRAPHER):
-        return _people(connection, store, counts) if typed else {}
+        return _people(connection, store, counts) if typed or facet is Facet.CLINICIAN else {}
     found = {each: _called(facet, each) for each in counts}
     if typed and facet in _CALLED:
         foreign = sorted((each for each in counts if not _is_own(each)), key=lambda each: -counts[each])

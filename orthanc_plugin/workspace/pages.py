@@ -20,7 +20,8 @@ from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.kept_book import KeptBook
-from orthanc_plugin.workspace.record import Photo, Pictures, Record
+from orthanc_plugin.workspace.portfolio_book import PortfolioBook
+from orthanc_plugin.workspace.record import Pictures, Record, view_name
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Door, Visitor
@@ -66,6 +67,9 @@ class Parts:
 
     gaps: GapBook | None = None
     """Where it is asked what is missing; None: pages say nothing of it."""
+
+    portfolios: PortfolioBook | None = None
+    """Where questions are kept and exported; None: nothing is kept."""
 
     names: Names = UNNAMED
     """Views and expressions by name, for the filters in addresses."""
@@ -157,17 +161,6 @@ def may_link(requester: Requester) -> bool:
 def sized(address: str, width: int) -> str:
     """The address of a photo's pixels at a width."""
     return f"{address}{'&' if '?' in address else '?'}width={width}"
-
-
-def place_name(photo: Photo) -> str:
-    """``Face``, ``Right hand``."""
-    side = {"R": "Right", "L": "Left"}.get(photo.side)
-    return f"{side} {photo.area.name.lower()}" if side else photo.area.name
-
-
-def view_name(photo: Photo) -> str:
-    """``Right hand, dorsal``."""
-    return ", ".join(part for part in (place_name(photo), photo.view) if part)
 
 
 def refused_picture() -> Response:

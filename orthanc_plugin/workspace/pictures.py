@@ -11,8 +11,9 @@ import requests
 from consent.service import DecisionPoint
 from consent.types import Obligation, Request
 from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
+from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
 from orthanc_plugin.workspace.record import Picture
-from orthanc_plugin.workspace.stored import CHART_FULFILS, PUBLISHING_FULFILS
+from orthanc_plugin.workspace.stored import CHART_FULFILS
 
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = (3.0, 30.0)  # seconds to connect, and to answer

@@ -23,8 +23,8 @@ from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import timeline
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.lock import Lock
-from orthanc_plugin.workspace.pages import Pages, refused_picture, view_name
-from orthanc_plugin.workspace.record import Course, Person, Photo
+from orthanc_plugin.workspace.pages import Pages, refused_picture
+from orthanc_plugin.workspace.record import Course, Person, Photo, view_name
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
 

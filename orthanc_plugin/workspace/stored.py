@@ -21,13 +21,17 @@ from consent.types import Laterality, Obligation, Request
 from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.reading import conditions
 from dicom_bridge.depiction import expression_of, view_of
+from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
+from dicom_bridge.publish.fallen import Changes, changes
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.asking import ask, in_turn
 from fhir_mapping.question.cases import of_case
+from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.page import Place
+from fhir_mapping.question.pairs import Pair
 from fhir_mapping.question.question import Question
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
@@ -36,12 +40,23 @@ from fhir_mapping.treatment.people import person_name
 from orthanc_plugin.workspace.filters import CHART_FACETS, GALLERY_FACETS, values_by_name
 from orthanc_plugin.workspace.finding import could_be, matches, words
 from orthanc_plugin.workspace.naming import known_region, names_of
-from orthanc_plugin.workspace.record import OTHER, Answer, Area, Course, Gallery, Outcome, People, Person, Photo
+from orthanc_plugin.workspace.record import (
+    OTHER,
+    Answer,
+    Area,
+    Coupled,
+    Course,
+    Gallery,
+    Outcome,
+    PairPage,
+    People,
+    Person,
+    Photo,
+)
 from orthanc_plugin.workspace.treatments import area_of, sessions, titles, treatments
 
 #: What these pages can do with a photo: show its pixels, with a watermark where one is owed.
 CHART_FULFILS = frozenset({Obligation.WATERMARK})
-PUBLISHING_FULFILS = frozenset({Obligation.NO_IDENTIFIERS, Obligation.WATERMARK})
 
 _OUTCOMES = 24  # on one page of the gallery
 _PHOTOS = 3000  # of one course, or of one outcome
@@ -222,6 +237,68 @@ class StoredRecord:
             return Gallery(tuple(outcomes), self._answer(connection, found, typed=False), following)
 
         return in_turn(self._engine, self._setting, read)
+
+    def pairs(
+        self,
+        request: Request,
+        route: str,
+        question: Question,
+        most: int,
+        after: int | None = None,
+        *,
+        kept: Sequence[Pair] = (),
+        counted: Sequence[Facet] = (),
+    ) -> PairPage:
+        """One page of results with what each is held against, the newest first.
+
+        Parameters
+        ----------
+        after
+            The result behind which the page begins; None: with the newest one.
+        kept
+            Pairs that were there before: what became of them is told.
+        """
+
+        def read(connection: Connection) -> PairPage:
+            portion = Portion(most, _place(connection, after), counted, pairs=True)
+            found = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS)
+            photos = {entry.number: _unnamed(entry) for entry in self._photos(connection, found.numbers)}
+            named = titles(connection, self._store, [each.treatment for each in photos.values() if each.treatment])
+            pairs = tuple(
+                Coupled(photos[first], photos[last], named.get(photos[last].treatment or "", ""))
+                for first, last in found.pairs
+            )
+            following = found.pairs[-1][1] if found.pairs and found.following is not None else None
+            changed = self._changes(connection, request, question, route, kept, found.pairs) if kept else Changes()
+            return PairPage(pairs, self._answer(connection, found, typed=False), following, changed)
+
+        return in_turn(self._engine, self._setting, read)
+
+    def _changes(
+        self,
+        connection: Connection,
+        request: Request,
+        question: Question,
+        route: str,
+        kept: Sequence[Pair],
+        now: Sequence[Pair],
+    ) -> Changes:
+        gone = [pair for pair in kept if pair not in set(now)]
+        numbers = {number for pair in gone for number in pair}
+        permitted = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS).of(numbers)
+        asked: tuple[Pair, ...] = ()
+        if permitted:
+            portion = Portion(len(gone), pairs=True)
+            alone = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS, of=numbers)
+            asked = alone.pairs
+        return changes(kept, now, permitted, asked)
+
+    def sop_uids(self, numbers: Collection[int]) -> dict[int, str]:
+        """The SOP Instance UIDs of photos."""
+        query = select(photo.c.photo, photo.c.sop_uid)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(among(connection, photo.c.photo, numbers)))
+            return {row.photo: row.sop_uid for row in rows}
 
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
         """The photos of its patient and area that may be published; none where it may not."""

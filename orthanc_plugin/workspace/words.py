@@ -59,6 +59,19 @@ def too_many(wait: int) -> str:
     return f"Too many attempts. Please wait {length}, then try again."
 
 
+def after(first: datetime, photo: datetime) -> str:
+    """When a photo of a pair was taken, by the first one: ``After 12 weeks``."""
+    return "After " + interval(first, photo) if photo.date() != first.date() else "Same day"
+
+
+def about_old(moment: datetime, now: datetime) -> str:
+    """How long ago something was, so roughly that its day cannot be reckoned: ``about 4 months old``."""
+    months = int((now - moment).days / 30.44)
+    if months < 1:
+        return "less than a month old"
+    return f"about {_plural(months, 'month')} old" if months < 24 else f"about {_plural(months // 12, 'year')} old"
+
+
 def _plural(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select, update
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, select, update
 from consent.decision import decide
 from consent.sets import Permitted, permitted
 from consent.store.cache import FactsCache
+from consent.store.clock import instant
 from consent.store.engine import reading, transaction
 from consent.store.load import Loader
 from consent.store.people import merge
@@ -112,6 +114,18 @@ def _agree(
     assert set(numbers) == wanted, (note, [documents[each] for each in set(numbers) ^ wanted])
     assert found.total == len(wanted), note
     assert _cases(connection, may, parsed, min(most, 2)) == _grouped(connection, wanted), note
+    of_a_series = {
+        name: question[name] for name in ("patient", "area", "side", "view", "expression") if name in question
+    }
+    halves = {
+        number: _Half(
+            *(judge.tokens(world.resources, documents[number], name)
+              for name in ("side", "view", "expression", "treatment"))
+        )
+        for number in visible
+    }  # fmt: skip
+    beginnings = {number for number in visible if meets(number, of_a_series)}
+    assert _pairs(connection, may, parsed, min(most, 2)) == _coupled(connection, wanted, beginnings, halves), note
     refused = [number for number in linked - visible if meets(number, question)]
     assert found.refused in (None, len(refused)), note
     for facet in COUNTED:
@@ -154,6 +168,54 @@ def _grouped(connection: Connection, wanted: set[int]) -> list[tuple[int, ...]]:
     for row in newest_first:
         grouped.setdefault((persons.get(row.patient, row.patient), row.area), []).insert(0, row.photo)
     return [tuple(case) for case in grouped.values()]
+
+
+class _Half:
+    """What a photo shows, and for which treatments it was taken."""
+
+    def __init__(self, side: set[str], view: set[str], expression: set[str], treatments: set[str]) -> None:
+        self.shows, self.treatments = (frozenset(side), frozenset(view), frozenset(expression)), treatments
+
+
+def _pairs(connection: Connection, may: Permitted, question: Question, most: int) -> list[tuple[int, int]]:
+    """Every page of pairs."""
+    found: list[tuple[int, int]] = []
+    after = None
+    while True:
+        page = answer(connection, SETTING, may, question, Portion(most, after, pairs=True))
+        assert set(page.numbers) == {number for pair in page.pairs for number in pair}
+        found += page.pairs
+        after = page.following
+        if after is None:
+            return found
+
+
+def _coupled(
+    connection: Connection, wanted: set[int], beginnings: set[int], halves: dict[int, _Half]
+) -> list[tuple[int, int]]:
+    """Of each series the newest photo that is asked for, and the one that it is held against."""
+    known = connection.execute(select(patient.c.patient, patient.c.survivor))
+    persons = {row.patient: row.survivor for row in known}
+    rows = connection.execute(select(photo).where(photo.c.photo.in_(wanted | beginnings), photo.c.taken.is_not(None)))
+    newest_first = sorted(rows, key=lambda row: (-row.taken, row.document))
+    series: dict[object, list[Any]] = {}
+    for row in newest_first:
+        series.setdefault((persons.get(row.patient, row.patient), row.area, halves[row.photo].shows), []).append(row)
+    found = []
+    for rows_of in series.values():
+        result = next((row for row in rows_of if row.photo in wanted), None)
+        if result is None:
+            continue
+        day = instant(result.taken).astimezone(SITE.zone).date()
+        earlier = [row for row in rows_of if row.photo in beginnings
+                   and instant(row.taken).astimezone(SITE.zone).date() < day]  # fmt: skip
+        own = halves[result.photo].treatments
+        same = [row for row in earlier if not own or halves[row.photo].treatments & own]
+        none = [row for row in earlier if not halves[row.photo].treatments]
+        if same or none:
+            found.append((result, same[-1] if same else none[0]))
+    found.sort(key=lambda pair: (-pair[0].taken, pair[0].document))
+    return [(before.photo, result.photo) for result, before in found]
 
 
 def test_the_index_can_be_made_anew_whatever_it_holds(engine: Engine) -> None:

@@ -66,7 +66,7 @@ def photos(
         if request is None:
             raise AssemblyError(f"account {as_account} does not hold this purpose, or it cannot be read")
         vocabulary = names()
-        question = text.read(_pairs(facets or ()), node.site.zone, vocabulary)
+        question = text.read(pairs_of(facets or ()), node.site.zone, vocabulary)
         place = None if after is None else Place.parse(after)
         if place is None and after is not None:
             raise AssemblyError("--after comes from the list before: 'next'")
@@ -94,7 +94,7 @@ def photos(
 _ALL = frozenset({Obligation.WATERMARK, Obligation.NO_IDENTIFIERS})
 
 
-def _pairs(facets: Sequence[str]) -> list[tuple[str, str]]:
+def pairs_of(facets: Sequence[str]) -> list[tuple[str, str]]:
     """``FACET=VALUE`` each."""
     found = []
     for each in facets:

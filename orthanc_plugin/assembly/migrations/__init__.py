@@ -26,6 +26,7 @@ TABLES = (
     "dicom_bridge.tables",
     "dicom_bridge.query.tables",
     "dicom_bridge.gateway.tables",
+    "dicom_bridge.publish.tables",
 )
 """Every module that defines tables on the shared metadata."""
 
