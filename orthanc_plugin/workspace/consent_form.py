@@ -14,8 +14,7 @@ from consent.types import Laterality
 from fhir_mapping.signing.preview import Change
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes
 from fhir_mapping.signing.words import Called, region_name
-from orthanc_plugin.workspace.pages import view_name
-from orthanc_plugin.workspace.record import OTHER, Photo
+from orthanc_plugin.workspace.record import OTHER, Photo, view_name
 from orthanc_plugin.workspace.words import day
 
 _YEARS = ("1", "2", "5")

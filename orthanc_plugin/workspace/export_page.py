@@ -19,8 +19,8 @@ from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.sheet import TYPES, Form, Panel, Sheet, written
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import words
-from orthanc_plugin.workspace.pages import Pages, place_name, view_name
-from orthanc_plugin.workspace.record import Photo, Treatment
+from orthanc_plugin.workspace.pages import Pages
+from orthanc_plugin.workspace.record import Photo, Treatment, place_name, view_name
 from orthanc_plugin.workspace.visitor import Visitor
 
 ROUTE = "/chart/compare/export"
