@@ -99,7 +99,8 @@ class ExportPage:
         if question.purpose == _TREAT:
             photos, treatments = self._of_the_chart(question, keys)
         else:
-            photos, treatments = self._published(visitor, question, keys), [None, None]
+            photos = self._published(visitor, question, keys)
+            treatments = [None] * len(photos)
         if len(photos) != len(keys) or None in uids:
             return []
         known = record.conditions(question, [each.number for each in photos]) if camera else {}

@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from consent.store.engine import glancing
+from consent.store.tables import photo
+from consent.types import Request
+from dicom_bridge.compare.comparability import Cause, Kind, comparability
 from fhir_mapping.resources.appraisal import Appraisal, Aspect, Finding, Verdict
 from orthanc_plugin.workspace import done
-from tests.fhir.clinic import Clinic, consent_of
+from orthanc_plugin.workspace.stored import StoredRecord
+from tests.fhir.clinic import Clinic, consent_of, requesters
 from tests.fhir.test_appraisal import made
 from tests.workspace.client import Client
 from tests.workspace.planned import people, planned, signed_in
@@ -76,3 +82,22 @@ def test_what_is_not_known_is_not_called_good(
     assert told is not None
     assert (told.off, told.otherwise) == ((), otherwise)
     assert done.taken(None) is None
+
+
+@pytest.mark.parametrize("refused", [None, "f1", "t1"])
+def test_how_two_photos_compare_is_told_of_what_may_be_seen_alone(clinic: Clinic, refused: str | None) -> None:
+    """What was judged against a photo is unknown where that photo, or the one that was judged, is refused."""
+    record = StoredRecord(clinic.engine, clinic.node.decisions, clinic.node.record)
+    with glancing(clinic.engine) as connection:
+        rows = connection.execute(select(photo.c.document, photo.c.photo).where(photo.c.document.in_(["t1", "f1"])))
+        numbers = {row.document: row.photo for row in rows}
+    clinic.put(made("t1", "f1"))
+    if refused is not None:
+        provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{refused}"}}]}
+        clinic.put(consent_of("no", "deny", "TREAT", provision=provision))
+    known = record.conditions(Request(requesters()["clinician"], "TREAT"), list(numbers.values()))
+    found = comparability(known[numbers["f1"]], known[numbers["t1"]])
+    pose = next(each for each in found.causes if each.cause is Cause.POSE)
+    turned = next(each for each in pose.facts if each.kind is Kind.YAW)
+    assert turned.finding is (Finding.DIFFERS if refused is None else Finding.UNKNOWN)
+    assert known[numbers["t1"]].document == "DocumentReference/t1"
