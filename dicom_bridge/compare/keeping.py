@@ -1,4 +1,4 @@
-"""A comparison is kept: presentation states and key object selections into the archive, and into the record.
+"""A comparison is kept: presentation states, key object selections, registrations into the archive and the record.
 
 What is kept is decided as the photos that it names, at every door: in the record it is a copy of them. The same photos
 seen in the same way are one comparison, however often they are kept. An object that is in the archive before its
@@ -11,6 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, Engine
@@ -28,6 +29,7 @@ from dicom_bridge.errors import BridgeError
 from dicom_bridge.objects.anew import MadeObject
 from dicom_bridge.objects.kept import Area, Named, Shown, presentation, presentation_class, selection
 from dicom_bridge.objects.read import read_object
+from dicom_bridge.objects.registration import SPATIAL_REGISTRATION, Laid, Registration, registration
 from dicom_bridge.objects.uids import comparison_series_uid, comparison_uid, fhir_id
 from dicom_bridge.query.classes import KEY_OBJECT_SELECTION
 from dicom_bridge.query.index import save_instances, text_of, whole_text_of
@@ -115,18 +117,7 @@ class Keeper:
             Orthanc does not have a photo, or took an object not in; trying again goes on.
         consent.audit.shelf.AuditUnavailable
         """
-        for half in halves:
-            if not self._point.photo(request, half.sop_uid, route=route, fulfils=_FULFILS).permitted:
-                raise NotKept("a photo of the comparison may not be seen")
-        with reading(self._engine) as connection:
-            found = [photos.by_sop(connection, half.sop_uid) for half in halves]
-            moment = now(connection).astimezone(self._store.site.zone)
-        stored = [each for each in found if each is not None and each.facts.document is not None]
-        if len(stored) != len(halves) or not set.intersection(*(set(each.facts.patients) for each in stored)):
-            raise NotKept("the photos are not of one patient")
-        job = f"comparison {uuid.uuid4()}"
-        self._chain.append([examination(job, [each.orthanc_id for each in stored], self._door)])
-        files = [self._file(archive, job, each) for each in stored]
+        stored, files, moment, job = self._taken(archive, request, [half.sop_uid for half in halves], route)
         comparison = _told(halves, mode)
         shown = [
             self._shown(one, file, comparison, place)
@@ -152,8 +143,50 @@ class Keeper:
             others = [(each, name) for each, name in documents.items() if each != study]
             made = selection(in_study[study], named, shown, others, DESCRIPTION + mode.value, moment)
             objects.append(_Object("KO", named.sop_instance_uid, named.series_instance_uid, study, made, tuple(stored)))
+        self._deliver(archive, request, route, job, objects)
+        return documents[shown[-1].study].sop_instance_uid
+
+    def register(self, archive: Archive, request: Request, laid: Laid, route: str) -> str:
+        """Keep where one photo lies on another; the SOP Instance UID of the Spatial Registration in the study of the
+        moved one.
+
+        Raises
+        ------
+        As :meth:`keep`.
+        """
+        pair = (laid.fixed, laid.moved)
+        stored, files, moment, job = self._taken(archive, request, pair, route)
+        study, told = stored[1].study_uid, f"{SPATIAL_REGISTRATION} {laid}"
+        named = Named(
+            comparison_uid(self._key, told, "registration"), comparison_series_uid(self._key, study, "REG"), 1
+        )
+        frame = comparison_uid(self._key, f"{SPATIAL_REGISTRATION} {laid.fixed}", "frame")
+        made = registration(files[0], files[1], Registration(named, frame, laid, moment))
+        one = _Object("REG", named.sop_instance_uid, named.series_instance_uid, study, made, tuple(stored))
+        self._deliver(archive, request, route, job, [one])
+        return named.sop_instance_uid
+
+    def _taken(
+        self, archive: Archive, request: Request, uids: Sequence[str], route: str
+    ) -> tuple[list[StoredPhoto], list[bytes], datetime, str]:
+        """The photos of one patient that may be seen, with their files; the time at the site, and the job."""
+        for uid in uids:
+            if not self._point.photo(request, uid, route=route, fulfils=_FULFILS).permitted:
+                raise NotKept("a photo of the comparison may not be seen")
+        with reading(self._engine) as connection:
+            found = [photos.by_sop(connection, uid) for uid in uids]
+            moment = now(connection).astimezone(self._store.site.zone)
+        stored = [each for each in found if each is not None and each.facts.document is not None]
+        if len(stored) != len(uids) or not set.intersection(*(set(each.facts.patients) for each in stored)):
+            raise NotKept("the photos are not of one patient")
+        job = f"comparison {uuid.uuid4()}"
+        self._chain.append([examination(job, [each.orthanc_id for each in stored], self._door)])
+        return stored, [self._file(archive, job, each) for each in stored], moment, job
+
+    def _deliver(self, archive: Archive, request: Request, route: str, job: str, objects: Sequence[_Object]) -> None:
+        """Into the archive, then into the record."""
         intent = of_request(
-            Kind.INTENT, self._door, route, request, subject=stored[0].facts.document,
+            Kind.INTENT, self._door, route, request, subject=objects[0].photos[0].facts.document,
             details={"job": job, "objects": [each.sop for each in objects], "count": len(objects)},
         )  # fmt: skip
         with self._chain.written(intent):
@@ -161,7 +194,6 @@ class Keeper:
                 archive.store(job, each.orthanc_id, each.made.file)
             with transaction(self._engine) as connection:
                 self._write(connection, objects)
-        return documents[shown[-1].study].sop_instance_uid
 
     @staticmethod
     def _file(archive: Archive, job: str, photo: StoredPhoto) -> bytes:

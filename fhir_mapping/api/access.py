@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, literal, 
 from consent.store.versions import records
 from consent.types import Request, Requester, Right
 from fhir_mapping.errors import Forbidden, Issue
-from fhir_mapping.resources import appraisal
+from fhir_mapping.resources import alignment, appraisal
 from fhir_mapping.resources.advisory import ADVISORY, PATIENT
 from fhir_mapping.resources.task import CONSENT_REFUSED
 from fhir_mapping.store.history import Narrowing
@@ -136,19 +136,22 @@ def readable(connection: Connection, request: Request, kind: str, identity: str)
         fhir_resource.c.type == kind, fhir_resource.c.id == identity, condition(request, kind)
     )
     if kind == "Observation":
-        query = query.where(~appraises(fhir_resource))
+        query = query.where(~tells_of_photos(fhir_resource))
     return connection.execute(query).first() is not None
 
 
-def appraises(row: Any) -> ColumnElement[bool]:
-    """Whether an Observation tells how a photo was taken: it is answered as the photos are that it names."""
+def tells_of_photos(row: Any) -> ColumnElement[bool]:
+    """Whether an Observation tells of photos alone, how one was taken or where it lies on another: it is answered as
+    the photos are that it names."""
     return exists(
         select(literal(1)).where(
             fhir_token.c.type == "Observation",
             fhir_token.c.id == row.c.id,
             fhir_token.c.name == "code",
-            fhir_token.c.system == appraisal.SYSTEM,
-            fhir_token.c.value == appraisal.PHOTOGRAPH,
+            or_(
+                (fhir_token.c.system == appraisal.SYSTEM) & (fhir_token.c.value == appraisal.PHOTOGRAPH),
+                (fhir_token.c.system == alignment.SYSTEM) & (fhir_token.c.value == alignment.PHOTOGRAPHS),
+            ),
         )
     )
 

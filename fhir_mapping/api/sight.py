@@ -256,7 +256,7 @@ class RequestSight:
         )
 
     def _hidden(self, row: Row) -> ColumnElement[bool]:
-        """An Observation that tells how a photo was taken, and names one that may not be seen."""
+        """An Observation that tells of photos alone, and names one that may not be seen."""
         columns = _TARGET.c
         seen = self._photo(
             photo.c.document == func.substr(columns.target, len(photo_names.DOCUMENT) + 1),
@@ -268,7 +268,7 @@ class RequestSight:
             or_(*(beginning(columns.target, each) for each in photo_names.KINDS)),
             not_(seen),
         )
-        return and_(access.appraises(row), unseen.correlate(row).exists())
+        return and_(access.tells_of_photos(row), unseen.correlate(row).exists())
 
     def _hers(self) -> ColumnElement[bool]:
         """What a Provenance names is of the requester's own patient."""

@@ -21,6 +21,7 @@ from fhir_mapping.course.looked_at import shown_in
 from fhir_mapping.course.views import view_of
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.projections.standing import formers, standing
+from fhir_mapping.resources.alignment import is_alignment
 from fhir_mapping.resources.appraisal import is_appraisal
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
@@ -251,7 +252,7 @@ def _stated(reference: str, resource: Json, base: str | None) -> Iterable[Link]:
                         yield Link(How.PLAN, each, reference)
     elif kind == "Procedure":
         yield from (Link(How.PLAN, reference, each) for each in local("basedOn") if each.startswith("CarePlan/"))
-    elif kind == "Observation" and not is_appraisal(resource):
+    elif kind == "Observation" and not is_appraisal(resource) and not is_alignment(resource):
         when = said(resource, "effectiveDateTime") or said(resource.get("effectivePeriod"), "end")
         by = named(resource.get("code")).text
         yield from (

@@ -18,7 +18,7 @@ from fhir_mapping.resources.document_reference import DICOM_UID, ORIGINAL_HASH
 from fhir_mapping.tables import fhir_token
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
-KINDS = {"KO": "Key Object Selection", "PR": "Presentation State"}
+KINDS = {"KO": "Key Object Selection", "PR": "Presentation State", "REG": "Registration"}
 """PS3.16 CID 29, by Modality (0008,0060)."""
 
 

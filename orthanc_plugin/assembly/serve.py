@@ -57,6 +57,7 @@ from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_alignments import StoredAlignments
 from orthanc_plugin.workspace.stored_consents import StoredConsents
 from orthanc_plugin.workspace.stored_kept import StoredKept
 from orthanc_plugin.workspace.stored_locks import StoredLocks
@@ -114,6 +115,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
     originals = Originals(settings.orthanc, mint, session, most_bytes=most_bytes)
     pictures = DecidedPictures(point, originals, Shelf(), mark="")
     stored = StoredRecord(node.engine, point, fhir.record)
+    kept = _kept(node, point)
     parts = Parts(
         record=stored,
         pictures=pictures,
@@ -126,7 +128,8 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         sessions=StoredSessions(fhir, protocols=all_protocols(settings.protocols), strict=settings.strict_baseline),
         safety=True,
         aligner=Aligner(pictures) if Aligner.installed() else None,
-        kept=_kept(node, point),
+        kept=kept,
+        alignments=StoredAlignments(fhir, kept),
         gaps=desk(node),
         portfolios=portfolio_book(node, point, stored, originals),
         names=names(),

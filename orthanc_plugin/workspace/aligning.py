@@ -1,23 +1,22 @@
 """Two photos of a comparison laid upon each other: both are decided and recorded as at every door, then compared here.
 
 What leaves is a transform and its error, no pixel. It is found anew for each pair and remembered for a while, so that
-stepping back and forth costs nothing; the photos themselves are as they were.
+stepping back and forth costs nothing; one that a person kept is used as she kept it. The photos are as they were.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from consent.types import Request
+from fhir_mapping.resources.alignment import Kept, Transform
 from orthanc_plugin.workspace.record import Picture, Pictures
-
-if TYPE_CHECKING:  # the packages it needs may not be installed
-    from dicom_bridge.compare.alignment.align import Alignment
 
 _WIDTH = 1024
 _REMEMBERED = 512
@@ -44,27 +43,42 @@ _TEXTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
-    """The right photo's place on the left one, in widths of the left."""
+class Laid:
+    """One photo laid upon another."""
 
-    scale: float
-    angle: float
-    """Degrees, clockwise."""
+    transform: Transform
+    """From pixels of the right photo to pixels of the left one, each as large as told here."""
 
-    x: float
-    y: float
-    """Where the right photo's centre lies."""
+    left: tuple[float, float]
+    """Columns and rows."""
 
-    width: float
-    """How wide the right photo is there."""
-
-    error: float
-    """Per cent of the photo's diagonal, at 95 per cent."""
+    right: tuple[float, float]
 
     def told(self) -> dict[str, Any]:
-        """As the page reads it."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return values | {"aligned": True, "text": f"Aligned to within {max(self.error, 0.1):.1f} % of the photo."}
+        """As the page reads it: the right photo's place on the left one, in widths of the left.
+
+        ``angle`` in degrees, clockwise; ``x``, ``y`` where the right photo's centre lies; ``width`` how wide it is
+        there; ``error`` per cent of the left photo's diagonal, at 95 per cent.
+        """
+        transform, (width, _), (columns, rows) = self.transform, self.left, self.right
+        x = transform.a * columns / 2 - transform.b * rows / 2 + transform.dx
+        y = transform.b * columns / 2 + transform.a * rows / 2 + transform.dy
+        return {
+            "aligned": True,
+            "text": f"Aligned to within {max(transform.error, 0.1):.1f} % of the photo.",
+            "scale": transform.scale,
+            "angle": math.degrees(math.atan2(transform.b, transform.a)),
+            "x": x / width,
+            "y": y / width,
+            "width": transform.scale * columns / width,
+            "error": transform.error,
+        }
+
+
+def laid(kept: Kept) -> Laid:
+    """What a person kept, as it is laid."""
+    fixed, moved = kept.fixed, kept.moved
+    return Laid(kept.transform, (fixed.columns, fixed.rows), (moved.columns, moved.rows))
 
 
 class Aligner:
@@ -72,7 +86,7 @@ class Aligner:
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
-        self._known: OrderedDict[tuple[str, str], Aligned | str] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], Laid | str] = OrderedDict()
         self._lock = threading.Lock()
         self._turn = threading.BoundedSemaphore(_AT_ONCE)
 
@@ -81,26 +95,31 @@ class Aligner:
         """Whether the packages that it takes are there (extra ``vision``)."""
         return find_spec("cv2") is not None and find_spec("numpy") is not None
 
-    def answer(self, question: Request, left: str, right: str, route: str) -> dict[str, Any] | None:
-        """The transform, or why there is none; None where a photo is refused or absent.
+    def find(self, question: Request, left: str, right: str, route: str, kept: Kept | None = None) -> Laid | str | None:
+        """Where the right photo lies on the left one, or why that is not told (:func:`cannot`); None where a photo is
+        refused or absent.
 
         Parameters
         ----------
         left, right
             SOP Instance UIDs.
+        kept
+            What a person kept of the pair.
         """
         photos = [
             self._pictures.picture(question, uid, route=route, width=_WIDTH, publishing=False) for uid in (left, right)
         ]
         if photos[0] is None or photos[1] is None:
             return None
+        if kept is not None:
+            return laid(kept)
         if photos[0].marked or photos[1].marked:
-            return _cannot(Why.MARKED)
+            return Why.MARKED.value
         with self._lock:
             known = self._known.get((left, right))
         if known is None:
             if not self._turn.acquire(timeout=_SECONDS):
-                return _cannot(Why.BUSY)
+                return Why.BUSY.value
             try:
                 known = _aligned(photos[0], photos[1])
             finally:
@@ -109,30 +128,34 @@ class Aligner:
                 self._known[left, right] = known
                 if len(self._known) > _REMEMBERED:
                     self._known.popitem(last=False)
-        return known.told() if isinstance(known, Aligned) else _cannot(known)
+        return known
 
 
-def _cannot(why: str) -> dict[str, Any]:
-    return {"aligned": False, "why": str(why), "text": _TEXTS[why]}
+def cannot(why: str) -> dict[str, Any]:
+    """Why there is no transform, as the page reads it."""
+    return {"aligned": False, "why": why, "text": _TEXTS[why]}
 
 
-def _aligned(left: Picture, right: Picture) -> Aligned | str:
+def method() -> str:
+    """The version of the method that aligns."""
+    from dicom_bridge.compare.alignment.align import METHOD  # as below
+
+    return METHOD
+
+
+def _aligned(left: Picture, right: Picture) -> Laid | str:
     # Here and not above: these packages may be absent, and take a while to load.
-    from dicom_bridge.compare.alignment.align import Cannot, align
-    from dicom_bridge.compare.alignment.picture import picture
+    from dicom_bridge.compare.alignment.align import Cannot
+    from dicom_bridge.compare.alignment.faces import aligned
+    from dicom_bridge.judging.landmarks import NoLandmarks, open_landmarks
 
-    fixed, moving = picture(left.jpeg), picture(right.jpeg)
-    found = align(moving, fixed)
+    try:
+        landmarks = open_landmarks()
+    except NoLandmarks:  # the page of what is judged says so; photos are aligned by all that they show
+        landmarks = None
+    found, moving, fixed = aligned(right.jpeg, left.jpeg, landmarks)
     if isinstance(found, Cannot):
         return found.value
-    return _placed(found, (moving.columns, moving.rows), fixed.columns)
-
-
-def _placed(found: Alignment, size: tuple[float, float], width: float) -> Aligned:
-    similarity = found.similarity
-    columns, rows = size
-    x = similarity.a * columns / 2 - similarity.b * rows / 2 + similarity.dx
-    y = similarity.b * columns / 2 + similarity.a * rows / 2 + similarity.dy
-    return Aligned(
-        similarity.scale, similarity.angle, x / width, y / width, similarity.scale * columns / width, found.error
-    )
+    lies = found.similarity
+    transform = Transform(lies.a, lies.b, lies.dx, lies.dy, found.error)
+    return Laid(transform, (fixed.columns, fixed.rows), (moving.columns, moving.rows))

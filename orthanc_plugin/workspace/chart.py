@@ -6,10 +6,11 @@ the route and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,14 +18,14 @@ from starlette.routing import BaseRoute, Route
 from consent.types import Request
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
-from orthanc_plugin.workspace import timeline
-from orthanc_plugin.workspace.compare_page import Compared, own_patients
+from orthanc_plugin.workspace import alignment_page, timeline
+from orthanc_plugin.workspace.compare_page import Compared, ends, own_patients
 from orthanc_plugin.workspace.comparing import MOST, KeptLine, kept_line
 from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, dated, filters, period
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.record import Course
-from orthanc_plugin.workspace.visitor import Visitor
+from orthanc_plugin.workspace.visitor import Visitor, read_form
 
 _LISTED = 60  # patients on the first page of the list
 _PAIRS = 6
@@ -121,8 +122,21 @@ class Chart(Courses):
             Route("/chart/compare", self._compare, methods=["GET"]),
             Route("/chart/compare/series", self._series, methods=["GET"]),
             Route("/chart/compare/alignment", self._align, methods=["GET"]),
+            Route("/chart/compare/alignment", self._send, methods=["POST"]),
             Route("/chart/photo/{key}", self._photo, methods=["GET"]),
         ]
+
+    async def _send(self, http: HttpRequest) -> Response:
+        fields = await read_form(http)
+        return await run_in_threadpool(self._keep, http, fields)
+
+    def _keep(self, http: HttpRequest, fields: Mapping[str, str] | None) -> Response:
+        """Keep where the right photo lies on the left one, or take that back."""
+        visitor, question = self._question(http)
+        keys = ends(http)
+        if visitor is None or question is None or self._patient_of(question, list(keys.values())) is None:
+            return refused_picture()
+        return alignment_page.sent(self._pages, http, visitor, question, self._base, keys, fields)
 
     def _list(self, http: HttpRequest) -> Response:
         visitor, question = self._question(http)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from consent.types import Request
 from dicom_bridge.compare.comparability import comparability
 from fhir_mapping.question.question import Question
+from orthanc_plugin.workspace import alignment_page
+from orthanc_plugin.workspace.alignment_page import alignable
 from orthanc_plugin.workspace.comparing import (
     MOST,
     ComparableLine,
@@ -84,7 +85,7 @@ class Compared:
             kept=asked,
             viewer=in_viewer(left, right) if self._pages.parts.viewer and self._purpose == "TREAT" else "",
             exports=choices(self._pages, visitor) if right is not None and self._purpose == "TREAT" else [],
-            alignment=self._alignment_address(left, right) if right else "",
+            alignment=alignable(self._pages, question, self._base, left.key, right.key) if right else None,
         )
 
     def _asked_kept(
@@ -140,20 +141,12 @@ class Compared:
         return comparable(comparability(known[left.number], known[right.number]))
 
     def _align(self, http: HttpRequest) -> Response:
-        """Where the right photo lies on the left one; as for a picture, one answer to what is refused and absent."""
+        """Where the right photo lies on the left one."""
         _, question = self._question(http)
-        aligner = self._pages.parts.aligner
-        keys = [http.query_params.get(side, "") for side in ("left", "right")]
-        if question is None or aligner is None or self._patient_of(question, keys) is None:
+        keys = ends(http)
+        if question is None or self._patient_of(question, list(keys.values())) is None:
             return refused_picture()
-        left, right = (self._pages.parts.record.sop_uid(key=key) or "" for key in keys)
-        found = aligner.answer(question, left, right, f"{self._base}/compare/alignment")
-        return refused_picture() if found is None else JSONResponse(found)
-
-    def _alignment_address(self, left: Photo, right: Photo) -> str:
-        if self._pages.parts.aligner is None:
-            return ""
-        return f"{self._base}/compare/alignment?{urlencode({'left': left.key, 'right': right.key})}"
+        return alignment_page.asked(self._pages, question, keys, f"{self._base}/compare/alignment")
 
     def _patient_of(self, question: Request, keys: Sequence[str]) -> str | None:
         """The patient whose page photos are compared on: one who stands in all of them."""
@@ -166,6 +159,11 @@ class Compared:
     def _is_open(self, question: Request, patient: str) -> bool:
         """Whether pages about this patient are open to the visitor at all: of her own record, or to the care team."""
         return self._purpose != "PATRQT" or patient in own_patients(question)
+
+
+def ends(http: HttpRequest) -> dict[str, str]:
+    """The documents of both photos, as an address names them."""
+    return {side: http.query_params.get(side, "") for side in ("left", "right")}
 
 
 def _partner(photo: Photo, photos: Sequence[Photo]) -> Photo | None:

@@ -17,6 +17,7 @@ from consent.types import Requester, Right
 from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.aligning import Aligner
+from orthanc_plugin.workspace.alignment_book import AlignmentBook
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.kept_book import KeptBook
@@ -64,6 +65,9 @@ class Parts:
 
     kept: KeptBook | None = None
     """Where comparisons are kept; None: there is no archive to keep them in."""
+
+    alignments: AlignmentBook | None = None
+    """Where alignments are kept; None: none are."""
 
     gaps: GapBook | None = None
     """Where it is asked what is missing; None: pages say nothing of it."""

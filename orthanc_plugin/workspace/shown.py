@@ -7,20 +7,21 @@ her. A photo that shows somebody else, too, is left out: that person is not aske
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from consent.identity.shown import Mode, Shown
 from consent.types import Request
 from fhir_mapping.question.question import Question
-from orthanc_plugin.workspace import timeline
+from orthanc_plugin.workspace import alignment_page, timeline
+from orthanc_plugin.workspace.alignment_page import Alignable, alignable
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.lock import Lock
 from orthanc_plugin.workspace.pages import Pages, refused_picture
@@ -162,17 +163,20 @@ class PatientScreen:
             name=view_name(left),
             two=right is not left,
             swapped=_pair(right, left) if right is not left else "",
-            alignment=_pair(left, right, "/alignment") if self._pages.parts.aligner and right is not left else "",
+            alignment=self._alignable(turned.question, left, right),
         )
 
+    def _alignable(self, question: Request, left: Photo, right: Photo) -> Alignable | None:
+        """The screen is the patient's: nothing is kept from it."""
+        found = alignable(self._pages, question, _HOME, left.key, right.key) if right is not left else None
+        return None if found is None else replace(found, keeps=False)
+
     def _align(self, http: HttpRequest) -> Response:
-        turned, aligner = self._turned(http), self._pages.parts.aligner
-        keys = [http.query_params.get(side, "") for side in ("left", "right")]
-        if turned is None or aligner is None or len(self._alone(turned, keys)) != len(set(keys)):
+        turned = self._turned(http)
+        keys = {side: http.query_params.get(side, "") for side in ("left", "right")}
+        if turned is None or len(self._alone(turned, list(keys.values()))) != len(set(keys.values())):
             return refused_picture()
-        left, right = (self._pages.parts.record.sop_uid(key=key) or "" for key in keys)
-        found = aligner.answer(turned.question, left, right, f"{_HOME}/compare/alignment")
-        return refused_picture() if found is None else JSONResponse(found)
+        return alignment_page.asked(self._pages, turned.question, keys, f"{_HOME}/compare/alignment")
 
     def _photo(self, http: HttpRequest) -> Response:
         turned, key = self._turned(http), http.path_params["key"]

@@ -14,6 +14,7 @@ from consent.types import Request
 from dicom_bridge.archive import Archive
 from dicom_bridge.compare.keeping import Half, Keeper, Mode
 from dicom_bridge.compare.kept import KeptComparison, kept
+from dicom_bridge.objects.registration import Laid
 from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.api import access
 from orthanc_plugin.workspace.stored import CHART_FULFILS
@@ -40,6 +41,12 @@ class StoredKept:
         access.require_write(request.requester, "DocumentReference")
         with self._archive() as archive:
             return fhir_id(self._keeper.keep(archive, request, halves, mode, route))
+
+    def register(self, request: Request, laid: Laid, route: str) -> None:
+        """Keep where one photo lies on another."""
+        access.require_write(request.requester, "DocumentReference")
+        with self._archive() as archive:
+            self._keeper.register(archive, request, laid, route)
 
     def kept(self, request: Request, patient: str, route: str) -> Sequence[KeptComparison]:
         """Those of a patient."""

@@ -14,6 +14,7 @@ from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts, PublishingPage
 from orthanc_plugin.workspace.visitor import Door, Throttle
 from tests.workspace.clinic import NOW, Clinic, KeptBook, Sessions
+from tests.workspace.keeping import Keeping
 
 PUBLISHING = (
     PublishingPage("PORTFOLIO", "Portfolio"),
@@ -56,6 +57,7 @@ def application(
         PUBLISHING,
         aligner=Aligner(clinic),
         kept=KeptBook(clinic, clinic.kept),
+        alignments=Keeping(),
     )
     return create_app(parts, sessions, throttle=throttle or Patient(), healthy=lambda: True)
 

@@ -7,9 +7,10 @@ none: a clinician would take the difference for the treatment's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from dicom_bridge.compare.alignment import blocks, features, spectrum
 from dicom_bridge.compare.alignment.blocks import Blocks
 from dicom_bridge.compare.alignment.picture import Picture
 from dicom_bridge.compare.alignment.similarity import IDENTITY, Points, Similarity, fitted
+
+METHOD = "2"
+"""Version of the method: what was kept says by which it was found."""
 
 _REACHES = (40, 24, 16, 16)
 """Pixels within which blocks look for their partners, round by round; the last is the one that is believed."""
@@ -76,12 +80,22 @@ class Alignment:
     """Share of the blocks that show something, and fit."""
 
 
-def align(moving: Picture, fixed: Picture) -> Alignment | Cannot:
-    """The similarity that lays ``moving`` upon ``fixed``."""
+def align(
+    moving: Picture, fixed: Picture, *, proposed: Iterable[Similarity] = (), worst: float = _WORST
+) -> Alignment | Cannot:
+    """The similarity that lays ``moving`` upon ``fixed``.
+
+    Parameters
+    ----------
+    proposed
+        What is tried before all else, from pixels of the one picture to those of the other.
+    worst
+        Per cent of the diagonal that the error may be at most.
+    """
     best: tuple[int, Similarity, Blocks, NDArray[np.float64]] | None = None
     seen = 0
-    for proposed in _proposals(moving, fixed):
-        refined = _refined(moving, fixed, proposed)
+    for tried in chain(filter(_plausible, proposed), _proposals(moving, fixed)):
+        refined = _refined(moving, fixed, tried)
         if refined is None:
             continue
         similarity, found, weights = refined
@@ -99,7 +113,7 @@ def align(moving: Picture, fixed: Picture) -> Alignment | Cannot:
     if not _believed(fitting, found) or not _plausible(similarity):
         return Cannot.DIFFERENT
     error = _error(found, weights, fixed)
-    if error > _WORST:
+    if error > worst:
         return Cannot.UNSURE
     return Alignment(similarity.sized(1 / moving.factor, 1 / fixed.factor), error, fitting / found.textured)
 

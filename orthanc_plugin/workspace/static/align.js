@@ -1,16 +1,28 @@
 // @ts-check
-// The right photo turned, scaled and moved onto the left one, as the server found; its pixels stay as they are.
+// The right photo turned, scaled and moved onto the left one, as the server found or a person kept; its pixels stay as
+// they are. What is kept is what the server found: this page sends no transform.
 
 /* global OpenSeadragon */
 const word = document.getElementById("aligned");
 const button = document.getElementById("align");
-/** @type {{scale: number, angle: number, x: number, y: number, width: number} | null} */
+const keeping = /** @type {HTMLFormElement | null} */ (document.getElementById("keeping"));
+/** @type {{scale: number, angle: number, x: number, y: number, width: number, error: number, kept: string} | null} */
 let found = null;
 let asked = 0; // a later question makes the answer to an earlier one void
 
 /** Whether the right photo lies on the left one. */
 export function aligned() {
   return found !== null;
+}
+
+/** The right photo's place on the left one in widths of the left, its error in per cent of the left one's diagonal. */
+export function place() {
+  return found;
+}
+
+/** Whether somebody kept where the right photo of this pair lies. */
+export function kept() {
+  return button?.hasAttribute("data-kept") === true;
 }
 
 /** Whether it should. */
@@ -54,10 +66,42 @@ export async function align(right) {
     say(said?.text ?? "Not aligned: the photos could not be loaded.");
     return false;
   }
+  lies(said, right);
+  return true;
+}
+
+/** @param {any} said what the server answered @param {any} right */
+function lies(said, right) {
   found = said;
   lay(right);
-  say(said.text);
-  return true;
+  button?.toggleAttribute("data-kept", Boolean(said.kept));
+  say(said.kept ? `${said.text} ${said.kept}.` : said.text);
+  offer(said.kept ? "Take back" : "Keep alignment", said.kept ? "no" : "yes");
+}
+
+/** @param {string} text of the button @param {string} value what it sends */
+function offer(text, value) {
+  const submit = keeping?.querySelector("button");
+  if (!keeping || !submit) return;
+  keeping.hidden = false;
+  submit.textContent = text;
+  submit.value = value;
+}
+
+/** Keep it, or take it back. @param {any} right */
+export async function keep(right) {
+  const submit = keeping?.querySelector("button");
+  if (!keeping || !submit || !found) return;
+  const turn = asked;
+  const body = new URLSearchParams([["keep", submit.value]]);
+  body.set("csrf", new FormData(keeping).get("csrf")?.toString() ?? "");
+  submit.disabled = true;
+  const answer = await fetch(button?.dataset.address ?? "", { method: "POST", body, redirect: "error" }).catch(() => null);
+  const said = await answer?.json().catch(() => null);
+  submit.disabled = false;
+  if (turn !== asked) return;
+  if (said?.aligned) lies(said, right);
+  else say(said?.text ?? "Not kept: the server could not be reached. Please try again.");
 }
 
 /** @param {any} right */
@@ -73,6 +117,7 @@ function lay(right) {
 
 /** @param {string} text */
 function say(text) {
+  if (keeping) keeping.hidden = true;
   if (!word) return;
   word.hidden = !text;
   word.textContent = text;

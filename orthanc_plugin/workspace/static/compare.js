@@ -2,7 +2,9 @@
 // Two photos side by side that zoom and move together. OpenSeadragon draws; the server says what is shown, and a step
 // in the film strip fetches the same page anew and keeps the place.
 
-import { align, aligned, forget, release, wanted } from "./align.js";
+import { align, aligned, forget, keep as keepAlignment, kept, release, wanted } from "./align.js";
+import * as light from "./light.js";
+import * as measure from "./measure.js";
 import { flip, mode, nudge, setMode, toggle } from "./over.js";
 import { drawn, levels, place, viewer } from "./view.js";
 
@@ -92,9 +94,12 @@ const acts = {
     if (wanted()) {
       release(views.right);
       acts.fit();
+      measure.show();
     } else await lay();
   }),
   pause: toggle,
+  light: () => turn(light.toggle),
+  measure: measure.toggle,
   link: () => {
     if (mode() !== "side") return; // one over the other they move together
     linked = !linked;
@@ -179,6 +184,7 @@ async function lay() {
   together();
   leading = "left";
   follow("left");
+  measure.show(); // the one photo may take the other one's scale now
 }
 
 /** Both photos move together, from the place where the left one is. */
@@ -276,9 +282,11 @@ async function go(address, remember) {
   const [keeps, fresh] = [document.getElementById("keep"), page.getElementById("keep")];
   if (keeps && fresh) Object.assign(keeps.dataset, { ...fresh.dataset });
   const button = document.getElementById("align");
-  if (button) button.dataset.address = page.getElementById("align")?.dataset.address ?? "";
-  const again = wanted();
-  if (again) forget(views.right);
+  const other = page.getElementById("align");
+  if (button) button.dataset.address = other?.dataset.address ?? "";
+  const again = wanted() || other?.hasAttribute("data-kept") === true;
+  button?.toggleAttribute("data-kept", other?.hasAttribute("data-kept") === true);
+  if (wanted()) forget(views.right);
   ["left-strip", "right-strip"].forEach((id, index) => document.getElementById(id)?.scrollTo(strips[index], 0));
   document.title = page.title;
   if (remember) history.pushState(null, "", address);
@@ -288,6 +296,7 @@ async function go(address, remember) {
     const [pane, fresh] = [document.getElementById(side), page.getElementById(side)];
     if (!pane || !fresh || pane.dataset.address === fresh.dataset.address) return;
     Object.assign(pane.dataset, { ...fresh.dataset });
+    measure.forget(side);
     pane.querySelector(".missing")?.toggleAttribute("hidden", true);
     const still = pane.querySelector(".still");
     if (still) still.setAttribute("alt", fresh.dataset.alt ?? "");
@@ -304,6 +313,7 @@ async function go(address, remember) {
     view.viewport.panTo(new OpenSeadragon.Point(kept.x, kept.y * now.ratio), true);
   }));
   if (again) await lay();
+  await light.again();
 }
 
 /** A long film strip shows its own photo, with half of each neighbour. */
@@ -347,6 +357,7 @@ document.addEventListener("click", (event) => {
 const KEYS = /** @type {Record<string, () => void>} */ ({
   "+": acts.in, "=": acts.in, "-": acts.out, "_": acts.out, "0": acts.fit, "?": acts.keys,
   l: acts.link, L: acts.link, k: acts.keep, K: acts.keep, e: acts.export, E: acts.export, a: acts.align, A: acts.align,
+  b: acts.light, B: acts.light, m: acts.measure, M: acts.measure,
   1: () => look("side"), 2: () => look("slider"), 3: () => look("blend"), 4: () => look("blink"),
   ",": () => nudge(-5), ".": () => nudge(5), " ": flip,
   s: () => turn(swap), S: () => turn(swap),
@@ -379,10 +390,16 @@ async function swap() {
 // the photos, on a date or a setting, leaves it with the page's main part.
 document.getElementById("main")?.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target instanceof Element && event.target.closest("button, a, input");
+  if (!typing && measure.key(event)) {
+    event.preventDefault();
+    return;
+  }
   const act = KEYS[event.key];
   if (!act) return;
   // What a button or the slider does with a key of its own it goes on doing.
   const own = event.target instanceof Element && event.target.closest("button, a, input");
+  if (own instanceof HTMLInputElement && own.type === "number") return;
   if (own && (event.key === " " || (own.matches("input") && event.key.startsWith("Arrow")))) return;
   event.preventDefault();
   act();
@@ -393,4 +410,11 @@ reveal();
 await Promise.all([open("left"), open("right")]);
 await Promise.all(Object.values(views).map(drawn));
 reopen();
+measure.attach(views);
 panes.focus({ preventScroll: true });
+document.getElementById("keeping")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  turn(() => keepAlignment(views.right));
+});
+turn(light.restored);
+if (kept() && views.right) turn(lay);

@@ -1,0 +1,128 @@
+"""Photographs that a package ships for its own examples: of one person on several occasions, and of many persons.
+
+They are looked at by these tests alone; nothing of them is kept in this project.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dicom_bridge.compare.alignment.align import Alignment
+from dicom_bridge.compare.alignment.faces import Seen, aligned, seen
+from dicom_bridge.compare.alignment.similarity import Points, Similarity
+from dicom_bridge.judging.landmarks import open_landmarks
+from tests.counts import count, report
+
+_FOLDER = Path(__file__).parents[2] / ".run" / "faces"
+_SPEAKER = (1829, 2045, 2159, 2221, 2683, 2888, 3909, 3979, 4000, 4035, 4117)
+_SEVERAL = (
+    tuple(f"franck_0{each}.jpg" for each in _SPEAKER),
+    ("cage.jpg", "cage2_crop.jpg"),
+    ("bieber_small.jpg", "Justin-Bieber2_crop.jpg"),
+    ("SeanConnery.jpg", "sean_guru2_crop.jpg"),
+)
+"""Of one person each: a speaker who turns and laughs before one wall, and people on two occasions."""
+
+_ALONE = (
+    "audrey.jpg", "bill-murray-snl_crop.jpg", "chuck_crop.jpg", "fragrance-George-Clooney-main_crop.jpg",
+    "joconde_crop.jpg", "kim1_crop.jpg", "obama4_crop.jpg", "queen20_crop.jpg", "ri_1_crop.jpg", "walter2_crop.jpg",
+)  # fmt: skip
+
+
+@functools.cache
+def _photo(name: str) -> bytes:
+    path = _FOLDER / name
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: make .run/faces.stamp")
+    with Image.open(path) as image:
+        out = io.BytesIO()
+        image.convert("RGB").save(out, "JPEG", quality=93)
+    return out.getvalue()
+
+
+def _points(name: str) -> tuple[Points, float, float]:
+    """Landmarks in pixels, and the photo's columns and rows."""
+    photo = _photo(name)
+    face = open_landmarks().find(np.asarray(Image.open(io.BytesIO(photo))))
+    assert face is not None
+    with Image.open(io.BytesIO(photo)) as image:
+        return face.points[:, :2], float(image.width), float(image.height)
+
+
+def _apart(moving: str, fixed: str, lies: Similarity | None) -> float:
+    """Mean distance of the landmarks: per cent of the fixed photo's width. Without alignment both are as wide."""
+    (here, width, _), (there, columns, _) = _points(moving), _points(fixed)
+    laid = here * columns / width if lies is None else lies.applied(here)
+    return float(100 * np.hypot(*(laid - there).T).mean() / columns)
+
+
+def _chosen(pairs: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
+    order = np.random.default_rng(5).permutation(len(pairs))
+    return [pairs[each] for each in order[:number]]
+
+
+def test_of_one_person_landmarks_lie_nearer_after_than_before() -> None:
+    pairs = [pair for names in _SEVERAL for pair in itertools.permutations(names, 2)]
+    number, started = count("photographs of one person", small=4, full=len(pairs)), time.monotonic()
+    nearer, refused, after = 0, [], []
+    for moving, fixed in _chosen(pairs, number):
+        found, _, _ = aligned(_photo(moving), _photo(fixed), open_landmarks())
+        if not isinstance(found, Alignment):
+            refused.append((moving, fixed, found.value))
+            continue
+        before = _apart(moving, fixed, None)
+        after.append(_apart(moving, fixed, found.similarity))
+        nearer += after[-1] < before
+    report(
+        "photographs of one person", asked=number, run=number, failures=len(after) - nearer, started=started,
+        measured=f"{nearer} of {len(after)} nearer after than before, {np.median(after):.2f} % of the width in the "
+        f"median; {len(refused)} of {number} not aligned",
+    )  # fmt: skip
+    assert nearer >= 0.95 * len(after)
+    assert len(refused) <= 0.3 * number, refused
+
+
+def test_another_person_is_not_aligned() -> None:
+    everyone = [names[0] for names in _SEVERAL] + list(_ALONE)
+    pairs = list(itertools.combinations(everyone, 2))
+    number, started = count("photographs of two persons", small=4, full=len(pairs)), time.monotonic()
+    accepted = []
+    for moving, fixed in _chosen(pairs, number):
+        found, _, _ = aligned(_photo(moving), _photo(fixed), open_landmarks())
+        if isinstance(found, Alignment):
+            accepted.append((moving, fixed, round(found.error, 2), round(found.fitting, 2)))
+    report(
+        "photographs of two persons", asked=number, run=number, failures=len(accepted), started=started,
+        measured=f"{len(accepted)} of {number} accepted",
+    )  # fmt: skip
+    assert len(accepted) <= 0.01 * number, accepted
+
+
+def test_the_wall_behind_a_head_does_not_decide_where_it_lies() -> None:
+    """Before one wall, in one shirt: as a whole the photos lie on each other as they are, the face does not."""
+    moving, fixed = "franck_01829.jpg", "franck_02045.jpg"
+    found, _, _ = aligned(_photo(moving), _photo(fixed), open_landmarks())
+    assert isinstance(found, Alignment)
+    assert _apart(moving, fixed, found.similarity) < 0.35 * _apart(moving, fixed, None)
+
+
+def test_a_face_is_looked_at_where_the_photo_is_about_it() -> None:
+    found = seen(_photo("franck_01829.jpg"), open_landmarks())
+    assert isinstance(found, Seen)
+    assert max(found.part.grey.shape) == 800
+    inside = found.within(found.points[:, :2])
+    assert inside.min() > 0
+    assert (inside.max(0) < (found.part.grey.shape[1], found.part.grey.shape[0])).all()
+    small = Image.new("RGB", (3000, 2400), "white")
+    small.paste(Image.open(io.BytesIO(_photo("franck_01829.jpg"))), (1000, 900))
+    out = io.BytesIO()
+    small.save(out, "JPEG")
+    assert seen(out.getvalue(), open_landmarks()) is None
