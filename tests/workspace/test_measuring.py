@@ -89,9 +89,7 @@ def test_by_keyboard_alone(visit: Visit) -> None:
     _, length = _measures(visit)
     assert float(length["value"]) == pytest.approx(5, rel=0.02)
     page.get_by_role("button", name="Area", exact=True).focus()
-    press("Enter")
-    page.locator("#panes").focus()
-    press("Enter", *["ArrowUp"] * 5, "Enter", *["ArrowLeft"] * 5, "Enter", "c")
+    press("Enter", "Enter", *["ArrowUp"] * 5, "Enter", *["ArrowLeft"] * 5, "Enter", "c")
     area = _measures(visit)[-1]
     assert (area["kind"], area["unit"]) == ("area", "mm²")
     assert float(area["value"]) == pytest.approx(12.5, rel=0.03)

@@ -253,7 +253,7 @@ export function key(event) {
   /** @type {Record<string, () => void>} */
   const acts = {
     ArrowLeft: () => move(-by, 0), ArrowRight: () => move(by, 0), ArrowUp: () => move(0, -by), ArrowDown: () => move(0, by),
-    Enter: () => cross && put(side, cross),
+    Enter: () => (cross ? put(side, cross) : move(0, 0)),
     Backspace: undo,
     Escape: () => (open ? (open = null, show()) : toggle()),
     c: finished, C: finished, x: change, X: change,
@@ -296,7 +296,9 @@ function undo() {
 
 bar?.addEventListener("click", (event) => {
   const chosen = event.target instanceof Element ? event.target.closest("[data-way]") : null;
-  if (chosen instanceof HTMLElement) choose(chosen.dataset.way ?? "length");
+  if (!(chosen instanceof HTMLElement)) return;
+  choose(chosen.dataset.way ?? "length");
+  document.getElementById("panes")?.focus({ preventScroll: true }); // the arrows move the cross from here on
 });
 close?.addEventListener("click", finished);
 document.getElementById("measure-clear")?.addEventListener("click", () => {
