@@ -29,9 +29,9 @@ from dicom_bridge.errors import BridgeError
 from dicom_bridge.objects.anew import MadeObject
 from dicom_bridge.objects.kept import Area, Named, Shown, presentation, presentation_class, selection
 from dicom_bridge.objects.read import read_object
-from dicom_bridge.objects.registration import SPATIAL_REGISTRATION, Laid, Registration, registration
+from dicom_bridge.objects.registration import Laid, Registration, registration
 from dicom_bridge.objects.uids import comparison_series_uid, comparison_uid, fhir_id
-from dicom_bridge.query.classes import KEY_OBJECT_SELECTION
+from dicom_bridge.query.classes import KEY_OBJECT_SELECTION, SPATIAL_REGISTRATION
 from dicom_bridge.query.index import save_instances, text_of, whole_text_of
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.settling import examination

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from consent.types import Request
+from fhir_mapping.resources.alignment import Kept, Side, Transform
 from orthanc_plugin.workspace import aligning
-from orthanc_plugin.workspace.aligning import Aligner
+from orthanc_plugin.workspace.aligning import Aligner, cannot
 from orthanc_plugin.workspace.record import Picture
 from tests.compare import drawn
 from tests.workspace.clinic import Sessions
@@ -43,12 +44,15 @@ def pictures() -> _Drawn:
     )
 
 
-def _ask(pictures: _Drawn, left: str, right: str, aligner: Aligner | None = None) -> dict[str, object] | None:
+def _ask(
+    pictures: _Drawn, left: str, right: str, aligner: Aligner | None = None, kept: Kept | None = None
+) -> dict[str, object] | None:
     sessions = Sessions()
     visitor = sessions.visitor(sessions.sign_in("clinician", "clinician-demo") or "")
     question = visitor.asks("TREAT") if visitor else None
     assert question is not None
-    return (aligner or Aligner(pictures)).answer(question, left, right, route="/chart/compare/alignment")
+    found = (aligner or Aligner(pictures)).find(question, left, right, route="/chart/compare/alignment", kept=kept)
+    return None if found is None else cannot(found) if isinstance(found, str) else found.told()
 
 
 def test_the_right_photo_is_placed_in_widths_of_the_left(pictures: _Drawn) -> None:
@@ -87,3 +91,28 @@ def test_whoever_waits_too_long_is_told_so(pictures: _Drawn, monkeypatch: pytest
     told = _ask(pictures, "1.1", "1.2", aligner)
     assert told is not None
     assert told["why"] == "busy"
+
+
+def test_what_a_person_kept_is_used_after_both_photos_were_decided(pictures: _Drawn) -> None:
+    sides = [Side(f"DocumentReference/{each}", f"1.{each}", "00", 1000, 800) for each in (1, 2)]
+    kept = Kept(sides[0], sides[1], Transform(0.5, 0, 250, 200, 0.3), "1", "Dr Eleni")
+    told = _ask(pictures, "1.1", "1.3", kept=kept)  # these two could not be aligned
+    assert told is not None
+    assert (told["aligned"], told["x"], told["y"], told["width"]) == (True, 0.5, 0.4, 0.5)
+    assert [uid for uid, _ in pictures.asked] == ["1.1", "1.3"]
+    del pictures.pictures["1.3"]
+    assert _ask(pictures, "1.1", "1.3", kept=kept) is None
+
+
+def test_without_the_landmark_models_photos_are_aligned_by_all_they_show(
+    pictures: _Drawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dicom_bridge.judging import landmarks
+
+    def absent() -> landmarks.Landmarks:
+        raise landmarks.NoLandmarks("the landmark models are not installed")
+
+    monkeypatch.setattr(landmarks, "open_landmarks", absent)
+    told = _ask(pictures, "1.1", "1.2")
+    assert told is not None
+    assert told["aligned"] is True
