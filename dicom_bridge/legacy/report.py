@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from consent.regions import regions
+from dicom_bridge.legacy.alike import ALIKE
 from dicom_bridge.legacy.dating import CERTAINTY
 from dicom_bridge.legacy.importing import Done
 from dicom_bridge.legacy.manifest import Manifest
@@ -91,6 +92,7 @@ def sums(rows: Sequence[dict[str, Any]], manifest: Manifest) -> dict[str, Any]:
                 note for each in taken for note in str(each["notes"]).split("; ") if note.endswith(" unknown")
             ).most_common()
         ),
+        "alike": sum(ALIKE in str(each["notes"]) for each in rows),
         "left": dict(Counter(each["why"] for each in rows if each["result"] == Verdict.LEFT.value).most_common()),
         "manifest": [{"line": line, "why": why} for line, why in manifest.faults],
     }

@@ -29,6 +29,7 @@ from dicom_bridge.legacy.manifest import Manifest, Row, columns_said
 from dicom_bridge.legacy.patterns import Pattern, Said
 from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.legacy.words import Words
+from dicom_bridge.objects.likeness import Likeness, likeness
 from dicom_bridge.objects.read import ReadObject, read_object
 from dicom_bridge.placing import PATIENT_ID
 from dicom_bridge.query.classes import PHOTO_CLASSES
@@ -73,6 +74,9 @@ class Wishes:
     least: Source = Source.FOLDER_NAME
     """The worst source of a date that is believed."""
 
+    alike: bool = False
+    """Whether pictures that are nearly the same are looked for: each is decoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -104,6 +108,9 @@ class Candidate:
     notes: tuple[str, ...] = ()
     """What is not known, or said in two ways."""
 
+    likeness: Likeness | None = field(default=None, repr=False)
+    """How its picture looks, where that was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -112,6 +119,7 @@ class _Opened:
     sha256: str
     evidence: tuple[Evidence, ...] = ()
     read: ReadObject | None = None
+    likeness: Likeness | None = None
 
 
 class Survey:
@@ -166,7 +174,8 @@ class Survey:
         except BridgeError as error:
             return error
         said = dating.of_camera(photo.camera, self._zone, self._now)
-        return _Opened(photo.sha256, () if said is None else (said,))
+        seen = likeness(photo) if self._wishes.alike else None
+        return _Opened(photo.sha256, () if said is None else (said,), likeness=seen)
 
     def _open_object(self, data: bytes) -> _Opened:
         read = read_object(data)
@@ -206,6 +215,7 @@ class Survey:
             taken=when.taken,
             source=when.source,
             notes=tuple(_told(when)),
+            likeness=opened.likeness,
         )
         try:
             patient = self._patient(connection, said.get("patient"), opened.read)

@@ -127,17 +127,15 @@ def _encoded(photo: IncomingPhoto, profile: bytes | None) -> ViewingCopy:
     """Decode, convert from ``profile`` where there is one, turn, encode; never more than two pictures at a time."""
     source = photo.source
     done = ["decoded"]
-    picture = _decoded(source, photo.data)
+    picture = picture_of(source, photo.data)
     if isinstance(source, Picture) and source.bits > 8:
         done.append(f"reduced from {source.bits} to 8 bits")
     if profile is not None:
         outside = share_outside(picture, profile)
         picture = to_srgb(picture, profile)
         done.append("converted to sRGB" + _clipped(outside))
-    turn = _TURNS.get(photo.camera.orientation)
-    if turn is not None and not (isinstance(source, Picture) and source.kind in _TURNED_ALREADY):
-        picture = picture.transpose(turn)
-    if turn is not None and not (isinstance(source, Picture) and source.kind is Kind.HEIC):
+    picture = upright(picture, photo)
+    if photo.camera.orientation in _TURNS and not (isinstance(source, Picture) and source.kind is Kind.HEIC):
         done.append("turned upright")
     samples = 1 if picture.mode == "L" else 3
     out = io.BytesIO()
@@ -171,8 +169,28 @@ def _before(source: Jpeg | Picture) -> tuple[LossyStep, ...]:
     return (LossyStep(source.method, source.ratio),) if source.method else ()
 
 
-def _decoded(source: Jpeg | Picture, data: bytes) -> Image.Image:
-    """The decoded picture, of mode L or RGB. The decoder sees nothing of the file but what it needs."""
+def upright(picture: Image.Image, photo: IncomingPhoto) -> Image.Image:
+    """A decoded picture as its photo is looked at."""
+    source, turn = photo.source, _TURNS.get(photo.camera.orientation)
+    if turn is None or (isinstance(source, Picture) and source.kind in _TURNED_ALREADY):
+        return picture
+    return picture.transpose(turn)
+
+
+def picture_of(source: Jpeg | Picture, data: bytes, *, least: int | None = None) -> Image.Image:
+    """The decoded picture, of mode L or RGB. The decoder sees nothing of the file but what it needs.
+
+    Parameters
+    ----------
+    data
+        The file.
+    least
+        So many pixels of its longer side are enough of a JPEG, whose decoder then does less; it gives them or more.
+
+    Raises
+    ------
+    FileRefused
+    """
     if isinstance(source, Picture):
         return decoded(source.decodable(), source.kind, source.rows, source.columns)
     with warnings.catch_warnings():
@@ -180,6 +198,8 @@ def _decoded(source: Jpeg | Picture, data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")
         try:
             picture = Image.open(io.BytesIO(source.decodable(data)), formats=("JPEG",))
+            if least is not None:
+                picture.draft(picture.mode, (least, least))
             picture.load()
         except Image.DecompressionBombError:
             raise FileRefused("picture", "it has more pixels than can be decoded; export it smaller") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dicom_bridge.archive import Archive
 from dicom_bridge.intake import Limits
+from dicom_bridge.legacy.alike import noted
 from dicom_bridge.legacy.files import File, files_of
 from dicom_bridge.legacy.importing import Done, Importer, Lane
 from dicom_bridge.legacy.survey import Candidate, Survey, Verdict, Wishes
@@ -47,7 +48,8 @@ def survey(node: Node, files: Sequence[File], wishes: Wishes, lanes: int, told: 
     store = record_store(node)
     with ThreadPoolExecutor(lanes, "survey") as executor:
         look = Survey(node.engine, store, Visits(store, node.keys.uid), limits_of(node), wishes, executor)
-        return look.look(files, told.looked)
+        found = look.look(files, told.looked)
+    return noted(found) if wishes.alike else found
 
 
 def carry_out(node: Node, found: Sequence[Candidate], base: Plan, lanes: int, told: Told) -> list[Done]:

@@ -16,8 +16,10 @@ from consent.store.tables import photo
 from dicom_bridge.legacy.visits import HISTORICAL
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.commands.legacy import Lines
+from tests.formats import saved
 from tests.legacy.making import folder, listed, zipped
 from tests.legacy.making import photo as shot
+from tests.photos import Shot, picture
 from tests.pipeline.commands import state
 from tests.pipeline.world import World
 
@@ -244,3 +246,24 @@ def test_how_far_it_is_stands_in_a_log_with_rate_and_time_left() -> None:
         "90 of 100 imported, 1.0 a second, 0:00:10 left",
         "100 of 100 imported, 1.0 a second, 0:00:00 left",
     ]
+
+
+def test_pictures_that_are_nearly_the_same_are_told_and_all_taken(world: World, tmp_path: Path) -> None:
+    whole = picture(Shot(width=640, height=480, seed=11))
+    smaller = whole.resize((320, 240))
+    files = {
+        "PID-anna/2011-03-05/face_frontal.jpg": saved(whole, "JPEG", quality=95),
+        "PID-anna/2011-03-06/face_frontal.jpg": saved(smaller, "JPEG", quality=70),
+        "PID-anna/2011-03-07/face_frontal.jpg": shot(77),
+    }
+    place = folder(tmp_path / "alike", files)
+    sums, lines = imported(world, str(place), "--pattern", PATTERN, "--dry-run")
+    assert sums["alike"] == 0
+    told = run(world, str(place), "--pattern", PATTERN, "--dry-run", "--alike")
+    assert "1  nearly the same picture as another one of the same patient" in told.stdout
+    sums, lines = imported(world, str(place), "--pattern", PATTERN, "--alike")
+    assert sums["results"] == {"imported": 3}
+    assert [name for name, line in lines.items() if "nearly the same" in line["notes"]] == [
+        "PID-anna/2011-03-06/face_frontal.jpg"
+    ]
+    assert "nearly the same picture as PID-anna/2011-03-05/face_frontal.jpg" in str(lines)

@@ -79,6 +79,9 @@ def import_(
     least: Annotated[
         Source, typer.Option("--least", help="The worst source of a date that is believed.")
     ] = Source.FOLDER_NAME,
+    alike: Annotated[
+        bool, typer.Option("--alike", help="Also tell of pictures of one patient that are nearly the same.")
+    ] = False,
     known_since: Annotated[
         str | None, typer.Option(help="The day since which the source system has had these photos: 2019-03-05.")
     ] = None,
@@ -111,6 +114,7 @@ def import_(
             {name: word for name, word in every.items() if word is not None}
             | ({} if laterality is None else {"side": laterality.value}),
             least,
+            alike,
         )
         _require_words(wishes)
         base = Plan(who.account, os_user(), "", "", "", "", "", known_since=_day(known_since))
@@ -251,5 +255,7 @@ def _told(sums: dict[str, Any]) -> Iterator[str]:
             yield f"{title}:"
             for what, many in list(sums[name].items())[:_LISTED]:
                 yield f"{many:>8}  {what}"
+    if sums["alike"]:
+        yield f"{sums['alike']:>8}  nearly the same picture as another one of the same patient; the report says which"
     for each in sums["manifest"][:_LISTED]:
         yield f"manifest, line {each['line']}: {each['why']}"
