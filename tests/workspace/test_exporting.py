@@ -7,6 +7,8 @@ import hashlib
 import pytest
 from playwright.sync_api import expect
 
+from dicom_bridge.compare.sheet import Form, Sheet
+from orthanc_plugin.workspace import export_page
 from orthanc_plugin.workspace.export_page import ROUTE
 from tests.workspace.axe import faults
 from tests.workspace.client import Client
@@ -37,20 +39,35 @@ def test_a_file_is_recorded_as_the_export_that_it_is(form: str, kind: str) -> No
     assert {(route, purpose) for route, purpose, _ in clinic.asked} == {(ROUTE, "TREAT")}
 
 
-def test_what_is_published_is_decided_so_and_says_no_day_and_no_name() -> None:
+def test_what_is_published_is_decided_so_and_says_no_day_and_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets: list[Sheet] = []
+    written = export_page.written
+
+    def noted(sheet: Sheet, form: Form) -> bytes:
+        sheets.append(sheet)
+        return written(sheet, form)
+
+    monkeypatch.setattr(export_page, "written", noted)
     clinic = Clinic()
-    answer = _signed_in(clinic, "doctor").get(ROUTE, params=BOTH | {"purpose": "WEB", "as": "pdf"})
-    assert answer.status_code == 200
+    client = _signed_in(clinic, "doctor")
+    asked = BOTH | {"purpose": "WEB", "as": "jpg"}
+    assert client.get(ROUTE, params=asked).status_code == 200
     assert {purpose for _, purpose, _ in clinic.asked} == {"WEB"}
-    for words in (NAME.encode(), b"2026", b"2025"):
-        assert words not in answer.content
+    assert [panel.lines for panel in sheets[0].panels] == [("Before",), ("After 8 months",)]
+    assert (sheets[0].title, sheets[0].foot) == ("Face", "For: website")
+    assert client.get(ROUTE, params=asked | {"purpose": "TREAT", "camera": "1"}).status_code == 200
+    assert [panel.lines[-1] for panel in sheets[1].panels] == [
+        "Canon EOS R6, 35 mm, flash", "Canon EOS R6, 85 mm, no flash",
+    ]  # fmt: skip
+    assert sheets[1].panels[0].lines[0] == "2 Sep 2025 · Session 1"
+    assert not any(NAME in line for sheet in sheets for panel in sheet.panels for line in panel.lines)
     clinic.publishable.discard(9)
-    answer = _signed_in(clinic, "doctor").get(ROUTE, params=BOTH | {"purpose": "WEB", "as": "pdf"})
-    assert answer.status_code == 404
-    assert "cannot be used for: website" in answer.text
-    absent = _signed_in(clinic, "doctor").get(ROUTE, params=BOTH | {"right": "nobody", "purpose": "WEB", "as": "pdf"})
-    assert (absent.status_code, absent.text) == (404, answer.text)
-    assert len(clinic.exports) == 1
+    refused = client.get(ROUTE, params=asked)
+    absent = client.get(ROUTE, params=asked | {"right": "nobody"})
+    assert (refused.status_code, absent.status_code) == (404, 404)
+    assert "cannot be used for: website" in refused.text
+    assert absent.text == refused.text
+    assert [purpose for purpose, _, _ in clinic.exports] == ["WEB", "TREAT"]
 
 
 @pytest.mark.parametrize(
