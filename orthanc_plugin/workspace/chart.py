@@ -7,7 +7,6 @@ the route and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -33,7 +32,6 @@ _KEPT = 24  # comparisons, on a patient's page
 WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
 
 
-@dataclass(frozen=True, slots=True)
 class Courses(Compared):
     """Pages about one patient for one purpose."""
 
