@@ -23,6 +23,7 @@ OBJECT_WAITS = "object-waits"
 OBJECT_REFUSED = "object-refused"
 CHAIN_REFUSED = "audit-chain-refused"
 PHOTOS_DUE = "photos-due"
+EMERGENCY_ACCESS = "emergency-access"
 
 
 def refused_consent(patient: str | None, issues: Sequence[Issue], body: bytes, now: datetime) -> dict[str, Any]:
@@ -238,6 +239,29 @@ def photos_due(
         "restriction": {"period": {"start": due, "end": max(due, until)}},
     }
     return task if visit is None else task | {"encounter": {"reference": visit}}
+
+
+def emergency_access(patient: str, account: str, reason: str, until: datetime, now: datetime) -> dict[str, Any]:
+    """Somebody opened emergency access to a patient: compliance looks at whether it was one.
+
+    Parameters
+    ----------
+    reason
+        As it was typed.
+    """
+    task = _task(
+        EMERGENCY_ACCESS,
+        "Emergency access was opened",
+        "Look at the reason, and at what was seen meanwhile (photospine audit saw ACCOUNT --purpose BTG).",
+        [
+            {"type": {"text": "The account"}, "valueString": account},
+            {"type": {"text": "Open until"}, "valueDateTime": dates.instant(until)},
+        ],
+        now,
+        patient=patient,
+        why=reason,
+    )
+    return task | {"priority": "urgent"}
 
 
 def _task(

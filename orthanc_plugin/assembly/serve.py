@@ -59,6 +59,8 @@ from orthanc_plugin.workspace.relay import STALLED
 from orthanc_plugin.workspace.stored import StoredRecord
 from orthanc_plugin.workspace.stored_alignments import StoredAlignments
 from orthanc_plugin.workspace.stored_consents import StoredConsents
+from orthanc_plugin.workspace.stored_emergencies import StoredEmergencies
+from orthanc_plugin.workspace.stored_history import StoredHistory
 from orthanc_plugin.workspace.stored_kept import StoredKept
 from orthanc_plugin.workspace.stored_locks import StoredLocks
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
@@ -154,6 +156,8 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
         batches=Batches(Advisories(fhir), node.engine),
         queue=_queue(node),
         consents=StoredConsents(fhir),
+        emergencies=StoredEmergencies(fhir),
+        history=StoredHistory(fhir, node.archive),
         locks=StoredLocks(node.engine, callers.authenticator, lambda entry: node.chain.append([entry]), door=ROLE),
         providers=Providers(node.engine, web, settings.public_url, read_secrets(settings.client_secrets)),
     )

@@ -21,17 +21,21 @@ from orthanc_plugin.workspace.chart import Chart, Own
 from orthanc_plugin.workspace.consent_book import ConsentBook
 from orthanc_plugin.workspace.consent_page import ConsentPages
 from orthanc_plugin.workspace.due import DuePage
+from orthanc_plugin.workspace.emergency import Emergencies, Emergency
 from orthanc_plugin.workspace.export_page import ExportPage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
+from orthanc_plugin.workspace.history_book import HistoryBook
 from orthanc_plugin.workspace.keep_page import KeepPage
 from orthanc_plugin.workspace.lock import Lock, Locked, Locks
 from orthanc_plugin.workspace.next_session import NextSession
+from orthanc_plugin.workspace.own_page import OwnPages
 from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.portfolios import Portfolios
 from orthanc_plugin.workspace.protocol_page import ProtocolPage
 from orthanc_plugin.workspace.queue import Queue, QueuePage
+from orthanc_plugin.workspace.review import Review
 from orthanc_plugin.workspace.session_page import SessionPage
 from orthanc_plugin.workspace.shown import PatientScreen
 from orthanc_plugin.workspace.signin import SignIn, random_token
@@ -54,6 +58,8 @@ def create_app(
     queue: Queue | None = None,
     locks: Locks | None = None,
     consents: ConsentBook | None = None,
+    emergencies: Emergencies | None = None,
+    history: HistoryBook | None = None,
 ) -> Starlette:
     """Put the pages together.
 
@@ -73,8 +79,19 @@ def create_app(
         Turns the screen to a patient, and back; None: it is never turned.
     consents
         What the pages of consent are made of; None: there are none.
+    emergencies
+        Opens emergency access; None: no page does.
+    history
+        Reads the record of answers; None: no page tells of it.
     """
-    pages = Pages(parts, queue=queue is not None, turns=locks is not None, consents=consents is not None)
+    pages = Pages(
+        parts,
+        queue=queue is not None,
+        turns=locks is not None,
+        consents=consents is not None,
+        emergencies=emergencies is not None,
+        history=history is not None,
+    )
     lock = Lock(pages, locks, throttle) if locks is not None else None
 
     def health(_: HttpRequest) -> Response:
@@ -110,6 +127,9 @@ def create_app(
             *(SessionPage(pages, parts.sessions).routes() if parts.sessions is not None else ()),
             *((*lock.routes(), *PatientScreen(pages, lock).routes()) if lock is not None else ()),
             *(ConsentPages(pages, consents, lock).routes() if consents is not None else ()),
+            *(Emergency(pages, emergencies).routes() if emergencies is not None else ()),
+            *(Review(pages, history).routes() if history is not None else ()),
+            *(OwnPages(pages, consents, history).routes() if consents is not None and history is not None else ()),
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(Portfolios(pages, parts.portfolios).routes() if parts.portfolios is not None else ()),

@@ -7,6 +7,7 @@ the route and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -35,7 +36,9 @@ WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo
 class Courses(Compared):
     """Pages about one patient for one purpose."""
 
-    def _course_page(self, http: HttpRequest, visitor: Visitor, question: Request, patient: str) -> Response:
+    def _course_page(
+        self, http: HttpRequest, visitor: Visitor, question: Request, patient: str, **more: Any
+    ) -> Response:
         record, parts = self._pages.parts.record, self._pages.parts
         person = record.person(patient)
         if person is None:
@@ -81,6 +84,7 @@ class Courses(Compared):
             next_session=parts.sessions is not None,
             missing=self._missing(question, patient),
             kept=self._kept(question, patient, whole),
+            **more,
         )
 
     def _kept(self, question: Request, patient: str, course: Course) -> list[KeptLine]:

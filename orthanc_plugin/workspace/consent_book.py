@@ -58,6 +58,18 @@ class ConsentBook(Protocol):
         """
         ...
 
+    def uses(self) -> Sequence[Use]:
+        """What patients are asked about here."""
+        ...
+
+    def hers(self, patient: str) -> Sequence[int]:
+        """Every photo that shows the patient and nobody else, also what nobody may see: for herself alone."""
+        ...
+
+    def whys(self, request: Request, numbers: Sequence[int]) -> Sequence[tuple[int, str]]:
+        """Why the patient does not see some of her photos: how many, and the reason in her words."""
+        ...
+
     def rehearse(self, wishes: Wishes, by: str, numbers: Sequence[int]) -> Change:
         """What signing would change; nothing is kept.
 

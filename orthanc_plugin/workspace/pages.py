@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from consent.purposes import HCOMPL
 from consent.site import Site
 from consent.types import Requester, Right
 from fhir_mapping.question.text import UNNAMED, Names
@@ -82,7 +83,16 @@ class Parts:
 class Pages:
     """Renders templates for one visitor at a time."""
 
-    def __init__(self, parts: Parts, *, queue: bool = False, turns: bool = False, consents: bool = False) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        queue: bool = False,
+        turns: bool = False,
+        consents: bool = False,
+        emergencies: bool = False,
+        history: bool = False,
+    ) -> None:
         """Put them together.
 
         Parameters
@@ -93,8 +103,12 @@ class Pages:
             Whether the screen can be turned to somebody else.
         consents
             Whether there are pages of consent.
+        emergencies
+            Whether emergency access is opened on a page.
+        history
+            Whether pages tell who was shown what.
         """
-        self.parts, self._queue = parts, queue
+        self.parts, self._queue, self.tells_history = parts, queue, history
         zone = parts.site.zone
         environment = Environment(
             loader=PackageLoader("orthanc_plugin.workspace"),
@@ -106,6 +120,8 @@ class Pages:
         environment.globals["file"] = parts.files.address
         environment.globals["turns"] = turns
         environment.globals["consents"] = consents
+        environment.globals["emergencies"] = emergencies
+        environment.globals["history"] = history
         environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
         environment.filters["day"] = lambda value: words.day(value, zone)
         environment.filters["partial_date"] = words.partial_date
@@ -140,6 +156,7 @@ class Pages:
             and "TREAT" in held
             and (visitor is None or visitor.requester.confined_to is None),
             safety=self.parts.safety and "PATSFTY" in held,
+            review=self.tells_history and visitor is not None and may_review(visitor.requester),
             queue=self._queue and visitor is not None and may_link(visitor.requester),
             publishing=[page for page in self.parts.publishing if page.code in held],
             **values,
@@ -160,6 +177,11 @@ class Pages:
 def may_link(requester: Requester) -> bool:
     """Whether an account says of photos whose they are."""
     return Right.LINK in requester.rights and requester.confined_to is None
+
+
+def may_review(requester: Requester) -> bool:
+    """Whether an account reads the record of answers."""
+    return HCOMPL in requester.purposes and requester.confined_to is None
 
 
 def sized(address: str, width: int) -> str:

@@ -10,7 +10,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from orthanc_plugin.workspace.pages import Pages
+from orthanc_plugin.workspace.pages import Pages, may_review
 from orthanc_plugin.workspace.single_sign_on import RETURN, Providers, SingleSignOn
 from orthanc_plugin.workspace.visitor import Accounts, Throttle, local_path, read_form, same_origin, same_token
 from orthanc_plugin.workspace.words import too_many
@@ -63,6 +63,8 @@ class SignIn:
             return RedirectResponse("/me", status_code=303)
         if self._pages.parts.safety and "PATSFTY" in held:
             return RedirectResponse("/advisory", status_code=303)
+        if self._pages.tells_history and may_review(visitor.requester):
+            return RedirectResponse("/review", status_code=303)
         return self._pages.show(http, "no_pages.html", visitor, section="")
 
     def _form(self, http: HttpRequest) -> Response:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from consent.audit.record import Kind, of_request
+from consent.decision import decide
 from consent.directive import Directive
 from consent.identity import accounts
 from consent.purposes import HMARKT, PATRQT, SOCIAL, TRAIN, TREAT
+from consent.reasons import Reason
 from consent.store.clock import now
 from consent.store.engine import reading
-from consent.store.load import Loader
+from consent.store.load import LINKED, Loader
+from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
+from consent.store.write import among
 from consent.types import Request, Requester
 from fhir_mapping.api.node import Node
 from fhir_mapping.api.writes import perform
@@ -32,7 +37,15 @@ from fhir_mapping.treatment.people import person_name
 from fhir_mapping.withdrawal import Wish, withdraw
 from orthanc_plugin.workspace.consent_book import Holders, Signer, Standing
 
+T = TypeVar("T")
+
 _PDF = "application/pdf"
+_WHY = {
+    Reason.DEFAULT_DENY: "Nobody has signed a Yes to your own view of them yet. The clinic can hand you the form.",
+    Reason.PATIENT_DENIED: "A No to your own view of them stands.",
+    Reason.HELD: "A consent has arrived that cannot be read. The clinic has to see to it first.",
+}
+"""Reasons that a patient meets, in her words."""
 
 
 class StoredConsents:
@@ -64,6 +77,34 @@ class StoredConsents:
             [of_request(Kind.READ, node.door, route, request, subject=f"Patient/{patient}", details=details)]
         )
         return Standing(self._uses, counted, said, tuple(signers), holders, clinic)
+
+    def uses(self) -> Sequence[Use]:
+        """What patients are asked about here."""
+        return self._uses
+
+    def hers(self, patient: str) -> Sequence[int]:
+        """Every photo that shows her alone."""
+        with reading(self._node.engine) as connection:
+            everyone = group(connection, [patient])
+            mine = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
+            rows = connection.execute(
+                select(photo_patient.c.photo, photo_patient.c.patient)
+                .join(photo, photo.c.photo == photo_patient.c.photo)
+                .where(photo.c.state == LINKED, photo_patient.c.photo.in_(mine))
+            ).all()
+        others = {row.photo for row in rows if row.patient not in everyone}
+        return sorted({row.photo for row in rows} - others)
+
+    def whys(self, request: Request, numbers: Sequence[int]) -> Sequence[tuple[int, str]]:
+        """Why she does not see some of them."""
+        with reading(self._node.engine) as connection:
+            loaded = Loader(connection, request.requester).photos(numbers)
+        reasons = Counter(
+            decision.reason
+            for decision in (decide(request, each.facts, each.now) for each in loaded)
+            if not decision.permitted
+        )
+        return [(count, _WHY.get(Reason(reason), Reason(reason).sentence)) for reason, count in reasons.most_common()]
 
     def rehearse(self, wishes: Wishes, by: str, numbers: Sequence[int]) -> Change:
         """What signing would change."""
@@ -132,7 +173,7 @@ class StoredConsents:
         )
         return data
 
-    def _write(self, request: Request, route: str, patient: str, body: bytes, work: Callable[[Connection], Any]) -> Any:
+    def _write(self, request: Request, route: str, patient: str, body: bytes, work: Callable[[Connection], T]) -> T:
         intent = of_request(
             Kind.INTENT,
             self._node.door,

@@ -21,7 +21,7 @@ class StoredLocks:
     """See :class:`orthanc_plugin.workspace.lock.Locks`."""
 
     def __init__(
-        self, engine: Engine, authenticator: Authenticator, record: Callable[[AuditRecord], None], *, door: str
+        self, engine: Engine, authenticator: Authenticator, record: Callable[[AuditRecord], object], *, door: str
     ) -> None:
         self._engine, self._authenticator, self._record, self._door = engine, authenticator, record, door
 

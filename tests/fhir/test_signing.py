@@ -263,8 +263,8 @@ def test_the_consents_pass_two_validators_and_ihe_s_profile(
             with reading(hers.engine) as connection:
                 body = hers.record.read(connection, "Consent", identity).json()
             assert body["meta"]["profile"]
-            assert medplum.issues(body) == []
-            assert pyrofile.issues(body) == []
+            assert medplum.faults(body) == []
+            assert pyrofile.faults(body) == []
 
 
 # --- the paper --------------------------------------------------------------------------------------------------------

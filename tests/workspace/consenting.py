@@ -12,6 +12,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from consent.audit.read import Archive
 from consent.audit.record import AuditRecord
 from consent.identity import accounts, pins
 from consent.identity.accounts import Authenticator
@@ -26,6 +27,8 @@ from orthanc_plugin.workspace.pages import Parts
 from orthanc_plugin.workspace.record import Picture
 from orthanc_plugin.workspace.stored import CHART_FULFILS, StoredRecord
 from orthanc_plugin.workspace.stored_consents import StoredConsents
+from orthanc_plugin.workspace.stored_emergencies import StoredEmergencies
+from orthanc_plugin.workspace.stored_history import StoredHistory
 from orthanc_plugin.workspace.stored_locks import StoredLocks
 from orthanc_plugin.workspace.visitor import Door
 from tests.fhir.clinic import FACE, HAND, SITE, Clinic, build, open_clinic, region
@@ -145,9 +148,12 @@ def _application(clinic: Clinic, packages: Path) -> Starlette:
         healthy=lambda: True,
         locks=StoredLocks(clinic.engine, authenticator, record, door="serve"),
         consents=StoredConsents(clinic.node),
+        emergencies=StoredEmergencies(clinic.node),
+        history=StoredHistory(clinic.node, Archive(clinic.engine, clinic.audit)),
     )
 
 
 def csrf(page: str) -> str:
     """The first form's token."""
-    return re.findall(r'name="csrf" value="([^"]+)"', page)[0]
+    found: list[str] = re.findall(r'name="csrf" value="([^"]+)"', page)
+    return found[0]

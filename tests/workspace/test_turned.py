@@ -15,7 +15,7 @@ from consent.identity import accounts, pins, sessions, shown
 from consent.identity.pins import PinRefused
 from consent.identity.shown import MOST_ATTEMPTS, Mode, Shown
 from consent.store.engine import reading, transaction
-from consent.store.tables import account_pin, login_session
+from consent.store.tables import account, account_pin, login_session
 from consent.types import Requester, Right
 from tests.database import fresh
 from tests.workspace.client import Client
@@ -208,7 +208,7 @@ def test_another_account_s_pin_takes_nothing_back(place: Turnable) -> None:
 def test_an_account_without_pin_and_password_signs_in_anew(place: Turnable) -> None:
     client = place.turned()
     with transaction(place.engine) as connection:
-        connection.execute(update(accounts.account).where(accounts.account.c.name == DOCTOR).values(password=None))
+        connection.execute(update(account).where(account.c.name == DOCTOR).values(password=None))
     page = client.get("/unlock")
     assert 'name="secret"' not in page.text
     assert client.post("/unlock", data={"csrf": csrf(page.text), "secret": ""}).status_code == 401

@@ -82,4 +82,5 @@ def turnable(engine: Engine, clinic: Clinic, packages: Path = Path("absent")) ->
 
 def csrf(page: str) -> str:
     """The first form's token."""
-    return re.findall(r'name="csrf" value="([^"]+)"', page)[0]
+    found: list[str] = re.findall(r'name="csrf" value="([^"]+)"', page)
+    return found[0]
