@@ -68,6 +68,7 @@ class Emergency(Courses):
             Route(f"{_BASE}/patient/{{patient}}", self._patient, methods=["GET"]),
             Route(f"{_BASE}/patient/{{patient}}/end", self._send(self._end), methods=["POST"]),
             Route(f"{_BASE}/compare", self._compare, methods=["GET"]),
+            Route(f"{_BASE}/compare/series", self._series, methods=["GET"]),
             Route(f"{_BASE}/compare/alignment", self._align, methods=["GET"]),
             Route(f"{_BASE}/photo/{{key}}", self._photo, methods=["GET"]),
         ]
@@ -82,7 +83,7 @@ class Emergency(Courses):
 
     def _grant(self, http: HttpRequest, visitor: Visitor) -> Grant | None:
         query = http.query_params
-        key = http.path_params.get("key") or query.get("left") or query.get("photo") or ""
+        key = http.path_params.get("key") or query.get("left") or query.get("photo") or query.get("of") or ""
         patient = http.path_params.get("patient")
         patients = [patient] if patient is not None else self._pages.parts.record.patients_of(key)
         found = (self._emergencies.active(visitor.requester.account, each) for each in patients)

@@ -41,9 +41,15 @@ def test_it_opens_one_patient_s_photos_and_no_other_s(place: Consenting) -> None
     assert "/emergency/photo/g1" in page
     assert client.get("/emergency/photo/g1").status_code == 200
     assert client.get("/emergency/compare?left=g1").status_code == 200
+    assert client.get("/emergency/compare/series?photo=g1&photo=g2&photo=f1").status_code == 200
     assert client.get("/chart/photo/g1").status_code == 404
     absent = client.get("/there-is-no-such-page").text
-    for path in ("/emergency/patient/ben", "/emergency/compare?left=b1", "/emergency/patient/nobody"):
+    for path in (
+        "/emergency/patient/ben",
+        "/emergency/compare?left=b1",
+        "/emergency/compare/series?photo=b1",
+        "/emergency/patient/nobody",
+    ):
         answer = client.get(path)
         assert (answer.status_code, answer.text) == (404, absent), path
     assert client.get("/emergency/photo/b1").status_code == 404
