@@ -297,7 +297,10 @@ class ConsentPages:
             return self._pages.refuse(http, hers.visitor)
         wishes, signer = consent_form.wishes_of(kept, hers.standing.uses), _signer(hers, kept["by"])
         lines = self._lines(hers, wishes, signer)
-        change = self._book.rehearse(wishes, signer.reference, hers.offered.numbers)
+        try:
+            change = self._book.rehearse(wishes, signer.reference, hers.offered.numbers)
+        except Refused as error:  # what it names is there no longer
+            return self._ask(http, hers, (), error=f"This cannot be signed so: {error}", status=422)
         if signer.reference != kept["by"] or consent_form.digest(lines, change) != kept["said"]:
             return self._review(http, hers, wishes, signer, change, error=_CHANGED)
         strokes = strokes_of(form.get("drawn", ""))

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
-from consent.store.engine import reading
+from consent.store.engine import reading, transaction
 from consent.types import Obligation, Request, Requester
+from fhir_mapping.tables import fhir_resource
 from tests.fhir.clinic import Clinic, consent_of, uid_of
 from tests.workspace.client import Client
 from tests.workspace.consenting import PASSWORD, Consenting, consenting, csrf
@@ -218,3 +220,23 @@ def test_reading_and_signing_are_on_record(place: Consenting) -> None:
     assert ("read", "/chart/consent", "Patient/anna") in told
     assert ("intent", "/sign/done", "Patient/anna") in told
     assert ("done", "/sign/done", "Patient/anna") in told
+
+
+def test_what_was_named_and_is_gone_is_asked_anew(place: Consenting) -> None:
+    """Nothing is written of a photo that was corrected, merged away or deleted while she read."""
+    client = place.handed_over()
+    page = _check(client, use__WEB="yes", scope="visits", visit="v3")
+    with transaction(place.clinic.engine) as connection:
+        connection.execute(delete(fhir_resource).where(fhir_resource.c.type == "Encounter", fhir_resource.c.id == "v3"))
+    assert _sign(client, page, drawn=_DRAWN) == 422
+    assert _consents(place.clinic) == []
+
+
+def test_after_all_treatment_was_stopped_she_opens_it_again(place: Consenting) -> None:
+    client = place.handed_over()
+    client.post("/sign/withdraw", data={"csrf": csrf(client.get("/sign").text), "use": "TREAT"})
+    assert _permitted(place.clinic, "TREAT", "g1", "g3") == set()
+    page = _check(client, use__TREAT="yes")
+    assert "No photo can be counted here now." in page
+    assert _sign(client, page, drawn=_DRAWN) == 303
+    assert _permitted(place.clinic, "TREAT", "g1", "g3") == {"g1", "g3"}
