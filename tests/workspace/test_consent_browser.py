@@ -90,6 +90,8 @@ def test_by_keyboard_alone_with_a_witness(place: tuple[Visit, Consenting]) -> No
     visit.go(_PAGE)
     page.get_by_role("button", name="Hand over to sign").press("Enter")
     page.wait_for_url("**/sign")
+    page.get_by_role("group", name="Treatment in this clinic").get_by_label("As it is").press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Please say Yes or No to at least one use.")
     page.get_by_role("group", name="Teaching in the clinic").get_by_label("As it is").focus()
     page.keyboard.press("ArrowRight")
     focused = page.evaluate("document.activeElement.getBoundingClientRect().bottom <= innerHeight - 85")
