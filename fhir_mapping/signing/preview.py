@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from consent.decided import generic
+from consent.decided import generic, generic_facts
 from consent.decision import decide
 from consent.purposes import PATRQT
 from consent.store.engine import transaction
@@ -37,6 +37,8 @@ class _TakenBack(Exception):
 def seen(connection: Connection, patient: str, numbers: Collection[int], uses: Iterable[Use]) -> Seen:
     """Decide each of the photos for each use, as anybody is answered who holds it; her own view as she is.
 
+    Treatment is what her care team is answered, whoever that is.
+
     Nothing is released by asking this; the caller has seen that the photos may be counted for whoever asks.
     """
     found: dict[Use, frozenset[int]] = {}
@@ -49,7 +51,7 @@ def seen(connection: Connection, patient: str, numbers: Collection[int], uses: I
         found[use] = frozenset(
             number
             for number, each in mine.items()
-            if number is not None and decide(request, each.facts, each.now).permitted
+            if number is not None and decide(request, generic_facts(each.facts), each.now).permitted
         )
     return found
 

@@ -8,17 +8,20 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from consent.codec import photo_from_json
+from consent.decided import stored_purposes
 from consent.directive import Region
 from consent.regions import regions
+from consent.site import CareTeamScope
 from consent.store.clock import now
 from consent.store.engine import reading, transaction
+from consent.store.sites import save_site
 from consent.store.tables import photo, photo_facts
 from consent.types import Laterality
 from fhir_mapping.signing import build, words
@@ -310,3 +313,11 @@ def test_nobody_is_asked_about_duties() -> None:
     assert asked == {
         "TREAT", "PATRQT", "PORTFOLIO", "WEB", "SOCIAL:instagram", "SOCIAL:tiktok", "CONF", "TEACH", "HRESCH:scars",
     }  # fmt: skip
+
+
+def test_treatment_is_counted_as_the_care_team_is_answered(hers: Clinic) -> None:
+    """Where the record names the care team, too: nobody in particular stands for it."""
+    with transaction(hers.engine) as connection:
+        site = replace(SITE, care_team=CareTeamScope.RECORD)
+        save_site(connection, site, stored_purposes(site))
+    assert _seen(hers)[Use("TREAT")] == frozenset(_numbers(hers))
