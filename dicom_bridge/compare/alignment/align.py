@@ -81,7 +81,12 @@ class Alignment:
 
 
 def align(
-    moving: Picture, fixed: Picture, *, proposed: Iterable[Similarity] = (), worst: float = _WORST
+    moving: Picture,
+    fixed: Picture,
+    *,
+    proposed: Iterable[Similarity] = (),
+    worst: float = _WORST,
+    least: float = _SHARE,
 ) -> Alignment | Cannot:
     """The similarity that lays ``moving`` upon ``fixed``.
 
@@ -91,6 +96,8 @@ def align(
         What is tried before all else, from pixels of the one picture to those of the other.
     worst
         Per cent of the diagonal that the error may be at most.
+    least
+        Share of the blocks that show something, and must fit.
     """
     best: tuple[int, Similarity, Blocks, NDArray[np.float64]] | None = None
     seen = 0
@@ -103,14 +110,14 @@ def align(
         fitting = int((weights > 0).sum())
         if best is None or fitting > best[0]:
             best = (fitting, similarity, found, weights)
-        if _believed(fitting, found) and fitting >= 0.5 * found.textured:
+        if _believed(fitting, found, least) and fitting >= 0.5 * found.textured:
             break  # nothing that comes later fits better than half of all there is
     if best is None:
         return Cannot.DIFFERENT
     fitting, similarity, found, weights = best
     if found.textured < 10:
         return Cannot.PLAIN
-    if not _believed(fitting, found) or not _plausible(similarity):
+    if not _believed(fitting, found, least) or not _plausible(similarity):
         return Cannot.DIFFERENT
     error = _error(found, weights, fixed)
     if error > worst:
@@ -186,9 +193,9 @@ def _undone(similarity: Similarity, points: Points) -> Points:
     return np.asarray(np.linalg.solve(turned, (points - similarity.matrix[:, 2]).T).T, dtype=np.float64)
 
 
-def _believed(fitting: int, found: Blocks) -> bool:
+def _believed(fitting: int, found: Blocks, least: float) -> bool:
     """Whether so many blocks do not fit by chance: each would in a share of its surroundings."""
-    if found.textured < 10 or fitting < max(8, _SHARE * found.textured) or found.overlap < _OVERLAP:
+    if found.textured < 10 or fitting < max(8, least * found.textured) or found.overlap < _OVERLAP:
         return False
     chance = min(1.0, math.pi * _NEAR**2 / (2 * _REACHES[-1] + 1) ** 2)
     # Blocks overlap each other: about every other one speaks for itself.

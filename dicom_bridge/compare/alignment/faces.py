@@ -35,6 +35,9 @@ _WORST = 1.2
 """Per cent of the diagonal that an alignment by the face may be off: the view is known to be one, and its error told.
 A head that was turned by a few degrees is no flat thing, and no similarity lays it better."""
 
+_ALIKE = 0.38
+"""Share of the blocks that fit at least: of two people's faces, laid eye on eye, up to a third do."""
+
 _HELD = (*range(6, 10), 33, 133, 263, 362, 168, 197, 195, 5, 4, 1, 98, 327, 234, 454, 127, 356, 10, 151, 67, 297)
 """Landmarks that keep their place while the face moves: eyes' corners, bridge and tip of the nose, forehead, ears."""
 
@@ -89,7 +92,7 @@ def by_face(moving: Seen, fixed: Seen, diagonal: float) -> Alignment | Cannot:
         moving.within(moving.points[chosen, :2]), fixed.within(fixed.points[chosen, :2]), np.ones(len(chosen))
     )
     part = fixed.part.diagonal / fixed.part.factor / diagonal
-    found = align(moving.part, fixed.part, proposed=(start,), worst=_WORST / part)
+    found = align(moving.part, fixed.part, proposed=(start,), worst=_WORST / part, least=_ALIKE)
     if isinstance(found, Cannot):
         return found
     lies = found.similarity
