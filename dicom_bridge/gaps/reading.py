@@ -50,6 +50,7 @@ _MAKER, _MODEL = "00080070", "00081090"
 _ASPECTS: Mapping[Aspect, Kind] = {
     Aspect.EXPRESSION: Kind.EXPRESSION,
     Aspect.SCALE: Kind.DISTANCE,
+    Aspect.DISTANCE: Kind.DISTANCE,
     Aspect.EXPOSURE: Kind.LIGHT,
     Aspect.WHITE_BALANCE: Kind.LIGHT,
     Aspect.LIGHT_DIRECTION: Kind.LIGHT,

@@ -8,9 +8,6 @@ from sqlalchemy import Connection
 
 from consent.store import clock, jobs
 
-JUDGE = "judge"
-"""Kind of job: the photos of a patient (the key)."""
-
 ALL = "*"
 """Key: photos of whomever that nobody judged yet."""
 
@@ -19,4 +16,4 @@ def ask(connection: Connection, patients: Iterable[str]) -> None:
     """Have the photos of patients judged, after whatever is more urgent."""
     now = clock.now(connection)
     for patient in sorted(set(patients)):
-        jobs.put(connection, JUDGE, patient, not_before=now)
+        jobs.put(connection, jobs.JUDGE, patient, not_before=now)

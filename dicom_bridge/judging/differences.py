@@ -10,7 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dicom_bridge.judging.measure import LEFT_CHEEK, MIDDLE, RIGHT_CHEEK, Measured, eyes_apart
+from dicom_bridge.judging.following import followed
+from dicom_bridge.judging.landmarks import eyes_apart
+from dicom_bridge.judging.measure import LEFT_CHEEK, MIDDLE, RIGHT_CHEEK, Measured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 #: Landmarks that no expression moves much: bridge and wings of the nose, corners of the eyes, upper cheeks.
 _RIGID = (9, 8, 168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 33, 133, 362, 263, 130, 359, 116, 345, 117, 346, 50, 280, 101,
           330, 123, 352, 98, 327, 48, 278, 45, 275, 220, 440, 122, 351, 193, 417, 107, 336, 55, 285)  # fmt: skip
-_DEPTH = 0.6
-"""The mesh makes faces deeper than they are: between the corner of the eye and the tip of the nose there is half the
-distance of the eyes' outer corners (anthropometry: 45 to 50 mm of 90), the mesh says 0.7 and follows a turn in part."""
+_DEPTH = 0.8
+"""The mesh makes faces deeper than they are: the landmarks of a head whose nose begins 85 mm before its ears and ends
+110 mm before them (anthropometry) differ in depth by so much of what the mesh says."""
+
+_SEEN_DEPTH = 0.63
+"""The same, where landmarks are not followed: what the model sees follows a turn in part."""
+
+_ROUNDS = 5
 
 _MOUTH_RIGHT, _MOUTH_LEFT, _LIP_UP, _LIP_LOW = 61, 291, 13, 14
 _BROWS, _LIDS = (105, 334), ((159, 145), (386, 374))
@@ -109,9 +116,11 @@ def pose(photo: Measured, reference: Measured) -> Pose | None:
 
     if photo.face is None or reference.face is None:
         return None
-    fit = _fitted(photo, reference)
-    if fit is None:
+    rough = _fitted(photo, reference)
+    if rough is None:
         return None
+    fine = _followed(photo, reference)
+    fit, deep = (rough, _SEEN_DEPTH) if fine is None else (fine, _DEPTH)
     scale = math.sqrt(abs(float(np.linalg.det(fit[:, :2]))))
     roll = math.atan2(fit[1, 0] - fit[0, 1], fit[0, 0] + fit[1, 1])
     # What depth moves, upright: a face that turns to its left moves its nose to the picture's right.
@@ -124,8 +133,8 @@ def pose(photo: Measured, reference: Measured) -> Pose | None:
         if each.face is not None
     )
     return Pose(
-        yaw=-math.degrees(math.atan2(sideways, scale * _DEPTH)),
-        pitch=math.degrees(math.atan2(downwards, scale * _DEPTH)),
+        yaw=-math.degrees(math.atan2(sideways, scale * deep)),
+        pitch=math.degrees(math.atan2(downwards, scale * deep)),
         roll=math.degrees(roll),
         scale=size,
         right=float(here[0] - there[0]),
@@ -196,6 +205,31 @@ def _fitted(photo: Measured, reference: Measured) -> NDArray[np.float64] | None:
     return np.asarray(solved.T) if whole and left < _LOOSE else None
 
 
+def _followed(photo: Measured, reference: Measured) -> NDArray[np.float64] | None:
+    """The same, by landmarks that were followed; those that do not fit in with most count less (Huber 1964)."""
+    import numpy as np
+
+    if photo.face is None or reference.face is None or photo.upright is None or reference.upright is None:
+        return None
+    found = followed(photo.upright, reference.upright, photo.face.points, reference.face.points, _RIGID)
+    if found is None:
+        return None
+    here, there = found[0], reference.face.points[found[1]]
+    weights = np.ones(len(here))
+    solved = np.zeros((3, 2))
+    for _ in range(_ROUNDS):
+        shares = weights / weights.sum()
+        at, from_ = here - shares @ here, there - shares @ there
+        root = np.sqrt(weights)[:, None]
+        solved, *_ = np.linalg.lstsq(from_ * root, at * root, rcond=None)
+        off = np.linalg.norm(at - from_ @ solved, axis=1)
+        most = 1.5 * max(float(np.median(off)), 1e-6)
+        weights = np.minimum(1.0, most / np.maximum(off, 1e-9))
+    whole = abs(float(np.linalg.det(solved[:2]))) > _FLAT
+    loose = float(np.median(off)) / eyes_apart(photo.face) > _LOOSE
+    return np.asarray(solved.T) if whole and not loose else None
+
+
 def _long(measured: Measured) -> int:
     """The longer side of the decoded picture: a picture that is cropped otherwise is not compared here."""
     return max(measured.columns, measured.rows)
@@ -247,13 +281,13 @@ def _kelvin(subject: NDArray[np.float64], behind: NDArray[np.float64]) -> tuple[
     if skin is not None and back is not None:
         both = (skin + back) / 2
         # What is strongly coloured itself takes another part of the light's change than what is grey.
-        return (None, True) if abs(skin - back) > _AGREE + 0.4 * abs(both) else (_cooler(both), False)
+        return (None, True) if abs(skin - back) > _AGREE + 0.4 * abs(both) else (cooler(both), False)
     known = skin if skin is not None else back
     assert known is not None
-    return _cooler(known), False
+    return cooler(known), False
 
 
-def _cooler(warmth: float) -> float:
+def cooler(warmth: float) -> float:
     """The kelvin by which light is cooler that changes log2(red/blue) by so much.
 
     In linear sRGB the white points D50 and D65 (CIE 15) are 0.704 apart in log2(red/blue), and 46.2 in mired.

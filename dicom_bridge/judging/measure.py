@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dicom_bridge.judging.landmarks import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, Face, Landmarks
+from dicom_bridge.judging.distance import UNTOLD, Lens
+from dicom_bridge.judging.following import local_contrast
+from dicom_bridge.judging.landmarks import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, Face, Landmarks, around, eyes_apart, shrunk
+from dicom_bridge.judging.target import Card, find_card
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +38,17 @@ _CROP = 288
 
 
 @dataclass(frozen=True, slots=True)
+class Upright:
+    """The face upright, its eyes always as far apart."""
+
+    contrast: NDArray[np.uint8]
+    """(288, 288): :func:`dicom_bridge.judging.following.local_contrast`."""
+
+    matrix: NDArray[np.float64]
+    """(2, 3): from the decoded picture's pixels to these."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """One photo, measured; positions in pixels of the decoded picture."""
 
@@ -47,6 +61,9 @@ class Measured:
     """Of the decoded picture."""
 
     face: Face | None
+    upright: Upright | None
+    """None without a face."""
+
     skin: NDArray[np.float64]
     """(9, 3): linear RGB of the patches of skin, NaN where a patch says nothing; all NaN without a face."""
 
@@ -62,9 +79,19 @@ class Measured:
     burnt: float
     """Share of the picture, of the face where there is one, that is burnt out."""
 
+    lens: Lens = UNTOLD
+    card: Card | None = None
+    """The colour card in it, where one was looked for and is seen."""
 
-def measure(picture: Picture, landmarks: Landmarks | None) -> Measured:
-    """Measure a photo; without landmarks what needs no face."""
+
+def measure(picture: Picture, landmarks: Landmarks | None, lens: Lens = UNTOLD, *, card: bool = False) -> Measured:
+    """Measure a photo; without landmarks what needs no face.
+
+    Parameters
+    ----------
+    card
+        Whether a colour card is looked for, which needs OpenCV.
+    """
     import numpy as np
 
     rows, columns = picture.pixels.shape[:2]
@@ -75,26 +102,27 @@ def measure(picture: Picture, landmarks: Landmarks | None) -> Measured:
         half = max(2, round(_PATCH * eyes_apart(face)))
         for row, number in enumerate(_SKIN):
             skin[row] = _patch(picture.pixels, face.points[number, 0], face.points[number, 1], half)
-    looked_at = _middle(picture.pixels) if face is None else _aligned(picture.pixels, face)
+    upright = None
+    if face is None:
+        looked_at = _middle(picture.pixels)
+    else:
+        looked_at, matrix = _aligned(picture.pixels, face)
+        upright = Upright(local_contrast(_grey(looked_at)), matrix)
     return Measured(
         picture.width,
         picture.height,
         columns,
         rows,
         face,
+        upright,
         skin,
         around,
         backdrop,
         _detail(looked_at),
         float((looked_at >= _CLIPPED).all(axis=-1).mean()),
+        lens,
+        find_card(picture.pixels) if card else None,
     )
-
-
-def eyes_apart(face: Face) -> float:
-    """Distance between the outer corners of the eyes, in three dimensions: it does not shrink as the head turns."""
-    import numpy as np
-
-    return float(np.linalg.norm(face.points[EYE_OUTER_LEFT] - face.points[EYE_OUTER_RIGHT]))
 
 
 _CLIPPED = 253
@@ -135,7 +163,8 @@ def _patch(pixels: NDArray[np.uint8], x: float, y: float, half: int) -> NDArray[
         return np.full(3, np.nan)
     left, top = max(0, round(x) - half), max(0, round(y) - half)
     part = pixels[top : round(y) + half + 1, left : round(x) + half + 1].reshape(-1, 3)
-    light = np.median(_linear()[part], axis=0)
+    middle = len(part) // 2
+    light = _linear()[np.partition(part, middle, axis=0)[middle]]  # what is in the middle stays there as light
     said = light.max() < _BURNT and light.max() > _DARK
     return np.asarray(light if said else np.full(3, np.nan))
 
@@ -149,25 +178,36 @@ def _linear() -> NDArray[np.float64]:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def _aligned(pixels: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
-    """The face upright, its eyes always as far apart."""
+def _aligned(pixels: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The face upright, its eyes always as far apart; and what brings the picture's pixels there."""
     import cv2
     import numpy as np
 
     right, left = face.points[EYE_OUTER_RIGHT, :2], face.points[EYE_OUTER_LEFT, :2]
     scale = _EYES_APART / max(1.0, float(np.linalg.norm(left - right)))
-    shrunk = min(1.0, 1.5 * scale)
-    if shrunk < 1:
-        size = (max(1, round(pixels.shape[1] * shrunk)), max(1, round(pixels.shape[0] * shrunk)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    middle = (right + left) / 2 * shrunk
+    part, middle, corner = min(1.0, 1.5 * scale), (right + left) / 2, (0, 0)
+    if part < 1:
+        pixels, corner = around(pixels, (middle[0], middle[1]), _CROP / scale)
+        pixels = shrunk(pixels, part)
+    middle = (middle - np.array(corner)) * part
     angle = np.arctan2(left[1] - right[1], left[0] - right[0])
-    cos, sin = np.cos(angle) * scale / shrunk, np.sin(angle) * scale / shrunk
+    cos, sin = np.cos(angle) * scale / part, np.sin(angle) * scale / part
     x, y = _CROP / 2, _CROP * 0.36
     matrix = np.array(
         [[cos, sin, x - cos * middle[0] - sin * middle[1]], [-sin, cos, y + sin * middle[0] - cos * middle[1]]]
     )
-    return np.asarray(cv2.warpAffine(pixels, matrix, (_CROP, _CROP), flags=cv2.INTER_LINEAR), dtype=np.uint8)
+    made = cv2.warpAffine(pixels, matrix, (_CROP, _CROP), flags=cv2.INTER_LINEAR)
+    # From here on of the picture's own pixels.
+    matrix[:, :2] *= part
+    matrix[:, 2] -= matrix[:, :2] @ np.array(corner)
+    return np.asarray(made, dtype=np.uint8), matrix
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+    import numpy as np
+
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
 def _middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

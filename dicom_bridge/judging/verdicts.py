@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from dicom_bridge.judging import differences
 from dicom_bridge.judging.differences import Expression, Light, Pose
+from dicom_bridge.judging.distance import distance
 from dicom_bridge.judging.measure import Measured
+from dicom_bridge.protocols.protocol import Shot, Target
 from fhir_mapping.resources.appraisal import Aspect, Finding, Verdict
 
 WITHIN = {
@@ -24,6 +26,9 @@ WITHIN = {
     Aspect.FLASH: 0.3,
 }
 """What is let pass, in the unit of the aspect: about half of what a person sees when two photos lie side by side."""
+
+_ALONE = {Aspect.EXPOSURE: 0.5, Aspect.WHITE_BALANCE: 500.0}
+"""The same for a colour card by itself, which no two cameras show alike."""
 
 LEAST_PIXELS = 1000
 """Of the shorter side; below, a page of a report shows single pixels."""
@@ -48,8 +53,10 @@ class Blind:
     why: str
 
 
-def judge(photo: Measured, reference: Measured | None, blind: Blind | None = None) -> tuple[Verdict, ...]:
-    """One verdict on each aspect.
+def judge(
+    photo: Measured, reference: Measured | None, blind: Blind | None = None, asked: Shot | None = None
+) -> tuple[Verdict, ...]:
+    """One verdict on each aspect; on the distance only where a protocol asks for the photo.
 
     Parameters
     ----------
@@ -57,19 +64,27 @@ def judge(photo: Measured, reference: Measured | None, blind: Blind | None = Non
         The reference photo of the same view; None: there is none yet.
     blind
         Where landmarks are not to be had.
+    asked
+        What the protocol asks for that the photo was taken by.
     """
-    if reference is None:
-        return tuple(_alone(photo, blind))
-    return tuple(_against(photo, reference, blind))
+    found = tuple(_alone(photo, blind) if reference is None else _against(photo, reference, blind))
+    if asked is None:
+        return found
+    if asked.target is Target.COLOUR_CARD:
+        by_card = {each.aspect: each for each in _by_card(photo, reference, blind)}
+        found = tuple(by_card.get(each.aspect, each) for each in found)
+    return (*found, distance(photo, asked))
 
 
 def unjudged(why: str) -> tuple[Verdict, ...]:
     """Every aspect unknown, for one reason."""
-    return tuple(_unknown(each, why) for each in Aspect)
+    return tuple(_unknown(each, why) for each in Aspect if each is not Aspect.DISTANCE)
 
 
 def _alone(photo: Measured, blind: Blind | None) -> Iterator[Verdict]:
     for aspect in Aspect:
+        if aspect is Aspect.DISTANCE:
+            continue
         if aspect is Aspect.RESOLUTION:
             yield _resolution(photo, None)
         elif aspect is Aspect.EXPOSURE:
@@ -120,6 +135,30 @@ def _exposure(photo: Measured, light: Light) -> Iterator[Verdict]:
         tinge = "bluer" if light.kelvin > 0 else "more orange"
         words = f"{tinge} by about {round(abs(light.kelvin), -2):.0f} kelvin"
         yield _measured(Aspect.WHITE_BALANCE, light.kelvin, "the same colour of light as the reference", words)
+
+
+def _by_card(photo: Measured, reference: Measured | None, blind: Blind | None) -> Iterator[Verdict]:
+    """Exposure and white balance by the colour card, and by nothing else where a protocol asks for one."""
+    card = photo.card
+    if card is None:
+        why = f"{NO_TARGET}: the protocol asks for a colour card, and none is seen" if blind is None else blind.why
+        yield _unknown(Aspect.EXPOSURE, why)
+        yield _unknown(Aspect.WHITE_BALANCE, why)
+        return
+    former = None if reference is None else reference.card
+    stops = card.stops - (0.0 if former is None else former.stops)
+    kelvin = differences.cooler(card.warm - (0.0 if former is None else former.warm))
+    brighter = f"{_amount(abs(stops))} {'brighter' if stops > 0 else 'darker'}"
+    bluer = f"{'bluer' if kelvin > 0 else 'more orange'} by about {round(abs(kelvin), -2):.0f} kelvin"
+    known = "they should be" if former is None else "on the reference"
+    for aspect, value, good, bad in (
+        (Aspect.EXPOSURE, stops, "the colour card is as bright as it should be", brighter),
+        (Aspect.WHITE_BALANCE, kelvin, "the greys of the colour card are grey", bluer),
+    ):
+        bad = f"the greys of the colour card are {bad} than {known}"
+        within = WITHIN[aspect] if former is not None else _ALONE[aspect]
+        wrong = abs(value) > within
+        yield Verdict(aspect, Finding.DIFFERS if wrong else Finding.GOOD, bad if wrong else good, value, within)
 
 
 def _burnt(photo: Measured) -> Verdict | None:

@@ -17,7 +17,16 @@ from reportlab.platypus import KeepInFrame, Paragraph, Spacer, Table, TableStyle
 
 from dicom_bridge.protocols.pictogram import SIZE, pictogram
 from dicom_bridge.protocols.protocol import Protocol, Shot
-from dicom_bridge.protocols.words import BACKGROUND, LIGHTING, due_words, for_words, name_words, scale_words, shot_words
+from dicom_bridge.protocols.words import (
+    BACKGROUND,
+    LIGHTING,
+    TARGET,
+    due_words,
+    for_words,
+    name_words,
+    scale_words,
+    shot_words,
+)
 from fhir_mapping.advisory.letters import fonts, markup
 
 _MARGIN = 13 * mm
@@ -136,6 +145,8 @@ def _cell(shot: Shot, protocol: Protocol, writer: _Writer, side: float) -> list[
         made.append(writer.say(f"Light: {LIGHTING[shot.lighting]}", writer.soft))
     if shot.background is not usual.background:
         made.append(writer.say(f"Background: {BACKGROUND[shot.background]}", writer.soft))
+    if shot.target is not usual.target:
+        made.append(writer.say(f"Target: {TARGET[shot.target] if shot.target else 'none'}", writer.soft))
     return made
 
 
@@ -148,6 +159,7 @@ def _below(protocol: Protocol, writer: _Writer) -> Any:
         ("Camera", protocol.lens),
         ("Light", LIGHTING[first.lighting]),
         ("Background", BACKGROUND[first.background]),
+        *((("Target", TARGET[first.target]),) if first.target is not None else ()),
     ):
         how += [say(word, writer.soft), say(value[:1].upper() + value[1:])]
     when = [say("When", writer.head)]

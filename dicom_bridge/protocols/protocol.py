@@ -42,6 +42,13 @@ class Background(StrEnum):
     WHITE = "white"
 
 
+class Target(StrEnum):
+    """What is held into the picture, so that colour and exposure can be judged by it."""
+
+    COLOUR_CARD = "colour-card"
+    """A colour card of 24 patches, four rows of six."""
+
+
 class Since(StrEnum):
     """The day from which a time point is counted."""
 
@@ -80,6 +87,7 @@ class Shot:
     note: str = ""
     """How the patient stands, sits, or holds still: one sentence for the person who photographs."""
 
+    target: Target | None = None
     treated: bool = False
     """Whether it shows the treated area, whichever that is: ``region`` and ``side`` are then those of the treatment
     (:func:`dicom_bridge.protocols.choosing.concerning`), and the whole body's in the protocol itself."""

@@ -24,6 +24,7 @@ from dicom_bridge.protocols.protocol import (
     Shot,
     Since,
     Source,
+    Target,
     TimePoint,
 )
 
@@ -214,7 +215,7 @@ def _protocol(file: _Table, name: str, own: bool) -> Protocol:
     if not _NAME.fullmatch(name):
         raise _Bad((), "the file's name must be small letters, digits and single hyphens, as in toxin-glabella.toml")
     conditions = file.table("conditions")
-    conditions.known("distance_cm", "ratio", "lighting", "background", "lens", "posture")
+    conditions.known("distance_cm", "ratio", "lighting", "background", "target", "lens", "posture")
     shots = tuple(_shot(each, conditions) for each in file.tables("shot"))
     for position, each in enumerate(shots):
         if each.name in {other.name for other in shots[:position]}:
@@ -270,7 +271,7 @@ def _applies(table: _Table) -> Applies:
 def _shot(table: _Table, conditions: _Table) -> Shot:
     table.known(
         "name", "region", "side", "view", "expression", "required", "distance_cm", "ratio", "lighting", "background",
-        "note",
+        "target", "note",
     )  # fmt: skip
     name = table.text("name")
     if not _NAME.fullmatch(name):
@@ -303,8 +304,14 @@ def _shot(table: _Table, conditions: _Table) -> Shot:
         lighting=(table if table.has("lighting") else conditions).choice("lighting", Lighting),
         background=(table if table.has("background") else conditions).choice("background", Background),
         note=table.text("note", ""),
+        target=_target(table if table.has("target") else conditions),
         treated=treated,
     )
+
+
+def _target(table: _Table) -> Target | None:
+    """``none`` where a shot goes without the target that all others have."""
+    return None if table.text("target", "none") == "none" else table.choice("target", Target)
 
 
 def _term(table: _Table, name: str) -> Term:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dicom_bridge.objects.photo import series_words
-from dicom_bridge.protocols.protocol import Background, Lighting, Protocol, Shot, Since, TimePoint
+from dicom_bridge.protocols.protocol import Background, Lighting, Protocol, Shot, Since, Target, TimePoint
 
 LIGHTING = {
     Lighting.TWO_DIFFUSE: "two diffused lights of the same power, 45° on either side",
@@ -17,6 +17,9 @@ BACKGROUND = {
     Background.BLACK: "plain black",
     Background.GREY: "plain neutral grey",
     Background.WHITE: "plain white",
+}
+TARGET = {
+    Target.COLOUR_CARD: "a colour card of 24 patches in the picture, beside the area and in the same light",
 }
 _SINCE = {
     Since.FIRST_SESSION: "the first session",

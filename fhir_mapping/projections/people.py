@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from consent.ages import majority
 from consent.directive import Span
-from consent.store import people
+from consent.store import jobs, people
+from consent.store.clock import now
 from consent.store.tables import patient as patient_table
 from fhir_mapping import dates, references
 from fhir_mapping.errors import Invalid, Issue
@@ -164,6 +165,8 @@ def _merge(connection: Connection, setting: Setting, identity: str) -> None:
         except people.MergeRefused:
             text = "The record was itself merged into the one that it would be merged into."
             raise Invalid(Issue("business-rule", text, "Patient.link")) from None
+        for each in sorted({identity, row, into} - {None}):  # her earliest photos may be others now
+            jobs.put(connection, jobs.JUDGE, each, not_before=now(connection))
 
 
 def _memberships(written: Written, setting: Setting) -> Iterator[tuple[str, str, Span]]:

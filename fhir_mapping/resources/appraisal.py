@@ -8,14 +8,17 @@ One Observation for each photo, under an id that follows from the photo's:
   ``DocumentReference/…`` all;
 - ``device`` is a logical reference (``urn:photospine:judge``, its version) with the judge's name as ``display``;
   ``method`` the landmark model, if any;
+- the extension ``urn:photospine:asked`` is what a protocol asks for, where one asks for the photo: ``1:10`` or
+  ``60 cm, colour-card``; which protocol is not said, since that would tell of the treatment;
 - ``interpretation`` of the whole, and one ``component`` for each :class:`Aspect`:
   ``code`` ``urn:photospine:appraisal|ASPECT``; ``interpretation`` ``urn:photospine:appraisal|good``, ``differs`` or
   ``unknown``, its text what a person reads ("turned 5 degrees to her left"); ``valueQuantity`` in UCUM, signed as
   :data:`MEANINGS` says; ``referenceRange`` what is let pass; ``dataAbsentReason`` where there is no value, its text
   the reason ("unknown without target").
 
-Wrong expression, distance and light are the components ``expression``, ``scale``, and ``exposure``, ``white-balance``,
-``light-direction`` or ``flash`` that are interpreted ``differs``. :func:`read` gives them all as facts.
+Wrong expression, distance and light are the components ``expression``, ``scale`` and ``distance``, and ``exposure``,
+``white-balance``, ``light-direction`` or ``flash`` that are interpreted ``differs``. :func:`read` gives them all as
+facts.
 
 It says something of each photo that it names, so whoever may not see one of them is shown nothing of it
 (:mod:`fhir_mapping.api.sight`).
@@ -46,6 +49,10 @@ JUDGE = "urn:photospine:judge"
 product that was used."""
 
 
+ASKED_EXTENSION = "urn:photospine:asked"
+"""What of a protocol the photo was held against, as text."""
+
+
 class Aspect(StrEnum):
     """What is judged of a photo."""
 
@@ -61,6 +68,8 @@ class Aspect(StrEnum):
     EXPRESSION = "expression"
     LIGHT_DIRECTION = "light-direction"
     FLASH = "flash"
+    DISTANCE = "distance"
+    """Against the protocol, and not against the reference; there where a protocol asks for the photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ MEANINGS: Mapping[Aspect, Meaning] = {
     Aspect.EXPRESSION: Meaning("Expression", "%", "%", "mouth wider"),
     Aspect.LIGHT_DIRECTION: Meaning("Light direction", "stops", "{stop}", "more light on the patient's left side"),
     Aspect.FLASH: Meaning("Flash", "stops", "{stop}", "brighter against the background, with highlights"),
+    Aspect.DISTANCE: Meaning("Distance", "%", "%", "nearer than the protocol asks for"),
 }
 
 
@@ -135,6 +145,9 @@ class Appraisal:
 
     model: str | None = None
     """The landmark model, where one looked at it."""
+
+    asked: str | None = None
+    """``1:10`` or ``60 cm, colour-card``: what a protocol asks for, where one asks for the photo."""
 
     @property
     def finding(self) -> Finding:
@@ -185,6 +198,8 @@ def observation(appraisal: Appraisal, document: Json, now: datetime) -> dict[str
     taken = text(context.get("period"), "start")
     if taken:
         made["effectiveDateTime"] = taken
+    if appraisal.asked is not None:
+        made["extension"] = [{"url": ASKED_EXTENSION, "valueString": appraisal.asked}]
     if appraisal.model is not None:
         made["method"] = {"text": appraisal.model}
     return made
@@ -210,6 +225,14 @@ def read(resource: Json, base: str | None) -> Appraisal | None:
         version=next((text(each, "value") for each in parts(judge, "identifier")), ""),
         reference=against[0] if against else None,
         model=named(resource.get("method")).text or None,
+        asked=next(
+            (
+                text(each, "valueString")
+                for each in parts(resource, "extension")
+                if text(each, "url") == ASKED_EXTENSION
+            ),
+            None,
+        ),
     )
 
 

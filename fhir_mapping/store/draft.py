@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from fhir_mapping.errors import Conflict, Invalid, Issue, VersionMismatch
 from fhir_mapping.photo_names import KINDS
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.resources.appraisal import is_appraisal
 from fhir_mapping.search import index
 from fhir_mapping.store.deletion import versions_before
 from fhir_mapping.store.kinds import CLINICAL
@@ -72,6 +73,7 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
             raise Conflict(Issue("duplicate", "This id is taken.", draft.at(f"{draft.type}.id")))
         if current is not None:
             draft.previous = reader.read(connection, draft.type, draft.id).json()
+            _require_same_kind(draft, draft.previous)
         draft.version = (current or deleted.get((draft.type, draft.id), 0)) + 1
         draft.fresh = current is None
         try:
@@ -100,6 +102,18 @@ def keep(connection: Connection, reader: RecordReader, drafts: Sequence[Draft], 
     if fresh:
         connection.execute(insert(fhir_resource), fresh)
     index.save(connection, extracts, former={(each.type, each.id) for each in drafts if not each.fresh})
+
+
+def _require_same_kind(draft: Draft, previous: Mapping[str, Any]) -> None:
+    """What the judge has said of a photo stays such: another Observation under its id would take it away.
+
+    Raises
+    ------
+    Invalid
+    """
+    if is_appraisal(previous) and not is_appraisal(draft.resource):
+        said = "Under this id stands how a photo was taken, which the judge alone says; take another id."
+        raise Invalid(Issue("business-rule", said, draft.at(f"{draft.type}.id")))
 
 
 def check_references(connection: Connection, setting: Setting, drafts: Sequence[Draft]) -> None:

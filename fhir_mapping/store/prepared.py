@@ -11,6 +11,7 @@ from fhir_mapping.errors import ConsentRefused, Invalid, Issue, Malformed, Refus
 from fhir_mapping.projections import consents
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.pruning import SUBSETTED
+from fhir_mapping.resources.appraisal import PHOTOGRAPH, SYSTEM, is_appraisal
 from fhir_mapping.store import validate
 from fhir_mapping.store.kinds import LASTING
 from fhir_mapping.to_directive import has_denial
@@ -86,6 +87,7 @@ def prepare(setting: Setting, kind: str, body: bytes | Mapping[str, Any]) -> Pre
     try:
         validate.structure(kind, resource)
         _require_whole(kind, resource)
+        _require_theirs(resource)
     except Invalid as error:
         if kind == "Consent":
             raise consents.refused(setting, resource, error.issues, data) from None
@@ -106,6 +108,20 @@ def _require_whole(kind: str, resource: Mapping[str, Any]) -> None:
         if {name: tag.get(name) for name in SUBSETTED} == SUBSETTED:
             said = "The resource bears SUBSETTED: it is a part of what is kept, and writing it would lose the rest."
             raise Invalid(Issue("business-rule", said, f"{kind}.meta.tag[{number}]"))
+
+
+def _require_theirs(resource: Mapping[str, Any]) -> None:
+    """How a photo was taken is said by who has looked at its pixels, and nobody else: gaps and pages rely on it.
+
+    Raises
+    ------
+    Invalid
+    """
+    if is_appraisal(resource):
+        said = (
+            f"How a photo was taken is said by the judge alone: {SYSTEM}|{PHOTOGRAPH} is no code for others to write."
+        )
+        raise Invalid(Issue("business-rule", said, "Observation.code"))
 
 
 def entries_of(setting: Setting, bundle: bytes | Mapping[str, Any], allowed: frozenset[str]) -> tuple[Entry, ...]:

@@ -22,7 +22,6 @@ from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
 from dicom_bridge.gaps.tasks import GapTasks
-from dicom_bridge.judging.asked import JUDGE
 from dicom_bridge.judging.job import Judging
 from dicom_bridge.protocols.reading import all_protocols
 from dicom_bridge.recovery import Recovery
@@ -74,7 +73,7 @@ FACETS_SECONDS = 0.5
 FACETS_AT_ONCE = 2000
 """Photos that it indexes before it looks for other work."""
 
-KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION, JUDGE)
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION, jobs.JUDGE)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _TOLD_AFTER = 6
@@ -219,7 +218,7 @@ class Worker:
         elif job.kind == COLLISION:
             told = json.loads(job.body)
             self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
-        elif job.kind == JUDGE:
+        elif job.kind == jobs.JUDGE:
             self.judging.work(job.key, job.body)
         else:
             decided.work(self.node.engine, job)
@@ -258,7 +257,14 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
         place_clean=corrections(node, archive, at).place,
     )
     issuers = Refresher(node.engine, Web(node.settings.ca_file).get)
-    judging = Judging(node.engine, node.chain, archive, record_store(node), door=ROLE)
+    judging = Judging(
+        node.engine,
+        node.chain,
+        archive,
+        record_store(node),
+        door=ROLE,
+        protocols=lambda: all_protocols(node.settings.protocols),
+    )
     gaps = GapTasks(node.engine, node.point, carried.linker.store)
     watched = watched_of(node, archive)
     return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, gaps, watched, stopped)

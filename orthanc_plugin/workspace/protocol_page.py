@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from dicom_bridge.protocols.card import card
 from dicom_bridge.protocols.protocol import Protocol
-from dicom_bridge.protocols.words import BACKGROUND, LIGHTING, due_words, for_words, name_words
+from dicom_bridge.protocols.words import BACKGROUND, LIGHTING, TARGET, due_words, for_words, name_words
 from orthanc_plugin.workspace import photographs
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
@@ -57,6 +57,7 @@ class ProtocolPage:
             optional=photographs.lines_of(protocol, optional),
             light=LIGHTING[first.lighting],
             background=BACKGROUND[first.background],
+            target=TARGET[first.target] if first.target is not None else "",
             times=[(name_words(each.name), due_words(each), len(each.shots)) for each in protocol.times],
         )
 

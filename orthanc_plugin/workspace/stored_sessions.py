@@ -11,6 +11,7 @@ from consent.audit.record import Kind, of_request
 from consent.store.clock import now
 from consent.store.engine import reading
 from consent.types import Request
+from dicom_bridge.judging.asked import ask
 from dicom_bridge.protocols.closing import Person, Why
 from dicom_bridge.protocols.closings import Closings, Looked
 from dicom_bridge.protocols.protocol import Protocol
@@ -117,7 +118,13 @@ class StoredSessions:
 
         def prepare() -> Callable[[Connection], str]:
             entries = saving.prepare(node.record, session, entry, decided, moment, sent.outcomes)
-            return lambda connection: saving.write(connection, node.record, session, entries, source=requester.account)
+
+            def work(connection: Connection) -> str:
+                made = saving.write(connection, node.record, session, entries, source=requester.account)
+                ask(connection, [session.patient])  # her photos are held against the protocols of what was done
+                return made
+
+            return work
 
         intent = of_request(Kind.INTENT, node.door, route, request, subject=f"Patient/{session.patient}")
         return perform(node, intent, requester.account, prepare)

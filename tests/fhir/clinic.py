@@ -28,6 +28,7 @@ from fhir_mapping.api.node import Node
 from fhir_mapping.api.routes import routes
 from fhir_mapping.projections.photo import area_of, photo_facts, procedure_of
 from fhir_mapping.projections.written import Setting
+from fhir_mapping.store.kinds import SOURCE
 from fhir_mapping.store.record import RecordStore
 from tests.database import fresh
 
@@ -71,6 +72,12 @@ class Clinic:
         """Write a resource as the record's own."""
         with transaction(self.engine) as connection:
             self.record.update(connection, resource["resourceType"], resource["id"], resource, source="test")
+
+    def judged(self, resource: Mapping[str, Any]) -> None:
+        """Write what the judge says of a photo."""
+        with transaction(self.engine) as connection:
+            ready = self.record.own("Observation", resource)
+            self.record.update(connection, "Observation", resource["id"], ready, source=SOURCE)
 
     def photo(self, name: str, patient: str, visit: str, **more: Any) -> int:
         """Keep a photo: its document, its visit's study, and the row that decisions read."""
@@ -141,9 +148,9 @@ def requesters() -> dict[str, Requester]:
     }
 
 
-def open_clinic(folder: Path) -> Clinic:
-    """Open the clinic whose database lies in a folder."""
-    url = f"sqlite:///{folder}/clinic.sqlite3"
+def open_clinic(folder: Path, url: str | None = None) -> Clinic:
+    """Open the clinic whose database lies in a folder, or at an address."""
+    url = url or f"sqlite:///{folder}/clinic.sqlite3"
     engine = open_engine(url)
     people = requesters()
     audit = folder / "audit"
@@ -170,10 +177,10 @@ def _caller(people: Mapping[str, Requester], header: str | None) -> Caller | Non
     return None if found is None else Caller(found)
 
 
-def build(folder: Path) -> None:
-    """Make the clinic's database in a folder."""
-    fresh(f"sqlite:///{folder}/clinic.sqlite3", SITE).dispose()
-    clinic = open_clinic(folder)
+def build(folder: Path, url: str | None = None) -> None:
+    """Make the clinic's database in a folder, or in an empty one at an address."""
+    fresh(url or f"sqlite:///{folder}/clinic.sqlite3", SITE).dispose()
+    clinic = open_clinic(folder, url)
     for resource in RESOURCES:
         clinic.put(resource)
     clinic.photo("f1", "anna", "v1", context=context("v1", "2026-05-03T10:00:00+03:00", "Procedure/p1"))

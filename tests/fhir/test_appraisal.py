@@ -82,7 +82,7 @@ def test_it_is_no_outcome_no_lot_and_no_setting(clinic: Clinic) -> None:
     assert not is_outcome(resource)
     assert stated(resource) == []
     before = clinic.get("clinician", "/DocumentReference/$photos?_summary=count").text
-    clinic.put(resource)
+    clinic.judged(resource)
     assert clinic.get("clinician", "/DocumentReference/$photos?_summary=count").text == before
     basis = clinic.get("clinician", "/DocumentReference/f1/$basis").text
     assert appraisal_id("DocumentReference/f1") not in basis
@@ -90,7 +90,7 @@ def test_it_is_no_outcome_no_lot_and_no_setting(clinic: Clinic) -> None:
 
 
 def test_it_is_found_by_its_photo_and_by_what_differs(clinic: Clinic) -> None:
-    clinic.put(made("f1", "f2"))
+    clinic.judged(made("f1", "f2"))
     identity = appraisal_id("DocumentReference/f1")
     for query in (
         "focus=DocumentReference/f1",
@@ -110,8 +110,8 @@ def test_a_refused_photo_is_told_of_by_none(pair: Pair, account: str) -> None:
     for clinic in (pair.refusing, pair.without):
         clinic.record.clock = lambda _: LATER
         for resource in resources.values():
-            clinic.put(resource)
-            clinic.put(resource)  # a history of two versions
+            clinic.judged(resource)
+            clinic.judged(resource)  # a history of two versions
     hidden = [resources["f3", "f1"]["id"], resources["f1", "f3"]["id"]]
     shown = resources["f2", "f1"]["id"]
     paths = [f"/Observation/{each}{more}" for each in (*hidden, shown) for more in ("", "/_history", "/_history/1")]
@@ -137,9 +137,44 @@ def test_a_refused_photo_is_told_of_by_none(pair: Pair, account: str) -> None:
 
 
 def test_who_may_see_the_photo_is_told_how_it_was_taken(pair: Pair) -> None:
-    pair.refusing.put(made("f3", "f1"))
+    pair.refusing.judged(made("f3", "f1"))
     identity = appraisal_id("DocumentReference/f3")
     answer = pair.refusing.get("compliance", f"/Observation/{identity}", "HCOMPL")
     assert answer.status_code == 200, answer.text
     with reading(pair.refusing.engine) as connection:
         assert pair.refusing.record.exists(connection, f"Observation/{identity}")
+
+
+@pytest.mark.parametrize("account", ["integrator", "importer"])
+def test_nobody_but_the_judge_says_how_a_photo_was_taken(clinic: Clinic, account: str) -> None:
+    """Whoever may write Observations may write any other, and may not change what the judge has said either."""
+    forged = made("f1", "f2")
+    identity = forged["id"]
+    nameless = {name: value for name, value in forged.items() if name != "id"}
+    beside = forged | {"code": {"coding": [{"system": "urn:other", "code": "x"}, *forged["code"]["coding"]]}}
+    entry = {"resource": nameless, "request": {"method": "POST", "url": "Observation"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    plain = nameless | {"code": {"text": "volume"}}
+    for method, path, body, element in (
+        ("POST", "/Observation", nameless, "Observation.code"),
+        ("PUT", f"/Observation/{identity}", forged, "Observation.code"),
+        ("PUT", f"/Observation/{identity}", beside, "Observation.code"),
+        ("POST", "", bundle, "Bundle.entry[0].resource.code"),
+    ):
+        answer = clinic.ask(account, method, path, json=json.loads(text.dump(body)))
+        assert answer.status_code == 422, (method, path, answer.text)
+        (issue,) = answer.json()["issue"]
+        assert (issue["code"], issue["expression"]) == ("business-rule", [element])
+        assert "the judge alone" in issue["diagnostics"]
+    with reading(clinic.engine) as connection:
+        assert not clinic.record.exists(connection, f"Observation/{identity}")
+    assert clinic.ask(account, "POST", "/Observation", json=json.loads(text.dump(plain))).status_code == 201
+
+    clinic.judged(forged)
+    taken_back = forged | {"status": "entered-in-error"}
+    for body in (plain | {"id": identity}, forged, taken_back):
+        answer = clinic.ask(account, "PUT", f"/Observation/{identity}", json=json.loads(text.dump(body)))
+        assert answer.status_code == 422, answer.text
+        assert "the judge alone" in answer.text
+    with reading(clinic.engine) as connection:
+        assert clinic.record.read(connection, "Observation", identity).version == 1

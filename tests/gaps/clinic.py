@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from consent.store.engine import reading
 from consent.types import Request, Requester
 from dicom_bridge.gaps.report import Report, of_clinic, of_patient
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_view
+from dicom_bridge.protocols.protocol import Protocol
 from fhir_mapping.resources.document_reference import EXPRESSION_EXTENSION, VIEW_EXTENSION
 from tests.fhir.clinic import Clinic, context, region
 from tests.gaps.sentences import protocols
@@ -46,8 +48,8 @@ def photographed(clinic: Clinic, name: str, day: str, expression: str, *, patien
     """A photo of the glabella from the front."""
     area = regions().by_name("glabella")
     assert area is not None
-    shows = [region({"system": area.system, "code": area.value}), _stated(VIEW_EXTENSION, find_view("frontal"))]
-    shows += [_stated(EXPRESSION_EXTENSION, find_expression(expression))] if expression else []
+    shows = [region({"system": area.system, "code": area.value}), stated(VIEW_EXTENSION, find_view("frontal"))]
+    shows += [stated(EXPRESSION_EXTENSION, find_expression(expression))] if expression else []
     visit = {"anna": "v1", "ben": "v2"}[patient]
     return clinic.photo(name, patient, visit, context=context(visit, f"{day}T10:30:00+02:00"), extension=shows, **more)
 
@@ -80,11 +82,19 @@ def booked(clinic: Clinic, name: str, moment: datetime, *, patient: str = "anna"
     )
 
 
-def of_one(clinic: Clinic, moment: datetime, *, patient: str = "anna", request: Request = ASKS) -> Report:
-    """What is missing of a patient."""
+def of_one(
+    clinic: Clinic,
+    moment: datetime,
+    *,
+    patient: str = "anna",
+    request: Request = ASKS,
+    known: Sequence[Protocol] | None = None,
+) -> Report:
+    """What is missing of a patient, by the protocols of the folder where no others are given."""
+    asked = protocols() if known is None else known
     with reading(clinic.engine) as connection:
         return of_patient(
-            clinic.node.decisions, connection, clinic.record, request, patient, protocols(), moment, route="test"
+            clinic.node.decisions, connection, clinic.record, request, patient, asked, moment, route="test"
         )
 
 
@@ -94,7 +104,8 @@ def of_all(clinic: Clinic, moment: datetime, *, request: Request = ASKS) -> Repo
         return of_clinic(clinic.node.decisions, connection, clinic.record, request, protocols(), moment, route="test")
 
 
-def _stated(url: str, term: Term) -> dict[str, Any]:
+def stated(url: str, term: Term) -> dict[str, Any]:
+    """The extension that names a view or an expression."""
     return {
         "url": url,
         "valueCodeableConcept": {"coding": [{"system": term.system, "code": term.value, "display": term.meaning}]},

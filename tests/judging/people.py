@@ -1,17 +1,17 @@
 """Generated people before a generated camera, for the judge to be held against; it shares no code with the judge.
 
-One public-domain portrait becomes many persons: faces of other proportions, skin of the six Fitzpatrick types, hair,
-pores and freckles of their own, before backdrops of their own. A head turns in three dimensions: each point has a depth
-(an ellipsoid with a nose on it), and what a turn or a nod moves follows from that. Light, colour, lens, sensor and JPEG
-come after, in linear light. Angles are in degrees, sizes in pixels of the portrait, light in stops and kelvin.
+A portrait in the public domain becomes many persons: faces of other proportions, skin of the six Fitzpatrick types,
+hair, pores and freckles of their own, before backdrops of their own. A head turns in three dimensions: each point has a
+depth (an ellipsoid with a nose on it), and what a turn or a nod moves follows from that. Light, colour, lens, sensor
+and JPEG come after, in linear light. Angles are in degrees, sizes in pixels of the portrait, light in stops and kelvin.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.judging.portraits import COLLINS, HELD_OUT, Portrait, corners, held
+
 Floats = NDArray[Any]
 
-PORTRAIT = Path(__file__).parents[2] / ".run" / "portrait.png"
+PORTRAIT = COLLINS.file
 _CROP = (100, 0, 350, 333)  # left, top, right, bottom in the 512 x 512 portrait
 _UP = 2.4
 SIZE = (600, 800)
@@ -36,17 +38,18 @@ TONES: dict[str, tuple[int, int, int]] = {
     "V": (122, 76, 50),
     "VI": (72, 44, 32),
 }
-_OWN_SKIN = (222, 176, 146)
 _BACKDROPS = ((70, 76, 84), (118, 124, 130), (150, 152, 155), (60, 86, 120), (186, 188, 190), (32, 34, 38))
 
 # Places in the portrait's own pixels.
 _AXIS = (224.0, 112.0)
-# Depth before the axis that a head turns about, which goes through the ears. The corners of the eyes are 90 mm apart,
-# which is 42 pixels; the bridge of the nose is 85 mm before the axis, the corners of the eyes 60, the tip 110.
-_FACE = (224.0, 118.0, 54.0, 76.0, 41.0)  # centre x, y; half width, half height, depth
-_HEAD = (226.0, 64.0, 76.0, 58.0, 30.0)
-_NOSE = (223.0, 122.0, 8.0, 13.0, 16.0)
+# Depth before the axis that a head turns about, which goes through the ears. The pupils are 43 pixels apart, which is
+# 63 mm (Dodgson 2004), so a millimetre is 0.68 pixels: the bridge of the nose is 85 mm before the axis, its tip 110.
+_FACE = (224.0, 118.0, 54.0, 76.0, 58.0)  # centre x, y; half width, half height, depth
+_HEAD = (226.0, 64.0, 76.0, 58.0, 43.0)
+_NOSE = (223.0, 122.0, 8.0, 13.0, 17.0)
 _CORNERS = ((203.0, 140.5), (243.5, 141.0))
+"""Of the first portrait's mouth."""
+
 _CHEEKS = ((196.0, 127.0), (251.0, 127.0))
 _SHAPED = ((204.0, 101.0), (246.0, 103.0), (223.0, 124.0), (223.0, 146.0), (190.0, 155.0), (258.0, 155.0),
            (223.0, 172.0), (223.0, 90.0))  # fmt: skip
@@ -58,6 +61,7 @@ class Person:
 
     seed: int
     tone: str
+    portrait: Portrait = COLLINS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,11 @@ class Shot:
 def person(number: int) -> Person:
     """The person with a number; tones come in turn."""
     return Person(1000 + number, tuple(TONES)[number % len(TONES)])
+
+
+def held_out(number: int) -> Person:
+    """Another person, made from a portrait that no limit of the judge was chosen by."""
+    return Person(500_000 + number, tuple(TONES)[number % len(TONES)], HELD_OUT[number // len(TONES) % len(HELD_OUT)])
 
 
 def kept(number: int, *, again: bool) -> Shot:
@@ -140,12 +149,19 @@ def faulty(fault: str, shot: Shot, sign: int) -> Shot:
     return made[fault]
 
 
-def photograph(who: Person, shot: Shot) -> bytes:
-    """The JPEG."""
+def photograph(who: Person, shot: Shot, beside: Callable[[Floats], Floats] | None = None) -> bytes:
+    """The JPEG.
+
+    Parameters
+    ----------
+    beside
+        Puts something else into the scene, which it is given in linear light.
+    """
     skin, depth, normal = _subject(who)
+    skin = skin if beside is None else beside(skin)
     grid_x, grid_y = _grid()
     at_x, at_y = _camera(shot, grid_x, grid_y)
-    at_x, at_y = _posed(shot, depth, at_x, at_y)
+    at_x, at_y = _posed(who, shot, depth, at_x, at_y)
     light = _sampled(skin, at_x, at_y)
     facing = _sampled(normal, at_x, at_y)
     light = _lit(light, facing, shot)
@@ -164,11 +180,8 @@ def photograph(who: Person, shot: Shot) -> bytes:
 
 
 @cache
-def _portrait() -> Floats:
-    with Image.open(PORTRAIT) as opened:
-        crop = opened.convert("RGB").crop(_CROP)
-    large = crop.resize(SIZE, Image.Resampling.BICUBIC)
-    return _linear(np.asarray(large, dtype=np.float32) / 255)
+def _portrait(portrait: Portrait) -> Floats:
+    return _linear(held(portrait, _CROP, SIZE).astype(np.float32) / 255)
 
 
 @cache
@@ -217,8 +230,8 @@ def _made(who: Person) -> tuple[Floats, Floats, Floats]:
         move_y += near * np.float32(chance.uniform(-2.2, 2.2))
     wide = np.float32(chance.uniform(-0.06, 0.06))
     move_x += (x - _AXIS[0]) * wide * _bump(x, y, (224.0, 120.0), 60, 75)
-    calm_x, calm_y = _smiling(x, y, -float(chance.uniform(2.0, 3.4)))
-    own = _sampled(_portrait(), x - move_x - calm_x, y - move_y - calm_y)
+    calm_x, calm_y = _smiling(x, y, -float(chance.uniform(*who.portrait.smiles)), _mouth(who.portrait))
+    own = _sampled(_portrait(who.portrait), x - move_x - calm_x, y - move_y - calm_y)
     own = _toned(own, who, chance, x, y)
     depth = _depth() * np.float32(chance.uniform(0.92, 1.08))
     slope_y, slope_x = np.gradient(depth * _UP)
@@ -226,6 +239,10 @@ def _made(who: Person) -> tuple[Floats, Floats, Floats]:
     side = np.float32(chance.uniform(-0.25, 0.25)) * (x - _AXIS[0]) / 60
     lit = 0.8 * own * np.exp2(np.clip(side, -0.6, 0.6))[..., None].astype(np.float32)
     return lit.astype(np.float32), depth, np.stack([facing, (depth > 2).astype(np.float32)], axis=-1)
+
+
+def _mouth(portrait: Portrait) -> tuple[tuple[float, float], tuple[float, float]]:
+    return _CORNERS if portrait is COLLINS else corners(portrait)
 
 
 def _toned(own: Floats, who: Person, chance: np.random.Generator, x: Floats, y: Floats) -> Floats:
@@ -238,7 +255,7 @@ def _toned(own: Floats, who: Person, chance: np.random.Generator, x: Floats, y: 
     is_skin = cv2.GaussianBlur(is_skin.astype(np.float32), (0, 0), 1.4)[..., None]
     wanted = _linear(np.asarray(TONES[who.tone], dtype=np.float32) / 255)
     spread = np.float32(chance.uniform(0.9, 1.1))
-    factor = wanted * spread / _linear(np.asarray(_OWN_SKIN, dtype=np.float32) / 255)
+    factor = wanted * spread / _linear(np.asarray(who.portrait.skin, dtype=np.float32) / 255)
     pores = _pores(chance)[..., None]
     skin = own * factor * pores
     made = own * (1 - is_skin) + skin * is_skin
@@ -280,7 +297,7 @@ def _camera(shot: Shot, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def _posed(shot: Shot, depth: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+def _posed(who: Person, shot: Shot, depth: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Where each point of the picture was before the head turned and the mouth moved."""
     yaw, pitch = np.deg2rad(shot.yaw), np.deg2rad(shot.pitch)
     from_x, from_y = x.copy(), y.copy()
@@ -290,14 +307,16 @@ def _posed(shot: Shot, depth: Floats, x: Floats, y: Floats) -> tuple[Floats, Flo
         moved_x = near * ((from_x - _AXIS[0]) * (np.cos(yaw) - 1) + z * np.sin(yaw))
         moved_y = near * ((from_y - _AXIS[1]) * (np.cos(pitch) - 1) - z * np.sin(pitch))
         from_x, from_y = (x - moved_x).astype(np.float32), (y - moved_y).astype(np.float32)
-    smile_x, smile_y = _smiling(from_x, from_y, shot.smile)
+    smile_x, smile_y = _smiling(from_x, from_y, shot.smile, _mouth(who.portrait))
     return (from_x - smile_x).astype(np.float32), (from_y - smile_y).astype(np.float32)
 
 
-def _smiling(x: Floats, y: Floats, much: float) -> tuple[Floats, Floats]:
+def _smiling(
+    x: Floats, y: Floats, much: float, mouth: tuple[tuple[float, float], tuple[float, float]]
+) -> tuple[Floats, Floats]:
     """How far a smile moves each point."""
     move_x, move_y = np.zeros_like(x), np.zeros_like(y)
-    for side, (corner, cheek) in zip((-1, 1), zip(_CORNERS, _CHEEKS, strict=True), strict=True):
+    for side, (corner, cheek) in zip((-1, 1), zip(mouth, _CHEEKS, strict=True), strict=True):
         near = _bump(x, y, corner, 13, 12)
         move_x += near * np.float32(side * much)
         move_y += near * np.float32(-0.65 * much) + _bump(x, y, cheek, 14, 11) * np.float32(-0.35 * much)

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
 
+from dicom_bridge.judging.differences import pose
 from dicom_bridge.judging.landmarks import Landmarks, open_landmarks
 from dicom_bridge.judging.measure import Measured, measure
 from dicom_bridge.judging.picture import decode
 from dicom_bridge.judging.verdicts import judge
 from fhir_mapping.resources.appraisal import Aspect, Finding
 from tests.counts import count, report
-from tests.judging.people import FAULTS, PORTRAIT, TONES, faulty, kept, person, photograph
+from tests.judging.people import FAULTS, TONES, Person, faulty, held_out, kept, person, photograph
+from tests.judging.portraits import COLLINS, HELD_OUT
 
-pytestmark = pytest.mark.skipif(not PORTRAIT.is_file(), reason="the portrait is not here: make test fetches it")
+pytestmark = pytest.mark.skipif(
+    not all(each.file.is_file() for each in (COLLINS, *HELD_OUT)),
+    reason="the portraits are not here: make test fetches them",
+)
 
-NAME = "Faults injected into photos of generated people are found, or said to be unknowable"
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some of the generated people."""
+
+    name: str
+    who: Callable[[int], Person]
+    first: int
+    """Number of the first one's shots, so that each group has its own."""
+
+    turns: int
+    """So many people in a row have the same sign of a fault."""
+
+
+GROUPS = (
+    Group("Faults injected into photos of generated people are found, or said to be unknowable", person, 0, len(TONES)),
+    Group(
+        "Faults injected into photos of people made from portraits that no limit was chosen by are found likewise",
+        held_out,
+        500_000,
+        len(TONES) * len(HELD_OUT),
+    ),
+)
 FOUND_BY = {
     "yaw": Aspect.YAW,
     "scale": Aspect.SCALE,
@@ -42,8 +72,9 @@ def _seen(jpeg: bytes) -> Measured:
     return measure(decode(jpeg), _landmarks())
 
 
-def test_faults_are_found_and_nothing_else_is_told() -> None:
-    people = count(NAME, small=6, full=204)
+@pytest.mark.parametrize("group", GROUPS, ids=["first portrait", "held out"])
+def test_faults_are_found_and_nothing_else_is_told(group: Group) -> None:
+    people = count(group.name, small=6 if group.who is person else 12, full=204)
     started = time.monotonic()
     asked: Counter[tuple[str, str]] = Counter()
     found: Counter[tuple[str, str]] = Counter()
@@ -51,9 +82,9 @@ def test_faults_are_found_and_nothing_else_is_told() -> None:
     looked: Counter[tuple[str, str]] = Counter()
     alarms: dict[tuple[str, str], list[str]] = defaultdict(list)
     for number in range(people):
-        who, shot = person(number), kept(number, again=True)
-        reference = _seen(photograph(who, kept(number, again=False)))
-        sign = 1 if (number // len(TONES)) % 2 == 0 else -1
+        who, shot = group.who(number), kept(group.first + number, again=True)
+        reference = _seen(photograph(who, kept(group.first + number, again=False)))
+        sign = 1 if (number // group.turns) % 2 == 0 else -1
         for fault in (None, *FAULTS):
             taken = shot if fault is None else faulty(fault, shot, sign if fault in _TWO_SIDED else 1)
             verdicts = {each.aspect: each for each in judge(_seen(photograph(who, taken)), reference)}
@@ -83,7 +114,7 @@ def test_faults_are_found_and_nothing_else_is_told() -> None:
     measured = ". ".join(lines)
     print(measured)
     report(
-        NAME,
+        group.name,
         asked=people * len(FAULTS),
         run=sum(asked.values()),
         failures=missed,
@@ -112,3 +143,18 @@ def test_without_the_fault_it_is_not_told(fault: str) -> None:
     )
     assert (with_it.finding, without.finding) == (Finding.DIFFERS, Finding.GOOD)
     assert with_it.words != without.words
+
+
+@pytest.mark.parametrize("who", [person, held_out], ids=["first portrait", "held out"])
+def test_how_far_a_head_is_turned_is_measured(who: Callable[[int], Person]) -> None:
+    """To half a degree, on faces whose depth no constant was chosen by too."""
+    many, off = count("Turns of heads measured in degrees", small=6, full=24), []
+    for number in range(many):
+        turned = (-6.0, -3.0, 0.0, 2.0, 4.0, 6.0)[number % 6]
+        reference = _seen(photograph(who(number), kept(800_000 + number, again=False)))
+        taken = kept(800_000 + number, again=True)
+        seen = pose(_seen(photograph(who(number), replace(taken, yaw=taken.yaw + turned))), reference)
+        assert seen is not None
+        off.append(seen.yaw - (taken.yaw + turned - kept(800_000 + number, again=False).yaw))
+    assert math.sqrt(sum(each**2 for each in off) / many) < 0.55, off
+    assert max(map(abs, off)) < 1.2, off

@@ -12,6 +12,7 @@ import pytest
 from dicom_bridge.judging import job, landmarks
 from dicom_bridge.judging.asked import ask
 from dicom_bridge.objects.uids import fhir_id
+from dicom_bridge.objects.vocabulary import find_expression, find_region
 from fhir_mapping.resources.appraisal import Appraisal, Aspect, Finding, Verdict, appraisal_id, read
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from tests.archive import Archive
@@ -33,11 +34,11 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Links]:
         yield Links(archive)
 
 
-def _taken(clinic: Links, day: int, data: bytes, patient: str) -> Visit:
+def _taken(clinic: Links, day: int, data: bytes, patient: str, **more: Any) -> Visit:
     """A visit of May 2026 with one photo, from the front."""
     visit = replace(clinic.visit(patient), files=(data,))
     with clinic.node() as node, open_archive(node) as archive:
-        plan = replace(clinic.plan(visit), taken=f"2026-05-{day:02d}T10:00:00+03:00")
+        plan = replace(clinic.plan(visit), taken=f"2026-05-{day:02d}T10:00:00+03:00", **more)
         list(pipeline(node, archive).take(visit.files, plan))
     return visit
 
@@ -156,7 +157,7 @@ def test_without_the_extra_every_word_says_so(clinic: Links, monkeypatch: pytest
         clinic.work()
     said, resource = _judged(clinic, clinic.one(visit).sop)
     assert {each.words for each in said.verdicts} == {"unknown: the extra `vision` is not installed"}
-    assert {each.aspect for each in said.verdicts} == set(Aspect)
+    assert {each.aspect for each in said.verdicts} == set(Aspect) - {Aspect.DISTANCE}
     assert "method" not in resource
     later = _taken(clinic, 10, jpeg(Shot(1200, 1000, seed=8, quality=80)), "bare")
     with monkeypatch.context() as patched:
@@ -166,3 +167,55 @@ def test_without_the_extra_every_word_says_so(clinic: Links, monkeypatch: pytest
     assert _verdict(said, Aspect.YAW).words == "unknown: the extra `vision` is not installed"
     assert _verdict(said, Aspect.EXPOSURE).finding is Finding.GOOD
     landmarks.open_landmarks.cache_clear()
+
+
+def test_records_that_are_merged_are_judged_anew_and_again_where_it_is_undone(clinic: Links) -> None:
+    """The earliest photo of a view may be under the other record; nobody photographs her for it to be noticed."""
+    clinic.person("former")
+    clinic.person("hers")
+    who = person(5)
+    first = _taken(clinic, 3, photograph(who, kept(5, again=False)), "former")
+    later = _taken(clinic, 10, photograph(who, faulty("yaw", kept(5, again=True), 1)), "hers")
+    clinic.work()
+    sop = clinic.one(later).sop
+    assert _judged(clinic, sop)[0].reference is None
+    clinic.merge("former", "hers")
+    clinic.work()
+    said, _ = _judged(clinic, sop)
+    assert said.reference == f"DocumentReference/{fhir_id(clinic.one(first).sop)}"
+    assert _verdict(said, Aspect.YAW).finding is Finding.DIFFERS
+    clinic.person("former")
+    clinic.work()
+    assert _judged(clinic, sop)[0].reference is None
+
+
+def test_the_distance_is_held_against_the_protocol_of_what_was_done(clinic: Links) -> None:
+    """Also of a first photo, and anew where it becomes known what she was treated with."""
+    clinic.person("peeled")
+    rest = find_expression("rest").code
+    visit = _taken(clinic, 3, photograph(person(6), kept(6, again=False)), "peeled", expression=rest)
+    clinic.work()
+    sop = clinic.one(visit).sop
+    assert _judged(clinic, sop)[0].asked is None
+    face = find_region("face")
+    clinic.put(
+        {
+            "resourceType": "Procedure",
+            "id": "peeling",
+            "status": "completed",
+            "code": {"text": "Chemical peel"},
+            "subject": {"reference": "Patient/peeled"},
+            "encounter": {"reference": f"Encounter/{visit.encounter}"},
+            "bodySite": [{"coding": [{"system": face.system, "code": face.value}]}],
+            "performedDateTime": "2026-05-03T11:00:00+03:00",
+        }
+    )
+    with clinic.engine.begin() as connection:
+        ask(connection, ["peeled"])
+    clinic.work()
+    said, resource = _judged(clinic, sop)
+    assert said.asked == "1:10"
+    told = _verdict(said, Aspect.DISTANCE)
+    assert told.finding is Finding.DIFFERS  # the generated photos are at 1:13.6
+    assert told.words.startswith("too far away: a ratio of 1:13")
+    assert "peel" not in str(resource).lower()

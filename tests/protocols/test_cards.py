@@ -16,7 +16,7 @@ from dicom_bridge.objects.vocabulary import terms
 from dicom_bridge.protocols.card import card
 from dicom_bridge.protocols.pictogram import SIZE, pictogram, svg_paths
 from dicom_bridge.protocols.protocol import Protocol, Since, TimePoint
-from dicom_bridge.protocols.reading import all_protocols
+from dicom_bridge.protocols.reading import all_protocols, load
 from dicom_bridge.protocols.words import due_words
 from orthanc_plugin.assembly.cli import build
 from orthanc_plugin.assembly.diagnosis import examine
@@ -47,6 +47,13 @@ def test_a_card_is_one_page_that_can_be_read(protocol: Protocol) -> None:
     shrunk = min([each for each in scales if each <= 1], default=1.0)
     smallest = min(float(each) for each in re.findall(r"/F\S+ ([\d.]+) Tf", drawn))
     assert smallest * shrunk >= 7, (smallest, shrunk)
+
+
+def test_a_target_stands_on_the_card() -> None:
+    plain = load(GOOD, "peel-cheek", "x.toml")
+    asked = load(GOOD.replace('background = "grey"', 'background = "grey"\ntarget = "colour-card"'), "peel-cheek", "x")
+    assert len(re.findall(rb"/Type /Page\b", card(asked))) == 1
+    assert len(_contents(card(asked))) > len(_contents(card(plain))) + 20
 
 
 def test_a_card_of_very_many_shots_is_still_one_page() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consent.types import Laterality
-from dicom_bridge.protocols.protocol import Since
+from dicom_bridge.protocols.protocol import Since, Target
 from dicom_bridge.protocols.reading import ProtocolRefused, all_protocols, load
 
 GOOD = """\
@@ -71,6 +71,15 @@ def test_a_file_is_read() -> None:
     assert made.times[1].shots == made.shots  # in the protocol's order
 
 
+def test_a_target_is_asked_for_in_all_shots_or_in_some() -> None:
+    assert [each.target for each in load(GOOD, "peel-cheek", "x.toml").shots] == [None, None]
+    all_of_them = GOOD.replace('background = "grey"', 'background = "grey"\ntarget = "colour-card"')
+    assert {each.target for each in load(all_of_them, "peel-cheek", "x.toml").shots} == {Target.COLOUR_CARD}
+    but_one = all_of_them.replace("ratio = 2", 'ratio = 2\ntarget = "none"')
+    made = load(but_one, "peel-cheek", "x.toml")
+    assert [each.target for each in made.shots] == [Target.COLOUR_CARD, None]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
@@ -85,6 +94,7 @@ def test_a_file_is_read() -> None:
         ("distance_cm = 60", "distance_cm = 60\nratio = 8", 12, "either distance_cm or ratio"),
         ('lighting = "even"', 'lighting = "sun"', 13, "'sun' is not one of two-diffuse, even"),
         ('background = "grey"\n', "", 11, "background: is missing"),
+        ('background = "grey"', 'background = "grey"\ntarget = "ruler"', 15, "'ruler' is not one of colour-card"),
         ('view = "right-lateral"', 'view = "behind"', 22, "unknown view 'behind'"),
         ('side = "right"\nview = "close-up"', 'side = "west"\nview = "close-up"', 27, "'west' is not one of right"),
         ('region = "cheek"\nside = "right"\nview = "right', 'region = "chin"\nside = "right"\nview = "right', 21,

@@ -38,7 +38,7 @@ def client(clinic: Clinic) -> Client:
 
 def test_what_differs_stands_under_the_photo(clinic: Clinic, client: Client) -> None:
     assert "Turned 5 degrees" not in client.get(PAGE).text
-    clinic.put(made("t1", "f1"))
+    clinic.judged(made("t1", "f1"))
     text = client.get(PAGE).text
     assert "Turned 5 degrees to her left" in text
     assert "As bright as the reference" not in text
@@ -47,14 +47,14 @@ def test_what_differs_stands_under_the_photo(clinic: Clinic, client: Client) -> 
 @pytest.mark.parametrize("refused", ["t1", "f1"])
 def test_of_a_refused_photo_nothing_is_said(clinic: Clinic, client: Client, refused: str) -> None:
     """Neither where the photo is refused nor where its reference is."""
-    clinic.put(made("t1", "f1"))
+    clinic.judged(made("t1", "f1"))
     provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{refused}"}}]}
     clinic.put(consent_of("no", "deny", "TREAT", provision=provision))
     assert "Turned 5 degrees" not in client.get(PAGE).text
 
 
 def test_what_was_taken_back_is_not_said(clinic: Clinic, client: Client) -> None:
-    clinic.put(made("t1", "f1") | {"status": "entered-in-error"})
+    clinic.judged(made("t1", "f1") | {"status": "entered-in-error"})
     assert "Turned 5 degrees" not in client.get(PAGE).text
 
 

@@ -15,6 +15,7 @@ from dicom_bridge.protocols.reading import ProtocolRefused, Protocols, all_proto
 from dicom_bridge.protocols.words import (
     BACKGROUND,
     LIGHTING,
+    TARGET,
     due_words,
     for_words,
     name_words,
@@ -153,6 +154,7 @@ def _shot(shot: Shot) -> dict[str, Any]:
         "ratio": shot.ratio,
         "lighting": shot.lighting.value,
         "background": shot.background.value,
+        "target": shot.target.value if shot.target is not None else None,
         "note": shot.note,
     }
 
@@ -169,6 +171,8 @@ def _lines(protocol: Protocol) -> Iterator[str]:
             if each.note:
                 yield f"      {each.note}"
             yield f"      light: {LIGHTING[each.lighting]}; background: {BACKGROUND[each.background]}"
+            if each.target is not None:
+                yield f"      target: {TARGET[each.target]}"
     yield typer.style("Always", bold=True)
     yield f"  {protocol.posture}"
     yield f"  {protocol.lens}"
