@@ -159,8 +159,9 @@ def expression(photo: Measured, reference: Measured) -> Expression | None:
     off = (moved - known[:, :2]) / eyes_apart(reference.face)
     width = float(np.linalg.norm(known[_MOUTH_LEFT, :2] - known[_MOUTH_RIGHT, :2])) / eyes_apart(reference.face)
     lips = (off[_LIP_UP, 1] + off[_LIP_LOW, 1]) / 2
+    wider = _wider(photo, reference)
     return Expression(
-        wider=float(off[_MOUTH_LEFT, 0] - off[_MOUTH_RIGHT, 0]) / width,
+        wider=float(off[_MOUTH_LEFT, 0] - off[_MOUTH_RIGHT, 0]) / width if wider is None else wider,
         lifted=float(lips - (off[_MOUTH_LEFT, 1] + off[_MOUTH_RIGHT, 1]) / 2),
         opened=float(off[_LIP_LOW, 1] - off[_LIP_UP, 1]),
         brows=-float(off[list(_BROWS), 1].mean()),
@@ -228,6 +229,23 @@ def _followed(photo: Measured, reference: Measured) -> NDArray[np.float64] | Non
     whole = abs(float(np.linalg.det(solved[:2]))) > _FLAT
     loose = float(np.median(off)) / eyes_apart(photo.face) > _LOOSE
     return np.asarray(solved.T) if whole and not loose else None
+
+
+def _wider(photo: Measured, reference: Measured) -> float | None:
+    """By how much the mouth is wider, by its corners as they are followed; None where they are not found again."""
+    import numpy as np
+
+    fit = _followed(photo, reference)
+    if fit is None or photo.face is None or reference.face is None or not (photo.upright and reference.upright):
+        return None
+    corners = (_MOUTH_RIGHT, _MOUTH_LEFT)
+    found = followed(photo.upright, reference.upright, photo.face.points, reference.face.points, corners)
+    if found is None:
+        return None
+    right, left = reference.face.points[list(corners)]
+    apart = found[0][1] - found[0][0] - (left[2] - right[2]) * fit[:, 2]
+    known = left[:2] - right[:2]
+    return float((np.linalg.inv(fit[:, :2]) @ apart - known)[0] / np.linalg.norm(known))
 
 
 def _long(measured: Measured) -> int:

@@ -69,7 +69,7 @@ def followed(
     import cv2
     import numpy as np
 
-    chosen = np.asarray(which)
+    chosen = np.asarray(which, dtype=np.intp)
     start = _into(known[chosen, :2], reference.matrix)
     guess = _into(seen[chosen, :2], photo.matrix)
     there, found = _flow(reference.contrast, photo.contrast, start, guess)
@@ -79,8 +79,8 @@ def followed(
     good &= np.linalg.norm(there - guess, axis=1) < _FAR
     if good.sum() < LEAST * len(chosen):
         return None
-    out = cv2.invertAffineTransform(photo.matrix)
-    return there[good].astype(float) @ out[:, :2].T + out[:, 2], chosen[good]
+    out = np.asarray(cv2.invertAffineTransform(photo.matrix), dtype=np.float64)
+    return there[good].astype(np.float64) @ out[:, :2].T + out[:, 2], chosen[good]
 
 
 def _flow(one: Any, other: Any, start: Any, guess: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

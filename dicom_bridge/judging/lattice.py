@@ -25,8 +25,8 @@ _NEAR, _APART = 0.95, 2.0
 _ASIDE = 0.3
 """How far from its place a square may be, in distances between squares."""
 
-_LEAST = 0.5
-"""Share of the places where squares must be seen; dark ones between dark bars are not."""
+_LEAST, _MOST = 0.34, 3.0
+"""Share of the card's squares that must be seen, dark ones between dark bars are not; and of squares in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,22 @@ class Lattice:
     """Of a square, in pixels."""
 
     def placed(self, columns: int, rows: int) -> Iterator[NDArray[np.float64]]:
-        """(columns x rows, 2) pixels, row by row: in each way in which a card of that many may lie over these."""
+        """(columns x rows, 2) pixels, row by row: in each way in which such a card may lie over enough of these.
+
+        Some may be no squares of the card, and some of the card's may not be among them.
+        """
         import cv2
         import numpy as np
 
         low, high = self.cells.min(axis=0), self.cells.max(axis=0)
         for quarter in range(4):
             wide, tall = (columns, rows) if quarter % 2 == 0 else (rows, columns)
-            for left in range(high[0] - wide + 1, low[0] + 1):
-                for top in range(high[1] - tall + 1, low[1] + 1):
+            for left in range(low[0] - wide + 1, high[0] + 1):
+                for top in range(low[1] - tall + 1, high[1] + 1):
+                    from_first = self.cells - (left, top)
+                    within = (from_first >= 0).all(axis=1) & (from_first < (wide, tall)).all(axis=1)
+                    if within.sum() < _LEAST * columns * rows:
+                        continue
                     grid = np.stack(np.meshgrid(np.arange(wide) + left, np.arange(tall) + top), axis=-1)
                     turned = np.rot90(grid, quarter).reshape(-1, 1, 2).astype(np.float64)
                     there = cv2.perspectiveTransform(turned, self.homography)
@@ -156,17 +163,14 @@ def _lattice(
     columns: int,
     rows: int,
 ) -> Lattice | None:
-    """The lattice, where it is no larger than the card, and most of the card's squares are in it."""
+    """The lattice, where it has enough squares for the card, and not so many that it is a wall of tiles."""
     import cv2
     import numpy as np
 
-    if len(cells) < _LEAST * columns * rows:
+    if not _LEAST * columns * rows <= len(cells) <= _MOST * columns * rows:
         return None
     numbers = list(cells)
     places = np.array([cells[each] for each in numbers])
-    wide, tall = places.max(axis=0) - places.min(axis=0) + 1
-    if max(wide, tall) > columns or min(wide, tall) > rows:
-        return None
     far = 0.1 * float(sides.max())
     found: Any = cv2.findHomography(places.astype(np.float64), middles[numbers], cv2.RANSAC, far)[0]  # or nothing
     if found is None:

@@ -165,7 +165,7 @@ def _merge(connection: Connection, setting: Setting, identity: str) -> None:
         except people.MergeRefused:
             text = "The record was itself merged into the one that it would be merged into."
             raise Invalid(Issue("business-rule", text, "Patient.link")) from None
-        for each in sorted({identity, row, into} - {None}):  # her earliest photos may be others now
+        for each in sorted({each for each in (identity, row, into) if each is not None}):  # her earliest photos changed
             jobs.put(connection, jobs.JUDGE, each, not_before=now(connection))
 
 

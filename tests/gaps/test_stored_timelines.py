@@ -60,11 +60,13 @@ def test_timelines_are_read_out_of_the_record(clinic: Clinic) -> None:
 
 
 def _seeds(many: int) -> list[int]:
-    """Timelines of which nothing was excused: that is a person's to say, when a visit is closed."""
+    """Timelines of which nothing was excused, which is a person's to say when a visit is closed, and all has been done:
+    a record does not hold what was done after the day on which it is asked."""
     made: list[int] = []
     seed = SEED
     while len(made) < many:
-        if not generator.case(seed).excused:
+        drawn = generator.case(seed)
+        if not drawn.excused and drawn.sessions[-1] <= drawn.asked:
             made.append(seed)
         seed += 1
     return made
