@@ -191,9 +191,9 @@ def test_records_that_are_merged_are_judged_anew_and_again_where_it_is_undone(cl
 
 def test_the_distance_is_held_against_the_protocol_of_what_was_done(clinic: Links) -> None:
     """Also of a first photo, and anew where it becomes known what she was treated with."""
-    clinic.person("peeled")
+    clinic.person("treated")
     rest = find_expression("rest").code
-    visit = _taken(clinic, 3, photograph(person(6), kept(6, again=False)), "peeled", expression=rest)
+    visit = _taken(clinic, 3, photograph(person(6), kept(6, again=False)), "treated", expression=rest)
     clinic.work()
     sop = clinic.one(visit).sop
     assert _judged(clinic, sop)[0].asked is None
@@ -201,17 +201,17 @@ def test_the_distance_is_held_against_the_protocol_of_what_was_done(clinic: Link
     clinic.put(
         {
             "resourceType": "Procedure",
-            "id": "peeling",
+            "id": "done-to-her",
             "status": "completed",
             "code": {"text": "Chemical peel"},
-            "subject": {"reference": "Patient/peeled"},
+            "subject": {"reference": "Patient/treated"},
             "encounter": {"reference": f"Encounter/{visit.encounter}"},
             "bodySite": [{"coding": [{"system": face.system, "code": face.value}]}],
             "performedDateTime": "2026-05-03T11:00:00+03:00",
         }
     )
     with clinic.engine.begin() as connection:
-        ask(connection, ["peeled"])
+        ask(connection, ["treated"])
     clinic.work()
     said, resource = _judged(clinic, sop)
     assert said.asked == "1:10"
