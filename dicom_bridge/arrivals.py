@@ -209,8 +209,6 @@ class Arrivals:
         if known is not None and known.orthanc_id != orthanc_id:
             # The hook refuses those; this one came before there was a hook, or while it could not ask.
             return self._set_aside(orthanc_id, "Its SOP Instance UID is another photo's.")
-        if known is not None and known.state is PhotoState.LINKED:  # written into the record while it was read
-            return Examined(0, 0, 0)
         try:
             if read.sop_class_uid not in PHOTO_CLASSES:
                 with transaction(self._engine) as connection:

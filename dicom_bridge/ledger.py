@@ -71,6 +71,27 @@ def announce(connection: Connection, batch: str, plan: str, intent: str, entries
     """
     moment = micros(now(connection))
     connection.execute(insert(ledger_batch).values(batch=batch, plan=plan, intent=intent, created=moment))
+    _insert(connection, batch, entries, moment)
+
+
+def announce_alone(connection: Connection, batch: str, entries: Sequence[Entry]) -> None:
+    """Write objects of ours that follow from no files, in state ``intent``, but those that are there already.
+
+    There is no plan to go on with where a process dies: whoever asks for them again announces the rest, and goes on.
+
+    Raises
+    ------
+    AnnouncedAlready
+        The transaction must be rolled back.
+    """
+    known = select(ledger.c.sop_uid).where(among(connection, ledger.c.sop_uid, {each.sop_uid for each in entries}))
+    there = set(connection.execute(known).scalars())
+    fresh = [each for each in entries if each.sop_uid not in there]
+    if fresh:
+        _insert(connection, batch, fresh, micros(now(connection)))
+
+
+def _insert(connection: Connection, batch: str, entries: Iterable[Entry], moment: int) -> None:
     rows = [
         {
             "sop_uid": entry.sop_uid,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,8 +24,10 @@ from consent.store.clock import now
 from consent.store.engine import reading, transaction
 from consent.store.photos import PhotoRow, PhotoState, StoredPhoto
 from consent.types import Obligation, Request
+from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.ledger import Entry, State
 from dicom_bridge.objects.anew import MadeObject
 from dicom_bridge.objects.kept import Area, Named, Shown, presentation, presentation_class, selection
 from dicom_bridge.objects.read import read_object
@@ -190,10 +192,27 @@ class Keeper:
             details={"job": job, "objects": [each.sop for each in objects], "count": len(objects)},
         )  # fmt: skip
         with self._chain.written(intent):
-            for each in objects:
-                archive.store(job, each.orthanc_id, each.made.file)
+            with transaction(self._engine) as connection:  # from now on the wall knows that they are ours
+                ledger.announce_alone(connection, str(uuid.uuid4()), [self._entry(each) for each in objects])
+            objects = [self._stored(archive, job, each) for each in objects]
             with transaction(self._engine) as connection:
                 self._write(connection, objects)
+                ledger.rise_all(connection, [each.sop for each in objects], State.DONE)
+
+    @staticmethod
+    def _entry(each: _Object) -> Entry:
+        digest = hashlib.sha256(each.made.file).hexdigest()
+        patient = each.photos[0].facts.patients[0]
+        return Entry(each.sop, digest, patient, each.study, each.series, State.INTENT, each.orthanc_id, "", 1)
+
+    @staticmethod
+    def _stored(archive: Archive, job: str, each: _Object) -> _Object:
+        """The object that is in the archive: this one, or the same of an earlier time."""
+        there = archive.file(job, each.orthanc_id)
+        if there is None:
+            archive.store(job, each.orthanc_id, each.made.file)
+            return each
+        return replace(each, made=MadeObject(there, read_object(there).attributes))
 
     @staticmethod
     def _file(archive: Archive, job: str, photo: StoredPhoto) -> bytes:
@@ -222,6 +241,8 @@ class Keeper:
     def _write(self, connection: Connection, objects: Sequence[_Object]) -> None:
         """The record, the rows and the places in the index; what is there already stays as it is."""
         fresh = [each for each in objects if not _is_linked(connection, each.sop)]
+        if not fresh:
+            return
         moment = now(connection)
         documents = [fhir_id(each.sop) for each in fresh]
         resources = [self._document(each) for each in fresh]

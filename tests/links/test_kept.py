@@ -179,9 +179,12 @@ def test_what_a_dead_process_left_is_seen_by_nobody_and_taken_up(
         _keep(clinic, left, right)
     left_behind = clinic.instances() - before
     assert len(left_behind) == 4
-    clinic.work()  # the worker takes them for objects of others
-    assert {clinic.at(each).state for each in left_behind} == {"other"}
-    assert not any(_seen(clinic, clinic.at(each)) for each in left_behind)
+    clinic.work(everything=True)  # nobody else's business: no row, no task
+    with glancing(clinic.engine) as connection:
+        rows = select(photo.c.orthanc_id).where(photo.c.orthanc_id.in_(left_behind))
+        assert connection.execute(rows).all() == []
+    for each in left_behind:
+        assert clinic.archive.ask(f"/instances/{each}/file", "clinician").status == 403
     monkeypatch.undo()
     sop = _keep(clinic, left, right)
     assert clinic.instances() - before == left_behind
