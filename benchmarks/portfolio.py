@@ -41,10 +41,10 @@ from dicom_bridge.publish.exporting import Exporter
 from fhir_mapping.question.question import Question
 from fhir_mapping.store.reader import RecordReader
 from orthanc_plugin.assembly.archive_process import prove
+from orthanc_plugin.workspace.found import Coupled
 from orthanc_plugin.workspace.pictures import Originals
 from orthanc_plugin.workspace.portfolio_book import described
-from orthanc_plugin.workspace.record import Coupled
-from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 from tests.archive import Archive
 from tests.ports import free_port
 
@@ -114,7 +114,7 @@ def _measure(folder: Path, size: Size, pictures: list[bytes], rounds: int) -> Me
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="photospine-bench-")))
         archive = stack.enter_context(Archive(scratch / "archive", free_port()))
         prove(f"http://127.0.0.1:{archive.port}", archive.settings)
-        record = StoredRecord(clinic.engine, clinic.node.decisions, RecordReader(SITE, base=BASE))
+        record = StoredPairs(clinic.engine, clinic.node.decisions, RecordReader(SITE, base=BASE))
         _fill(archive, clinic, _found(record), pictures)
         session = stack.enter_context(requests.Session())
         session.trust_env = False
@@ -122,7 +122,7 @@ def _measure(folder: Path, size: Size, pictures: list[bytes], rounds: int) -> Me
         return _rounds(clinic, archive, record, originals, size.photos, rounds)
 
 
-def _found(record: StoredRecord) -> tuple[Coupled, ...]:
+def _found(record: StoredPairs) -> tuple[Coupled, ...]:
     return record.pairs(Request(MARKETING, "PORTFOLIO"), "bench", Question(), PAIRS).pairs
 
 
@@ -140,7 +140,7 @@ def _fill(archive: Archive, clinic: Opened, pairs: tuple[Coupled, ...], pictures
 
 
 def _rounds(
-    clinic: Opened, archive: Archive, record: StoredRecord, originals: Originals, photos: int, rounds: int
+    clinic: Opened, archive: Archive, record: StoredPairs, originals: Originals, photos: int, rounds: int
 ) -> Measured:
     """Find and export, again and again.
 

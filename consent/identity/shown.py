@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, delete, select, update
 
-from consent.purposes import TREAT
+from consent.purposes import PORTFOLIO, TREAT
 from consent.store.tables import login_session
 from consent.types import Requester, Right, narrowed
 
@@ -31,11 +31,22 @@ class Mode(StrEnum):
     SIGNING = "signing"
     """The patient, or who signs for her: what she agrees to, and to what no longer."""
 
+    PROSPECT = "prospect"
+    """Somebody who wonders whether to be treated: results that patients agreed to show, and nothing of who they are."""
 
-_PURPOSES = {Mode.PATIENT: frozenset({TREAT}), Mode.SIGNING: frozenset({TREAT})}
+
+_PURPOSES = {
+    Mode.PATIENT: frozenset({TREAT}),
+    Mode.SIGNING: frozenset({TREAT}),
+    Mode.PROSPECT: frozenset({PORTFOLIO}),
+}
 """What may be asked for meanwhile; of what the account holds, never more."""
 
-_RIGHTS = {Mode.PATIENT: frozenset[Right](), Mode.SIGNING: frozenset({Right.CONSENT})}
+_RIGHTS = {
+    Mode.PATIENT: frozenset[Right](),
+    Mode.SIGNING: frozenset({Right.CONSENT}),
+    Mode.PROSPECT: frozenset[Right](),
+}
 """What may be done meanwhile, likewise."""
 
 

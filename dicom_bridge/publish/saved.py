@@ -32,6 +32,7 @@ MOST = 200
 
 USUAL = 50
 _LONGEST = 100
+_ALIKE = 100
 _KEPT = 500
 """Questions of one purpose."""
 
@@ -53,6 +54,9 @@ class Saved:
 
     most: int
     """Pairs, the newest results first."""
+
+    least: int
+    """Percent of comparability that a pair has at least, as far as it is proved; 0: whatever it is."""
 
     made: datetime
     made_by: str
@@ -101,7 +105,7 @@ class SavedQuestions:
         with reading(self._engine) as connection:
             return [(row.before, row.after) for row in connection.execute(query)]
 
-    def save(self, request: Request, name: str, question: str, *, most: int = USUAL) -> Saved:
+    def save(self, request: Request, name: str, question: str, *, most: int = USUAL, least: int = 0) -> Saved:
         """Keep a question.
 
         Raises
@@ -114,6 +118,8 @@ class SavedQuestions:
             raise NotSaved(f"name: give it one of 1 to {_LONGEST} characters")
         if not 1 <= most <= MOST:
             raise NotSaved(f"most: a portfolio has 1 to {MOST} pairs")
+        if not 0 <= least <= _ALIKE:
+            raise NotSaved(f"comparability: 0 to {_ALIKE} percent")
         if len(question) > MAX_TEXT:
             raise NotSaved(f"question: it has more than {MAX_TEXT} characters; ask for less")
         if not _may(request):
@@ -129,10 +135,17 @@ class SavedQuestions:
             connection.execute(
                 insert(saved_question),
                 {
-                    "id": identity, "name": name, "purpose": request.purpose, "channel": request.channel or "",
-                    "question": question, "most": most, "made": clock.micros(now), "made_by": request.requester.account,
+                    "id": identity,
+                    "name": name,
+                    "purpose": request.purpose,
+                    "channel": request.channel or "",
+                    "question": question,
+                    "most": most,
+                    "least": least,
+                    "made": clock.micros(now),
+                    "made_by": request.requester.account,
                 },
-            )  # fmt: skip
+            )
             return self._read(connection, request, identity)
 
     def take_in(self, request: Request, saved: Saved, pairs: Sequence[Pair]) -> None:
@@ -192,6 +205,7 @@ def _saved(row: Row[Any]) -> Saved:
         row.channel or None,
         row.question,
         row.most,
+        row.least,
         instant(row.made),
         row.made_by,
         None if row.seen is None else instant(row.seen),

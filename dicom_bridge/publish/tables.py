@@ -18,6 +18,7 @@ saved_question = Table(
     Column("channel", String(64), nullable=False),  # empty: none
     Column("question", Text, nullable=False),  # fhir_mapping.question.text
     Column("most", Integer, nullable=False),  # pairs
+    Column("least", Integer, nullable=False),  # percent of comparability; 0: whatever it is
     Column("made", BigInteger, nullable=False),  # microseconds since 1970
     Column("made_by", String(64), nullable=False),  # account
     Column("seen", BigInteger),  # when its pairs were taken in last

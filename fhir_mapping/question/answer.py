@@ -23,7 +23,7 @@ from fhir_mapping.question.facets import LINKED, OF_A_SERIES, OF_THE_RECORD, UND
 from fhir_mapping.question.facts import month
 from fhir_mapping.question.index import Index, nothing_is_due
 from fhir_mapping.question.page import FEW, Place, page, within
-from fhir_mapping.question.pairs import Pair, pairs
+from fhir_mapping.question.pairs import Keeping, Pair, pairs
 from fhir_mapping.question.question import Period, Question
 from fhir_mapping.question.terms import Term, terms_of
 from fhir_mapping.question.text import counted_as
@@ -50,6 +50,9 @@ class Portion:
 
     pairs: bool = False
     """Whether the page is of pairs: of results that match, each with the photo that it is held against."""
+
+    keeping: Keeping | None = None
+    """Which pairs are wanted; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,9 @@ def answer(
     elif portion.pairs:
         beginnings = _all(permitted, (bits for facet, bits in by_facet.items() if facet in OF_A_SERIES))
         zone = setting.site.zone
-        paired = pairs(connection, index, seen, beginnings, by_month, portion.most, portion.after, zone)
+        paired = pairs(
+            connection, index, seen, beginnings, by_month, portion.most, portion.after, zone, portion.keeping
+        )
         coupled, following = paired.numbers, paired.following
         numbers = tuple(dict.fromkeys(number for pair in coupled for number in pair))
     else:

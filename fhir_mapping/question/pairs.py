@@ -10,7 +10,7 @@ A pair stands where its result stands, so a page begins behind a photo as one of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -28,7 +28,9 @@ from fhir_mapping.question.index import Index
 from fhir_mapping.question.page import Place, page
 
 _STEP = 240
-"""Photos that are looked at at once."""
+"""Photos that are looked at at once, at first; where few of them make a pair, twice as many each time."""
+
+_MOST_OF_STEP = 1920
 
 _OF_VIEW = (Facet.SIDE, Facet.VIEW, Facet.EXPRESSION)
 
@@ -37,6 +39,10 @@ _Key = tuple[str | None, str | None, frozenset[Value]]
 
 Pair = tuple[int, int]
 """The numbers of two photos: before, after."""
+
+
+Keeping = Callable[[Connection, Collection[Pair]], Collection[Pair]]
+"""Which of some pairs are wanted, by whatever else is known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ def pairs(
     most: int,
     after: Place | None,
     zone: ZoneInfo,
+    keeping: Keeping | None = None,
 ) -> Pairs:
     """The pairs of a page.
 
@@ -82,9 +89,11 @@ def pairs(
         The site's, in which days are told apart.
     """
     found: list[tuple[Pair, Place]] = []
-    place, met = after, set[_Key]()
+    place, met, step_of = after, set[_Key](), _STEP
     while most > 0 and len(found) <= most:
-        step = page(connection, results, months, _STEP, place)
+        step = page(connection, results, months, step_of, place)
+        step_of = min(2 * step_of, _MOST_OF_STEP)
+        fresh: list[tuple[Pair, Place]] = []
         groups = _grouped(connection, index, step.numbers, results | beginnings, zone)
         by_number = {each.number: each for group in groups.values() for each in group}
         for number in step.numbers:
@@ -97,7 +106,9 @@ def pairs(
                 continue  # its result stood on a page before this one
             before = _beginning([each for each in group if each.number in beginnings], result)
             if before is not None:
-                found.append(((before.number, result.number), result.place))
+                fresh.append(((before.number, result.number), result.place))
+        kept = None if keeping is None or not fresh else set(keeping(connection, [pair for pair, _ in fresh]))
+        found += fresh if kept is None else [each for each in fresh if each[0] in kept]
         place = step.following
         if place is None:
             break

@@ -9,11 +9,11 @@ from orthanc_plugin.assembly.names import names
 from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.workspace.pictures import Originals
 from orthanc_plugin.workspace.portfolio_book import PortfolioBook
-from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 
 
 def portfolio_book(
-    node: Node, point: DecisionPoint, record: StoredRecord, originals: Originals, os_user: str | None = None
+    node: Node, point: DecisionPoint, record: StoredPairs, originals: Originals, os_user: str | None = None
 ) -> PortfolioBook:
     """Put it together.
 

@@ -56,13 +56,13 @@ from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.queue import Queue
 from orthanc_plugin.workspace.relay import STALLED
-from orthanc_plugin.workspace.stored import StoredRecord
 from orthanc_plugin.workspace.stored_alignments import StoredAlignments
 from orthanc_plugin.workspace.stored_consents import StoredConsents
 from orthanc_plugin.workspace.stored_emergencies import StoredEmergencies
 from orthanc_plugin.workspace.stored_history import StoredHistory
 from orthanc_plugin.workspace.stored_kept import StoredKept
 from orthanc_plugin.workspace.stored_locks import StoredLocks
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 from orthanc_plugin.workspace.stored_sessions import StoredSessions
 from orthanc_plugin.workspace.viewer import Viewer
 from orthanc_plugin.workspace.visitor import Door
@@ -116,7 +116,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
     door = _door(node, callers.authenticator)
     originals = Originals(settings.orthanc, mint, session, most_bytes=most_bytes)
     pictures = DecidedPictures(point, originals, Shelf(), mark="")
-    stored = StoredRecord(node.engine, point, fhir.record)
+    stored = StoredPairs(node.engine, point, fhir.record)
     kept = _kept(node, point)
     parts = Parts(
         record=stored,

@@ -23,6 +23,7 @@ from orthanc_plugin.workspace.consent_page import ConsentPages
 from orthanc_plugin.workspace.due import DuePage
 from orthanc_plugin.workspace.emergency import Emergencies, Emergency
 from orthanc_plugin.workspace.export_page import ExportPage
+from orthanc_plugin.workspace.gallery import GalleryPage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.history_book import HistoryBook
 from orthanc_plugin.workspace.keep_page import KeepPage
@@ -33,6 +34,7 @@ from orthanc_plugin.workspace.pages import Pages, Parts
 from orthanc_plugin.workspace.patience import Patience
 from orthanc_plugin.workspace.portfolio import Portfolio
 from orthanc_plugin.workspace.portfolios import Portfolios
+from orthanc_plugin.workspace.prospect import ProspectScreen
 from orthanc_plugin.workspace.protocol_page import ProtocolPage
 from orthanc_plugin.workspace.queue import Queue, QueuePage
 from orthanc_plugin.workspace.review import Review
@@ -76,7 +78,7 @@ def create_app(
     queue
         What the page of photos that wait is made of; None: there is none.
     locks
-        Turns the screen to a patient, and back; None: it is never turned.
+        Turns the screen to somebody else, and back; None: it is never turned.
     consents
         What the pages of consent are made of; None: there are none.
     emergencies
@@ -133,6 +135,12 @@ def create_app(
             *Own(pages).routes(),
             *Portfolio(pages).routes(),
             *(Portfolios(pages, parts.portfolios).routes() if parts.portfolios is not None else ()),
+            *(GalleryPage(pages, parts.portfolios).routes() if parts.portfolios is not None else ()),
+            *(
+                ProspectScreen(pages, lock, parts.portfolios).routes()
+                if lock is not None and parts.portfolios is not None
+                else ()
+            ),
             *(BatchPages(pages, batches).routes() if batches is not None else ()),
             *(QueuePage(pages, queue).routes() if queue is not None else ()),
             *parts.files.routes(),

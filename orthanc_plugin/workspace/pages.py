@@ -152,6 +152,9 @@ class Pages:
             theme=theme if theme in THEMES else None,
             chart="TREAT" in held,
             own="PATRQT" in held,
+            gallery=self.parts.portfolios is not None
+            and "TREAT" in held
+            and (visitor is None or visitor.requester.confined_to is None),
             due=self.parts.gaps is not None
             and "TREAT" in held
             and (visitor is None or visitor.requester.confined_to is None),

@@ -11,11 +11,13 @@ from dicom_bridge.publish.exporting import Export, Exporter
 from dicom_bridge.publish.pair import Half, Pair
 from dicom_bridge.publish.saved import USUAL, Saved, SavedQuestions
 from fhir_mapping.question import text
+from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from fhir_mapping.question.text import Names
 from orthanc_plugin.workspace import words
-from orthanc_plugin.workspace.record import Coupled, PairPage, Photo, place_name
-from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.found import Coupled, PairPage, PhotoPage
+from orthanc_plugin.workspace.record import Photo, place_name
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,14 @@ class PortfolioBook:
     """
 
     def __init__(
-        self, record: StoredRecord, saved: SavedQuestions, exporter: Exporter | None, zone: ZoneInfo, names: Names
+        self, record: StoredPairs, saved: SavedQuestions, exporter: Exporter | None, zone: ZoneInfo, names: Names
     ) -> None:
         self._record, self.saved, self._exporter = record, saved, exporter
         self._zone, self._names = zone, names
 
-    def save(self, request: Request, name: str, question: Question, *, most: int = USUAL, route: str) -> Saved:
+    def save(
+        self, request: Request, name: str, question: Question, *, most: int = USUAL, least: int = 0, route: str
+    ) -> Saved:
         """Keep a question with the pairs that it finds now.
 
         Raises
@@ -51,8 +55,8 @@ class PortfolioBook:
         fhir_mapping.errors.Forbidden
             It names a facet that the purpose does not show.
         """
-        page = self._record.pairs(request, route, question, most)
-        saved = self.saved.save(request, name, text.text(question), most=most)
+        page = self._record.pairs(request, route, question, most, least=least)
+        saved = self.saved.save(request, name, text.text(question), most=most, least=least)
         self.saved.take_in(request, saved, numbers(page.pairs))
         return saved
 
@@ -65,7 +69,7 @@ class PortfolioBook:
         """
         saved = self.saved.read(request, word)
         question = text.parse(saved.question, self._zone, self._names)
-        page = self._record.pairs(request, route, question, saved.most, kept=self.saved.pairs(saved))
+        page = self._record.pairs(request, route, question, saved.most, least=saved.least, kept=self.saved.pairs(saved))
         return Opened(saved, question, page)
 
     def take_in(self, request: Request, word: str, route: str) -> Opened:
@@ -78,6 +82,20 @@ class PortfolioBook:
         opened = self.open(request, word, route)
         self.saved.take_in(request, opened.saved, numbers(opened.page.pairs))
         return opened
+
+    def photos(self, request: Request, question: Question, after: str, most: int, route: str) -> PhotoPage:
+        """Single photos of everybody, for whoever treats."""
+        return self._record.photos(request, route, question, after, most)
+
+    def page(
+        self, request: Request, question: Question, most: int, after: int | None, counted: Sequence[Facet], route: str
+    ) -> PairPage:
+        """Pairs that nobody kept, and how many photos have each value of some facets."""
+        return self._record.pairs(request, route, question, most, after, counted=counted)
+
+    def of(self, request: Request, question: Question, result: int, route: str) -> Coupled | None:
+        """The pair of one result that a question finds; None where it may not be shown, or has none."""
+        return self._record.pair_of(request, route, question, result)
 
     def export(self, request: Request, word: str, title: str, route: str) -> Export:
         """Make the file of a portfolio's pairs; each photo is decided anew. Its pairs are taken in.
@@ -93,7 +111,7 @@ class PortfolioBook:
         return self._exporter.export(request, pairs, title, question=opened.saved.question, saved=opened.saved.id)
 
 
-def described(record: StoredRecord, pairs: Sequence[Coupled]) -> list[Pair]:
+def described(record: StoredPairs, pairs: Sequence[Coupled]) -> list[Pair]:
     """Pairs as they are published."""
     uids = record.sop_uids({number for pair in numbers(pairs) for number in pair})
     return [

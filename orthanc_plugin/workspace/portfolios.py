@@ -17,11 +17,12 @@ from fhir_mapping.question.facets import Facet
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.filters import NAMES, asked
 from orthanc_plugin.workspace.forms import Fields, posted
+from orthanc_plugin.workspace.found import Coupled
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.portfolio import ASKED, Card
 from orthanc_plugin.workspace.portfolio_book import Opened, PortfolioBook
 from orthanc_plugin.workspace.publishing import Visit, compared, shot, visit
-from orthanc_plugin.workspace.record import Coupled, place_name
+from orthanc_plugin.workspace.record import place_name
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LARGEST = 64 * 1024  # bytes of a form
@@ -36,6 +37,9 @@ class Shown:
     card: Card
     fresh: bool
     """Whether it came since the pairs were taken in."""
+
+    alike: int
+    """Percent of comparability."""
 
 
 class Portfolios:
@@ -92,7 +96,10 @@ class Portfolios:
             page=here.page,
             title=here.title,
             saved=saved,
-            pairs=[Shown(_card(here, each), (each.before.number, each.after.number) in came) for each in page.pairs],
+            pairs=[
+                Shown(_card(here, each), (each.before.number, each.after.number) in came, each.alike)
+                for each in page.pairs
+            ],
             newest=words.about_old(max(results), now) if results else "",
             said=said(page.changes),
             first_time=saved.seen is None,
@@ -114,7 +121,10 @@ class Portfolios:
         try:
             if wanted.fault:
                 raise NotSaved(wanted.fault)
-            saved = self._book.save(here.question, name, wanted.question, route=f"{here.base}/saved")
+            least = next((value for field, value in fields if field == "alike"), "0")
+            if not (least.isascii() and least.isdigit() and len(least) <= 3):
+                raise NotSaved("comparability: a whole number of percent")
+            saved = self._book.save(here.question, name, wanted.question, least=int(least), route=f"{here.base}/saved")
         except (NotSaved, MappingError) as fault:
             return pages.show(
                 http, "portfolio_fault.html", here.visitor, status=400, section=here.page.code, page=here.page,

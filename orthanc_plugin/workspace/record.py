@@ -13,7 +13,6 @@ from typing import Protocol
 
 from consent.types import Request
 from dicom_bridge.compare.conditions import Conditions
-from dicom_bridge.publish.fallen import Changes
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 
@@ -197,29 +196,6 @@ class Gallery:
     answer: Answer = field(default_factory=Answer)
     following: int | None = None
     """The photo behind which the next page begins; None: there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coupled:
-    """A result that may be published, and the photo that it is held against."""
-
-    before: Photo
-    after: Photo
-    title: str = ""
-    """Name of the treatment by its code alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairPage:
-    """One page of pairs, the newest result first."""
-
-    pairs: tuple[Coupled, ...] = ()
-    answer: Answer = field(default_factory=Answer)
-    following: int | None = None
-    """The result behind which the next page begins; None: there is none."""
-
-    changes: Changes = field(default_factory=Changes)
-    """Since the pairs were taken in that were kept."""
 
 
 @dataclass(frozen=True, slots=True)

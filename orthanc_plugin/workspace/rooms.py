@@ -22,4 +22,8 @@ class Room:
         return path == self.home or path.startswith(f"{self.home}/")
 
 
-ROOMS = {Mode.PATIENT: Room("/shown"), Mode.SIGNING: Room("/sign", "/consent")}
+ROOMS = {
+    Mode.PATIENT: Room("/shown"),
+    Mode.SIGNING: Room("/sign", "/consent"),
+    Mode.PROSPECT: Room("/prospect"),
+}

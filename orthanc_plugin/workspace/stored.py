@@ -22,16 +22,13 @@ from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.reading import conditions
 from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
-from dicom_bridge.publish.fallen import Changes, changes
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.asking import ask, in_turn
 from fhir_mapping.question.cases import of_case
-from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.page import Place
-from fhir_mapping.question.pairs import Pair
 from fhir_mapping.question.question import Question
 from fhir_mapping.search.values import FIRST
 from fhir_mapping.store.reader import RecordReader
@@ -44,11 +41,9 @@ from orthanc_plugin.workspace.record import (
     OTHER,
     Answer,
     Area,
-    Coupled,
     Course,
     Gallery,
     Outcome,
-    PairPage,
     People,
     Person,
     Photo,
@@ -225,9 +220,9 @@ class StoredRecord:
         """One page of outcomes: photos of one patient and area, the newest result first."""
 
         def read(connection: Connection) -> Gallery:
-            portion = Portion(_OUTCOMES, _place(connection, after), GALLERY_FACETS, cases=True)
+            portion = Portion(_OUTCOMES, place_of(connection, after), GALLERY_FACETS, cases=True)
             found = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS)
-            photos = {entry.number: _unnamed(entry) for entry in self._photos(connection, found.numbers)}
+            photos = {entry.number: unnamed(entry) for entry in self._photos(connection, found.numbers)}
             named = titles(connection, self._store, [each.treatment for each in photos.values() if each.treatment])
             outcomes = []
             for case in found.cases:
@@ -238,68 +233,6 @@ class StoredRecord:
 
         return in_turn(self._engine, self._setting, read)
 
-    def pairs(
-        self,
-        request: Request,
-        route: str,
-        question: Question,
-        most: int,
-        after: int | None = None,
-        *,
-        kept: Sequence[Pair] = (),
-        counted: Sequence[Facet] = (),
-    ) -> PairPage:
-        """One page of results with what each is held against, the newest first.
-
-        Parameters
-        ----------
-        after
-            The result behind which the page begins; None: with the newest one.
-        kept
-            Pairs that were there before: what became of them is told.
-        """
-
-        def read(connection: Connection) -> PairPage:
-            portion = Portion(most, _place(connection, after), counted, pairs=True)
-            found = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS)
-            photos = {entry.number: _unnamed(entry) for entry in self._photos(connection, found.numbers)}
-            named = titles(connection, self._store, [each.treatment for each in photos.values() if each.treatment])
-            pairs = tuple(
-                Coupled(photos[first], photos[last], named.get(photos[last].treatment or "", ""))
-                for first, last in found.pairs
-            )
-            following = found.pairs[-1][1] if found.pairs and found.following is not None else None
-            changed = self._changes(connection, request, question, route, kept, found.pairs) if kept else Changes()
-            return PairPage(pairs, self._answer(connection, found, typed=False), following, changed)
-
-        return in_turn(self._engine, self._setting, read)
-
-    def _changes(
-        self,
-        connection: Connection,
-        request: Request,
-        question: Question,
-        route: str,
-        kept: Sequence[Pair],
-        now: Sequence[Pair],
-    ) -> Changes:
-        gone = [pair for pair in kept if pair not in set(now)]
-        numbers = {number for pair in gone for number in pair}
-        permitted = self._point.permitted(connection, request, fulfils=PUBLISHING_FULFILS).of(numbers)
-        asked: tuple[Pair, ...] = ()
-        if permitted:
-            portion = Portion(len(gone), pairs=True)
-            alone = self._ask(connection, request, question, portion, route, PUBLISHING_FULFILS, of=numbers)
-            asked = alone.pairs
-        return changes(kept, now, permitted, asked)
-
-    def sop_uids(self, numbers: Collection[int]) -> dict[int, str]:
-        """The SOP Instance UIDs of photos."""
-        query = select(photo.c.photo, photo.c.sop_uid)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.where(among(connection, photo.c.photo, numbers)))
-            return {row.photo: row.sop_uid for row in rows}
-
     def companions(self, request: Request, route: str, number: int) -> Sequence[Photo]:
         """The photos of its patient and area that may be published; none where it may not."""
 
@@ -308,7 +241,7 @@ class StoredRecord:
             found = self._ask(
                 connection, request, Question(), Portion(_PHOTOS), route, PUBLISHING_FULFILS, of={number, *case}
             )
-            photos = [_unnamed(entry) for entry in self._photos(connection, found.numbers)]
+            photos = [unnamed(entry) for entry in self._photos(connection, found.numbers)]
             return photos if number in found.numbers else []
 
         return in_turn(self._engine, self._setting, read)
@@ -356,14 +289,14 @@ class StoredRecord:
         ]
 
 
-def _place(connection: Connection, number: int | None) -> Place | None:
+def place_of(connection: Connection, number: int | None) -> Place | None:
     """Where a photo stands among the others."""
     query = select(photo.c.taken, photo.c.document).where(photo.c.photo == number)
     row = None if number is None else connection.execute(query).one_or_none()
     return None if row is None or row.document is None else Place(row.taken, row.document)
 
 
-def _unnamed(entry: Photo) -> Photo:
+def unnamed(entry: Photo) -> Photo:
     """A photo as publishing shows it: a region that is not of the tree could be called anything."""
     return entry if known_region(entry.area.code) else replace(entry, area=_UNNAMED)
 

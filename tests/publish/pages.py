@@ -9,16 +9,23 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from starlette.applications import Starlette
 
+from consent.audit.record import AuditRecord
+from consent.identity.accounts import Authenticator, create
+from consent.identity.throttle import Throttle
+from consent.store.engine import transaction
 from consent.types import Request
 from dicom_bridge.publish.exporting import FULFILS, Exporter
 from dicom_bridge.publish.saved import SavedQuestions
 from fhir_mapping.question.text import UNNAMED
+from orthanc_plugin.workspace.accounts import StoredAccounts
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.pages import Parts
 from orthanc_plugin.workspace.portfolio_book import PortfolioBook
 from orthanc_plugin.workspace.record import Picture
 from orthanc_plugin.workspace.stored import CHART_FULFILS, StoredRecord
+from orthanc_plugin.workspace.stored_locks import StoredLocks
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 from orthanc_plugin.workspace.visitor import Door
 from tests.fhir.clinic import SITE, Clinic, requesters
 from tests.workspace.clinic import Sessions
@@ -59,7 +66,7 @@ class Pictures:
 
 def book_of(clinic: Clinic) -> PortfolioBook:
     """Where portfolios are kept and exported; Orthanc's part is drawn."""
-    record = StoredRecord(clinic.engine, clinic.node.decisions, clinic.node.record)
+    record = StoredPairs(clinic.engine, clinic.node.decisions, clinic.node.record)
 
     def pixels(sop_uid: str, _: str) -> bytes:
         return drawn(int(sop_uid.rpartition(".")[2]) % 97)
@@ -69,17 +76,38 @@ def book_of(clinic: Clinic) -> PortfolioBook:
     return PortfolioBook(record, saved, exporter, SITE.zone, UNNAMED)
 
 
+def turnable(clinic: Clinic, *, packages: Path = Path("absent")) -> Starlette:
+    """The workspace with sessions of the database, whose screen can be turned; NAME-demo is each password."""
+    with transaction(clinic.engine) as connection:
+        for name, purposes in (("marketing", ("PORTFOLIO", "WEB")), ("clinician", ("TREAT",)), ("web", ("WEB",))):
+            create(connection, name, password=f"{name}-demo", purposes=purposes)
+    authenticator = Authenticator(clinic.engine)
+
+    def record(entry: AuditRecord) -> None:
+        clinic.chain.append([entry])
+
+    accounts = StoredAccounts(clinic.engine, authenticator, minutes=30, record=record, secret=KEY)
+    locks = StoredLocks(clinic.engine, authenticator, record, door="serve")
+    parts = _parts(clinic, Door(accounts, secure=False), packages)
+    throttle = Throttle(clinic.engine, record=record, door="serve")
+    return create_app(parts, accounts, throttle=throttle, healthy=lambda: True, locks=locks)
+
+
 def application(clinic: Clinic, *, packages: Path = Path("absent")) -> Starlette:
     """The workspace."""
     sessions = Sessions(requesters())
-    parts = Parts(
+    parts = _parts(clinic, Door(sessions, secure=False), packages)
+    return create_app(parts, sessions, throttle=Patient(), healthy=lambda: True)
+
+
+def _parts(clinic: Clinic, door: Door, packages: Path) -> Parts:
+    return Parts(
         StoredRecord(clinic.engine, clinic.node.decisions, clinic.node.record),
         Pictures(clinic),
-        Door(sessions, secure=False),
+        door,
         SITE,
         Files(packages),
         lambda: datetime.now(UTC),
         PUBLISHING,
         portfolios=book_of(clinic),
     )
-    return create_app(parts, sessions, throttle=Patient(), healthy=lambda: True)

@@ -259,6 +259,8 @@ def test_nothing_is_exported_that_cannot_be_recorded(
         ({"name": "Taken"}, "another question is called so"),
         ({"name": "a", "area": "mars"}, "area"),
         ({"name": "a", "taken": "2026-03"}, "whole years"),
+        ({"name": "a", "alike": "many"}, "comparability"),
+        ({"name": "a", "alike": "101"}, "comparability"),
     ],
 )
 def test_what_cannot_be_kept_is_told_with_its_remedy(
@@ -278,3 +280,14 @@ def test_a_confined_account_keeps_nothing(clinic: Clinic, book: PortfolioBook) -
     with pytest.raises(NotFound):
         book.save(Request(own, "PORTFOLIO"), "Mine", Question(), route="test")
     assert book.saved.listed(Request(own, "PORTFOLIO")) == []
+
+
+def test_a_portfolio_asks_for_pairs_that_are_comparable(clinic: Clinic, book: PortfolioBook) -> None:
+    pairs = book.open(_request(), book.save(_request(), "All", Question(), route="test").id, "test").page.pairs
+    scores = sorted({each.alike for each in pairs})
+    assert len(scores) >= 1
+    assert 0 < scores[0] < 100, "what is not known is not proved"
+    exact = book.save(_request(), "Alike", Question(), least=scores[-1], route="test")
+    assert len(book.open(_request(), exact.id, "test").page.pairs) == sum(each.alike == scores[-1] for each in pairs)
+    more = book.save(_request(), "More", Question(), least=scores[-1] + 1, route="test")
+    assert book.open(_request(), more.id, "test").page.pairs == ()

@@ -114,7 +114,7 @@ def _agree(
     assert set(numbers) == wanted, (note, [documents[each] for each in set(numbers) ^ wanted])
     assert found.total == len(wanted), note
     assert _cases(connection, may, parsed, min(most, 2)) == _grouped(connection, wanted), note
-    of_a_series = {
+    of_a_series: dict[str, list[str]] = {
         name: question[name] for name in ("patient", "area", "side", "view", "expression") if name in question
     }
     halves = {

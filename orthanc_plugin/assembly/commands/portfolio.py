@@ -46,7 +46,7 @@ from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.pictures import Originals
 from orthanc_plugin.workspace.portfolio_book import Opened, PortfolioBook
 from orthanc_plugin.workspace.portfolios import said
-from orthanc_plugin.workspace.stored import StoredRecord
+from orthanc_plugin.workspace.stored_pairs import StoredPairs
 
 _ROUTE = "portfolio"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -101,6 +101,9 @@ def saving(
         typer.Argument(metavar="[FACET=VALUE]...", help="What is asked for, as in 'photospine photos'."),
     ] = None,
     most: Annotated[int, typer.Option("--most", help="Pairs, the newest results first.")] = USUAL,
+    least: Annotated[
+        int, typer.Option("--comparable", help="Percent of comparability that a pair has at least, as far as proved.")
+    ] = 0,
     as_account: AsOption = None,
     purpose: PurposeOption = None,
     as_json: JsonOption = False,
@@ -109,7 +112,7 @@ def saving(
     """Keep a question as a portfolio."""
     with _opened(settings, as_account, purpose) as at:
         question = text.read(pairs_of(facets or ()), at.node.site.zone, names())
-        saved = at.book.save(at.request, name, question, most=most, route=_ROUTE)
+        saved = at.book.save(at.request, name, question, most=most, least=least, route=_ROUTE)
         _show(at.book.open(at.request, saved.id, _ROUTE), at.node, as_json)
 
 
@@ -237,7 +240,7 @@ def _opened(settings: Path | None, as_account: str | None, purpose: str | None) 
         most = node.settings.max_file_megabytes * 1024 * 1024
         originals = Originals(node.settings.orthanc, node.mint, session, most_bytes=most)
         point = node.point
-        book = portfolio_book(node, point, StoredRecord(node.engine, point, record_store(node)), originals, os_user())
+        book = portfolio_book(node, point, StoredPairs(node.engine, point, record_store(node)), originals, os_user())
         page = next(each for each in publishing_pages(node.site) if each.code == request.purpose)
         yield _Open(node, book, request, f"{page.name}, {request.channel}" if request.channel else page.name)
 

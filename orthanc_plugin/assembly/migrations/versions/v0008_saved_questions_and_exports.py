@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=64), nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("most", sa.Integer(), nullable=False),
+        sa.Column("least", sa.Integer(), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
         sa.Column("made_by", sa.String(length=64), nullable=False),
         sa.Column("seen", sa.BigInteger(), nullable=True),
