@@ -25,12 +25,12 @@ def place(tmp_path: Path) -> Iterator[Consenting]:
 
 
 def test_she_reads_what_her_photos_may_be_used_for_and_why_she_does_not_see_them(place: Consenting) -> None:
-    place.clinic.put(consent_of("yes", "permit", "WEB"))
+    place.clinic.put(consent_of("yes", "permit", "TEACH"))
     client = place.signed_in("anna")
     assert f'href="{_CONSENT}"' in client.get("/me/patient/anna").text
     page = client.get(_CONSENT).text
     assert "There are 6 photos of you here." in page
-    assert re.search(r"<h2>Website</h2>.*?All 6", page, re.DOTALL)
+    assert re.search(r"<h2>Teaching in the clinic</h2>.*?All 6", page, re.DOTALL)
     assert "Why you see 0 of 6 here yourself" in page
     assert "Nobody has signed a Yes to your own view" in page
     for hidden in ("b1", "Ben", "g1", "Dr. Markou"):
@@ -38,15 +38,15 @@ def test_she_reads_what_her_photos_may_be_used_for_and_why_she_does_not_see_them
 
 
 def test_she_takes_back_by_one_press_and_it_holds_at_once(place: Consenting) -> None:
-    place.clinic.put(consent_of("yes", "permit", "WEB"))
+    place.clinic.put(consent_of("yes", "permit", "TEACH"))
     client = place.signed_in("anna")
     token = csrf(client.get(_CONSENT).text)
-    for wrong in ({"csrf": "guessed", "use": "WEB"}, {"csrf": token, "use": "HLEGAL"}, {"csrf": token}):
+    for wrong in ({"csrf": "guessed", "use": "TEACH"}, {"csrf": token, "use": "HLEGAL"}, {"csrf": token}):
         assert client.post(f"{_CONSENT}/withdraw", data=wrong).status_code == 404
-    assert re.search(r"<h2>Website</h2>.*?All 6", client.get(_CONSENT).text, re.DOTALL)
-    answer = client.post(f"{_CONSENT}/withdraw", data={"csrf": token, "use": "WEB"})
+    assert re.search(r"<h2>Teaching in the clinic</h2>.*?All 6", client.get(_CONSENT).text, re.DOTALL)
+    answer = client.post(f"{_CONSENT}/withdraw", data={"csrf": token, "use": "TEACH"})
     assert answer.headers["location"] == f"{_CONSENT}?withdrawn"
-    assert re.search(r"<h2>Website</h2>.*?None", client.get(_CONSENT).text, re.DOTALL)
+    assert re.search(r"<h2>Teaching in the clinic</h2>.*?None", client.get(_CONSENT).text, re.DOTALL)
     with reading(place.clinic.engine) as connection:
         ended = place.clinic.record.read(connection, "Consent", "yes").json()
     assert ended["status"] == "inactive"
