@@ -88,7 +88,7 @@ def test_it_holds_before_both_validators(medplum: Medplum, pyrofile: Pyrofile) -
 def test_what_is_written_is_read_again() -> None:
     resource = json.loads(text.dump(made("f1", "f2")))
     found = read(resource, BASE, 3)
-    assert found == replace(kept("f1", "f2"), at="2026-05-09T08:00:00Z", version=3)
+    assert found == replace(kept("f1", "f2"), at="2026-05-09T08:00:00.000Z", version=3)
     assert read(resource | {"status": "entered-in-error"}, BASE) is None
     assert read({"resourceType": "Observation", "code": {"text": "volume"}}, BASE) is None
 
