@@ -18,11 +18,10 @@ pytestmark = [pytest.mark.browser]
 _FILTERS = """() => ['left', 'right'].map(side =>
   getComputedStyle(document.querySelector(`#${side} canvas`)).filter)"""
 _SLOPES = "() => [...document.querySelectorAll('#equal-light [slope]')].map(each => Number(each.getAttribute('slope')))"
-_MODULE = "document.querySelector('script[type=module]').src.replace(/compare[.]js.*/, 'light.js')"
-_RECIPE = f"""async ([left, right]) => {{
-  const light = await import({_MODULE});
+_RECIPE = """async ([left, right]) => {
+  const light = await import('/static/light.js');
   return light.recipe(Float64Array.from(left), Float64Array.from(right));
-}}"""
+}"""
 
 
 def test_both_photos_get_the_one_function_and_it_is_told(visit: Visit) -> None:
@@ -95,4 +94,5 @@ def test_what_is_drawn_is_brighter_by_the_gain(visit: Visit) -> None:
 def test_equal_light_is_accessible(visit: Visit) -> None:
     visit.sign_in("clinician")
     open_pair(visit, f"{PAIR}&light=0.30")
-    assert faults(visit, lambda: expect(visit.page.locator("#lit")).to_be_visible()) == []
+    found = faults(visit, lambda: expect(visit.page.locator("#lit")).to_be_visible())
+    assert found == [], found

@@ -15,26 +15,25 @@ from tests.workspace.pair import open_pair
 
 pytestmark = [pytest.mark.browser]
 
-_MODULE = "document.querySelector('script[type=module]').src.replace(/compare[.]js.*/, 'lengths.js')"
 _MEASURES = "() => [...document.querySelectorAll('#measures li')].map(each => ({...each.dataset}))"
-_DRAWS = f"""async ([clicks, known, readings]) => {{
-  const lengths = await import({_MODULE});
+_DRAWS = """async ([clicks, known, readings]) => {
+  const lengths = await import('/static/lengths.js');
   let state = 7;
   const uniform = () => (state = (state * 16807) % 2147483647) / 2147483647;
   const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-  const near = ([x, y]) => ({{x: x + clicks * normal(), y: y + clicks * normal(), s: clicks}});
-  const covered = {{length: 0, area: 0}};
-  for (let at = 0; at < 2000; at += 1) {{
+  const near = ([x, y]) => ({x: x + clicks * normal(), y: y + clicks * normal(), s: clicks});
+  const covered = {length: 0, area: 0};
+  for (let at = 0; at < 2000; at += 1) {
     const scale = lengths.scaleOf(near([0, 0]), near([0, 400]), known + readings * normal(), readings);
     const long = lengths.length(near([10, 20]), near([310, 420]), scale);
     covered.length += Math.abs(long.value - 500 * known / 400) <= long.within;
     const within = [[0, 0], [200, 0], [240, 130], [90, 220], [-20, 120]];
     const wide = lengths.area(within.map(near), scale);
-    const truth = lengths.area(within.map(([x, y]) => ({{x, y, s: 0}})), {{mm: known / 400, relative: 0}}).value;
+    const truth = lengths.area(within.map(([x, y]) => ({x, y, s: 0})), {mm: known / 400, relative: 0}).value;
     covered.area += Math.abs(wide.value - truth) <= wide.within;
-  }}
+  }
   return covered;
-}}"""
+}"""
 
 
 def _measures(visit: Visit) -> list[dict[str, Any]]:
@@ -64,8 +63,8 @@ def test_a_length_by_a_ruler_is_in_millimetres_with_its_uncertainty(visit: Visit
     ruler, length = _measures(visit)
     assert (ruler["kind"], length["kind"], length["side"]) == ("ruler", "length", "left")
     assert float(length["value"]) == pytest.approx(25, rel=0.02)
-    assert 0.3 < float(length["within"]) < 4
-    expect(page.locator("#measures")).to_contain_text(re.compile(r"Length, left: 2\d(\.\d)? ± \d(\.\d)? mm"))
+    assert 0.3 < float(length["within"]) < 7
+    expect(page.locator("#measures")).to_contain_text(re.compile(r"Length, left: 2\d\.\d ± \d\.\d mm"))
     (start, end) = json.loads(length["points"])
     assert start[0] == pytest.approx(end[0], abs=1)  # pixels of the photo, whatever the zoom
     page.keyboard.press("+")
@@ -95,7 +94,8 @@ def test_by_keyboard_alone(visit: Visit) -> None:
     assert float(area["value"]) == pytest.approx(12.5, rel=0.03)
     press("Backspace")
     assert len(_measures(visit)) == 2
-    press("x", "Enter", "ArrowUp", "Enter")
+    page.get_by_role("button", name="Length", exact=True).focus()
+    press("Enter", "x", "Enter", "ArrowUp", "Enter")
     assert _measures(visit)[-1]["side"] == "right"
     press("Escape")
     expect(page.locator("#measuring")).to_be_hidden()
@@ -130,21 +130,22 @@ def test_pupils_give_a_scale_that_says_how_people_differ(visit: Visit) -> None:
     page = visit.page
     page.keyboard.press("m")
     page.wait_for_timeout(500)
-    page.get_by_role("button", name="Pupils").click()
+    page.get_by_role("button", name="Pupils", exact=True).click()
     for x in (0.4, 0.6, 0.4, 0.6):
         _click(visit, "left", x, 0.4)
     _, length = _measures(visit)
     expect(page.locator("#measures")).to_contain_text("63.4 ± 7.4 mm, as adults have on average")
     assert float(length["value"]) == pytest.approx(63.4, rel=0.01)
-    assert float(length["within"]) == pytest.approx(7.5, abs=0.8)
-    page.get_by_role("button", name="Pupils").click()
+    assert 7.4 < float(length["within"]) < 10  # of which 7.4 is how people differ
+    page.get_by_role("button", name="Pupils", exact=True).click()
     page.get_by_label("Her own, if known").fill("60")
     for x in (0.4, 0.6):
         _click(visit, "left", x, 0.4)
     found = _measures(visit)
     assert [each["kind"] for each in found] == ["length", "pupils"]  # one scale for a photo: the later one
-    assert float(found[0]["value"]) == pytest.approx(60, rel=0.01)
-    assert float(found[0]["within"]) < 3
+    long, apart = (end[0] - start[0] for start, end in (json.loads(each["points"]) for each in found))
+    assert float(found[0]["value"]) == pytest.approx(60 * long / apart, rel=0.01)
+    assert float(found[0]["within"]) < 6
 
 
 def test_the_stated_uncertainty_covers_the_truth(visit: Visit) -> None:
@@ -167,4 +168,5 @@ def test_measuring_is_accessible(visit: Visit) -> None:
         visit.page.keyboard.press("Enter")
         visit.page.wait_for_timeout(300)
 
-    assert faults(visit, look) == []
+    found = faults(visit, look)
+    assert found == [], found
