@@ -7,7 +7,7 @@ LOCK := -q --universal --generate-hashes --python-version 3.11 --no-annotate --c
 PIP := $(BIN)/pip install -q --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop test test-fast test-full test-orthanc lint format bench lock clean
+.PHONY: help demo stop test test-fast test-full test-orthanc lint format messages screenshots bench lock clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,13 @@ lint: .run/dev.stamp ## format, lint, types, import contracts, spelling
 format: .run/dev.stamp ## put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: .run/dev.stamp ## collect the texts of the pages into the catalogues of their languages
+	$(BIN)/pybabel -q extract -F pyproject.toml -k noted -k wrong:2 --no-location --sort-output --width 120 -o .run/messages.pot orthanc_plugin/workspace
+	for po in orthanc_plugin/workspace/locale/*.po; do $(BIN)/pybabel -q update --no-fuzzy-matching --ignore-pot-creation-date --omit-header -w 120 -i .run/messages.pot -o $$po -l $$(basename $$po .po) || exit 1; done
+
+screenshots: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## take the pictures of every page anew, from a demo clinic of its own
+	$(BIN)/python -m tests.pages.screenshots
 
 bench: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## measure; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.run

@@ -31,6 +31,7 @@ from fhir_mapping.errors import Invalid, NotFound, Refused, VersionMismatch
 from fhir_mapping.references import ID
 from fhir_mapping.resources.advisory import WORK, Step
 from orthanc_plugin.workspace.chart import picture
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.visitor import Visitor, read_fields, same_origin, same_token
 
@@ -188,7 +189,7 @@ class BatchPages:
         """What the notice names, to be confirmed; once more, where the question could not be asked."""
         text = _notice_of(fields)
         if not text.strip():
-            return self._begin(http, visitor, asked, fault="The notice is empty.", status=400)
+            return self._begin(http, visitor, asked, fault=_("The notice is empty."), status=400)
         try:
             with reading(self._batches.engine) as connection:
                 found = recognise(connection, text)

@@ -16,6 +16,9 @@ from typing import Any
 
 from consent.types import Request
 from fhir_mapping.resources.alignment import Kept, Transform
+from orthanc_plugin.workspace import language
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import Picture, Pictures
 
 _WIDTH = 1024
@@ -34,11 +37,11 @@ class Why(StrEnum):
 
 
 _TEXTS = {
-    "plain": "Cannot be aligned: one of the photos shows too little to compare.",
-    "different": "Cannot be aligned: too little of one photo is found in the other.",
-    "unsure": "Cannot be aligned surely enough.",
-    "busy": "Not aligned: others are being aligned. Please try again.",
-    "marked": "Cannot be aligned: the photos carry a watermark.",
+    "plain": noted("Cannot be aligned: one of the photos shows too little to compare."),
+    "different": noted("Cannot be aligned: too little of one photo is found in the other."),
+    "unsure": noted("Cannot be aligned surely enough."),
+    "busy": noted("Not aligned: others are being aligned. Please try again."),
+    "marked": noted("Cannot be aligned: the photos carry a watermark."),
 }
 
 
@@ -65,7 +68,7 @@ class Laid:
         y = transform.b * columns / 2 + transform.a * rows / 2 + transform.dy
         return {
             "aligned": True,
-            "text": f"Aligned to within {max(transform.error, 0.1):.1f} % of the photo.",
+            "text": _("Aligned to within %s %% of the photo.") % language.number(max(transform.error, 0.1), "0.0"),
             "scale": transform.scale,
             "angle": math.degrees(math.atan2(transform.b, transform.a)),
             "x": x / width,
@@ -133,7 +136,7 @@ class Aligner:
 
 def cannot(why: str) -> dict[str, Any]:
     """Why there is no transform, as the page reads it."""
-    return {"aligned": False, "why": why, "text": _TEXTS[why]}
+    return {"aligned": False, "why": why, "text": _(_TEXTS[why])}
 
 
 def method() -> str:

@@ -27,6 +27,8 @@ from orthanc_plugin.workspace.gallery import GalleryPage
 from orthanc_plugin.workspace.headers import SAFE, SafeHeaders
 from orthanc_plugin.workspace.history_book import HistoryBook
 from orthanc_plugin.workspace.keep_page import KeepPage
+from orthanc_plugin.workspace.language import Speaking
+from orthanc_plugin.workspace.language_choice import LanguageChoice
 from orthanc_plugin.workspace.lock import Lock, Locked, Locks
 from orthanc_plugin.workspace.next_session import NextSession
 from orthanc_plugin.workspace.own_page import OwnPages
@@ -118,6 +120,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/healthz", health, methods=["GET"]),
+            *LanguageChoice(parts.door.secure).routes(),
             *SignIn(pages, accounts, throttle, token, providers).routes(),
             *Chart(pages).routes(),
             *ExportPage(pages).routes(),
@@ -149,6 +152,7 @@ def create_app(
         middleware=[
             Middleware(Patience),
             Middleware(SafeHeaders),
+            Middleware(Speaking),
             Middleware(Locked, door=parts.door, answer=pages.refuse, busy=busy),
         ],
         exception_handlers={404: absent, 500: failed, Behind: busy, DBAPIError: busy, ConsentError: busy},

@@ -11,32 +11,39 @@ from starlette.routing import BaseRoute, Route
 
 from fhir_mapping.course.basis import POINTING, Basis, How, Link
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
 
 ROUTE = "/chart/basis"
-_KINDS = {"DocumentReference": "Photo", "Procedure": "Session", "CarePlan": "Plan", "Observation": "Outcome"}
+_KINDS = {
+    "DocumentReference": noted("Photo"),
+    "Procedure": noted("Session"),
+    "CarePlan": noted("Plan"),
+    "Observation": noted("Outcome"),
+}
 _LONGEST_ID = 64
 _PHOTO = "DocumentReference/"
 
 #: Of what something rests on: as a heading, and as a sentence about what lies further down, with its name in it.
 _BELOW = {
-    How.SHOWN: ("On the screen when it was decided", "On the screen when {} was decided"),
-    How.PLANNED_ON: ("Decided on these photos", "{} was decided on"),
-    How.PLAN: ("Its plan", "{} belongs to the plan"),
-    How.JUDGED_ON: ("Judged on these photos", "{} was judged on"),
-    How.MADE_FROM: ("Made from", "{} was made from"),
-    How.TAKEN_FOR: ("Taken for", "{} was taken for"),
-    How.SESSION: ("Judges", "{} judges"),
+    How.SHOWN: (noted("On the screen when it was decided"), noted("On the screen when {} was decided")),
+    How.PLANNED_ON: (noted("Decided on these photos"), noted("{} was decided on")),
+    How.PLAN: (noted("Its plan"), noted("{} belongs to the plan")),
+    How.JUDGED_ON: (noted("Judged on these photos"), noted("{} was judged on")),
+    How.MADE_FROM: (noted("Made from"), noted("{} was made from")),
+    How.TAKEN_FOR: (noted("Taken for"), noted("{} was taken for")),
+    How.SESSION: (noted("Judges"), noted("{} judges")),
 }
 _ABOVE = {
-    How.SHOWN: "Decided while this was on the screen",
-    How.PLANNED_ON: "Plans that were decided on it",
-    How.PLAN: "Sessions of this plan",
-    How.JUDGED_ON: "Judged or marked on it",
-    How.MADE_FROM: "Made from it",
-    How.TAKEN_FOR: "Photos of it",
-    How.SESSION: "Outcomes that judge it",
+    How.SHOWN: noted("Decided while this was on the screen"),
+    How.PLANNED_ON: noted("Plans that were decided on it"),
+    How.PLAN: noted("Sessions of this plan"),
+    How.JUDGED_ON: noted("Judged or marked on it"),
+    How.MADE_FROM: noted("Made from it"),
+    How.TAKEN_FOR: noted("Photos of it"),
+    How.SESSION: noted("Outcomes that judge it"),
 }
 
 
@@ -99,7 +106,7 @@ class BasisPage:
             "basis.html",
             visitor,
             section="chart",
-            kind=_KINDS[kind],
+            kind=_(_KINDS[kind]),
             title=_said(found, found.about),
             photo=identity if kind == "DocumentReference" else "",
             session=identity if kind == "Procedure" else "",
@@ -114,11 +121,11 @@ def below(found: Basis) -> list[Group]:
     """What it rests on: its own first, then what lies further down."""
     own = [link for link in found.rests_on if link.upper == found.about]
     further = [link for link in found.rests_on if link.upper != found.about and _leads_on(link, found)]
-    made = [_group(found, _BELOW[how][0], links) for how, links in _by_how(own)]
+    made = [_group(found, _(_BELOW[how][0]), links) for how, links in _by_how(own)]
     for upper in dict.fromkeys(link.upper for link in further):
         name = _said(found, upper)
         made += [
-            _group(found, _BELOW[how][1].format(name), links)
+            _group(found, _(_BELOW[how][1]).format(name), links)
             for how, links in _by_how(link for link in further if link.upper == upper)
         ]
     return made
@@ -138,7 +145,7 @@ def _leads_on(link: Link, found: Basis) -> bool:
 
 def above(found: Basis) -> list[Group]:
     """What rests on it."""
-    return [_group(found, _ABOVE[how], links, upwards=True) for how, links in _by_how(found.carries)]
+    return [_group(found, _(_ABOVE[how]), links, upwards=True) for how, links in _by_how(found.carries)]
 
 
 def _by_how(links: Iterable[Link]) -> list[tuple[How, list[Link]]]:

@@ -19,6 +19,7 @@ from consent.types import Request
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import alignment_page, timeline
+from orthanc_plugin.workspace.at_hand import AtHand, at_hand
 from orthanc_plugin.workspace.compare_page import Compared, ends, own_patients
 from orthanc_plugin.workspace.comparing import MOST, KeptLine, kept_line
 from orthanc_plugin.workspace.due import Wanted, wanted
@@ -84,6 +85,8 @@ class Courses(Compared):
             next_session=parts.sessions is not None,
             missing=self._missing(question, patient),
             kept=self._kept(question, patient, whole),
+            hand=self._at_hand(question, patient),
+            today=self._pages.today().date(),
             **more,
         )
 
@@ -95,6 +98,13 @@ class Courses(Compared):
         known = {photo.key: photo for photo in (*course.photos, *course.kept)}
         found = book.kept(question, patient, f"{self._base}/patient/kept")
         return [kept_line(each, known, self._places) for each in found[:_KEPT]]
+
+    def _at_hand(self, question: Request, patient: str) -> AtHand | None:
+        """Plan and last session, for the care team."""
+        book = self._pages.parts.sessions
+        if book is None or self._purpose != "TREAT":
+            return None
+        return at_hand(book, question, patient, f"{self._base}/patient/at-hand", self._pages.parts.site.zone)
 
     def _missing(self, question: Request, patient: str) -> tuple[Wanted, ...]:
         """What could still be photographed, for the care team."""

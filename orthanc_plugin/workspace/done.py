@@ -12,6 +12,7 @@ from fhir_mapping.outcome.vocabulary import vocabulary
 from fhir_mapping.resources.appraisal import Appraisal, Finding
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Amount, Point, Session, plain
+from orthanc_plugin.workspace.language import gettext as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
     used += [(each.name.text, each.maps) for each in session.implants]
     return [
         MarkedPhoto(
-            shot.document, shot.view.name, name or "Product", tuple(map(_mark, each.points)), _total(each.points)
+            shot.document, shot.view.name, name or _("Product"), tuple(map(_mark, each.points)), _total(each.points)
         )
         for name, some in used
         for each in some
@@ -88,7 +89,7 @@ def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
 def line(outcome: Outcome) -> OutcomeLine:
     """An outcome in words."""
     words = vocabulary()
-    grade = "" if outcome.change is None else words.of_change(outcome.change).name
+    grade = "" if outcome.change is None else _(words.of_change(outcome.change).name)
     graded = outcome.graded
     scale = ""
     if graded is not None:
@@ -96,11 +97,11 @@ def line(outcome: Outcome) -> OutcomeLine:
         scale = f"{words.scales[graded.scale].name}: {steps}"
     ends = [each.partition("/")[2] for each in (outcome.before, outcome.after) if each is not None]
     return OutcomeLine(
-        what=words.characteristics[outcome.characteristic],
+        what=_(words.characteristics[outcome.characteristic]),
         where=region_name(outcome.place) if outcome.place is not None else "",
         change=grade,
         better=(outcome.change or 0),
-        by="" if outcome.rater is None else words.raters[outcome.rater.value].lower(),
+        by="" if outcome.rater is None else _(words.raters[outcome.rater.value]).lower(),
         scale=scale,
         measured=outcome.measured.shown if outcome.measured is not None else "",
         compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",
@@ -117,10 +118,10 @@ def taken(appraisal: Appraisal | None) -> TakenLine | None:
     if off or appraisal.finding is Finding.UNKNOWN:
         return TakenLine(off, "" if off else unknown)
     if appraisal.reference is None:
-        return TakenLine((), "the first photo of this view")
+        return TakenLine((), _("the first photo of this view"))
     if unknown:
-        return TakenLine((), f"nothing differs that could be judged; {unknown}")
-    return TakenLine((), "taken as the first photo of this view was")
+        return TakenLine((), _("nothing differs that could be judged; %s") % unknown)
+    return TakenLine((), _("taken as the first photo of this view was"))
 
 
 def choices() -> dict[str, list[tuple[str, str]]]:

@@ -15,6 +15,8 @@ from dicom_bridge.gaps.convergence import Month, together
 from dicom_bridge.gaps.gap import Gap, Kind, Severity, State, shot_name, time_name
 from dicom_bridge.gaps.report import Hers
 from orthanc_plugin.workspace.gap_book import GapBook
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
 
@@ -23,15 +25,15 @@ _LISTED = 100
 """Patients on the page who are not here today."""
 
 _MONTHS = 12
-_WORDS = {State.DUE: "due", State.OVERDUE: "overdue", State.LOST: "lost"}
+_WORDS = {State.DUE: noted("due"), State.OVERDUE: noted("overdue"), State.LOST: noted("lost")}
 _NOTES = {
     Kind.TIME_POINT: "",
     Kind.VIEW: "",
-    Kind.EXPRESSION: "taken with another expression",
-    Kind.LATE: "taken late",
-    Kind.DISTANCE: "taken from another distance",
-    Kind.LIGHT: "taken in another light",
-    Kind.DEVICE: "taken with another camera",
+    Kind.EXPRESSION: noted("taken with another expression"),
+    Kind.LATE: noted("taken late"),
+    Kind.DISTANCE: noted("taken from another distance"),
+    Kind.LIGHT: noted("taken in another light"),
+    Kind.DEVICE: noted("taken with another camera"),
 }
 
 
@@ -97,9 +99,9 @@ class DuePage:
             visitor,
             section="due",
             groups=[
-                ("Here now", [each for each in lines if _is(each, Presence.HERE)]),
-                ("Expected today", [each for each in lines if _is(each, Presence.EXPECTED)]),
-                ("Other patients", [each for each in lines if each.hers.arrival is None]),
+                (_("Here now"), [each for each in lines if _is(each, Presence.HERE)]),
+                (_("Expected today"), [each for each in lines if _is(each, Presence.EXPECTED)]),
+                (_("Other patients"), [each for each in lines if each.hers.arrival is None]),
             ],
             bars=bars(months),
             index=together(months[-3:]),
@@ -131,7 +133,7 @@ def _shots(gaps: Sequence[Gap]) -> Iterable[tuple[str, str]]:
     notes: dict[str, list[str]] = {}
     for each in gaps:
         for shot in each.shots:
-            notes.setdefault(shot_name(shot), []).append(_NOTES[each.kind])
+            notes.setdefault(shot_name(shot), []).append(_(_NOTES[each.kind]))
     for name, said in notes.items():
         yield name, ", ".join(dict.fromkeys(filter(None, said)))
 

@@ -17,22 +17,24 @@ from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from fhir_mapping.question.text import Names
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import Answer, Value
 
 NAMES = {
-    Facet.AREA: "Body area",
-    Facet.SIDE: "Side",
-    Facet.VIEW: "View",
-    Facet.EXPRESSION: "Expression",
-    Facet.SESSION: "Session",
-    Facet.TREATMENT: "Treatment",
-    Facet.PRODUCT: "Product",
-    Facet.LOT: "Lot",
-    Facet.SETTING: "Device setting",
-    Facet.CLINICIAN: "Clinician",
-    Facet.PHOTOGRAPHER: "Photographer",
-    Facet.OUTCOME: "Outcome",
-    Facet.TAKEN: "Date",
+    Facet.AREA: noted("Body area"),
+    Facet.SIDE: noted("Side"),
+    Facet.VIEW: noted("View"),
+    Facet.EXPRESSION: noted("Expression"),
+    Facet.SESSION: noted("Session"),
+    Facet.TREATMENT: noted("Treatment"),
+    Facet.PRODUCT: noted("Product"),
+    Facet.LOT: noted("Lot"),
+    Facet.SETTING: noted("Device setting"),
+    Facet.CLINICIAN: noted("Clinician"),
+    Facet.PHOTOGRAPHER: noted("Photographer"),
+    Facet.OUTCOME: noted("Outcome"),
+    Facet.TAKEN: noted("Date"),
 }
 """Facets that pages offer, as people call them."""
 
@@ -178,7 +180,7 @@ def filters(
             )
         if choices:
             hidden = len(values) - len(offered)
-            found.append(Filter(facet, NAMES[facet], tuple(choices), address(rest), hidden))
+            found.append(Filter(facet, _(NAMES[facet]), tuple(choices), address(rest), hidden))
     return tuple(found)
 
 

@@ -16,9 +16,11 @@ from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
 from fhir_mapping.treatment.people import person_name
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.treatments import area_of
 
-_SIDES = {"R": "Right", "L": "Left", "B": "Both"}
+_SIDES = {"R": noted("Right"), "L": noted("Left"), "B": noted("Both")}
 _OWN = "urn:photospine:"
 _RATERS = {"patient": "says the patient", "investigator": "says the clinician", "measured": "measured"}
 #: The resources whose codes say what a treatment or a product is called, and the search parameter that finds these.
@@ -54,9 +56,9 @@ def names_of(
 
 def _called(facet: Facet, value: str) -> str:
     if facet is Facet.AREA:
-        return "Other" if value.removeprefix("|") == UNPLACED.code else area_of(value).name
+        return _("Other") if value.removeprefix("|") == UNPLACED.code else area_of(value).name
     if facet is Facet.SIDE:
-        return _SIDES.get(value, value)
+        return _(_SIDES.get(value, value))
     if facet is Facet.OUTCOME:
         return _judged(value)
     if facet is Facet.SETTING:

@@ -24,6 +24,8 @@ from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.udi.parse import parse
 from orthanc_plugin.workspace import done, photographs, words
 from orthanc_plugin.workspace.due import Wanted, wanted
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.sealed_state import LARGEST, seal, unseal
@@ -36,8 +38,8 @@ from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, sa
 ROUTE = "/chart/patient/next"
 _STATE = "today's session"
 _FIELDS = 3_000
-_EXPIRED = "This page was open for a long time, or came from elsewhere. Look at it once more and send it again."
-_CHANGED = "The plan was changed while this page was open. Look at it once more and send it again."
+_EXPIRED = noted("This page was open for a long time, or came from elsewhere. Look at it once more and send it again.")
+_CHANGED = noted("The plan was changed while this page was open. Look at it once more and send it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class NextSession:
         sealed = unseal(visitor.secret, _STATE, (fields or {}).get("state", ""))
         trusted = fields is not None and same_origin(http) and same_token(fields.get("csrf"), visitor.csrf)
         if fields is None or sealed is None or not trusted or sealed["patient"] != person.id:
-            return self._show(http, visitor, question, person, told=_EXPIRED, status=400)
+            return self._show(http, visitor, question, person, told=_(_EXPIRED), status=400)
         state = unpack(sealed)
         step = fields.get("step", stepping.SAVE)
         if step != stepping.SAVE:
@@ -143,9 +145,9 @@ class NextSession:
         try:
             procedure = self._book.save(question, sent, ROUTE)
         except VersionMismatch:
-            return self._show(http, visitor, question, person, typed=typed, told=_CHANGED, status=409)
+            return self._show(http, visitor, question, person, typed=typed, told=_(_CHANGED), status=409)
         except Refused as refusal:
-            told = "; ".join(issue.text for issue in refusal.issues) or "The record does not take it."
+            told = "; ".join(issue.text for issue in refusal.issues) or _("The record does not take it.")
             return self._show(http, visitor, question, person, typed=typed, told=told, status=422)
         saved = urlencode({"saved": procedure.partition("/")[2]})
         path = _action(person.id, state.plan)

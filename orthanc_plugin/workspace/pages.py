@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -16,7 +16,7 @@ from consent.purposes import HCOMPL
 from consent.site import Site
 from consent.types import Requester, Right
 from fhir_mapping.question.text import UNNAMED, Names
-from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace import language, words
 from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.alignment_book import AlignmentBook
 from orthanc_plugin.workspace.files import Files
@@ -26,6 +26,7 @@ from orthanc_plugin.workspace.portfolio_book import PortfolioBook
 from orthanc_plugin.workspace.record import Pictures, Record, view_name
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.session_book import SessionBook
+from orthanc_plugin.workspace.texts import Texts
 from orthanc_plugin.workspace.visitor import Door, Visitor
 
 THEMES = frozenset({"light", "dark"})
@@ -116,7 +117,10 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n", Texts],
         )
+        # Of the i18n extension; what it is given is asked at each answer for the language of that one.
+        cast(Any, environment).install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
         environment.globals["file"] = parts.files.address
         environment.globals["turns"] = turns
         environment.globals["consents"] = consents
@@ -124,6 +128,9 @@ class Pages:
         environment.globals["history"] = history
         environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
         environment.filters["day"] = lambda value: words.day(value, zone)
+        environment.filters["month"] = language.month
+        environment.filters["long_month"] = language.long_month
+        environment.filters["decimal"] = lambda value: language.number(value, "0.00")
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
         environment.filters["view_name"] = view_name
@@ -150,6 +157,8 @@ class Pages:
         text = self._environment.get_template(template).render(
             visitor=visitor,
             theme=theme if theme in THEMES else None,
+            language=language.spoken(),
+            languages=tuple(language.languages().values()),
             chart="TREAT" in held,
             own="PATRQT" in held,
             gallery=self.parts.portfolios is not None

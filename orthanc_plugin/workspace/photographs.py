@@ -17,6 +17,7 @@ from dicom_bridge.protocols.words import scale_words, shot_words
 from fhir_mapping import dates
 from fhir_mapping.course.upcoming import Upcoming
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.language import gettext as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def read(fields: Mapping[str, str]) -> dict[str, Why]:
 
 def choices() -> list[tuple[str, str]]:
     """Reasons that a photo is not there: code and words."""
-    return [(each.code, each.name) for each in reasons().values()]
+    return [(each.code, _(each.name)) for each in reasons().values()]
 
 
 @dataclass(frozen=True, slots=True)

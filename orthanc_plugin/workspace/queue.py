@@ -43,6 +43,7 @@ from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.treatment.people import person_name
 from orthanc_plugin.workspace.chart import WIDTHS
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.pages import Pages, may_link, refused_picture
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
 from orthanc_plugin.workspace.words import partial_date
@@ -168,7 +169,7 @@ class QueuePage:
             known = said_of(connection, queue.store, photo)
             patient, visits = words["patient"], []
             if patient and not queue.store.exists(connection, f"Patient/{patient}"):
-                patient, fault = "", fault or "The record has no such patient."
+                patient, fault = "", fault or _("The record has no such patient.")
             if patient:
                 visits = self._visits(connection, patient, days)
             name = self._patient_name(connection, patient) if patient else ""
@@ -320,8 +321,8 @@ class QueuePage:
 
     def _patient_name(self, connection: Connection, patient: str) -> str:
         if not self._queue.store.exists(connection, f"Patient/{patient}"):
-            return "Nobody on record"
-        return person_name(self._queue.store.read(connection, "Patient", patient).json()) or "No name on record"
+            return _("Nobody on record")
+        return person_name(self._queue.store.read(connection, "Patient", patient).json()) or _("No name on record")
 
     def _visit_name(self, connection: Connection, visit: str) -> str:
         if not self._queue.store.exists(connection, f"Encounter/{visit}"):
@@ -344,7 +345,7 @@ def _visit_text(encounter: Mapping[str, object]) -> str:
     """``3 May 2026, Consultation``."""
     period, kinds = encounter.get("period"), encounter.get("type")
     start = period.get("start") if isinstance(period, Mapping) else None
-    day = partial_date(str(start)[: len("2026-05-03")]) if start else "Day not known"
+    day = partial_date(str(start)[: len("2026-05-03")]) if start else _("Day not known")
     kind = kinds[0].get("text") if isinstance(kinds, list) and kinds and isinstance(kinds[0], Mapping) else None
     return f"{day}, {kind}" if kind else day
 

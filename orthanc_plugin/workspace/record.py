@@ -15,6 +15,8 @@ from consent.types import Request
 from dicom_bridge.compare.conditions import Conditions
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +210,20 @@ class People:
 
 def place_name(photo: Photo) -> str:
     """``Face``, ``Right hand``."""
-    side = {"R": "Right", "L": "Left"}.get(photo.side)
-    return f"{side} {photo.area.name.lower()}" if side else photo.area.name
+    area = _(photo.area.name)
+    if photo.side == "R":
+        return _("Right %s") % _lower(area)
+    return _("Left %s") % _lower(area) if photo.side == "L" else area
+
+
+def _lower(name: str) -> str:
+    """As within a sentence: English writes nouns small there."""
+    return name.lower() if spoken().code == "en" else name
 
 
 def view_name(photo: Photo) -> str:
     """``Right hand, dorsal``."""
-    return ", ".join(part for part in (place_name(photo), photo.view) if part)
+    return ", ".join(part for part in (place_name(photo), _(photo.view)) if part)
 
 
 class Record(Protocol):

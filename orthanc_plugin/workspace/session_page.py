@@ -16,6 +16,8 @@ from fhir_mapping import references
 from fhir_mapping.course.session import Done
 from fhir_mapping.errors import Refused, VersionMismatch
 from orthanc_plugin.workspace import done, photographs
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.treatments import shown
@@ -25,8 +27,8 @@ ROUTE = "/chart/session"
 _LONGEST_ID = 64
 _LARGEST = 256 * 1024
 _FIELDS = 500
-_EXPIRED = "This page was open for a long time, or came from elsewhere. Look at it once more and send it again."
-_CHANGED = "The photographs were closed by somebody else while this page was open. Look at it once more."
+_EXPIRED = noted("This page was open for a long time, or came from elsewhere. Look at it once more and send it again.")
+_CHANGED = noted("The photographs were closed by somebody else while this page was open. Look at it once more.")
 
 
 class SessionPage:
@@ -56,7 +58,7 @@ class SessionPage:
             return self._pages.refuse(http, visitor)
         trusted = fields is not None and same_origin(http) and same_token(fields.get("csrf"), visitor.csrf)
         if fields is None or not trusted or not fields.get("version", "").isdecimal():
-            return self._look(http, fault=_EXPIRED, status=400)
+            return self._look(http, fault=_(_EXPIRED), status=400)
         found = self._found(question, procedure)
         visit = references.id_of(found.treated.session.encounter or "") if found is not None else ""
         if not visit:
@@ -65,9 +67,9 @@ class SessionPage:
         try:
             self._book.close(question, visit, why, visitor.display, int(fields["version"]), ROUTE)
         except VersionMismatch:
-            return self._look(http, fault=_CHANGED, status=409, typed=why)
+            return self._look(http, fault=_(_CHANGED), status=409, typed=why)
         except Refused as refusal:
-            told = " ".join(issue.text for issue in refusal.issues) or "The record does not take it."
+            told = " ".join(issue.text for issue in refusal.issues) or _("The record does not take it.")
             return self._look(http, fault=told, status=422, typed=why)
         return RedirectResponse(f"/chart/session/{quote(procedure, safe='')}#photographs", status_code=303)
 

@@ -10,15 +10,17 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages, may_review
 from orthanc_plugin.workspace.single_sign_on import RETURN, Providers, SingleSignOn
 from orthanc_plugin.workspace.visitor import Accounts, Throttle, local_path, read_form, same_origin, same_token
 from orthanc_plugin.workspace.words import too_many
 
-_WRONG = "That name and password do not match. Please try again."
-_EXPIRED = "This page had been open for a long time. Please sign in once more."
+_WRONG = noted("That name and password do not match. Please try again.")
+_EXPIRED = noted("This page had been open for a long time. Please sign in once more.")
 
-_NOT_RETURNED = "That sign-in led to no account here. Please try again, or ask who looks after the accounts."
+_NOT_RETURNED = noted("That sign-in led to no account here. Please try again, or ask who looks after the accounts.")
 
 
 class SignIn:
@@ -94,14 +96,14 @@ class SignIn:
     async def _sign_in(self, http: HttpRequest) -> Response:
         form = await read_form(http)
         if form is None or not same_origin(http):
-            return await run_in_threadpool(self._show, http, "/", error=_EXPIRED, status=400)
+            return await run_in_threadpool(self._show, http, "/", error=_(_EXPIRED), status=400)
         return await run_in_threadpool(self._check, http, form.get("name", ""), form.get("password", ""), form)
 
     def _check(self, http: HttpRequest, name: str, password: str, form: Mapping[str, str]) -> Response:
         door = self._pages.parts.door
         target = local_path(form.get("next"))
         if not same_token(form.get("csrf"), http.cookies.get(door.form_cookie)):
-            return self._show(http, target, error=_EXPIRED, name=name, status=400)
+            return self._show(http, target, error=_(_EXPIRED), name=name, status=400)
         address = http.client.host if http.client else ""
         wait = self._throttle.attempt(name, address)
         if wait:
@@ -110,7 +112,7 @@ class SignIn:
             return response
         cookie = self._accounts.sign_in(name, password) if name and password else None
         if cookie is None:
-            return self._show(http, target, error=_WRONG, name=name, status=401)
+            return self._show(http, target, error=_(_WRONG), name=name, status=401)
         self._throttle.succeeded(name, address)
         return self._enter(cookie, target)
 
@@ -126,12 +128,12 @@ class SignIn:
     def _return(self, http: HttpRequest) -> Response:
         address = http.client.host if http.client else ""
         if self._throttle.waits(address):
-            return self._sso.forget(self._show(http, "/", error=_NOT_RETURNED, status=429))
+            return self._sso.forget(self._show(http, "/", error=_(_NOT_RETURNED), status=429))
         returned = self._sso.come_back(http)
         cookie = None if returned.proved is None else self._accounts.sign_in_as(returned.proved)
         if cookie is None:
             self._throttle.attempt(None, address)
-            return self._sso.forget(self._show(http, returned.target, error=_NOT_RETURNED, status=401))
+            return self._sso.forget(self._show(http, returned.target, error=_(_NOT_RETURNED), status=401))
         return self._sso.forget(self._enter(cookie, returned.target))
 
     async def _sign_out(self, http: HttpRequest) -> Response:

@@ -36,6 +36,8 @@ from fhir_mapping.tables import fhir_date, fhir_resource
 from fhir_mapping.treatment.people import person_name
 from orthanc_plugin.workspace.filters import CHART_FACETS, GALLERY_FACETS, values_by_name
 from orthanc_plugin.workspace.finding import could_be, matches, words
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.naming import known_region, names_of
 from orthanc_plugin.workspace.record import (
     OTHER,
@@ -56,7 +58,7 @@ CHART_FULFILS = frozenset({Obligation.WATERMARK})
 _OUTCOMES = 24  # on one page of the gallery
 _PHOTOS = 3000  # of one course, or of one outcome
 _KEPT = 4
-_UNNAMED = Area(OTHER, "Other")
+_UNNAMED = Area(OTHER, noted("Other"))
 _COLUMNS = (
     photo.c.photo,
     photo.c.document,
@@ -137,7 +139,7 @@ class StoredRecord:
             made.append(
                 Person(
                     id=stored.id,
-                    name=person_name(resource) or "Name not recorded",
+                    name=person_name(resource) or _("Name not recorded"),
                     birth=resource.get("birthDate") if isinstance(resource.get("birthDate"), str) else None,
                     identifiers=tuple(
                         str(entry["value"]) for entry in resource.get("identifier") or () if entry.get("value")

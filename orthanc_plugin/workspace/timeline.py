@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from consent.regions import regions
 from fhir_mapping.question.facets import UNPLACED, Facet
 from fhir_mapping.question.question import Question
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.record import OTHER, Area, Course, Photo, Treatment
 
 _YEAR = timedelta(days=365)
@@ -67,7 +68,7 @@ def areas(course: Course) -> list[Area]:
                 found.setdefault(area.code, area)
     named = [area for code, area in found.items() if code != OTHER]
     other = narrowed(course, OTHER)
-    return [*named, Area(OTHER, "Other")] if other.photos or other.treatments else named
+    return [*named, Area(OTHER, _("Other"))] if other.photos or other.treatments else named
 
 
 def narrowed(course: Course, area: str) -> Course:
@@ -139,7 +140,7 @@ def pairs(photos: Sequence[Photo], zone: tzinfo) -> list[Pair]:
 
 def _others(series: Sequence[Photo], zone: tzinfo) -> tuple[tuple[str, Photo], ...]:
     told: dict[int, tuple[str, Photo]] = {}
-    for _, words, photo in earlier_ones(series[-1], series, zone):
+    for _key, words, photo in earlier_ones(series[-1], series, zone):
         if photo.number != series[0].number:
             told.setdefault(photo.number, (words, photo))
     return tuple(told.values())

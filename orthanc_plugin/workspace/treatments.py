@@ -20,19 +20,21 @@ from fhir_mapping.treatment.elements import parts, region_name, text
 from fhir_mapping.treatment.read import Treated
 from fhir_mapping.treatment.session import Given, Implant, Named, Place, Use
 from fhir_mapping.treatment.surroundings import USES, Surroundings
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 
 OWN_TREATMENTS = "urn:photospine:treatment"
 
-HOW = {Use.GIVEN: "", Use.HANDED: "Handed to the patient", Use.HOME: "Used at home"}
+HOW = {Use.GIVEN: "", Use.HANDED: noted("Handed to the patient"), Use.HOME: noted("Used at home")}
 """How a product reached her, where it was not given in the clinic."""
 
 #: What a use is called that belongs to no Procedure.
 _ALONE = {
-    "MedicationAdministration": "Given in the clinic",
-    "MedicationDispense": "Handed to the patient",
-    "MedicationStatement": "Used at home",
-    "DeviceUseStatement": "Device",
+    "MedicationAdministration": noted("Given in the clinic"),
+    "MedicationDispense": noted("Handed to the patient"),
+    "MedicationStatement": noted("Used at home"),
+    "DeviceUseStatement": noted("Device"),
 }
 _MOST = 60_000
 """References around one patient's treatments that are followed: some thousand sessions."""
@@ -54,10 +56,10 @@ def treatments(connection: Connection, store: RecordReader, patients: Iterable[s
 def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
     """A session as pages show it."""
     session = treated.session
-    kind, _, identity = treated.reference.partition("/")
+    kind, _slash, identity = treated.reference.partition("/")
     return Treatment(
         id=identity,
-        title=session.title.text or _ALONE.get(kind, "Treatment"),
+        title=session.title.text or _(_ALONE.get(kind, noted("Treatment"))),
         at=moments.begun(session, zone),
         visit=references.id_of(session.encounter) if session.encounter else None,
         areas=tuple(dict.fromkeys(map(_area, session.places))),
@@ -67,7 +69,7 @@ def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
         device=", ".join(dict.fromkeys(each.name for each in session.machines if each.name)),
         products=(*map(_product, session.given), *map(_implant, session.implants)),
         settings=tuple(
-            Setting(setting.name.text or "Setting", setting.shown)
+            Setting(setting.name.text or _("Setting"), setting.shown)
             for each in session.machines
             for setting in each.settings
         ),
@@ -103,11 +105,11 @@ def _area(where: Place) -> Area:
 def _product(given: Given) -> Product:
     lot = given.product
     return Product(
-        name=lot.name.text or "Product",
+        name=lot.name.text or _("Product"),
         amount=given.dose.shown if given.dose is not None else "",
         lot=lot.lot,
         expires=lot.expires,
-        how=HOW[given.use],
+        how=_(HOW[given.use]),
         where=region_name(given.place) if given.place is not None else "",
         points=sum(len(each.points) for each in given.maps),
     )
@@ -115,11 +117,11 @@ def _product(given: Given) -> Product:
 
 def _implant(implant: Implant) -> Product:
     return Product(
-        name=implant.name.text or "Device",
+        name=implant.name.text or _("Device"),
         amount=implant.amount.shown if implant.amount is not None else "",
         lot=implant.lot,
         expires=implant.expires,
-        how="Filler or implant",
+        how=_("Filler or implant"),
         where=region_name(implant.place) if implant.place is not None else "",
         udi=implant.udi if implant.udi.isprintable() and implant.udi else implant.di,
         serial=implant.serial,

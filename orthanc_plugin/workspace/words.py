@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime, tzinfo
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from orthanc_plugin.workspace import language
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import ngettext
+
 _WEEK = 7
 _FULL_DATE = 3
 
@@ -12,7 +15,7 @@ _FULL_DATE = 3
 def day(value: datetime | date, zone: tzinfo | None = None) -> str:
     """``12 May 2026``, in the site's time zone."""
     local = value.astimezone(zone) if isinstance(value, datetime) and zone is not None else value
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return language.day(local)
 
 
 def partial_date(value: str) -> str:
@@ -22,10 +25,11 @@ def partial_date(value: str) -> str:
         numbers = [int(part) for part in parts]
         if len(numbers) == 1:
             return f"{numbers[0]}"
-        month = _MONTHS[numbers[1] - 1]
+        if len(numbers) < _FULL_DATE:
+            return language.month_in_year(date(numbers[0], numbers[1], 1))
+        return language.day(date(*numbers[:_FULL_DATE]))
     except (ValueError, IndexError):
         return value
-    return f"{month} {numbers[0]}" if len(numbers) < _FULL_DATE else f"{numbers[2]} {month} {numbers[0]}"
 
 
 def age(birth: str, today: date) -> str:
@@ -37,43 +41,45 @@ def age(birth: str, today: date) -> str:
     years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
     if years < 0:
         return ""
-    return f"{years} years" if years != 1 else "1 year"
+    return ngettext("%d year", "%d years", years) % years
 
 
 def interval(earlier: datetime, later: datetime) -> str:
     """The time between two photos, in the unit that a clinician would say."""
     days = abs((later - earlier).days)
     if days < 1:
-        return "same day"
+        return _("same day")
     if days < 2 * _WEEK:
-        return _plural(days, "day")
+        return ngettext("%d day", "%d days", days) % days
     if days < 112:  # 16 weeks: courses are counted in weeks, results in months
-        return _plural(round(days / _WEEK), "week")
+        weeks = round(days / _WEEK)
+        return ngettext("%d week", "%d weeks", weeks) % weeks
     months = round(days / 30.44)
-    return _plural(months, "month") if months < 24 else f"{days / 365.25:.1f} years"
+    if months < 24:
+        return ngettext("%d month", "%d months", months) % months
+    return _("%s years") % language.number(days / 365.25, "0.0")
 
 
 def too_many(wait: int) -> str:
     """What is said to whoever has to wait before the next guess, in seconds."""
-    length = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
-    return f"Too many attempts. Please wait {length}, then try again."
+    if wait < 90:
+        return _("Too many attempts. Please wait %d seconds, then try again.") % wait
+    return _("Too many attempts. Please wait %d minutes, then try again.") % round(wait / 60)
 
 
 def after(first: datetime, photo: datetime) -> str:
     """When a photo of a pair was taken, by the first one: ``After 12 weeks``."""
-    return "After " + interval(first, photo) if photo.date() != first.date() else "Same day"
+    return _("After %s") % interval(first, photo) if photo.date() != first.date() else _("Same day")
 
 
 def about_old(moment: datetime, now: datetime) -> str:
     """How long ago something was, so roughly that its day cannot be reckoned: ``about 4 months old``."""
     months = int((now - moment).days / 30.44)
     if months < 1:
-        return "less than a month old"
-    return f"about {_plural(months, 'month')} old" if months < 24 else f"about {_plural(months // 12, 'year')} old"
-
-
-def _plural(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+        return _("less than a month old")
+    if months < 24:
+        return ngettext("about %d month old", "about %d months old", months) % months
+    return ngettext("about %d year old", "about %d years old", months // 12) % (months // 12)
 
 
 def initials(name: str) -> str:

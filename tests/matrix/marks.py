@@ -201,6 +201,21 @@ class Finder:
         return found
 
 
+def shown_in(body: bytes) -> set[int]:
+    """Numbers of the photos that any picture within shows, at whatever size."""
+    pictures = (found[0] for part in unfold(body) for kind in (_JPEG, _PNG) for found in kind.finditer(part))
+    return {number for picture in pictures if (number := _read(picture)) is not None}
+
+
+def enlarged(number: int, times: int) -> bytes:
+    """The picture of a number as a camera would bring it: JPEG, so many times larger."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(_jpeg(number))) as small:
+        large = small.resize((WIDTH * times, HEIGHT * times), Image.Resampling.NEAREST)
+    large.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 def unfold(body: bytes, depth: int = 0) -> Iterator[bytes]:
     """The bytes as they came, and what is packed in them: ZIP, gzip, deflate, base64."""
     yield body

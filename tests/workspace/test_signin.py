@@ -49,7 +49,8 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike() -> None:
 def test_these_are_all_forms_that_a_cookie_answers_for() -> None:
     """Each proves its token and its origin, below; a further one has to, too."""
     routes = [route for route in application(Clinic(), Sessions()).routes if isinstance(route, Route)]
-    assert {route.path for route in routes if route.methods and "POST" in route.methods} == {"/login", "/logout"}
+    posted = {route.path for route in routes if route.methods and "POST" in route.methods}
+    assert posted == {"/login", "/logout", "/language"}, "a language is no secret: its origin is proved, and no token"
     assert {method for route in routes for method in route.methods or ()} == {"GET", "HEAD", "POST"}
 
 

@@ -1,6 +1,8 @@
 // @ts-check
 // Light or dark: what the system says, until somebody presses the button. The choice is a cookie, so that the next
-// page arrives in its colours.
+// page arrives in its colours. And in a bar that is too narrow, the place where somebody is stands in sight.
+
+document.querySelector(".places [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
 const button = document.getElementById("theme");
 button?.addEventListener("click", () => {

@@ -13,6 +13,7 @@ from consent.types import Laterality
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Amount, Named, Place
 from fhir_mapping.treatment.units import DOSES
+from orthanc_plugin.workspace.language import gettext as _
 
 LONGEST = 200
 """Characters of a field."""
@@ -31,7 +32,7 @@ class Fields:
 
     def wrong(self, name: str, words: str) -> None:
         """Something is wrong with a field; the first fault counts."""
-        self.errors.setdefault(name, words)
+        self.errors.setdefault(name, _(words))
 
     def ticked(self, name: str) -> bool:
         """Whether a box is ticked."""
@@ -41,7 +42,7 @@ class Fields:
         """A line as typed, without blanks around it."""
         said = self.sent.get(name, "").strip()
         if len(said) > most:
-            self.wrong(name, f"Keep it within {most} characters.")
+            self.wrong(name, _("Keep it within %d characters.") % most)
             return ""
         return said
 

@@ -9,6 +9,7 @@ from datetime import date
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import UNNAMED
 from fhir_mapping.treatment.units import DOSES, shown
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.today import machines, outcomes, points, products
 from orthanc_plugin.workspace.today.fields import Fields, areas
 from orthanc_plugin.workspace.today.products import is_over
@@ -139,7 +140,7 @@ def draw(
         choices={
             **words,
             "areas": areas(),
-            "sides": [("R", "Right"), ("L", "Left"), ("B", "Both")],
+            "sides": [("R", _("Right")), ("L", _("Left")), ("B", _("Both"))],
             "units": [(each, each) for each in DOSES],
             "how": [(kind.value, said) for kind, said in KINDS.items()],
             "settings": machines.choices(),
@@ -165,7 +166,7 @@ def _row(key: str, state: State, fields: Fields, today: date) -> Row:
     known = state.products[int(key)]
     return Row(
         key=key,
-        name=known.name.text or "Product",
+        name=known.name.text or _("Product"),
         new=False,
         how="" if known.kind is Kind.GIVEN else KINDS[known.kind],
         kind=known.kind,
@@ -183,19 +184,19 @@ def _machines(state: State, fields: Fields) -> tuple[MachineRow, ...]:
         settings = tuple(
             SettingRow(
                 f"{number}-{at}",
-                one.name.text or "Setting",
+                one.name.text or _("Setting"),
                 (one.unit[0].replace("/cm2", "/cm²") or shown(one.unit[1]))
                 if one.unit is not None and one.unit[1] != "1"
                 else "",
             )
             for at, one in enumerate(each.settings)
         )
-        made.append(MachineRow(str(number), each.name or "Settings", False, settings, _added(str(number))))
+        made.append(MachineRow(str(number), each.name or _("Settings"), False, settings, _added(str(number))))
     for number in range(fields.count("machines", machines.MOST_NEW)):
         made.append(
             MachineRow(
                 f"n{number}",
-                "Another machine" if state.machines or number else "Machine",
+                _("Another machine") if state.machines or number else _("Machine"),
                 True,
                 (),
                 _added(f"n{number}"),

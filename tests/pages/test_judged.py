@@ -1,0 +1,152 @@
+"""Every page judged in a real Chromium: axe, nothing wider than its window, each action by keyboard alone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests import counts
+from tests.pages.conftest import Standing
+from tests.pages.places import PLACES, WIDTHS, Place, open_place, sign_in
+from tests.workspace.conftest import assets
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
+
+_NAME = "pages without a fault that axe finds, by width and theme"
+_LOOKS: tuple[tuple[str, Literal["light", "dark"]], ...] = (
+    ("phone", "light"),
+    ("desktop", "dark"),
+    ("tablet", "light"),
+    ("phone", "dark"),
+    ("desktop", "light"),
+    ("tablet", "dark"),
+)
+
+_MARK = """() => {
+  const seen = e => e.checkVisibility({visibilityProperty: true, contentVisibilityAuto: true});
+  const all = [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex="0"]')];
+  const radios = new Set();
+  const stops = all.filter(e => seen(e) && !e.disabled && e.type !== 'hidden' && e.tabIndex >= 0).filter(e => {
+    if (e.type !== 'radio') return true;
+    const group = [...document.getElementsByName(e.name)];
+    return group.some(r => r.checked) ? e.checked : group.indexOf(e) === 0;
+  });
+  stops.forEach((e, n) => e.dataset.stop = n);
+  const first = document.createElement('span');  // the keyboard begins at the top, also where a field has the focus
+  first.tabIndex = -1;
+  document.body.prepend(first);
+  first.focus();
+  first.remove();
+  return stops.map(e => e.outerHTML.slice(0, 120));
+}"""
+_AT = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const near = [e, ...(e.labels ?? []), e.parentElement, e.nextElementSibling, e.closest('label')].filter(Boolean);
+  const outlined = near.some(n => {
+    const style = getComputedStyle(n);
+    return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+  });
+  const box = e.getBoundingClientRect();
+  return {stop: e.dataset.stop ?? null, outlined, text: e.outerHTML.slice(0, 120),
+          within: box.bottom > 0 && box.top < innerHeight};
+}"""
+
+
+def _open(browser: Browser, standing: Standing, place: Place, width: str = "desktop") -> Page:
+    size = WIDTHS[width]
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, bypass_csp=True, reduced_motion="reduce"
+    )
+    context.set_default_timeout(40_000)
+    page = context.new_page()
+    if place.account is not None:
+        sign_in(page, standing.address, place.account)
+    open_place(page, standing.address, place)
+    return page
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(
+    browser: Browser, standing: Standing, place: Place
+) -> None:
+    started, faults = time.monotonic(), {}
+    asked = counts.count(_NAME, small=2, full=len(_LOOKS))
+    page = _open(browser, standing, place)
+    page.add_script_tag(path=str(assets() / "node_modules" / "axe-core" / "axe.min.js"))
+    for width, scheme in _LOOKS[:asked]:
+        page.set_viewport_size({"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(150)
+        found: dict[str, Any] = page.evaluate("axe.run({resultTypes: ['violations']})")
+        wrong = [(each["id"], [node["target"] for node in each["nodes"]][:4]) for each in found["violations"]]
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wrong or wide > WIDTHS[width][0]:
+            faults[f"{width}, {scheme}"] = (wrong, wide)
+    counts.report(_NAME, asked=asked, run=asked, failures=len(faults), started=started)
+    page.context.close()
+    assert faults == {}
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(
+    browser: Browser, standing: Standing, place: Place
+) -> None:
+    page = _open(browser, standing, place)
+    stops = page.evaluate(_MARK)
+    reached, wrong = [], []
+    for _ in range(len(stops) + 12):  # what scrolls is a stop of its own for a Chromium
+        page.keyboard.press("Tab")
+        at = page.evaluate(_AT)
+        if at is None:
+            break
+        if not at["outlined"] or not at["within"]:
+            wrong.append(at)
+        if at["stop"] is not None:
+            reached.append(int(at["stop"]))
+    page.context.close()
+    assert [stops[each] for each in range(len(stops)) if each not in reached] == []
+    assert reached == sorted(reached), "the keyboard goes another way than the page reads"
+    assert wrong == []
+    assert "skip" in stops[0]
+
+
+def test_the_first_stop_leads_past_the_bar(browser: Browser, standing: Standing) -> None:
+    page = _open(browser, standing, PLACES[1])
+    page.evaluate(_MARK)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.context.close()
+
+
+@pytest.mark.parametrize("kind", ["desktop", "tablet"])
+def test_a_patient_of_the_list_stands_on_one_line(browser: Browser, standing: Standing, kind: str) -> None:
+    page = _open(browser, standing, next(each for each in PLACES if each.name == "patients"), kind)
+    middles = page.evaluate("""() => [...document.querySelector('.people a').children].map(e => {
+      const box = e.getBoundingClientRect();
+      return (box.top + box.bottom) / 2;
+    })""")
+    page.context.close()
+    assert max(middles) - min(middles) < 12
+
+
+def test_the_figures_of_a_protocol_are_drawn(browser: Browser, standing: Standing) -> None:
+    page = _open(browser, standing, next(each for each in PLACES if each.name == "protocol"))
+    shown = page.evaluate("[...document.querySelectorAll('.pose path')].map(e => getComputedStyle(e).display)")
+    page.context.close()
+    assert len(shown) > 10
+    assert set(shown) == {"inline"}
+
+
+def test_plan_last_session_and_what_is_wanted_stand_on_a_patients_page(browser: Browser, standing: Standing) -> None:
+    page = _open(browser, standing, next(each for each in PLACES if each.name == "patient"))
+    said = page.locator(".at-hand").inner_text()
+    page.context.close()
+    for words in ("Laser of facial pigment", "6 of 8 sessions", "1 Sep 2025", "28 Jul 2025", "LC-1181",
+                  "Wavelength 532 nm", "To photograph next", "Even tone on both cheeks"):  # fmt: skip
+        assert words in said
