@@ -27,7 +27,11 @@ class Place:
     """The address where the way begins."""
 
     steps: tuple[str, ...] = ()
-    """What is pressed from there, one after the other, as selectors; ``key:`` and the name of a key is typed."""
+    """What is pressed from there, one after the other, as selectors; ``key:`` and the name of a key is typed, ``fill:``
+    with a selector, ``=`` and words is written."""
+
+    apart: bool = False
+    """Whether the way leaves the session in another state than it was: it has one of its own."""
 
     @property
     def words(self) -> str:
@@ -36,7 +40,13 @@ class Place:
 
 
 _ANNA = "/chart/patient/demo-anna"
+_DIMITRA = "/chart/patient/demo-dimitra"
 _PAIR = "a.pair"
+_TURN = "form.turn button"
+_HAND_OVER = "form[action$='/consent/sign'] button"
+_ANSWERED = (".for-yes", ".signing button.primary")
+_SIGNED = ("details summary", "fill:#name=Anna Demou", "fill:#witness=Demo Doctor", "#go")
+_OPENED = ("fill:#reason=Swelling after a treatment elsewhere", "form.emergency-form button.primary")
 
 PLACES = (
     Place("sign-in", "/login", None, "/login"),
@@ -47,6 +57,30 @@ PLACES = (
     Place("compare", "/chart/compare", "clinician", _ANNA, (_PAIR,)),
     Place("compare-slider", "/chart/compare", "clinician", _ANNA, (_PAIR, "key:2")),
     Place("compare-blend", "/chart/compare", "clinician", _ANNA, (_PAIR, "key:3")),
+    Place("compare-series", "/chart/compare/series", "clinician", _ANNA, ("a[href*='/compare/series']",)),
+    Place("consent", "/chart/patient/{patient}/consent", "clinician", f"{_ANNA}/consent"),
+    Place("sign", "/sign", "clinician", f"{_ANNA}/consent", (_HAND_OVER,), apart=True),
+    Place("sign-check", "/sign", "clinician", f"{_ANNA}/consent", (_HAND_OVER, *_ANSWERED), apart=True),
+    Place(
+        "sign-thanks", "/sign/thanks", "clinician", f"{_ANNA}/consent", (_HAND_OVER, *_ANSWERED, *_SIGNED), apart=True
+    ),
+    Place("shown", "/shown", "clinician", _ANNA, (_TURN,), apart=True),
+    Place("shown-compare", "/shown/compare", "clinician", _ANNA, (_TURN, "a[href*='/shown/compare']"), apart=True),
+    Place("unlock", "/unlock", "clinician", _ANNA, (_TURN, "a[href='/unlock']"), apart=True),
+    Place("pin", "/pin", "clinician", "/pin"),
+    Place("emergency-ask", "/chart/patient/{patient}/emergency", "clinician", f"{_DIMITRA}/emergency"),
+    Place("emergency", "/emergency/patient/{patient}", "clinician", f"{_DIMITRA}/emergency", _OPENED, apart=True),
+    Place(
+        "emergency-compare", "/emergency/compare", "clinician", f"{_DIMITRA}/emergency", (*_OPENED, _PAIR), apart=True
+    ),
+    Place(
+        "emergency-series",
+        "/emergency/compare/series",
+        "clinician",
+        f"{_DIMITRA}/emergency",
+        (*_OPENED, "a[href*='/compare/series']"),
+        apart=True,
+    ),
     Place("due", "/chart/due", "clinician", "/chart/due"),
     Place("next-session", "/chart/patient/{patient}/next", "clinician", f"{_ANNA}/next"),
     Place("next-session-points", "/chart/patient/{patient}/next", "clinician", "/chart/patient/demo-maria/next"),
@@ -62,6 +96,18 @@ PLACES = (
     Place("portfolio", "/portfolio/{purpose}", "marketing", "/portfolio/PORTFOLIO"),
     Place("portfolio-channels", "/portfolio/{purpose}", "marketing", "/portfolio/SOCIAL"),
     Place("portfolio-compare", "/portfolio/{purpose}/compare", "marketing", "/portfolio/PORTFOLIO", ("a.outcome",)),
+    Place(
+        "portfolio-saved",
+        "/portfolio/{purpose}/saved/{id}",
+        "marketing",
+        "/portfolio/PORTFOLIO?area=face",
+        (".keep > summary", "fill:#keep-name=Faces of this year", ".keep button[type=submit]"),
+        apart=True,
+    ),
+    Place("review", "/review", "compliance", "/review"),
+    Place("own-consent", "/me/patient/{patient}/consent", "anna", "/me/patient/demo-anna/consent"),
+    Place("own-seen", "/me/patient/{patient}/seen", "anna", "/me/patient/demo-anna/seen"),
+    Place("own-series", "/me/compare/series", "anna", "/me", ("a[href*='/compare/series']",)),
     Place("own-photos", "/me/patient/{patient}", "anna", "/me"),
     Place("own-compare", "/me/compare", "anna", "/me", (_PAIR,)),
     Place("no-page", "/", "admin", "/"),
@@ -78,6 +124,14 @@ NOT_PAGES = {
     "/me": "leads to the one page of the patient's own",
     "/me/compare/alignment": "numbers for a script",
     "/me/photo/{key}": "a picture",
+    "/me/patient/{patient}/consent/{consent}/paper": "a file",
+    "/chart/patient/{patient}/consent/{consent}/paper": "a file",
+    "/chart/compare/export": "a file",
+    "/sign/photo/{key}": "a picture",
+    "/shown/photo/{key}": "a picture",
+    "/shown/compare/alignment": "numbers for a script",
+    "/emergency/photo/{key}": "a picture",
+    "/emergency/compare/alignment": "numbers for a script",
     "/portfolio/{purpose}/photo/{name}": "a picture",
     "/portfolio/{purpose}/basis/{name}": "leads to the chart",
     "/waiting/{sop}/picture": "a picture",
@@ -107,6 +161,8 @@ def open_place(page: Page, address: str, place: Place) -> None:
         page.wait_for_load_state("networkidle")
         if step.startswith("key:"):
             page.keyboard.press(step.removeprefix("key:"))
+        elif step.startswith("fill:"):
+            page.fill(*step.removeprefix("fill:").split("=", 1))
         else:
             page.locator(step).first.click()
     page.wait_for_load_state("networkidle")

@@ -1,7 +1,6 @@
 """Takes a picture of every page at every width: ``make screenshots``.
 
-They lie beside the README's picture, small, with a page that lists them. A face in them is made from a portrait in the
-public domain, everything else is drawn.
+They lie beside the README's picture, small, with a page that lists them. All photos in them are drawn.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def take(
     """One picture of each page at each width."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, (width, height) in WIDTHS.items():
-        for account in dict.fromkeys(place.account for place in places):
+        for account, alone in dict.fromkeys((place.account, place.name * place.apart) for place in places):
             context = browser.new_context(
                 viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
                 locale="en-GB", timezone_id="Europe/Athens",
@@ -64,7 +63,7 @@ def take(
             if account is not None:
                 sign_in(page, address, account)
             for place in places:
-                if place.account == account:
+                if (place.account, place.name * place.apart) == (account, alone):
                     open_place(page, address, place)
                     shot = page.screenshot(full_page=whole, caret="initial")
                     Image.open(BytesIO(shot)).convert("RGB").save(

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from orthanc_plugin.assembly.demo import __main__ as demo
 from orthanc_plugin.assembly.demo import pictures
+from tests.pages.drawn import portrait
 from tests.pages.places import sign_in
 from tests.ports import free_port
 
@@ -28,7 +29,8 @@ def clinic(folder: Path) -> Iterator[str]:
     """Start one in an empty folder; gives its address, and ends it."""
     ports = free_port(), free_port(), free_port()
     try:
-        yield demo.up(folder, *ports).public_url
+        folder.mkdir(parents=True, exist_ok=True)
+        yield demo.up(folder, *ports, portrait=portrait(folder / "drawn.png")).public_url
     finally:
         demo.stop(folder)
 

@@ -54,13 +54,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def up(folder: Path, orthanc_port: int, serve_port: int, dimse_port: int, *, secure: bool = False) -> Settings:
+def up(
+    folder: Path,
+    orthanc_port: int,
+    serve_port: int,
+    dimse_port: int,
+    *,
+    secure: bool = False,
+    portrait: Path = RUN / "portrait.png",
+) -> Settings:
     """Start the clinic, or find it started; load what is not there yet; prove that the wall stands.
 
     Parameters
     ----------
     secure
         Have ``serve`` speak TLS, with a certificate made on the spot. Once made so, the clinic stays so.
+    portrait
+        What its faces are made from.
 
     Raises
     ------
@@ -99,7 +109,7 @@ def up(folder: Path, orthanc_port: int, serve_port: int, dimse_port: int, *, sec
     try:
         beside.start(settings, folder, {**os.environ, "PHOTOSPINE_SETTINGS": str(settings.folder / FILE_NAME)})
         with open_node(settings, "demo") as node:
-            load(node, RUN / "portrait.png", lambda text: _say(f"loading the clinic: {text}"))
+            load(node, portrait, lambda text: _say(f"loading the clinic: {text}"))
     except BaseException:
         stop(folder)
         raise
