@@ -49,7 +49,9 @@ _AT = """() => {
   const near = [e, ...(e.labels ?? []), e.parentElement, e.nextElementSibling, e.closest('label')].filter(Boolean);
   const outlined = near.some(n => {
     const style = getComputedStyle(n);
-    return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    const over = getComputedStyle(n, '::after');
+    return (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0)
+      || (n.matches(':focus-visible') && over.content !== 'none' && over.boxShadow !== 'none');
   });
   const box = e.getBoundingClientRect();
   return {stop: e.dataset.stop ?? null, outlined, text: e.outerHTML.slice(0, 120),
