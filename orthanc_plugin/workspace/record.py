@@ -223,7 +223,7 @@ def _lower(name: str) -> str:
 
 def view_name(photo: Photo) -> str:
     """``Right hand, dorsal``."""
-    return ", ".join(part for part in (place_name(photo), _(photo.view)) if part)
+    return ", ".join([place_name(photo), *(_(part) for part in photo.view.split(", ") if part)])
 
 
 class Record(Protocol):

@@ -15,9 +15,12 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po
 from jinja2 import Environment, PackageLoader, nodes
 
+from consent.regions import regions
 from orthanc_plugin.workspace import language, words
 from orthanc_plugin.workspace.language import COOKIE, FOLDER, chosen
+from orthanc_plugin.workspace.terms import AREAS, VIEWS
 from orthanc_plugin.workspace.texts import Texts, marked
+from orthanc_plugin.workspace.treatments import area_of
 from tests.workspace.client import Client
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
@@ -214,3 +217,12 @@ def test_every_language_reads_in_the_direction_of_its_script() -> None:
         "en": "ltr",
         "de": "ltr",
     }
+
+
+def test_the_vocabularies_names_are_messages() -> None:
+    areas = {area_of(code).name for code in regions()._by_code}
+    assert set(AREAS) == areas
+    with (ROOT / "dicom_bridge" / "objects" / "views.toml").open("rb") as source:
+        views = tomllib.load(source)
+    named = {each["name"].replace("-", " ") for kind in ("view", "expression") for each in views[kind]}
+    assert set(VIEWS) == named

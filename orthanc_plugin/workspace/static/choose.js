@@ -68,14 +68,14 @@ function draw() {
   }
   if (ordered.length === 0) {
     const hint = document.createElement("p");
-    hint.textContent = "Choose photos to compare";
+    hint.textContent = slots.dataset.none ?? "";
     slots.replaceChildren(hint);
   } else {
     const parts = ordered.map(slot);
     if (ordered.length === 1) {
       const free = document.createElement("div");
       free.className = "slot free";
-      free.textContent = "Choose another";
+      free.textContent = slots.dataset.another ?? "";
       parts.push(free);
     }
     slots.replaceChildren(...parts);
