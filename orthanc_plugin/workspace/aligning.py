@@ -63,7 +63,7 @@ class Laid:
         ``angle`` in degrees, clockwise; ``x``, ``y`` where the right photo's centre lies; ``width`` how wide it is
         there; ``error`` per cent of the left photo's diagonal, at 95 per cent.
         """
-        transform, (width, _), (columns, rows) = self.transform, self.left, self.right
+        transform, (width, _height), (columns, rows) = self.transform, self.left, self.right
         x = transform.a * columns / 2 - transform.b * rows / 2 + transform.dx
         y = transform.b * columns / 2 + transform.a * rows / 2 + transform.dy
         return {
