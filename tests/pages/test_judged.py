@@ -152,3 +152,13 @@ def test_plan_last_session_and_what_is_wanted_stand_on_a_patients_page(browser: 
     for words in ("Laser of facial pigment", "6 of 8 sessions", "1 Sep 2025", "28 Jul 2025", "LC-1181",
                   "Wavelength 532 nm", "To photograph next", "Even tone on both cheeks"):  # fmt: skip
         assert words in said
+
+
+def test_how_many_photos_a_use_may_show_is_read_whole(browser: Browser, standing: Standing) -> None:
+    page = _open(browser, standing, next(each for each in PLACES if each.name == "consent"))
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.meter')].filter(e => e.scrollHeight > e.clientHeight + 1).length"
+    )
+    seen = page.locator(".meter").count()
+    page.context.close()
+    assert (seen > 4, cut) == (True, 0)

@@ -206,7 +206,7 @@ _ON_A_PHOTO = re.compile(r"\.(line|pane|tray)\b|\.(?:line|pane)::")
 
 
 def test_the_sheet_turns_round_with_the_direction_of_the_text() -> None:
-    sheet = (PAGES / "static" / "workspace.css").read_text("utf-8")
+    sheet = "\n".join(file.read_text("utf-8") for file in sorted((PAGES / "static").glob("*.css")))
     sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
     lines = [line for line in sheet.splitlines() if _PHYSICAL.search(line)]
     assert [line for line in lines if not _ON_A_PHOTO.search(line)] == []
