@@ -89,6 +89,11 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wrong or wide > WIDTHS[width][0]:
             faults[f"{width}, {scheme}"] = (wrong, wide)
+    for width in ("phone", "desktop"):  # and as a language reads that is written from the right
+        page.set_viewport_size({"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
+        wide = page.evaluate("document.documentElement.dir = 'rtl', document.documentElement.scrollWidth")
+        if wide > WIDTHS[width][0]:
+            faults[f"{width}, from the right"] = ([], wide)
     counts.report(_NAME, asked=asked, run=asked, failures=len(faults), started=started)
     page.context.close()
     assert faults == {}
