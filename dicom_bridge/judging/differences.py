@@ -39,6 +39,9 @@ _LEAST = 3
 _SPREAD = 0.3
 """Stops by which a backdrop may have changed unevenly and still be the same."""
 
+_LOST = 5
+"""Of so many patches of skin one may be burnt out."""
+
 _AGREE = 0.14
 """By so much in log2(red/blue) skin and backdrop may have changed unlike each other."""
 
@@ -107,7 +110,10 @@ class Light:
     """Stops that the patient's left cheek gained over her right one."""
 
     forward: float | None
-    """Stops that the face gained over the backdrop."""
+    """Stops that the face gained over the backdrop; at least so many, where it is burnt."""
+
+    burnt: bool
+    """So much of the face is burnt out, here or in the reference, that the darker rest of it does not tell of all."""
 
 
 def pose(photo: Measured, reference: Measured) -> Pose | None:
@@ -171,6 +177,8 @@ def expression(photo: Measured, reference: Measured) -> Expression | None:
 
 def light(photo: Measured, reference: Measured) -> Light:
     """The light on the same skin, before the same backdrop; without a face that of the same place in the picture."""
+    import numpy as np
+
     skin = _told(photo.skin, reference.skin)
     beside = photo.backdrop & reference.backdrop
     behind = _even(_told(photo.around, reference.around, beside))
@@ -181,7 +189,9 @@ def light(photo: Measured, reference: Measured) -> Light:
     back_stops = _median(_stops(behind))
     forward = None if back_stops is None or len(skin) < _LEAST or stops is None else stops - back_stops
     kelvin, contradictory = _kelvin(subject, behind)
-    return Light(stops, kelvin, contradictory, to_left, forward)
+    lost = np.isnan(photo.skin).any(axis=1) | np.isnan(reference.skin).any(axis=1)
+    burnt = bool(lost.sum() * _LOST > len(lost))
+    return Light(stops, kelvin, contradictory, to_left, forward, burnt)
 
 
 _RIGHT, _LEFT = len(RIGHT_CHEEK), len(RIGHT_CHEEK) + len(LEFT_CHEEK)

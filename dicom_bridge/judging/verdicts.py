@@ -227,6 +227,8 @@ def _lit(light: Light, faceless: str | None) -> Iterator[Verdict]:
         yield _measured(Aspect.LIGHT_DIRECTION, light.to_left, "light from the same side", words)
     if light.forward is None:
         yield _unknown(Aspect.FLASH, faceless or f"{NO_TARGET}: the backdrop is another one")
+    elif light.burnt and abs(light.forward) <= WITHIN[Aspect.FLASH]:
+        yield _unknown(Aspect.FLASH, f"{NO_TARGET}: a part of the face is burnt out")
     else:
         words = (
             f"face {_amount(light.forward)} brighter against the backdrop: a flash, or a lamp in front"
