@@ -148,15 +148,11 @@ def method() -> str:
 
 def _aligned(left: Picture, right: Picture) -> Laid | str:
     # Here and not above: these packages may be absent, and take a while to load.
-    from dicom_bridge.compare.alignment.align import Cannot
-    from dicom_bridge.compare.alignment.faces import aligned
-    from dicom_bridge.judging.landmarks import NoLandmarks, open_landmarks
+    from dicom_bridge.compare.alignment.align import Cannot, align
+    from dicom_bridge.compare.alignment.picture import picture
 
-    try:
-        landmarks = open_landmarks()
-    except NoLandmarks:  # the page of what is judged says so; photos are aligned by all that they show
-        landmarks = None
-    found, moving, fixed = aligned(right.jpeg, left.jpeg, landmarks)
+    fixed, moving = picture(left.jpeg), picture(right.jpeg)
+    found = align(moving, fixed)
     if isinstance(found, Cannot):
         return found.value
     lies = found.similarity

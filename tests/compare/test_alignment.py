@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 
 from dicom_bridge.compare.alignment.align import Alignment, Cannot, align
-from dicom_bridge.compare.alignment.faces import aligned
 from dicom_bridge.compare.alignment.picture import picture
 from dicom_bridge.compare.alignment.similarity import Similarity, fitted
-from dicom_bridge.judging.landmarks import open_landmarks
 from tests.compare import drawn
 from tests.compare.drawn import Colour, Pair
 from tests.counts import count, report
@@ -42,7 +40,7 @@ def test_a_known_transform_is_found_and_its_error_covers_the_truth(kind: str) ->
     apart, covered, refused = [], 0, 0
     for subject in range(number):
         pair = drawn.pair(_DRAWERS[kind], subject)
-        found, _, _ = aligned(pair.moving, pair.fixed, open_landmarks())
+        found = align(picture(pair.moving), picture(pair.fixed))
         if isinstance(found, Cannot):
             refused += 1
             continue
@@ -75,7 +73,7 @@ def test_another_region_or_view_is_not_aligned() -> None:
                 kinds[1] = "body"
             here, there = _DRAWERS[kinds[0]](subject, 0), _DRAWERS[kinds[1]](subject + 10_000, 0)
         photos = [drawn.photographed(each, [subject, 30 + at]) for at, each in enumerate((here, there))]
-        found, _, _ = aligned(photos[1], photos[0], open_landmarks())
+        found = align(picture(photos[1]), picture(photos[0]))
         if isinstance(found, Alignment):
             accepted.append((subject, what))
     report(

@@ -102,17 +102,3 @@ def test_what_a_person_kept_is_used_after_both_photos_were_decided(pictures: _Dr
     assert [uid for uid, _ in pictures.asked] == ["1.1", "1.3"]
     del pictures.pictures["1.3"]
     assert _ask(pictures, "1.1", "1.3", kept=kept) is None
-
-
-def test_without_the_landmark_models_photos_are_aligned_by_all_they_show(
-    pictures: _Drawn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dicom_bridge.judging import landmarks
-
-    def absent() -> landmarks.Landmarks:
-        raise landmarks.NoLandmarks("the landmark models are not installed")
-
-    monkeypatch.setattr(landmarks, "open_landmarks", absent)
-    told = _ask(pictures, "1.1", "1.2")
-    assert told is not None
-    assert told["aligned"] is True

@@ -7,10 +7,9 @@ none: a clinician would take the difference for the treatment's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from dicom_bridge.compare.alignment.blocks import Blocks
 from dicom_bridge.compare.alignment.picture import Picture
 from dicom_bridge.compare.alignment.similarity import IDENTITY, Points, Similarity, fitted
 
-METHOD = "2"
+METHOD = "1"
 """Version of the method: what was kept says by which it was found."""
 
 _REACHES = (40, 24, 16, 16)
@@ -80,29 +79,12 @@ class Alignment:
     """Share of the blocks that show something, and fit."""
 
 
-def align(
-    moving: Picture,
-    fixed: Picture,
-    *,
-    proposed: Iterable[Similarity] = (),
-    worst: float = _WORST,
-    least: float = _SHARE,
-) -> Alignment | Cannot:
-    """The similarity that lays ``moving`` upon ``fixed``.
-
-    Parameters
-    ----------
-    proposed
-        What is tried before all else, from pixels of the one picture to those of the other.
-    worst
-        Per cent of the diagonal that the error may be at most.
-    least
-        Share of the blocks that show something, and must fit.
-    """
+def align(moving: Picture, fixed: Picture) -> Alignment | Cannot:
+    """The similarity that lays ``moving`` upon ``fixed``."""
     best: tuple[int, Similarity, Blocks, NDArray[np.float64]] | None = None
     seen = 0
-    for tried in chain(filter(_plausible, proposed), _proposals(moving, fixed)):
-        refined = _refined(moving, fixed, tried)
+    for proposed in _proposals(moving, fixed):
+        refined = _refined(moving, fixed, proposed)
         if refined is None:
             continue
         similarity, found, weights = refined
@@ -110,17 +92,17 @@ def align(
         fitting = int((weights > 0).sum())
         if best is None or fitting > best[0]:
             best = (fitting, similarity, found, weights)
-        if _believed(fitting, found, least) and fitting >= 0.5 * found.textured:
+        if _believed(fitting, found) and fitting >= 0.5 * found.textured:
             break  # nothing that comes later fits better than half of all there is
     if best is None:
         return Cannot.DIFFERENT
     fitting, similarity, found, weights = best
     if found.textured < 10:
         return Cannot.PLAIN
-    if not _believed(fitting, found, least) or not _plausible(similarity):
+    if not _believed(fitting, found) or not _plausible(similarity):
         return Cannot.DIFFERENT
     error = _error(found, weights, fixed)
-    if error > worst:
+    if error > _WORST:
         return Cannot.UNSURE
     return Alignment(similarity.sized(1 / moving.factor, 1 / fixed.factor), error, fitting / found.textured)
 
@@ -193,9 +175,9 @@ def _undone(similarity: Similarity, points: Points) -> Points:
     return np.asarray(np.linalg.solve(turned, (points - similarity.matrix[:, 2]).T).T, dtype=np.float64)
 
 
-def _believed(fitting: int, found: Blocks, least: float) -> bool:
+def _believed(fitting: int, found: Blocks) -> bool:
     """Whether so many blocks do not fit by chance: each would in a share of its surroundings."""
-    if found.textured < 10 or fitting < max(8, least * found.textured) or found.overlap < _OVERLAP:
+    if found.textured < 10 or fitting < max(8, _SHARE * found.textured) or found.overlap < _OVERLAP:
         return False
     chance = min(1.0, math.pi * _NEAR**2 / (2 * _REACHES[-1] + 1) ** 2)
     # Blocks overlap each other: about every other one speaks for itself.
