@@ -32,6 +32,9 @@ _SEVERAL = (
 )
 """Of one person each: a speaker who turns and laughs before one wall, and people on two occasions."""
 
+_NEAR = ("franck_02045.jpg", "franck_02221.jpg")
+"""Two of one person that can be aligned."""
+
 _ALONE = (
     "audrey.jpg", "bill-murray-snl_crop.jpg", "chuck_crop.jpg", "fragrance-George-Clooney-main_crop.jpg",
     "joconde_crop.jpg", "kim1_crop.jpg", "obama4_crop.jpg", "queen20_crop.jpg", "ri_1_crop.jpg", "walter2_crop.jpg",
@@ -71,10 +74,10 @@ def _chosen(pairs: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
 
 
 def test_of_one_person_landmarks_lie_nearer_after_than_before() -> None:
-    pairs = [pair for names in _SEVERAL for pair in itertools.permutations(names, 2)]
-    number, started = count("photographs of one person", small=4, full=len(pairs)), time.monotonic()
+    pairs = [pair for names in _SEVERAL for pair in itertools.permutations(names, 2) if pair != _NEAR]
+    number, started = count("photographs of one person", small=4, full=len(pairs) + 1), time.monotonic()
     nearer, refused, after = 0, [], []
-    for moving, fixed in _chosen(pairs, number):
+    for moving, fixed in [_NEAR, *_chosen(pairs, number - 1)]:
         found = align(picture(_photo(moving)), picture(_photo(fixed)))
         if not isinstance(found, Alignment):
             refused.append((moving, fixed, found.value))
@@ -87,6 +90,7 @@ def test_of_one_person_landmarks_lie_nearer_after_than_before() -> None:
         measured=f"{nearer} of {len(after)} that were aligned are nearer after than before; {len(refused)} of {number} "
         "not aligned",
     )  # fmt: skip
+    assert after
     assert nearer >= 0.95 * len(after)
 
 
