@@ -42,7 +42,7 @@ def _hand_over(visit: Visit) -> None:
 
 
 def _answer(page: Page, use: str, answer: str) -> None:
-    page.get_by_role("group", name=use, exact=True).get_by_text(answer, exact=True).tap()
+    page.get_by_role("group", name=use, exact=True).get_by_label(answer, exact=True).tap()
 
 
 def _draw(page: Page) -> None:
@@ -64,7 +64,7 @@ def test_she_signs_on_the_tablet_and_gives_it_back(place: tuple[Visit, Consentin
     _hand_over(visit)
     _answer(page, "Website", "Yes")
     _answer(page, "Album in the clinic", "No")
-    page.get_by_text("By area", exact=True).tap()
+    page.get_by_label("By area", exact=True).tap()
     page.get_by_label("Face 3").check()
     page.get_by_role("button", name="See what changes").tap()
     expect(page.get_by_text("YES: Website. For photos of me that show nothing but: face")).to_be_visible()
