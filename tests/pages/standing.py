@@ -44,6 +44,7 @@ def furnish(browser: Browser, address: str) -> None:
     page.get_by_role("button", name="Open an advisory").click()
     page.wait_for_url("**/advisory/*")
     context.close()
+    _save_portfolio(browser, address)
     store(address, waiting())
     context = browser.new_context()
     page = context.new_page()
@@ -55,6 +56,19 @@ def furnish(browser: Browser, address: str) -> None:
             raise TimeoutError("the photo that was stored does not appear among those that wait")
         page.wait_for_timeout(400)
         page.reload()
+    context.close()
+
+
+def _save_portfolio(browser: Browser, address: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, address, "marketing")
+    page.goto(f"{address}/portfolio/PORTFOLIO?area=face")
+    if not page.locator(".kept a[href*=saved]").count():
+        page.click(".keep > summary")
+        page.fill("#keep-name", "Faces of this year")
+        page.click(".keep button[type=submit]")
+        page.wait_for_url("**/saved/*")
     context.close()
 
 
