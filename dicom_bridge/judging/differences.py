@@ -189,8 +189,8 @@ def light(photo: Measured, reference: Measured) -> Light:
     back_stops = _median(_stops(behind))
     forward = None if back_stops is None or len(skin) < _LEAST or stops is None else stops - back_stops
     kelvin, contradictory = _kelvin(subject, behind)
-    lost = np.isnan(photo.skin).any(axis=1) | np.isnan(reference.skin).any(axis=1)
-    burnt = bool(lost.sum() * _LOST > len(lost))
+    lost = np.isnan(np.concatenate([photo.skin, reference.skin], axis=1)).any(axis=1)
+    burnt = bool(np.mean(lost) * _LOST > 1)
     return Light(stops, kelvin, contradictory, to_left, forward, burnt)
 
 
