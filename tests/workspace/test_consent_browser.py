@@ -73,6 +73,7 @@ def test_she_signs_on_the_tablet_and_gives_it_back(place: tuple[Visit, Consentin
     page.get_by_role("button", name="Sign", exact=True).tap()
     expect(page.get_by_role("heading", name="Thank you. It is kept.")).to_be_visible()
     page.get_by_role("link", name="Give back").last.tap()
+    page.wait_for_url("**/unlock")
     page.keyboard.type(PIN)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{_PAGE}")
