@@ -114,7 +114,8 @@ def _tag(tag: str) -> str:
 
 def _message(run: list[str]) -> str:
     """A run of text and expressions as a message, where it holds words."""
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     while run and (not _words(run[0]) and not _said(run[0])):
         before.append(run.pop(0))
     while run and (not _words(run[-1]) and not _said(run[-1])):
