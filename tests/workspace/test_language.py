@@ -201,7 +201,7 @@ def test_dates_intervals_and_numbers_read_as_the_language_writes_them() -> None:
 
 
 _PHYSICAL = re.compile(r"(?:margin|padding|border)-(?:left|right)|(?<![-\w])(?:left|right):|text-align: (?:left|right)")
-_ON_A_PHOTO = re.compile(r"\.(line|pane|tray)\b|\.(?:line|pane)::")
+_ON_A_PHOTO = re.compile(r"\.(line|pane|tray|reveal|laid)\b|\.(?:line|pane)::")
 """What lies on a photo or is centred in the window keeps its place whichever way a page is read."""
 
 
