@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def verdicts(finding: Finding = Finding.GOOD, **values: float) -> tuple[Verdict,
 
 
 def appraisal(photo: str, reference: str | None, **values: float) -> Appraisal:
-    return Appraisal(photo, verdicts(**values), "judge", "1", reference)
+    return Appraisal(photo, verdicts(Finding.GOOD, **values), "judge", "1", reference)
 
 
 BASELINE = Conditions(
@@ -200,7 +201,8 @@ def test_a_score_lies_between_nothing_and_what_is_possible(one: Conditions, othe
 
 @given(_conditions, _conditions, st.sampled_from([each.name for each in fields(Conditions) if each.name != "document"]))
 def test_knowing_less_never_raises_the_score(one: Conditions, other: Conditions, forgotten: str) -> None:
-    less = replace(other, **{forgotten: None})
+    nothing: dict[str, Any] = {forgotten: None}
+    less = replace(other, **nothing)
     if forgotten == "appraisal" and one.appraisal and other.appraisal and one.appraisal.reference == other.document:
         less = other  # the one that was judged against the other remains: nothing is forgotten by leaving out the rest
     assert comparability(one, less).score <= comparability(one, other).score + 1e-9

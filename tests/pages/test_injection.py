@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 from playwright.sync_api import Error as BrowserError
 
 from tests.pages.conftest import Standing
@@ -57,7 +57,12 @@ def _watch(context: BrowserContext) -> Watch:
         shown.dismiss()
 
     watch.page.on("dialog", dialog)
-    watch.page.on("console", lambda each: "policy:" in each.text and watch.said.append(each.text))
+
+    def console(each: ConsoleMessage) -> None:
+        if "policy:" in each.text:
+            watch.said.append(each.text)
+
+    watch.page.on("console", console)
     watch.page.add_init_script(
         "addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective))"
     )

@@ -50,7 +50,7 @@ class Signed:
 
 
 @pytest.fixture(scope="module")
-def signed(standing: Standing) -> Iterator[Signed]:
+def signed(standing: Standing) -> Signed:
     photos = take_in(standing.settings, _FIRST)
     kept = [photos[number].document for number in sorted(_REFUSED["doctor"])]
     sign(standing.address, "tour-dimitra", "demo-dimitra", one_photo("deny", V3_ACT_REASON, "TREAT", kept))
@@ -96,7 +96,8 @@ def test_nothing_of_a_refused_photo_reaches_the_browser(browser: Browser, signed
 
 def _walk(page: Page, address: str, starts: tuple[str, ...], most: int) -> int:
     """Follow every link of the pages, each address once; gives how many were opened."""
-    waiting, known = [address + each for each in starts], set()
+    waiting = [address + each for each in starts]
+    known: set[str] = set()
     while waiting and len(known) < most:
         at = waiting.pop(0)
         if at in known:

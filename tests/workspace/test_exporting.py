@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from playwright.sync_api import expect
 
-from dicom_bridge.compare.sheet import Form, Sheet
+from dicom_bridge.compare.sheet import Form, Sheet, written
 from orthanc_plugin.workspace import export_page
 from orthanc_plugin.workspace.export_page import ROUTE
 from tests.workspace.axe import faults
@@ -41,7 +41,6 @@ def test_a_file_is_recorded_as_the_export_that_it_is(form: str, kind: str) -> No
 
 def test_what_is_published_is_decided_so_and_says_no_day_and_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets: list[Sheet] = []
-    written = export_page.written
 
     def noted(sheet: Sheet, form: Form) -> bytes:
         sheets.append(sheet)

@@ -96,7 +96,7 @@ def test_what_is_not_a_comparison_is_not_kept(
     visit.sign_in("clinician")
     visit.go(PAIR)
     token = visit.page.locator("#keep").get_attribute("data-csrf") or ""
-    sent = {
+    sent: dict[str, str | float | bool] = {
         "csrf": token, "left": "maria-p1", "right": "maria-p9", "mode": "side", "left-area": "1,1,9,9",
         "right-area": "-4,1,90,9",
     }  # fmt: skip

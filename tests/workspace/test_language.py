@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -48,21 +47,25 @@ def _german() -> Catalog:
         return read_po(source, locale="de")
 
 
+def _parts(text: str | Sequence[str] | None) -> list[str]:
+    """A text, or its forms for one and for several."""
+    return [text] if isinstance(text, str) else list(text or [""])
+
+
 def test_every_text_is_said_in_german_and_the_catalogue_holds_no_other() -> None:
     wanted = _messages()
     said = {message.id: message.string for message in _german() if message.id}
     assert len(wanted) > 400
     assert wanted - said.keys() == set(), "make messages, and write the German"
     assert said.keys() - wanted == set(), "make messages"
-    assert [key for key, text in said.items() if not (text if isinstance(text, str) else all(text))] == []
+    assert [key for key, text in said.items() if not all(_parts(text))] == []
 
 
 def test_a_translation_inserts_what_the_text_inserts_and_brings_no_markup() -> None:
     for message in _german():
         if not message.id:
             continue
-        ids = [message.id] if isinstance(message.id, str) else list(message.id)
-        texts = [message.string] if isinstance(message.string, str) else list(message.string)
+        ids, texts = _parts(message.id), _parts(message.string)
         assert not message.fuzzy
         for source, text in zip(ids, texts, strict=True):
             assert {each[0] for each in _PLACE.finditer(text)} == {each[0] for each in _PLACE.finditer(source)}, text
@@ -213,7 +216,7 @@ def test_the_sheet_turns_round_with_the_direction_of_the_text() -> None:
 
 
 def test_every_language_reads_in_the_direction_of_its_script() -> None:
-    assert {code: cast(str, each.direction) for code, each in language.languages().items()} == {
+    assert {code: each.direction for code, each in language.languages().items()} == {
         "en": "ltr",
         "de": "ltr",
     }
