@@ -101,7 +101,7 @@ def test_what_is_not_a_comparison_is_not_kept(
         "right-area": "-4,1,90,9",
     }  # fmt: skip
     answer = visit.page.request.post(
-        f"{visit.address}/chart/compare/keep", form=sent | changed, headers={"Origin": visit.address}
+        f"{visit.address}/chart/compare/keep", form={**sent, **changed}, headers={"Origin": visit.address}
     )
     assert answer.status == status
     assert len(workspace[1].kept) == (1 if status == 200 else 0)
