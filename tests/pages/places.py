@@ -44,6 +44,7 @@ _DIMITRA = "/chart/patient/demo-dimitra"
 _PAIR = "a.pair"
 _TURN = "form.turn button"
 _HAND_OVER = "form[action$='/consent/sign'] button"
+_SHOW = "form[action$='/PORTFOLIO/show'] button"
 _ANSWERED = (".for-yes", ".signing button.primary")
 _SIGNED = ("details summary", "fill:#name=Anna Demou", "fill:#witness=Demo Doctor", "#go")
 _OPENED = ("fill:#reason=Swelling after a treatment elsewhere", "form.emergency-form button.primary")
@@ -103,6 +104,9 @@ PLACES = (
         "/portfolio/PORTFOLIO",
         (".kept a[href*=saved]",),
     ),
+    Place("photos", "/chart/photos", "clinician", "/chart/photos"),
+    Place("prospect", "/prospect", "marketing", "/portfolio/PORTFOLIO", (_SHOW,), apart=True),
+    Place("prospect-pair", "/prospect/pair", "marketing", "/portfolio/PORTFOLIO", (_SHOW, ".results a"), apart=True),
     Place("review", "/review", "compliance", "/review"),
     Place("own-consent", "/me/patient/{patient}/consent", "anna", "/me/patient/demo-anna/consent"),
     Place("own-seen", "/me/patient/{patient}/seen", "anna", "/me/patient/demo-anna/seen"),
@@ -132,6 +136,7 @@ NOT_PAGES = {
     "/emergency/photo/{key}": "a picture",
     "/emergency/compare/alignment": "numbers for a script",
     "/portfolio/{purpose}/photo/{name}": "a picture",
+    "/prospect/photo/{name}": "a picture",
     "/portfolio/{purpose}/basis/{name}": "leads to the chart",
     "/waiting/{sop}/picture": "a picture",
     "/advisory/photo/{key}": "a picture",
