@@ -357,9 +357,11 @@ def test_a_purpose_that_shows_no_identifiers_is_told_counts_alone(settings: Path
     assert status == 0, output
     found = json.loads(output)
     assert (found["total"], found["photos"]) == (1, [])
-    for facet in ("patient=anna", "lot=LOT-0071", "taken=2026"):
+    for facet in ("patient=anna", "lot=LOT-0071", "taken=2026-05", "taken=2026-05-03"):
         assert _run(settings, facet, "--as", "marketing")[0] == 1
-    assert _run(settings, "--as", "marketing", "--count", "clinician")[0] == 1
+    assert _run(settings, "taken=2026", "--as", "marketing", "--count", "area")[0] == 0, "whole years may be asked for"
+    for counted in ("patient", "lot", "photographer"):
+        assert _run(settings, "--as", "marketing", "--count", counted)[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,21 @@ def test_these_are_all_forms_that_a_cookie_answers_for() -> None:
     """Each proves its token and its origin, below; a further one has to, too."""
     routes = [route for route in application(Clinic(), Sessions()).routes if isinstance(route, Route)]
     posted = {route.path for route in routes if route.methods and "POST" in route.methods}
-    assert posted == {"/login", "/logout", "/language"}, "a language is no secret: its origin is proved, and no token"
+    with_a_token = {"/login", "/logout", "/chart/compare/alignment", "/chart/compare/keep"}
+    assert posted == {*with_a_token, "/language"}, "a language is no secret: its origin is proved, and no token"
     assert {method for route in routes for method in route.methods or ()} == {"GET", "HEAD", "POST"}
+
+
+@pytest.mark.parametrize("path", ["/chart/compare/alignment", "/chart/compare/keep"])
+@pytest.mark.parametrize("fault", ["token", "origin"])
+def test_what_is_kept_proves_its_token_and_its_origin(path: str, fault: str) -> None:
+    client = _client()
+    client.post("/login", data=_form(client))
+    page = client.get("/chart").text
+    token = re.findall(r'action="/logout">\s*<input type="hidden" name="csrf" value="([^"]+)"', page)[0]
+    headers = {"Origin": "https://elsewhere.example"} if fault == "origin" else {}
+    answer = client.post(path, data={"csrf": "guessed" if fault == "token" else token}, headers=headers)
+    assert answer.status_code in (400, 404)
 
 
 @pytest.mark.parametrize("token", ["", "guessed"])
