@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -71,6 +72,26 @@ def test_a_translation_inserts_what_the_text_inserts_and_brings_no_markup() -> N
             assert {each[0] for each in _PLACE.finditer(text)} == {each[0] for each in _PLACE.finditer(source)}, text
             assert text.count("{}") == source.count("{}"), text
             assert not set('<>"&') & set(text) - set("".join(ids)), text
+
+
+def test_a_percent_sign_is_doubled_where_values_are_inserted() -> None:
+    texts = [text for message in _german() for text in (*_parts(message.id), *_parts(message.string))]
+    assert any("%%" in text for text in texts)
+    assert [text for text in texts if "%" in _PLACE.sub("", text.replace("%%", ""))] == []
+
+
+def test_a_percent_sign_of_a_template_is_one_on_the_page_in_each_language() -> None:
+    environment = Environment(extensions=["jinja2.ext.i18n", Texts], autoescape=True)
+    cast(Any, environment).install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
+    cell = environment.from_string("<th>From the left, %</th>")
+    least = environment.from_string("<p>At least {{ least }} % comparable</p>")
+    assert (cell.render(), least.render(least=50)) == ("<th>From the left, %</th>", "<p>At least 50 % comparable</p>")
+    token = language._spoken.set(language.languages()["de"])
+    try:
+        assert cell.render() == "<th>Von links, %</th>"
+        assert least.render(least=50) == "<p>Mindestens 50 % vergleichbar</p>"
+    finally:
+        language._spoken.reset(token)
 
 
 def _spoken(node: nodes.Node) -> Iterator[str]:
