@@ -91,7 +91,7 @@ def test_how_two_photos_compare_is_told_of_what_may_be_seen_alone(clinic: Clinic
     with glancing(clinic.engine) as connection:
         rows = connection.execute(select(photo.c.document, photo.c.photo).where(photo.c.document.in_(["t1", "f1"])))
         numbers = {row.document: row.photo for row in rows}
-    clinic.put(made("t1", "f1"))
+    clinic.judged(made("t1", "f1"))
     if refused is not None:
         provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{refused}"}}]}
         clinic.put(consent_of("no", "deny", "TREAT", provision=provision))
