@@ -151,7 +151,7 @@ def test_two_at_once_are_told_and_keep_what_they_typed(client: Client) -> None:
     text = _post(client, f"{place}/done", {**step, "note": "second & last"}, status=412)
     assert "Somebody was faster: contacted, by compliance" in text
     assert 'value="second &amp; last"' in text
-    assert "by compliance: <bdi>first</bdi>" in text
+    assert " · compliance: <bdi>first</bdi>" in text
 
 
 @pytest.mark.fast
@@ -203,7 +203,7 @@ def test_it_works_in_a_browser_and_can_be_read_by_all(clinic: Clinic, browser: B
         case = page.get_by_role("article").filter(has_text="Anna")
         case.get_by_label("What was said").fill("Called; she is well")
         case.get_by_role("button", name="Contacted").click()
-        page.get_by_text("by compliance: Called; she is well").wait_for()
+        page.get_by_text("· compliance: Called; she is well").wait_for()
         page.evaluate(axe)
         assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id))") == []
         assert visit.complaints == []
