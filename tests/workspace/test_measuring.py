@@ -35,6 +35,11 @@ _DRAWS = """async ([clicks, known, readings]) => {
   return covered;
 }"""
 
+_IN_ONE_GO = """keys => {
+  const how = {bubbles: true, cancelable: true};
+  for (const key of keys) document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key, ...how}));
+}"""
+
 
 def _measures(visit: Visit) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = visit.page.evaluate(_MEASURES)
@@ -99,6 +104,18 @@ def test_by_keyboard_alone(visit: Visit) -> None:
     assert _measures(visit)[-1]["side"] == "right"
     press("Escape")
     expect(page.locator("#measuring")).to_be_hidden()
+
+
+def test_keys_that_come_before_the_photos_have_moved_set_points_where_the_cross_is(visit: Visit) -> None:
+    """The bar takes room from the panes as it opens; all keys come in one go, before the next frame."""
+    visit.sign_in("clinician")
+    open_pair(visit)
+    visit.page.evaluate(_IN_ONE_GO, ["m", "ArrowLeft", "Enter", *["ArrowDown"] * 10])
+    visit.page.wait_for_timeout(500)
+    visit.page.evaluate(_IN_ONE_GO, ["Enter", *["ArrowRight"] * 5, "Enter", *["ArrowRight"] * 5, "Enter"])
+    visit.page.wait_for_timeout(500)
+    _, length = _measures(visit)
+    assert float(length["value"]) == pytest.approx(5, rel=0.02)
 
 
 def test_a_photo_has_its_own_scale_unless_it_lies_on_the_other(visit: Visit) -> None:

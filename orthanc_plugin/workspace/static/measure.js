@@ -13,6 +13,7 @@ import * as lengths from "./lengths.js";
 const CLICK = 2; // pixels of the screen, standard deviation: how well a point is set
 const GRID = 0.5; // and of the photo, at best
 const STEP = 10; // pixels of the screen that an arrow moves the cross; with Shift one
+const FRAMES = 60; // that a key waits at most until the photos are drawn for their panes
 const NEEDS = { ruler: 2, pupils: 2, length: 2, area: 3 };
 const NAMES = { ruler: "Ruler", pupils: "Pupils", length: "Length", area: "Area" };
 const HINTS = {
@@ -39,6 +40,8 @@ let way = "ruler";
 let side = "left"; // the photo that the keyboard acts on
 /** @type {{x: number, y: number} | null} */
 let cross = null; // in pixels of its pane
+/** What keys asked for while the photos had not yet the size of their panes. @type {(() => void)[]} */
+let early = [];
 
 /** Whether points are set. */
 export function measuring() {
@@ -259,8 +262,35 @@ export function key(event) {
     c: finished, C: finished, x: change, X: change,
   };
   const act = acts[event.key];
-  act?.();
+  if (act) soon(act);
   return act !== undefined;
+}
+
+/** Whether each photo is drawn for the size that its pane has. */
+function settled() {
+  return Object.values(views).every((view) => {
+    const drawn = view.viewport?.getContainerSize();
+    const { clientWidth, clientHeight } = view.container;
+    return !drawn || !clientWidth || !clientHeight || (drawn.x === clientWidth && drawn.y === clientHeight);
+  });
+}
+
+/** Do what a key asked for: in order, and on the photo as it is drawn. The bar, as it opens, takes room from the panes, and
+ * a photo follows some frames later: a point that is set before would be beside the cross. @param {() => void} act */
+function soon(act) {
+  early.push(act);
+  if (early.length === 1) later(FRAMES);
+}
+
+/** @param {number} frames to wait for at most */
+function later(frames) {
+  if (frames > 0 && !settled()) {
+    requestAnimationFrame(() => later(frames - 1));
+    return;
+  }
+  const due = early;
+  early = [];
+  for (const act of due) if (measuring()) act();
 }
 
 function finished() {
