@@ -76,8 +76,13 @@ def test_the_back_button_comes_back_to_the_photos_that_were_chosen(visit: Visit)
     visit.page.go_back()
     expect(visit.page.locator("#slots .slot img")).to_have_count(2)
     expect(visit.page.get_by_role("button", name="Compare")).to_be_enabled()
+    tiles.nth(2).click()  # a third joins them: more than two make a series
+    expect(visit.page.locator("input[name=photo]:checked")).to_have_count(3)
+    expect(visit.page.locator("#slots .slot img")).to_have_count(3)
     tiles.nth(2).click()
     expect(visit.page.locator("input[name=photo]:checked")).to_have_count(2)
+    visit.page.get_by_role("button", name="Compare").click()
+    expect(visit.page.locator(".pane.live")).to_have_count(2)
 
 
 def test_what_is_chosen_is_kept_through_filters_and_reloading(visit: Visit) -> None:
