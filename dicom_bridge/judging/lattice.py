@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SEEDS = 24
 """Squares that a lattice is begun from, at most."""
 
+_LOOKS = ((1.0, 15, 40), (1.5, 25, 60))
+"""Sigma of what smooths, and weak and strong edges: a look for faint edges, and one past the noise of a light photo."""
+
 _SMALLEST, _LARGEST = 0.012, 0.14
 """Sides of a square, in parts of the picture's longer side."""
 
@@ -83,17 +86,33 @@ def lattices(pixels: NDArray[np.uint8], columns: int, rows: int) -> list[Lattice
 
 
 def _squares(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, 2) middles and (n,) sides of what is even, and as high as wide, between edges."""
+    """(n, 2) middles and (n,) sides of what is even, and as high as wide, between edges; each once."""
+    import numpy as np
+
+    middles: list[tuple[float, float]] = []
+    sides: list[float] = []
+    for sigma, low, high in _LOOKS:
+        known = np.array(middles, dtype=np.float64).reshape(-1, 2)
+        for middle, side in _between(pixels, sigma, low, high):
+            if not len(known) or np.linalg.norm(known - middle, axis=1).min() > 0.5 * side:
+                middles.append(middle)
+                sides.append(side)
+    return np.array(middles, dtype=np.float64).reshape(-1, 2), np.array(sides, dtype=np.float64)
+
+
+def _between(
+    pixels: NDArray[np.uint8], sigma: float, low: float, high: float
+) -> Iterator[tuple[tuple[float, float], float]]:
+    """Middle and side of each square between the edges that one look finds."""
     import cv2
     import numpy as np
 
-    smooth = cv2.GaussianBlur(pixels, (0, 0), 1.0)
-    drawn = [cv2.Canny(np.ascontiguousarray(smooth[..., channel]), 15, 40) for channel in range(3)]
+    smooth = cv2.GaussianBlur(pixels, (0, 0), sigma)
+    drawn = [cv2.Canny(np.ascontiguousarray(smooth[..., channel]), low, high) for channel in range(3)]
     edges = np.max(drawn, axis=0)
     between = (cv2.dilate(edges, np.ones((3, 3), np.uint8)) == 0).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(between, connectivity=4)
     long = max(pixels.shape[:2])
-    middles, sides = [], []
     for number in range(1, count):
         x, y, wide, tall, area = (int(each) for each in stats[number])
         if not (_SMALLEST * long) ** 2 <= area <= (_LARGEST * long) ** 2 or max(wide, tall) > 2 * min(wide, tall):
@@ -103,9 +122,7 @@ def _squares(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np
         (at_x, at_y), (one, other), _ = cv2.minAreaRect(max(outline, key=len))
         if min(one, other) < 0.6 * max(one, other) or area < _FULL * (one + 1) * (other + 1):
             continue
-        middles.append((x + at_x, y + at_y))
-        sides.append(((one + 1) * (other + 1)) ** 0.5)
-    return np.array(middles, dtype=np.float64).reshape(-1, 2), np.array(sides, dtype=np.float64)
+        yield (x + at_x, y + at_y), ((one + 1) * (other + 1)) ** 0.5
 
 
 def _company(one: int, middles: NDArray[np.float64], sides: NDArray[np.float64]) -> int:
