@@ -12,7 +12,20 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from consent.decision import decide
 from consent.facts import Facts, PatientFacts
@@ -304,11 +317,17 @@ def settle(engine: Engine, identity: str) -> bool:
     return True
 
 
-def unsettled(connection: Connection, purpose: str, now: datetime) -> set[str]:
-    """The patients whose stored answers for a purpose cannot be used: each part of the question reads an index."""
+def unsettled(connection: Connection, purpose: str, now: datetime, epoch: int | None = None) -> set[str]:
+    """The patients whose stored answers for a purpose cannot be used: each part of the question reads an index.
+
+    Parameters
+    ----------
+    epoch
+        Of the site's settings, where they were read in this snapshot; None: it is read.
+    """
     state = patient_state.c
     moment = micros(now)
-    epoch = load_site_facts(connection).epoch
+    epoch = load_site_facts(connection).epoch if epoch is None else epoch
     mine = state.purpose == purpose
     conditions = (
         and_(mine, state.stale.is_(True)),
@@ -317,10 +336,8 @@ def unsettled(connection: Connection, purpose: str, now: datetime) -> set[str]:
         and_(mine, state.valid_from > moment),
         and_(mine, or_(state.epoch < epoch, state.epoch > epoch)),
     )
-    found: set[str] = set()
-    for condition in conditions:
-        found.update(connection.execute(select(state.patient).where(condition)).scalars())
-    return found
+    parts = (select(state.patient).where(condition) for condition in conditions)
+    return set(connection.execute(union_all(*parts)).scalars())
 
 
 def unsettled_of(connection: Connection, patients: Collection[str], now: datetime) -> set[tuple[str, str]]:

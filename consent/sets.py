@@ -293,7 +293,7 @@ def permitted(
     if request.emergency_patient is not None and purpose == BTG:
         patients |= group(connection, [request.emergency_patient])
     if only is None:
-        patients |= unsettled(connection, usual.purpose, loader.now)
+        patients |= unsettled(connection, usual.purpose, loader.now, loader.site.epoch)
     else:
         shown = _bound(connection, only)
         late = unsettled_of(connection, shown, loader.now)

@@ -122,6 +122,7 @@ def upcoming(
     now: datetime,
     *,
     plan: str | None = None,
+    brief: bool = False,
     route: str,
 ) -> Upcoming:
     """Answer it; what it shows is recorded before this returns.
@@ -134,6 +135,8 @@ def upcoming(
         Id; records merged with hers count.
     plan
         Id of a CarePlan of hers; None: the newest that is open. One that is not hers is as if absent.
+    brief
+        Without outcomes and machines, which only the form of the next session needs.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def upcoming(
         sessions = [each for each in sessions if each.session.title == sessions[-1].session.title]
     first, last = (sessions[0], sessions[-1]) if sessions else (None, None)
     visit = visits.today(connection, reader, everyone, now)
-    noted = _outcomes(connection, reader, everyone, more)
+    noted = [] if brief else _outcomes(connection, reader, everyone, more)
     decided_on = chosen.photos if chosen is not None else ()
     maps = [each.photo for each in maps_of(last)]
     found = seen(
@@ -173,7 +176,7 @@ def upcoming(
         latest = today = latest or today
     baseline = found.named(decided_on) or found.of_session(first)
     form, expired = suggested(patient, chosen, last, visit, len(sessions), now, reader.site.zone)
-    at_hand, more_machines = machines.machines(connection, reader)
+    at_hand, more_machines = ((), False) if brief else machines.machines(connection, reader)
     more |= {LeftOut.MACHINES} if more_machines else set()
     made = Upcoming(
         patient=patient,

@@ -37,7 +37,7 @@ class AtHand:
 
 def at_hand(book: SessionBook, question: Request, patient: str, route: str, zone: ZoneInfo) -> AtHand | None:
     """Read it; None where there is neither plan nor session."""
-    found = book.upcoming(question, patient, None, route)
+    found = book.upcoming(question, patient, None, route, brief=True)
     plan, last = found.plan, found.last
     if plan is None and last is None:
         return None
