@@ -63,7 +63,7 @@ def signed(standing: Standing) -> Signed:
 @pytest.mark.parametrize("account", _STARTS)
 def test_nothing_of_a_refused_photo_reaches_the_browser(browser: Browser, signed: Signed, account: str) -> None:
     started, received = time.monotonic(), set()
-    most = counts.count(_NAME, small=60, full=600)
+    most = counts.count(_NAME, small=20, full=600)
     context = browser.new_context(viewport={"width": 1280, "height": 2400})
     context.set_default_timeout(40_000)
     named: list[str] = []
