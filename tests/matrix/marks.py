@@ -14,10 +14,10 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 
-from PIL import Image
+from PIL import ExifTags, Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
@@ -207,12 +207,14 @@ def shown_in(body: bytes) -> set[int]:
     return {number for picture in pictures if (number := _read(picture)) is not None}
 
 
-def enlarged(number: int, times: int) -> bytes:
-    """The picture of a number as a camera would bring it: JPEG, so many times larger."""
+def enlarged(number: int, times: int, taken: datetime) -> bytes:
+    """The picture of a number as a camera would bring it: JPEG, so many times larger, with the time it was taken."""
     out = io.BytesIO()
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"{taken:%Y:%m:%d %H:%M:%S}"
     with Image.open(io.BytesIO(_jpeg(number))) as small:
         large = small.resize((WIDTH * times, HEIGHT * times), Image.Resampling.NEAREST)
-    large.save(out, "JPEG", quality=90)
+    large.save(out, "JPEG", quality=90, exif=exif)
     return out.getvalue()
 
 

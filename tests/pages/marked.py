@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from dicom_bridge.objects.vocabulary import find_region, find_view
 from dicom_bridge.plan import Plan
-from orthanc_plugin.assembly.demo.clinic import KNOWN_SINCE
+from orthanc_plugin.assembly.demo.clinic import KNOWN_SINCE, shots
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import Settings
@@ -33,14 +33,17 @@ class Marked:
 
 
 def take_in(settings: Settings, first: int) -> dict[int, Marked]:
-    """Four of Anna's and four of Dimitra's chin, one at each of their first visits."""
-    made = {}
+    """Four of Anna's and four of Dimitra's chin, one at each of their first visits.
+
+    Each says when it was taken: nothing is published of whom nobody knows to have been of age.
+    """
+    made, times = {}, {shot.visit: shot.taken for shot in shots()}
     with open_node(settings, "demo") as node, open_archive(node) as archive:
         for place, patient in enumerate(("demo-anna", "demo-dimitra")):
             for session in range(1, 5):
                 number = first + 10 * place + session
                 (taken,) = pipeline(node, archive).take(
-                    [enlarged(number, _TIMES)],
+                    [enlarged(number, _TIMES, times[f"{patient}-v{session}"])],
                     Plan(
                         account="clinician",
                         os_user="demo",

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from playwright.sync_api import Error as BrowserError
 
 from consent.purposes import OWN_PURPOSES, V3_ACT_REASON
@@ -88,7 +88,7 @@ def test_nothing_of_a_refused_photo_reaches_the_browser(browser: Browser, signed
     walked = _walk(page, signed.address, _STARTS[account], most)
     guesses = [signed.address + each for each in _guesses(signed, account)]
     for address in guesses:
-        _try(page, address)
+        _try(context, address)
     context.close()
     refused = received & _REFUSED[account]
     counts.report(_NAME, asked=most, run=walked, failures=len(refused), started=started,
@@ -99,13 +99,16 @@ def test_nothing_of_a_refused_photo_reaches_the_browser(browser: Browser, signed
     assert received >= _SHOWN[account], "the tour does not look where photos are"
 
 
-def _try(page: Page, address: str) -> None:
+def _try(context: BrowserContext, address: str) -> None:
     """Go there; a browser calls it an error where a refusal has no words, after what was answered was searched."""
+    page = context.new_page()  # of its own: the page that tells of the error comes after it
     try:
         page.goto(address)
     except BrowserError as error:
         if "ERR_HTTP_RESPONSE_CODE_FAILURE" not in error.message:
             raise
+    finally:
+        page.close()
 
 
 def _walk(page: Page, address: str, starts: tuple[str, ...], most: int) -> int:
