@@ -89,7 +89,7 @@ def _statements(clinic: Clinic, client: Client, page: str = PAGE) -> int:
     ("page", "most"),
     [
         (PAGE, 45),
-        ("/chart/patient/anna", 56),  # two questions, each decided in its own snapshot: her photos, what is at hand
+        ("/chart/patient/anna", 45),
         ("/chart/session/p1", 45),
         ("/chart/basis/CarePlan/plan", 45),
     ],
