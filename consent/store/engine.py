@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -20,6 +20,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from consent.store.home import Home
 from consent.store.schema import WrongSchema
 from consent.store.watch import Watch
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for somebody else's lock."""
@@ -40,6 +42,7 @@ Call = Callable[[Connection, set[str]], None]
 
 _BEGIN = "photospine_begin"
 _CALLS = "photospine_before_commit"
+_READ = "photospine_read_in_snapshot"
 
 
 _HOMES: WeakKeyDictionary[Engine, Home] = WeakKeyDictionary()
@@ -229,7 +232,24 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        yield connection
+        connection.info[_READ] = {}
+        try:
+            yield connection
+        finally:
+            connection.info.pop(_READ, None)
+
+
+def once(connection: Connection, key: Hashable, read: Callable[[], T]) -> T:
+    """What several readers ask of one snapshot, read once.
+
+    On a connection that is not in :func:`reading`, it is read each time: another moment may have another answer.
+    """
+    known: dict[Hashable, T] | None = connection.info.get(_READ)
+    if known is None:
+        return read()
+    if key not in known:
+        known[key] = read()
+    return known[key]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Select, select, text, update
 
+from consent.store.engine import once
 from consent.store.tables import patient, patient_state, site_state
 from consent.store.write import among
 
@@ -32,8 +33,9 @@ def group(connection: Connection, patients: Iterable[str]) -> set[str]:
     if not asked:
         return asked
     survivors = select(patient.c.survivor).where(among(connection, patient.c.patient, asked))
-    rows = connection.execute(select(patient.c.patient).where(patient.c.survivor.in_(survivors)))
-    return asked | set(rows.scalars())
+    query = select(patient.c.patient).where(patient.c.survivor.in_(survivors))
+    found = once(connection, ("group", frozenset(asked)), lambda: frozenset(connection.execute(query).scalars()))
+    return asked | found
 
 
 def records(patients: Iterable[str]) -> Select[str]:

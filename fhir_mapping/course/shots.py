@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, or_, select
 
 from consent.service import DecisionPoint
+from consent.sets import Permitted
 from consent.store.clock import instant
 from consent.store.tables import photo, photo_link, photo_patient
 from consent.store.write import among
@@ -72,6 +73,7 @@ def seen(
     *,
     documents: Collection[str],
     linked: Collection[str],
+    may: Permitted | None = None,
 ) -> Seen:
     """Read them, undisclosed until the caller records it (:meth:`DecisionPoint.record_set`).
 
@@ -83,6 +85,8 @@ def seen(
         ``DocumentReference/…``.
     linked
         ``Procedure/…`` and ``Encounter/…`` whose photos are wanted too.
+    may
+        What the request may see with :data:`FULFILS`, where that is decided in this snapshot already.
     """
     hers = photo.c.photo.in_(select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone)))
     stand = standing(connection, documents)
@@ -90,7 +94,7 @@ def seen(
     named = among(connection, photo.c.document, {references.id_of(each) for each in meant})
     around = select(photo_link.c.photo).where(among(connection, photo_link.c.reference, set(linked)))
     wanted = hers & or_(named, photo.c.photo.in_(around))
-    may = point.permitted(connection, request, fulfils=FULFILS)
+    may = may or point.permitted(connection, request, fulfils=FULFILS)
     rows = connection.execute(
         select(photo.c.photo, photo.c.document, photo.c.taken, photo.c.procedure)
         .where(wanted, may.clause(photo.c.photo), photo.c.document.is_not(None))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, and_, select
 
 from consent.service import DecisionPoint, for_one_patient
+from consent.sets import Permitted
 from consent.store.tables import photo
 from consent.store.versions import group
 from consent.store.write import among
@@ -123,6 +124,7 @@ def upcoming(
     *,
     plan: str | None = None,
     brief: bool = False,
+    may: Permitted | None = None,
     route: str,
 ) -> Upcoming:
     """Answer it; what it shows is recorded before this returns.
@@ -137,6 +139,8 @@ def upcoming(
         Id of a CarePlan of hers; None: the newest that is open. One that is not hers is as if absent.
     brief
         Without outcomes and machines, which only the form of the next session needs.
+    may
+        As :func:`fhir_mapping.course.shots.seen` takes it.
 
     Raises
     ------
@@ -170,6 +174,7 @@ def upcoming(
         everyone,
         documents={*decided_on, *maps, *_photos_of(first), *_photos_of(last), *ends_of(noted)},
         linked=_centres(first) | _centres(last) | ({visit} if visit is not None else set()),
+        may=may,
     )
     latest, today = found.of_session(last), found.of_visit(visit)
     if last is not None and visit is not None and last.session.encounter == visit:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from consent.bits import NONE, Bits
 from consent.sets import Permitted
 from consent.store.clock import micros
+from consent.store.engine import once
 from consent.store.tables import photo, photo_patient
 from consent.store.versions import group
 from consent.store.write import among
@@ -84,6 +85,9 @@ class Found:
 
     refused: int | None = 0
     """Photos that match and may not be seen: for the audit alone. None: some of them are not indexed yet."""
+
+    may: Permitted | None = None
+    """What the question was answered by, for what else is read in the same snapshot."""
 
 
 def answer(
@@ -156,6 +160,7 @@ def answer(
         cases=tuple(kept for case in grouped if (kept := tuple(each for each in case if each in sure))),
         pairs=tuple(pair for pair in coupled if sure.issuperset(pair)),
         refused=len(matching) - len(seen) if index.exact and (mine is None or nothing_is_due(connection)) else None,
+        may=may,
     )
 
 
@@ -190,7 +195,7 @@ def _hers(connection: Connection, question: Question) -> Bits:
     """The photos in the records of the patients named."""
     everyone = group(connection, question.patient)
     hers = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
-    return Bits.of(connection.execute(hers).scalars())
+    return once(connection, ("photos of", frozenset(everyone)), lambda: Bits.of(connection.execute(hers).scalars()))
 
 
 def _beside(

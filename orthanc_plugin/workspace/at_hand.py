@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from consent.types import Request
+from dicom_bridge.protocols.protocol import Protocol
+from fhir_mapping.course.upcoming import Upcoming
 from orthanc_plugin.workspace import photographs
 from orthanc_plugin.workspace.photographs import Still
 from orthanc_plugin.workspace.record import Treatment
-from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.treatments import shown
 
 
@@ -35,9 +36,8 @@ class AtHand:
     """What today's visit lacks of the views of the last one, by name."""
 
 
-def at_hand(book: SessionBook, question: Request, patient: str, route: str, zone: ZoneInfo) -> AtHand | None:
-    """Read it; None where there is neither plan nor session."""
-    found = book.upcoming(question, patient, None, route, brief=True)
+def at_hand(found: Upcoming, protocols: Sequence[Protocol], zone: ZoneInfo) -> AtHand | None:
+    """What is shown of it; None where there is neither plan nor session."""
     plan, last = found.plan, found.last
     if plan is None and last is None:
         return None
@@ -48,6 +48,6 @@ def at_hand(book: SessionBook, question: Request, patient: str, route: str, zone
         planned=None if plan is None else plan.sessions,
         due=found.due,
         last=None if last is None else shown(last, zone),
-        still=photographs.still(book.protocols(), found),
+        still=photographs.still(protocols, found),
         views=tuple(each.name for each in found.missing),
     )

@@ -26,6 +26,7 @@ from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, dated, filters, period
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.record import Course
+from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.visitor import Visitor, read_form
 
 _LISTED = 60  # patients on the first page of the list
@@ -51,7 +52,8 @@ class Courses(Compared):
         others = [("group", "area")] * grouped + [("photo", key) for key in chosen]
         if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
             return RedirectResponse(dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
-        whole = record.course(question, patient, narrowed.question, f"{self._base}/patient", chosen)
+        at_hand = f"{self._base}/patient/at-hand" if self._sessions() is not None else None
+        whole = record.course(question, patient, narrowed.question, f"{self._base}/patient", chosen, at_hand=at_hand)
         course = timeline.asked_for(whole, narrowed.question)
         zone = parts.site.zone
         groups = (
@@ -85,7 +87,7 @@ class Courses(Compared):
             next_session=parts.sessions is not None,
             missing=self._missing(question, patient),
             kept=self._kept(question, patient, whole),
-            hand=self._at_hand(question, patient),
+            hand=self._at_hand(whole),
             today=self._pages.today().date(),
             **more,
         )
@@ -99,12 +101,15 @@ class Courses(Compared):
         found = book.kept(question, patient, f"{self._base}/patient/kept")
         return [kept_line(each, known, self._places) for each in found[:_KEPT]]
 
-    def _at_hand(self, question: Request, patient: str) -> AtHand | None:
-        """Plan and last session, for the care team."""
-        book = self._pages.parts.sessions
-        if book is None or self._purpose != "TREAT":
+    def _sessions(self) -> SessionBook | None:
+        """Plans and sessions, for the care team."""
+        return self._pages.parts.sessions if self._purpose == "TREAT" else None
+
+    def _at_hand(self, course: Course) -> AtHand | None:
+        book = self._sessions()
+        if book is None or course.upcoming is None:
             return None
-        return at_hand(book, question, patient, f"{self._base}/patient/at-hand", self._pages.parts.site.zone)
+        return at_hand(course.upcoming, book.protocols(), self._pages.parts.site.zone)
 
     def _missing(self, question: Request, patient: str) -> tuple[Wanted, ...]:
         """What could still be photographed, for the care team."""

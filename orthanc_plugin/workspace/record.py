@@ -13,6 +13,7 @@ from typing import Protocol
 
 from consent.types import Request
 from dicom_bridge.compare.conditions import Conditions
+from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace.language import gettext as _
@@ -176,6 +177,9 @@ class Course:
     more: bool = False
     """Whether there are older photos that were asked for."""
 
+    upcoming: Upcoming | None = None
+    """Her plan and her last session in brief, where they were asked for."""
+
     def treatment(self, photo: Photo) -> Treatment | None:
         """The treatment that a photo belongs to."""
         return next((entry for entry in self.treatments if entry.id == photo.treatment), None)
@@ -245,7 +249,14 @@ class Record(Protocol):
         ...
 
     def course(
-        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+        self,
+        request: Request,
+        patient: str,
+        question: Question,
+        route: str,
+        kept: Sequence[str] = (),
+        *,
+        at_hand: str | None = None,
     ) -> Course:
         """Her treatments, and those of her photos that are asked for, for the purpose of the request.
 
@@ -253,6 +264,8 @@ class Record(Protocol):
         ----------
         kept
             Keys of photos of hers that are wanted whatever is asked for.
+        at_hand
+            Where this is given, what comes next is read too, and recorded under this route.
         """
         ...
 

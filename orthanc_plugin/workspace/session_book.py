@@ -20,10 +20,8 @@ from orthanc_plugin.workspace.today.reading import Sent
 class SessionBook(Protocol):
     """The next session of a patient. Whatever returns photos has decided and recorded them for its request."""
 
-    def upcoming(
-        self, request: Request, patient: str, plan: str | None, route: str, *, brief: bool = False
-    ) -> Upcoming:
-        """What to see before it; in brief without outcomes and machines."""
+    def upcoming(self, request: Request, patient: str, plan: str | None, route: str) -> Upcoming:
+        """What to see before it."""
         ...
 
     def basis(self, request: Request, about: str, route: str) -> Basis | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, and_, func, or_, select
 
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
-from consent.store.clock import instant
+from consent.store.clock import instant, now
 from consent.store.engine import reading
 from consent.store.tables import patient as patient_table
 from consent.store.tables import photo, photo_facts, photo_patient
@@ -24,6 +24,7 @@ from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
 from dicom_bridge.query.tables import dicom_attributes
 from fhir_mapping import references
+from fhir_mapping.course.upcoming import Upcoming, upcoming
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.answer import Found, Portion
 from fhir_mapping.question.asking import ask, in_turn
@@ -152,7 +153,14 @@ class StoredRecord:
     # --- a course ---------------------------------------------------------------------------------------------------
 
     def course(
-        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+        self,
+        request: Request,
+        patient: str,
+        question: Question,
+        route: str,
+        kept: Sequence[str] = (),
+        *,
+        at_hand: str | None = None,
     ) -> Course:
         """Her treatments, and those of her photos that are asked for and that this request may see."""
         hers = replace(question, patient=frozenset({patient}))
@@ -172,9 +180,16 @@ class StoredRecord:
             everyone = group(connection, [patient])
             done = treatments(connection, self._store, everyone, self._store.site.zone)
             answer = self._answer(connection, found, typed=True)
-            return Course(tuple(done), tuple(photos), answer, tuple(also), found.following is not None)
+            coming = None if at_hand is None else self._upcoming(connection, request, patient, at_hand, found)
+            return Course(tuple(done), tuple(photos), answer, tuple(also), found.following is not None, coming)
 
         return in_turn(self._engine, self._setting, read)
+
+    def _upcoming(self, connection: Connection, request: Request, patient: str, route: str, found: Found) -> Upcoming:
+        return upcoming(
+            self._point, connection, self._store, request, patient, now(connection),
+            brief=True, may=found.may, route=route,
+        )  # fmt: skip
 
     def patients_of(self, key: str) -> Sequence[str]:
         """The patients in whose records a photo is, its subject first; merged records are one."""

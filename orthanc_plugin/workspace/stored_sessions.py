@@ -52,15 +52,13 @@ class StoredSessions:
         self._node, self._now = node, clock
         self._closings = Closings(node, protocols, strict=strict, now=clock)
 
-    def upcoming(
-        self, request: Request, patient: str, plan: str | None, route: str, *, brief: bool = False
-    ) -> Upcoming:
-        """What to see before the next session; in brief without outcomes and machines."""
+    def upcoming(self, request: Request, patient: str, plan: str | None, route: str) -> Upcoming:
+        """What to see before the next session."""
         node = self._node
         with reading(node.engine) as connection:
             return upcoming(
                 node.decisions, connection, node.record, request, patient, self._now(connection),
-                plan=plan, brief=brief, route=route,
+                plan=plan, route=route,
             )  # fmt: skip
 
     def basis(self, request: Request, about: str, route: str) -> Basis | None:

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent.store.engine import transaction
+from consent.store.engine import once, reading, transaction
+from consent.store.people import ensure
+from consent.store.versions import group
 
 
 def test_an_error_does_not_say_whom_a_statement_was_about(engine: Engine) -> None:
@@ -14,3 +16,27 @@ def test_an_error_does_not_say_whom_a_statement_was_about(engine: Engine) -> Non
         connection.execute(text("SELECT nothing FROM nowhere WHERE name = :name"), {"name": "Papadaki"})
     assert "nowhere" in str(caught.value)
     assert "Papadaki" not in str(caught.value)
+
+
+def test_what_is_asked_twice_of_one_snapshot_is_read_once_and_of_the_next_one_anew(engine: Engine) -> None:
+    read: list[int] = []
+
+    def number() -> int:
+        read.append(1)
+        return len(read)
+
+    with reading(engine) as connection:
+        assert [once(connection, "number", number) for _ in range(3)] == [1, 1, 1]
+        assert once(connection, "another", number) == 2
+    with reading(engine) as connection:
+        assert once(connection, "number", number) == 3
+    with transaction(engine) as connection:  # what it writes itself must be seen
+        assert [once(connection, "number", number) for _ in range(2)] == [4, 5]
+
+
+def test_one_who_asks_of_a_group_changes_nothing_for_the_next(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        ensure(connection, ["anna"])
+    with reading(engine) as connection:
+        group(connection, ["anna"]).add("berta")
+        assert group(connection, ["anna"]) == {"anna"}

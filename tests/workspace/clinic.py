@@ -152,7 +152,14 @@ class Clinic:
         return [each for one in patients if (each := self.person(one)) is not None]
 
     def course(
-        self, request: Request, patient: str, question: Question, route: str, kept: Sequence[str] = ()
+        self,
+        request: Request,
+        patient: str,
+        question: Question,
+        route: str,
+        kept: Sequence[str] = (),
+        *,
+        at_hand: str | None = None,
     ) -> Course:
         course = self.courses.get(patient, Course())
         mine = [*course.photos, *(p for p in self._photos() if self.also.get(p.key) == patient)]
