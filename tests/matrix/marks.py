@@ -256,6 +256,8 @@ def _jpeg(number: int) -> bytes:
     chance = Random(number)
     dark = tuple(chance.randrange(0, 70) for _ in range(3))
     light = tuple(chance.randrange(185, 256) for _ in range(3))
+    if number >> (_BITS - 8):
+        raise ValueError(f"{number}: a picture has room for {_BITS - 8} bits of a number")
     shown = number << 8 | _check(number)
     bits = [shown >> place & 1 for place in range(_BITS)] * 4
     small = Image.new("RGB", _CELLS)

@@ -23,7 +23,7 @@ from tests.pages.places import sign_in
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
-_FIRST = 700_000
+_FIRST = 50_000
 _NAME = "addresses of a tour with refused photos in each list"
 _STARTS = {
     "doctor": ("/chart/patient/demo-anna", "/chart/patient/demo-dimitra", "/portfolio/PORTFOLIO", "/portfolio/SOCIAL"),

@@ -41,7 +41,9 @@ _IN_ONE_GO = """keys => {
 }"""
 
 
-def _measures(visit: Visit) -> list[dict[str, Any]]:
+def _measures(visit: Visit, many: int) -> list[dict[str, Any]]:
+    """What was measured, as soon as it is so many: a key acts once the photos are drawn for the size of their panes."""
+    expect(visit.page.locator("#measures li")).to_have_count(many)
     found: list[dict[str, Any]] = visit.page.evaluate(_MEASURES)
     return found
 
@@ -65,7 +67,7 @@ def test_a_length_by_a_ruler_is_in_millimetres_with_its_uncertainty(visit: Visit
     _click(visit, "left", 0.5, 0.5)
     _click(visit, "left", 0.4, 0.6)
     _click(visit, "left", 0.4, 0.7)
-    ruler, length = _measures(visit)
+    ruler, length = _measures(visit, 2)
     assert (ruler["kind"], length["kind"], length["side"]) == ("ruler", "length", "left")
     assert float(length["value"]) == pytest.approx(25, rel=0.02)
     assert 0.3 < float(length["within"]) < 7
@@ -74,7 +76,7 @@ def test_a_length_by_a_ruler_is_in_millimetres_with_its_uncertainty(visit: Visit
     assert start[0] == pytest.approx(end[0], abs=1)  # pixels of the photo, whatever the zoom
     page.keyboard.press("+")
     page.wait_for_timeout(500)
-    assert _measures(visit)[1]["value"] == length["value"]
+    assert _measures(visit, 2)[1]["value"] == length["value"]
     assert page.locator("#left .marks .length").count() > 0
     assert visit.complaints == []
 
@@ -90,18 +92,18 @@ def test_by_keyboard_alone(visit: Visit) -> None:
 
     press("m", "ArrowLeft", "Enter", *["ArrowDown"] * 10, "Enter")  # 100 pixels of the screen are 10 mm
     press(*["ArrowRight"] * 5, "Enter", *["ArrowRight"] * 5, "Enter")
-    _, length = _measures(visit)
+    _, length = _measures(visit, 2)
     assert float(length["value"]) == pytest.approx(5, rel=0.02)
     page.get_by_role("button", name="Area", exact=True).focus()
     press("Enter", "Enter", *["ArrowUp"] * 5, "Enter", *["ArrowLeft"] * 5, "Enter", "c")
-    area = _measures(visit)[-1]
+    area = _measures(visit, 3)[-1]
     assert (area["kind"], area["unit"]) == ("area", "mm²")
     assert float(area["value"]) == pytest.approx(12.5, rel=0.03)
     press("Backspace")
-    assert len(_measures(visit)) == 2
+    _measures(visit, 2)
     page.get_by_role("button", name="Length", exact=True).focus()
     press("Enter", "x", "Enter", "ArrowUp", "Enter")
-    assert _measures(visit)[-1]["side"] == "right"
+    assert _measures(visit, 3)[-1]["side"] == "right"
     press("Escape")
     expect(page.locator("#measuring")).to_be_hidden()
 
@@ -114,7 +116,7 @@ def test_keys_that_come_before_the_photos_have_moved_set_points_where_the_cross_
     visit.page.wait_for_timeout(500)
     visit.page.evaluate(_IN_ONE_GO, ["Enter", *["ArrowRight"] * 5, "Enter", *["ArrowRight"] * 5, "Enter"])
     visit.page.wait_for_timeout(500)
-    _, length = _measures(visit)
+    _, length = _measures(visit, 2)
     assert float(length["value"]) == pytest.approx(5, rel=0.02)
 
 
@@ -129,16 +131,16 @@ def test_a_photo_has_its_own_scale_unless_it_lies_on_the_other(visit: Visit) -> 
     page.get_by_role("button", name="Length", exact=True).click()
     _click(visit, "right", 0.5, 0.4)
     _click(visit, "right", 0.5, 0.5)
-    assert "value" not in _measures(visit)[-1]
+    assert "value" not in _measures(visit, 2)[-1]
     expect(page.locator("#measure-hint")).to_contain_text("The right photo has no scale yet")
     page.locator("#panes").focus()
     page.keyboard.press("a")
     expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
-    taken = _measures(visit)[-1]
+    taken = _measures(visit, 2)[-1]
     assert float(taken["value"]) == pytest.approx(5, rel=0.05)
     page.keyboard.press("a")
     expect(page.locator("#aligned")).to_be_hidden()
-    assert "value" not in _measures(visit)[-1]
+    assert "value" not in _measures(visit, 2)[-1]
 
 
 def test_pupils_give_a_scale_that_says_how_people_differ(visit: Visit) -> None:
@@ -150,7 +152,7 @@ def test_pupils_give_a_scale_that_says_how_people_differ(visit: Visit) -> None:
     page.get_by_role("button", name="Pupils", exact=True).click()
     for x in (0.4, 0.6, 0.4, 0.6):
         _click(visit, "left", x, 0.4)
-    _, length = _measures(visit)
+    _, length = _measures(visit, 2)
     expect(page.locator("#measures")).to_contain_text("63.4 ± 7.4 mm, as adults have on average")
     assert float(length["value"]) == pytest.approx(63.4, rel=0.01)
     assert 7.4 < float(length["within"]) < 10  # of which 7.4 is how people differ
@@ -158,7 +160,7 @@ def test_pupils_give_a_scale_that_says_how_people_differ(visit: Visit) -> None:
     page.get_by_label("Her own, if known").fill("60")
     for x in (0.4, 0.6):
         _click(visit, "left", x, 0.4)
-    found = _measures(visit)
+    found = _measures(visit, 2)
     assert [each["kind"] for each in found] == ["length", "pupils"]  # one scale for a photo: the later one
     long, apart = (end[0] - start[0] for start, end in (json.loads(each["points"]) for each in found))
     assert float(found[0]["value"]) == pytest.approx(60 * long / apart, rel=0.01)
