@@ -6,7 +6,7 @@ it stopped. ``--keep COMMIT`` also keeps what passed at an earlier commit, for a
 nothing to do with; the table then says of each file at which commit it ran. ``--known`` runs nothing and writes what is
 known, with the files that did not run in a list. What a counted test was asked and what it
 ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and what was skipped
-stands in a list of its own, with its reason.
+stands in a list of its own, with its reason. Where files or folders are named, only what lies there is run.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def main() -> int:
     asking = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asking.add_argument("--keep", metavar="COMMIT", action="append", default=[], help="keep what passed at COMMIT too")
     asking.add_argument("--known", action="store_true", help="run nothing, write what is known")
+    asking.add_argument("only", nargs="*", metavar="FILE", help="run what lies there, write what is known of the rest")
     options = asking.parse_args()
+    chosen = [Path(each) for each in options.only or ["tests"]]
+    if absent := [str(each) for each in chosen if not (ROOT / each).exists()]:
+        asking.error(f"{', '.join(absent)}: no such file or folder")
     at = commit()
     kept = [at, *options.keep]
     (_STATE / at).mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,7 @@ def main() -> int:
         number, file = numbered
         for known in filter(None, (_known(each, file) for each in kept)):
             return known
-        if options.known:
+        if options.known or not any(Path(file).is_relative_to(each) for each in chosen):
             return Outcome(file, True, "did not run", 0.0, not_run={"it did not run at these commits": 1})
         print(f"[{number}/{len(files)}] {file}", flush=True)
         return _run(at, file)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from consent.decision import decide
 from consent.facts import Facts, PatientFacts
-from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, Catalog
+from consent.purposes import BTG, HRESCH, PATRQT, SOCIAL, TREAT, Catalog
 from consent.site import CareTeamScope, Site
 from consent.store import clock, jobs, rows_of_bits
 from consent.store.clock import micros, micros_or_none
@@ -252,6 +252,10 @@ def write_all(connection: Connection, several: Sequence[Answers]) -> None:
             ],
         )
     rows_of_bits.change(connection, decided_bits, _by_set(fresh), _by_set(gone))
+    shown = {row[2] for row in gone ^ fresh if row[0] == TREAT}  # what was made for the care team's pages follows
+    for each in several:
+        if not shown.isdisjoint(each.photos):
+            jobs.put(connection, jobs.RENDER, each.patient, not_before=clock.now(connection))
     if several:
         connection.execute(_SETTLED, [_state(each) for each in several])
 

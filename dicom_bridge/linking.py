@@ -15,6 +15,7 @@ from consent.store import clock, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
 from dicom_bridge.brought import RecordRefused
+from dicom_bridge.compare import prepared
 from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
 from dicom_bridge.gaps.requests import shot_of
 from dicom_bridge.gaps.worklist import codes_in
@@ -265,7 +266,9 @@ class Linker:
         facts = all_facts(connection, Setting(self._site, self.store.base), documents)
         rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
         numbers = photos.save_photos(connection, rows)
-        ask(connection, {patient for row in rows for patient in row.facts.patients})
+        shown = {patient for row in rows for patient in row.facts.patients}
+        ask(connection, shown)
+        prepared.ask(connection, shown)
         save_instances(
             connection,
             [

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from consent.store import clock, photos
 from consent.store.photos import PhotoState, StoredPhoto
 from dicom_bridge.brought import RecordRefused
+from dicom_bridge.compare import prepared
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.held import Held, keep_rejected
 from dicom_bridge.judging.asked import ask
@@ -94,6 +95,7 @@ class Relinker:
         self._store.write_all(connection, written, source=SOURCE)
         self._linker.show(connection, [piece])
         ask(connection, former.facts.patients)  # what was held against the former one is judged anew, hers included
+        prepared.ask(connection, former.facts.patients)
         return [each.sop_uid for each in copies]
 
     def _document_of(self, connection: Connection, photo: StoredPhoto) -> dict[str, Any] | None:

@@ -5,9 +5,11 @@ Instants are microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, Text
 
 from consent.store.metadata import METADATA
+
+_Number = BigInteger().with_variant(Integer, "sqlite")
 
 ledger = Table(
     "ledger",
@@ -39,4 +41,15 @@ archive_cursor = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("last", BigInteger, nullable=False),  # sequence number of the last change read
     Column("compared", BigInteger, nullable=False),  # when all instances were last held against the ledger
+)
+
+rendition = Table(
+    "rendition",
+    METADATA,
+    Column("photo", _Number, ForeignKey("photo.photo"), primary_key=True, autoincrement=False),
+    Column("width", Integer, primary_key=True, autoincrement=False),  # dicom_bridge.compare.prepared.WIDTHS, or 0
+    Column("orthanc_id", String(44), nullable=False),  # the object that it shows
+    Column("columns", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("jpeg", LargeBinary, nullable=False),
 )

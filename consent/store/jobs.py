@@ -28,6 +28,9 @@ REDECIDE = "redecide"
 #: The photos of a patient (the key) are to be judged, each against the reference photo of its view.
 JUDGE = "judge"
 
+#: The renditions of the photos of a patient (the key) are to be as the record and her Consents are.
+RENDER = "render"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

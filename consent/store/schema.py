@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Label, MetaData, String, Table, inser
 
 from consent.errors import ConsentError
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration; a test holds it equal to the head of the migrations."""
 
 #: Alembic's own table: one row, the revision that the database stands at.

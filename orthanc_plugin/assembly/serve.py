@@ -115,7 +115,7 @@ def _app(node: Node, files: Files, web: Web) -> Starlette:
     most_bytes = settings.max_file_megabytes * 1024 * 1024
     door = _door(node, callers.authenticator)
     originals = Originals(settings.orthanc, mint, session, most_bytes=most_bytes)
-    pictures = DecidedPictures(point, originals, Shelf(), mark="")
+    pictures = DecidedPictures(node.engine, point, originals, Shelf(), mark="")
     stored = StoredPairs(node.engine, point, fhir.record)
     kept = _kept(node, point)
     parts = Parts(

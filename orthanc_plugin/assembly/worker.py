@@ -21,6 +21,7 @@ from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
 from dicom_bridge.arrivals import Arrivals
 from dicom_bridge.batch import RECOVER
+from dicom_bridge.compare.rendering import Rendering
 from dicom_bridge.gaps.tasks import GapTasks
 from dicom_bridge.judging.job import Judging
 from dicom_bridge.protocols.reading import all_protocols
@@ -73,7 +74,7 @@ FACETS_SECONDS = 0.5
 FACETS_AT_ONCE = 2000
 """Photos that it indexes before it looks for other work."""
 
-KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION, jobs.JUDGE)
+KINDS = (jobs.ARRIVAL, jobs.REDECIDE, RECOVER, COLLISION, jobs.JUDGE, jobs.RENDER)
 _LEASE = timedelta(seconds=120)
 _RETRY = timedelta(seconds=10)
 _TOLD_AFTER = 6
@@ -95,6 +96,7 @@ class Worker:
     issuers: Refresher
     tasks: Tasks
     judging: Judging
+    rendering: Rendering
     gaps: GapTasks
     watched: Watched | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -109,6 +111,7 @@ class Worker:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
+        self.attempt("rendering", self.rendering.begin)
         self._away = True
         changes = waiting = sweeping = issuers = indexing = due = all_due = watching = 0.0
         while not self.stopped.is_set():
@@ -220,6 +223,8 @@ class Worker:
             self.arrivals.collided(told["sop_uid"], told["id"], told["digest"])
         elif job.kind == jobs.JUDGE:
             self.judging.work(job.key, job.body)
+        elif job.kind == jobs.RENDER:
+            self.rendering.work(job.key, job.body)
         else:
             decided.work(self.node.engine, job)
 
@@ -265,6 +270,7 @@ def worker_of(node: Node, archive: Archive, at: Callable[[str], None], stopped: 
         door=ROLE,
         protocols=lambda: all_protocols(node.settings.protocols),
     )
+    rendering = Rendering(node.engine, node.chain, archive, door=ROLE)
     gaps = GapTasks(node.engine, node.point, carried.linker.store)
     watched = watched_of(node, archive)
-    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, gaps, watched, stopped)
+    return Worker(node, Recovery(carried), arrivals, issuers, carried.tasks, judging, rendering, gaps, watched, stopped)

@@ -1,4 +1,7 @@
-"""Renditions of stored photos: each is one decision and one durable record, then pixels from Orthanc or from memory."""
+"""Renditions of stored photos: each is one decision and one durable record, then pixels.
+
+These are remembered, prepared by the worker, or made of what Orthanc has.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import requests
+from sqlalchemy import Engine
 
 from consent.service import DecisionPoint
 from consent.types import Obligation, Request
+from dicom_bridge.compare import prepared
 from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
 from orthanc_plugin.workspace.record import Picture
@@ -68,7 +73,10 @@ class Originals:
 class DecidedPictures:
     """The pictures of the pages. Nothing is shown that was not decided at this very request."""
 
-    def __init__(self, point: DecisionPoint, originals: Originals, shelf: Shelf, *, mark: str = "") -> None:
+    def __init__(
+        self, engine: Engine, point: DecisionPoint, originals: Originals, shelf: Shelf, *, mark: str = ""
+    ) -> None:
+        self._engine = engine
         self._point = point
         self._originals = originals
         self._shelf = shelf
@@ -86,7 +94,8 @@ class DecidedPictures:
         mark = (self._mark or request.purpose) if owed else ""
 
         def make() -> Rendition:
-            return render(self._originals.picture(sop_uid, orthanc_id), width=width, watermark=mark)
+            ready = prepared.of_photo(self._engine, sop_uid, orthanc_id, width, mark)
+            return ready or render(self._originals.picture(sop_uid, orthanc_id), width=width, watermark=mark)
 
         try:
             return Picture(self._shelf.get(sop_uid, orthanc_id, width, mark, make).jpeg, marked=bool(mark))

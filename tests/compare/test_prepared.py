@@ -1,0 +1,235 @@
+"""The worker has renditions ready that pages begin with, and drops those that the care team may not see any more."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Event
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+from sqlalchemy import delete, select
+
+from consent.store import clock
+from consent.store.engine import glancing, transaction
+from consent.types import Request, Requester
+from dicom_bridge.compare import prepared
+from dicom_bridge.compare.prepared import WIDTHS, of_photo
+from dicom_bridge.compare.rendering import AT_ONCE
+from dicom_bridge.compare.renditions import Shelf, render, shown_picture
+from dicom_bridge.tables import rendition
+from orthanc_plugin.assembly.intake import open_archive, pipeline
+from orthanc_plugin.assembly.worker import worker_of
+from orthanc_plugin.workspace.pictures import DecidedPictures
+from tests.archive import Archive
+from tests.fhir.clinic import consent_of
+from tests.links.world import Links, Row
+from tests.photos import Shot, jpeg
+from tests.pipeline.world import Visit
+from tests.ports import free_port
+
+pytestmark = [pytest.mark.orthanc]
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Links]:
+    with Archive(tmp_path_factory.mktemp("clinic"), free_port()) as archive:
+        yield Links(archive)
+
+
+def _taken(clinic: Links, patient: str, *files: bytes) -> Visit:
+    visit = replace(clinic.visit(patient), files=files)
+    with clinic.node() as node, open_archive(node) as archive:
+        list(pipeline(node, archive).take(visit.files, clinic.plan(visit)))
+    return visit
+
+
+def _kept(clinic: Links, row: Row) -> dict[int, tuple[str, bytes]]:
+    """What is kept of a photo: object and pixels, by width."""
+    query = select(rendition).where(rendition.c.photo == row.number)
+    with glancing(clinic.engine) as connection:
+        return {each.width: (each.orthanc_id, bytes(each.jpeg)) for each in connection.execute(query)}
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as opened:
+        return opened.size
+
+
+def _apart(one: bytes, other: bytes) -> float:
+    """Mean difference of two pictures of one size, of 255."""
+    with Image.open(io.BytesIO(one)) as left, Image.open(io.BytesIO(other)) as right:
+        return max(ImageStat.Stat(ImageChops.difference(left.convert("RGB"), right.convert("RGB"))).mean)
+
+
+def _says(clinic: Links, patient: str, effect: str, name: str, status: str = "active") -> None:
+    """What the patient says of her care team."""
+    with glancing(clinic.engine) as connection:
+        moment = clock.now(connection)
+    said = consent_of(name, effect, "TREAT", patient, signed=moment.isoformat(timespec="milliseconds"))
+    organization = [{"reference": f"Organization/{clinic.store.site.organization}"}]
+    clinic.put(said | {"organization": organization, "status": status})
+
+
+def test_a_photo_has_them_once_the_worker_has_been_there(clinic: Links) -> None:
+    clinic.person("ready")
+    row = clinic.one(_taken(clinic, "ready", jpeg(Shot(1500, 1000, seed=3))))
+    assert _kept(clinic, row) == {}
+    clinic.work()
+    kept = _kept(clinic, row)
+    assert {width: _size(data) for width, (_, data) in kept.items()} == {320: (320, 213), 1024: (1024, 683)}
+    assert {identity for identity, _ in kept.values()} == {row.orthanc_id}
+    picture = shown_picture(clinic.file_of(row))
+    assert picture is not None
+    for width in WIDTHS:
+        assert _apart(kept[width][1], render(picture, width=width).jpeg) < 3
+    examined = [each for each in clinic.records("examine") if "render ready" in str(each)]
+    assert len(examined) == 1
+    with transaction(clinic.engine) as connection:
+        prepared.ask(connection, ["ready"])
+    clinic.work()
+    assert [each for each in clinic.records("examine") if "render ready" in str(each)] == examined
+
+
+def test_a_narrow_photo_is_kept_as_wide_as_it_is(clinic: Links) -> None:
+    clinic.person("narrow")
+    row = clinic.one(_taken(clinic, "narrow", jpeg(Shot(500, 400, seed=4))))
+    clinic.work()
+    assert {width: _size(data) for width, (_, data) in _kept(clinic, row).items()} == {
+        320: (320, 256),
+        1024: (500, 400),
+    }
+
+
+def test_more_photos_than_one_turn_takes_are_all_made(clinic: Links) -> None:
+    clinic.person("many")
+    many = AT_ONCE + 3
+    visit = _taken(clinic, "many", *(jpeg(Shot(340, 240, seed=100 + each)) for each in range(many)))
+    clinic.work()
+    rows = [clinic.row(sop) for sop in clinic.sops(visit)]
+    assert [set(_kept(clinic, row)) for row in rows] == [set(WIDTHS)] * many
+
+
+def test_what_she_withdraws_is_dropped_and_made_again_where_she_allows_it_again(clinic: Links) -> None:
+    clinic.person("unsure")
+    clinic.person("other")
+    row = clinic.one(_taken(clinic, "unsure", jpeg(Shot(800, 600, seed=5))))
+    other = clinic.one(_taken(clinic, "other", jpeg(Shot(800, 600, seed=6))))
+    clinic.work()
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+    _says(clinic, "unsure", "deny", "no-more")
+    clinic.work()
+    assert _kept(clinic, row) == {}
+    assert set(_kept(clinic, other)) == set(WIDTHS)
+    _says(clinic, "unsure", "deny", "no-more", status="inactive")
+    clinic.work()
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+
+
+def test_one_who_withdraws_while_they_are_made_has_none_kept(clinic: Links) -> None:
+    clinic.person("quick")
+    row = clinic.one(_taken(clinic, "quick", jpeg(Shot(800, 600, seed=7))))
+
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        process = worker_of(node, archive, lambda _: None, Event())
+
+        class Slow:
+            """An archive that answers after she has spoken."""
+
+            def file(self, job: str, orthanc_id: str) -> bytes | None:
+                _says(clinic, "quick", "deny", "stop")
+                return archive.file(job, orthanc_id)
+
+        process.rendering._archive = Slow()  # type: ignore[assignment]
+        process.rendering.work("quick", "{}")
+    assert _kept(clinic, row) == {}
+    clinic.work()
+    assert _kept(clinic, row) == {}
+
+
+def test_a_photo_that_another_one_took_the_place_of_has_none(clinic: Links) -> None:
+    clinic.person("twice")
+    row = clinic.one(_taken(clinic, "twice", jpeg(Shot(700, 500, seed=8))))
+    clinic.work()
+    made = clinic.row(clinic.corrected(row.sop, view="left-lateral"))
+    clinic.work()
+    assert _kept(clinic, row) == {}
+    assert {identity for identity, _ in _kept(clinic, made).values()} == {made.orthanc_id}
+
+
+def test_photos_of_before_an_upgrade_are_found(clinic: Links) -> None:
+    with transaction(clinic.engine) as connection:
+        connection.execute(delete(rendition))
+    clinic.person("old")
+    row = clinic.one(_taken(clinic, "old", jpeg(Shot(700, 500, seed=9))))
+    with transaction(clinic.engine) as connection:
+        prepared.drop(connection, [row.number])
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        process = worker_of(node, archive, lambda _: None, Event())
+        process.rendering.begin()
+        while process.one_job():
+            pass
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+    with glancing(clinic.engine) as connection:
+        assert len(set(connection.execute(select(rendition.c.photo)).scalars())) > AT_ONCE
+
+
+def test_what_cannot_be_rendered_here_is_not_tried_again_in_vain(
+    clinic: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.person("strange")
+    row = clinic.one(_taken(clinic, "strange", jpeg(Shot(700, 500, seed=10))))
+    monkeypatch.setattr("dicom_bridge.compare.rendering.shown_picture", lambda _: None)
+    clinic.work()
+    assert set(_kept(clinic, row)) == {prepared.NOT_TO_BE_HAD}
+    assert of_photo(clinic.engine, row.sop, row.orthanc_id, 320, "") is None
+    examined = len(clinic.records("examine"))
+    with transaction(clinic.engine) as connection:
+        prepared.ask(connection, ["strange"])
+    clinic.work()
+    assert len(clinic.records("examine")) == examined
+
+
+def test_what_is_asked_for_is_what_was_kept_or_is_made_of_it(clinic: Links) -> None:
+    clinic.person("asked")
+    row = clinic.one(_taken(clinic, "asked", jpeg(Shot(1500, 1000, seed=11))))
+    clinic.work()
+    kept = _kept(clinic, row)
+
+    def found(width: int, mark: str = "", orthanc_id: str = row.orthanc_id) -> bytes | None:
+        made = of_photo(clinic.engine, row.sop, orthanc_id, width, mark)
+        return None if made is None else made.jpeg
+
+    assert found(320) == kept[320][1]
+    assert found(1024) == kept[1024][1]
+    between, marked = found(640), found(320, "PORTFOLIO")
+    assert between is not None
+    assert _size(between) == (640, 427)
+    assert marked is not None
+    assert _apart(marked, kept[320][1]) > 0.5
+    assert [found(1600), found(0), found(320, orthanc_id="another")] == [None, None, None]
+
+
+def test_a_page_shows_what_is_ready_without_asking_the_archive_and_nothing_that_is_refused(clinic: Links) -> None:
+    clinic.person("shown")
+    row = clinic.one(_taken(clinic, "shown", jpeg(Shot(1500, 1000, seed=12))))
+    clinic.work()
+
+    class Away:
+        """An archive that does not answer."""
+
+        def picture(self, _sop_uid: str, _orthanc_id: str) -> bytes:
+            raise AssertionError("the archive was asked")
+
+    ready = _kept(clinic, row)
+    request = Request(requester=Requester(account="clinician", purposes=("TREAT",)), purpose="TREAT")
+    with clinic.node("serve") as node:
+        pictures = DecidedPictures(node.engine, node.point, Away(), Shelf())  # type: ignore[arg-type]
+        shown = pictures.picture(request, row.sop, route="/chart/photo", width=320, publishing=False)
+        assert shown is not None
+        assert shown.jpeg == ready[320][1]
+        _says(clinic, "shown", "deny", "not-any-more")
+        assert set(_kept(clinic, row)) == set(WIDTHS), "the worker was there already: this shows nothing"
+        assert pictures.picture(request, row.sop, route="/chart/photo", width=320, publishing=False) is None
+        assert pictures.picture(request, row.sop, route="/chart/photo", width=1024, publishing=False) is None
