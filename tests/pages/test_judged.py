@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -72,13 +73,21 @@ def _open(browser: Browser, standing: Standing, place: Place, width: str = "desk
     return page
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(
-    browser: Browser, standing: Standing, place: Place
-) -> None:
-    started, faults = time.monotonic(), {}
+@pytest.fixture(scope="module")
+def opened(browser: Browser, standing: Standing, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A place, once for all that is judged there."""
+    page = _open(browser, standing, request.param)
+    yield page
+    page.context.close()
+
+
+_EVERYWHERE = pytest.mark.parametrize("opened", PLACES, indirect=True, ids=lambda place: place.name)
+
+
+@_EVERYWHERE
+def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(opened: Page) -> None:
+    started, faults, page = time.monotonic(), {}, opened
     asked = counts.count(_NAME, small=2, full=len(_LOOKS))
-    page = _open(browser, standing, place)
     page.add_script_tag(path=str(assets() / "node_modules" / "axe-core" / "axe.min.js"))
     for width, scheme in _LOOKS[:asked]:
         page.set_viewport_size({"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
@@ -95,15 +104,14 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(
         if wide > WIDTHS[width][0]:
             faults[f"{width}, from the right"] = ([], wide)
     counts.report(_NAME, asked=asked, run=asked, failures=len(faults), started=started)
-    page.context.close()
     assert faults == {}
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(
-    browser: Browser, standing: Standing, place: Place
-) -> None:
-    page = _open(browser, standing, place)
+@_EVERYWHERE
+def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(opened: Page) -> None:
+    page = opened
+    page.evaluate("document.documentElement.dir = 'ltr'")
+    page.set_viewport_size({"width": WIDTHS["desktop"][0], "height": WIDTHS["desktop"][1]})
     stops = page.evaluate(_MARK)
     reached, wrong = [], []
     for _ in range(len(stops) + 12):  # what scrolls is a stop of its own for a Chromium
@@ -115,7 +123,6 @@ def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(
             wrong.append(at)
         if at["stop"] is not None:
             reached.append(int(at["stop"]))
-    page.context.close()
     assert [stops[each] for each in range(len(stops)) if each not in reached] == []
     assert reached == sorted(reached), "the keyboard goes another way than the page reads"
     assert wrong == []
