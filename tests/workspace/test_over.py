@@ -126,6 +126,22 @@ def test_the_right_photo_is_laid_on_the_left_one_and_back(visit: Visit) -> None:
     assert page.evaluate(_LAID) == before
 
 
+def test_the_pairs_that_follow_open_as_the_last_one_was_left(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    open_pair(visit)
+    page = visit.page
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_have_text(re.compile(r"Aligned to within"), timeout=20_000)
+    open_pair(visit, "/chart/compare?left=maria-p2&right=maria-p9")
+    expect(page.locator("#aligned")).to_have_text(re.compile(r"Aligned to within"), timeout=20_000)
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_be_hidden()
+    open_pair(visit)
+    page.wait_for_timeout(500)
+    expect(page.locator("#align")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#aligned")).to_be_hidden()
+
+
 def test_what_cannot_be_aligned_says_so_and_stays_as_it_was(visit: Visit) -> None:
     visit.sign_in("clinician")
     open_pair(visit)

@@ -11,6 +11,7 @@ import { drawn, levels, place, viewer } from "./view.js";
 /* global OpenSeadragon */
 const ZOOM = 1.25;
 const MOVE = 0.12; // of the part that is seen
+const ALIGNS = "photospine-aligns"; // in the window's own memory
 
 const panes = /** @type {HTMLElement} */ (document.getElementById("panes"));
 /** @type {Record<string, any>} */
@@ -91,11 +92,14 @@ const acts = {
   },
   align: () => turn(async () => {
     if (!document.getElementById("align") || !views.right) return;
-    if (wanted()) {
+    const on = !wanted();
+    sessionStorage.setItem(ALIGNS, on ? "yes" : "no"); // the next pairs of this window are shown likewise
+    if (on) await lay();
+    else {
       release(views.right);
       acts.fit();
       measure.show();
-    } else await lay();
+    }
   }),
   pause: toggle,
   light: () => turn(light.toggle),
@@ -176,6 +180,13 @@ function reopen() {
     const [left, right] = [place(views.left), place(views.right)];
     apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
   }));
+}
+
+/** Whether a pair opens aligned: somebody kept where it lies, or aligned the pair that this window showed last. */
+function opensAligned() {
+  if (!document.getElementById("align")) return false;
+  const shownAsKept = document.getElementById("compare")?.dataset.kept;
+  return kept() || (!shownAsKept && sessionStorage.getItem(ALIGNS) === "yes");
 }
 
 /** Lay the right photo on the left one where that can be done; both move together then. */
@@ -417,4 +428,4 @@ document.getElementById("keeping")?.addEventListener("submit", (event) => {
   turn(() => keepAlignment(views.right));
 });
 turn(light.restored);
-if (kept() && views.right) turn(lay);
+if (views.right && opensAligned()) turn(lay);
