@@ -13,6 +13,7 @@ from tests.ports import free_port
 from tests.workspace.axe import faults
 from tests.workspace.conftest import Running, Visit, assets, watched
 from tests.workspace.consenting import PASSWORD, PIN, Consenting, consenting
+from tests.workspace.looks import LOOKS, Look
 
 _PAGE = "/chart/patient/anna/consent"
 
@@ -115,13 +116,11 @@ def test_one_tap_takes_back(place: tuple[Visit, Consenting]) -> None:
     expect(page.get_by_role("listitem").filter(has_text="Treatment in this clinic")).to_contain_text("None")
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_stands_in_anybody_s_way(place: tuple[Visit, Consenting], size: tuple[int, int], theme: str) -> None:
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_nothing_stands_in_anybody_s_way(place: tuple[Visit, Consenting], look: Look) -> None:
     visit, _ = place
     page = visit.page
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    look.at(page)
 
     def looked_at(path: str) -> None:
         visit.go(path)
@@ -149,3 +148,4 @@ def test_nothing_stands_in_anybody_s_way(place: tuple[Visit, Consenting], size: 
     looked_at("/me/patient/anna/seen")
     _enter(visit, "compliance")
     looked_at("/review?photo=g1&account=marketing&purpose=WEB")
+    look.judged()

@@ -192,7 +192,7 @@ def test_a_page_that_fails_bears_the_policy_too_and_says_nothing_of_the_fault(en
 def test_a_page_that_cannot_be_recorded_or_read_says_so_and_shows_nothing(
     enter: Enter, clinic: Clinic, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def broken(*_: object) -> object:
+    def broken(*_: object, **__: object) -> object:
         raise error
 
     client = enter("clinician")
@@ -276,7 +276,7 @@ def test_filters_that_cannot_be_read_are_told(enter: Enter, query: str) -> None:
 def test_a_page_says_so_where_photos_are_still_being_indexed(
     enter: Enter, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def behind(*_: object) -> Course:
+    def behind(*_: object, **__: object) -> Course:
         raise Behind([1])
 
     monkeypatch.setattr(Clinic, "course", behind)

@@ -16,6 +16,7 @@ from tests.ports import free_port
 from tests.workspace.axe import faults
 from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit, assets, watched
+from tests.workspace.looks import LOOKS, Look
 from tests.workspace.turned import DOCTOR, PASSWORD, Turnable, turnable
 
 _PIN = "9041"
@@ -84,6 +85,7 @@ def test_she_sees_then_and_now_and_another_tab_is_turned_too(turned: tuple[Visit
     _turn(visit.page)
     visit.page.locator(".then-now a").first.tap()
     expect(visit.page.get_by_role("heading", name=re.compile("12 May 2026"))).to_be_visible()
+    expect(visit.page.locator(".pane.live")).to_have_count(2)
     visit.page.get_by_role("button", name="Slider").tap()
     expect(visit.page.get_by_role("button", name="Slider")).to_have_attribute("aria-pressed", "true")
     other.reload()
@@ -120,13 +122,11 @@ def test_by_keyboard_alone(turned: tuple[Visit, Turnable]) -> None:
     page.wait_for_url("**/chart/patient/maria")
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_stands_in_anybody_s_way(turned: tuple[Visit, Turnable], size: tuple[int, int], theme: str) -> None:
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_nothing_stands_in_anybody_s_way(turned: tuple[Visit, Turnable], look: Look) -> None:
     visit, _ = turned
     page = visit.page
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    look.at(page)
     for path in ("/pin", "/chart/patient/maria"):
         visit.go(path)
         assert faults(visit) == [], path
@@ -140,3 +140,4 @@ def test_nothing_stands_in_anybody_s_way(turned: tuple[Visit, Turnable], size: t
             ".filter(e => e.offsetParent && e.getBoundingClientRect().height < 44).map(e => e.textContent)"
         )
         assert small == [], path
+    look.judged()
