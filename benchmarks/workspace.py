@@ -42,6 +42,7 @@ from benchmarks.timing import Times
 from consent.store import jobs
 from consent.store.engine import glancing, transaction
 from consent.store.tables import job, photo
+from dicom_bridge.compare.prepared import THUMBNAIL, WIDTHS
 from dicom_bridge.legacy.patterns import pattern
 from dicom_bridge.legacy.survey import Wishes
 from dicom_bridge.pipeline import Outcome
@@ -197,7 +198,7 @@ def _work(world: World) -> int:
         with glancing(node.engine) as connection:
             made = connection.execute(select(func.count()).select_from(rendition)).scalar_one()
             photos = connection.execute(select(func.count()).select_from(photo)).scalar_one()
-    assert made == 2 * photos, f"{made} renditions of {photos} photos"
+    assert made == len(WIDTHS) * photos, f"{made} renditions of {photos} photos"
     return made
 
 
@@ -243,7 +244,7 @@ def _plain(world: World) -> Iterator[str]:
     """The same thumbnails as files, on a page of nothing else, by the same web server in this process."""
     with tempfile.TemporaryDirectory() as folder:
         with glancing(world.engine) as connection:
-            query = select(rendition.c.photo, rendition.c.jpeg).where(rendition.c.width == 320)
+            query = select(rendition.c.photo, rendition.c.jpeg).where(rendition.c.width == THUMBNAIL)
             rows = connection.execute(query.order_by(rendition.c.photo.desc()).limit(THUMBNAILS)).all()
         for row in rows:
             Path(folder, f"{row.photo}.jpg").write_bytes(bytes(row.jpeg))

@@ -17,8 +17,11 @@ from consent.store.write import among
 from dicom_bridge.compare.renditions import Rendition, render
 from dicom_bridge.tables import rendition
 
-WIDTHS = (320, 1024)
-"""Pixels: a thumbnail, and what a comparison shows first. A photo that is narrower is kept as wide as it is."""
+THUMBNAIL = 240
+"""Pixels across."""
+
+WIDTHS = (THUMBNAIL, 640, 1024)
+"""Pixels: a thumbnail, one for finer screens, and what a comparison shows first. A narrower photo is kept as it is."""
 
 ALL = "*"
 """Key of a job: photos of whomever that have none yet."""

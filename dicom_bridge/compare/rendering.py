@@ -122,7 +122,7 @@ def _renditions(data: bytes) -> dict[int, Rendition]:
         if picture is None:
             return {}
         made = {}
-        for width in reversed(prepared.WIDTHS):  # the smaller one of the larger one: the photo is decoded once
+        for width in reversed(prepared.WIDTHS):  # each smaller one of the one before: the photo is decoded once
             made[width] = render(picture, width=width)
             picture = made[width].jpeg
     except NotRendered:

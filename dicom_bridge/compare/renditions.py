@@ -23,6 +23,9 @@ from dicom_bridge.errors import BridgeError
 
 _QUALITY = 88
 _FULL_QUALITY = 92
+_AT_ONCE = 640
+"""Up to this width a picture is there at once: a browser decodes it sooner where it does not come in passes."""
+
 _MAX_PIXELS = 150_000_000
 KEPT_SECONDS = 600.0
 """A rendition that nobody was permitted to see for so long is forgotten."""
@@ -136,7 +139,8 @@ def render(picture: bytes, *, width: int = 0, watermark: str = "") -> Rendition:
     if watermark:
         _mark(made, watermark)
     out = io.BytesIO()
-    made.save(out, "JPEG", quality=_QUALITY if width else _FULL_QUALITY, subsampling="4:2:0", progressive=bool(width))
+    made.save(out, "JPEG", quality=_QUALITY if width else _FULL_QUALITY, subsampling="4:2:0",
+              progressive=width > _AT_ONCE)  # fmt: skip
     return Rendition(out.getvalue(), made.width, made.height)
 
 

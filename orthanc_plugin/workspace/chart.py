@@ -32,7 +32,7 @@ from orthanc_plugin.workspace.visitor import Visitor, read_form
 _LISTED = 60  # patients on the first page of the list
 _PAIRS = 6
 _KEPT = 24  # comparisons, on a patient's page
-WIDTHS = (320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
+WIDTHS = (240, 320, 640, 1024, 1600, 2400)  # pixels; a wider question gets the photo as large as it is
 
 
 class Courses(Compared):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,6 +136,7 @@ class Pages:
         environment.filters["initials"] = words.initials
         environment.filters["view_name"] = view_name
         environment.filters["sized"] = sized
+        environment.filters["within"] = within
         environment.globals["age"] = lambda birth: words.age(birth, self.today())
         environment.globals["interval"] = words.interval
         environment.globals["at_hour"] = lambda value: f"{value.astimezone(zone):%H:%M}"
@@ -199,6 +201,11 @@ def may_review(requester: Requester) -> bool:
 def sized(address: str, width: int) -> str:
     """The address of a photo's pixels at a width."""
     return f"{address}{'&' if '?' in address else '?'}width={width}"
+
+
+def within(picture: bytes) -> str:
+    """A JPEG as an address that holds it: the page brings it along."""
+    return f"data:image/jpeg;base64,{b64encode(picture).decode('ascii')}"
 
 
 def refused_picture() -> Response:

@@ -128,6 +128,8 @@ class Photo:
 
     width: int = 0
     height: int = 0
+    thumbnail: bytes = field(default=b"", repr=False)
+    """A small JPEG, where one is ready and the page may hold it: decided with the question that the photo answers."""
 
     @property
     def series(self) -> tuple[str, str, str]:

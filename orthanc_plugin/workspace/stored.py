@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, and_, func, or_, select
 
 from consent.codec import photo_from_json
 from consent.service import DecisionPoint
+from consent.sets import Permitted
 from consent.store.clock import instant, now
 from consent.store.engine import reading
 from consent.store.tables import patient as patient_table
@@ -19,10 +20,12 @@ from consent.store.versions import group
 from consent.store.write import among
 from consent.types import Laterality, Obligation, Request
 from dicom_bridge.compare.conditions import Conditions
+from dicom_bridge.compare.prepared import THUMBNAIL
 from dicom_bridge.compare.reading import conditions
 from dicom_bridge.depiction import expression_of, view_of
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
 from dicom_bridge.query.tables import dicom_attributes
+from dicom_bridge.tables import rendition
 from fhir_mapping import references
 from fhir_mapping.course.upcoming import Upcoming, upcoming
 from fhir_mapping.projections.written import Setting
@@ -59,6 +62,7 @@ CHART_FULFILS = frozenset({Obligation.WATERMARK})
 _OUTCOMES = 24  # on one page of the gallery
 _PHOTOS = 3000  # of one course, or of one outcome
 _KEPT = 4
+_THUMBNAILS = 60  # of a page; photos after these bring theirs when they come into the window
 _UNNAMED = Area(OTHER, noted("Other"))
 _COLUMNS = (
     photo.c.photo,
@@ -71,6 +75,7 @@ _COLUMNS = (
     photo.c.series_uid,
     photo_facts.c.body,
     dicom_attributes.c.attributes,
+    rendition.c.jpeg,
 )
 
 
@@ -168,7 +173,7 @@ class StoredRecord:
 
         def read(connection: Connection) -> Course:
             found = self._ask(connection, request, hers, portion, route, CHART_FULFILS)
-            photos = self._photos(connection, found.numbers)
+            photos = self._photos(connection, found.numbers, found.may)
             missing = {each for each in kept if could_be(each)} - {entry.key for entry in photos}
             also: list[Photo] = []
             if missing:
@@ -287,14 +292,29 @@ class StoredRecord:
         }
         return Answer(found.total, found.whole, values)
 
-    def _photos(self, connection: Connection, numbers: Collection[int]) -> list[Photo]:
-        """Photos that a question has found, the oldest first."""
+    def _photos(self, connection: Connection, numbers: Sequence[int], may: Permitted | None = None) -> list[Photo]:
+        """Photos that a question has found, the oldest first.
+
+        Parameters
+        ----------
+        may
+            What the question was answered by. Where it is given and no watermark is owed, the first photos bring their
+            thumbnails: their pixels are as much part of the answer as their dates.
+        """
         if not numbers:
             return []
+        bare = may is not None and Obligation.WATERMARK not in may.obligations
+        small = and_(
+            rendition.c.photo == photo.c.photo,
+            rendition.c.orthanc_id == photo.c.orthanc_id,
+            rendition.c.width == THUMBNAIL,
+            among(connection, photo.c.photo, numbers[: _THUMBNAILS if bare else 0]),
+        )
         rows = connection.execute(
             select(*_COLUMNS)
             .select_from(photo.join(photo_facts, photo_facts.c.photo == photo.c.photo))
             .outerjoin(dicom_attributes, dicom_attributes.c.photo == photo.c.photo)
+            .outerjoin(rendition, small)
             .where(among(connection, photo.c.photo, numbers))
             .order_by(photo.c.taken, photo.c.photo)
         ).all()
@@ -337,6 +357,7 @@ def _photo(row: Any, session: int | None) -> Photo:
         series_uid=row.series_uid,
         width=_first(attributes, "00280011", int) or 0,
         height=_first(attributes, "00280010", int) or 0,
+        thumbnail=row.jpeg or b"",
     )
 
 

@@ -36,7 +36,7 @@ class StoredPairs(StoredRecord):
         def read(connection: Connection) -> PhotoPage:
             found = self._ask(connection, request, question, Portion(most, Place.parse(after), CHART_FACETS), route,
                               CHART_FULFILS)  # fmt: skip
-            photos = {entry.number: entry for entry in self._photos(connection, found.numbers)}
+            photos = {entry.number: entry for entry in self._photos(connection, found.numbers, found.may)}
             people = self._people(connection, sorted({entry.patient for entry in photos.values()}))
             return PhotoPage(
                 tuple(photos[number] for number in found.numbers),

@@ -11,17 +11,21 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 from sqlalchemy import delete, select
 
+from consent.decided import stored_purposes
 from consent.store import clock
 from consent.store.engine import glancing, transaction
+from consent.store.sites import load_site, save_site
 from consent.types import Request, Requester
 from dicom_bridge.compare import prepared
-from dicom_bridge.compare.prepared import WIDTHS, of_photo
+from dicom_bridge.compare.prepared import THUMBNAIL, WIDTHS, of_photo
 from dicom_bridge.compare.rendering import AT_ONCE
 from dicom_bridge.compare.renditions import Shelf, render, shown_picture
 from dicom_bridge.tables import rendition
+from fhir_mapping.question.question import Question
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.worker import worker_of
 from orthanc_plugin.workspace.pictures import DecidedPictures
+from orthanc_plugin.workspace.stored import StoredRecord
 from tests.archive import Archive
 from tests.fhir.clinic import consent_of
 from tests.links.world import Links, Row
@@ -78,7 +82,11 @@ def test_a_photo_has_them_once_the_worker_has_been_there(clinic: Links) -> None:
     assert _kept(clinic, row) == {}
     clinic.work()
     kept = _kept(clinic, row)
-    assert {width: _size(data) for width, (_, data) in kept.items()} == {320: (320, 213), 1024: (1024, 683)}
+    assert {width: _size(data) for width, (_, data) in kept.items()} == {
+        240: (240, 160),
+        640: (640, 427),
+        1024: (1024, 683),
+    }
     assert {identity for identity, _ in kept.values()} == {row.orthanc_id}
     picture = shown_picture(clinic.file_of(row))
     assert picture is not None
@@ -97,7 +105,8 @@ def test_a_narrow_photo_is_kept_as_wide_as_it_is(clinic: Links) -> None:
     row = clinic.one(_taken(clinic, "narrow", jpeg(Shot(500, 400, seed=4))))
     clinic.work()
     assert {width: _size(data) for width, (_, data) in _kept(clinic, row).items()} == {
-        320: (320, 256),
+        240: (240, 192),
+        640: (500, 400),
         1024: (500, 400),
     }
 
@@ -183,7 +192,7 @@ def test_what_cannot_be_rendered_here_is_not_tried_again_in_vain(
     monkeypatch.setattr("dicom_bridge.compare.rendering.shown_picture", lambda _: None)
     clinic.work()
     assert set(_kept(clinic, row)) == {prepared.NOT_TO_BE_HAD}
-    assert of_photo(clinic.engine, row.sop, row.orthanc_id, 320, "") is None
+    assert of_photo(clinic.engine, row.sop, row.orthanc_id, 240, "") is None
     examined = len(clinic.records("examine"))
     with transaction(clinic.engine) as connection:
         prepared.ask(connection, ["strange"])
@@ -201,14 +210,13 @@ def test_what_is_asked_for_is_what_was_kept_or_is_made_of_it(clinic: Links) -> N
         made = of_photo(clinic.engine, row.sop, orthanc_id, width, mark)
         return None if made is None else made.jpeg
 
-    assert found(320) == kept[320][1]
-    assert found(1024) == kept[1024][1]
-    between, marked = found(640), found(320, "PORTFOLIO")
+    assert [found(width) for width in WIDTHS] == [kept[width][1] for width in WIDTHS]
+    between, marked = found(320), found(240, "PORTFOLIO")
     assert between is not None
-    assert _size(between) == (640, 427)
+    assert _size(between) == (320, 214)
     assert marked is not None
-    assert _apart(marked, kept[320][1]) > 0.5
-    assert [found(1600), found(0), found(320, orthanc_id="another")] == [None, None, None]
+    assert _apart(marked, kept[240][1]) > 0.5
+    assert [found(1600), found(0), found(240, orthanc_id="another")] == [None, None, None]
 
 
 def test_a_page_shows_what_is_ready_without_asking_the_archive_and_nothing_that_is_refused(clinic: Links) -> None:
@@ -226,10 +234,43 @@ def test_a_page_shows_what_is_ready_without_asking_the_archive_and_nothing_that_
     request = Request(requester=Requester(account="clinician", purposes=("TREAT",)), purpose="TREAT")
     with clinic.node("serve") as node:
         pictures = DecidedPictures(node.engine, node.point, Away(), Shelf())  # type: ignore[arg-type]
-        shown = pictures.picture(request, row.sop, route="/chart/photo", width=320, publishing=False)
+        shown = pictures.picture(request, row.sop, route="/chart/photo", width=240, publishing=False)
         assert shown is not None
-        assert shown.jpeg == ready[320][1]
+        assert shown.jpeg == ready[240][1]
         _says(clinic, "shown", "deny", "not-any-more")
         assert set(_kept(clinic, row)) == set(WIDTHS), "the worker was there already: this shows nothing"
-        assert pictures.picture(request, row.sop, route="/chart/photo", width=320, publishing=False) is None
+        assert pictures.picture(request, row.sop, route="/chart/photo", width=240, publishing=False) is None
         assert pictures.picture(request, row.sop, route="/chart/photo", width=1024, publishing=False) is None
+
+
+def test_a_page_brings_the_thumbnails_of_what_it_lists_unless_a_watermark_is_owed(clinic: Links) -> None:
+    clinic.person("listed")
+    first, second = (clinic.one(_taken(clinic, "listed", jpeg(Shot(600, 400, seed=each)))) for each in (13, 14))
+    clinic.work()
+    kept = {row.number: _kept(clinic, row)[THUMBNAIL][1] for row in (first, second)}
+    request = Request(requester=Requester(account="clinician", purposes=("TREAT",)), purpose="TREAT")
+
+    def listed() -> dict[int, bytes]:
+        with clinic.node("serve") as node:
+            record = StoredRecord(node.engine, node.point, clinic.store)
+            course = record.course(request, "listed", Question(), "/chart/patient")
+            return {each.number: each.thumbnail for each in course.photos}
+
+    assert listed() == kept
+    with transaction(clinic.engine) as connection:
+        site = load_site(connection)
+        save_site(connection, replace(site, watermark=frozenset({"TREAT"})), stored_purposes(site))
+    try:
+        assert listed() == dict.fromkeys(kept, b"")
+    finally:
+        with transaction(clinic.engine) as connection:
+            save_site(connection, site, stored_purposes(site))
+    assert listed() == kept
+    document = {"reference": clinic.reference_of(second)}
+    with glancing(clinic.engine) as connection:
+        moment = clock.now(connection)
+    said = consent_of("not-this", "deny", "TREAT", "listed", signed=moment.isoformat(timespec="milliseconds"))
+    organization = [{"reference": f"Organization/{clinic.store.site.organization}"}]
+    said["provision"]["data"] = [{"meaning": "instance", "reference": document}]
+    clinic.put(said | {"organization": organization})
+    assert listed() == {first.number: kept[first.number]}

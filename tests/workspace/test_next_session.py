@@ -240,7 +240,7 @@ def test_the_basis_names_each_photo_and_takes_no_setting_for_an_outcome(client: 
     assert "Area not stated" not in text
     assert "Left face, 3 May 2026" in text
     assert "Outcomes that judge it" not in text
-    assert text.count("/chart/photo/t1?width=320") == 2  # src and srcset of one picture
+    assert text.count("/chart/photo/t1?width=240") == 2  # src and srcset of one picture
     photo = client.get("/chart/basis/DocumentReference/f1").text
     assert "On the screen when Forehead lines" not in photo
 
