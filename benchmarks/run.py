@@ -26,6 +26,7 @@ MEASUREMENTS = (
     "batch",
     "portfolio",
     "judging",
+    "workspace",
     "convergence",
     "importing",
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import random
 import shutil
@@ -26,13 +27,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
-from sqlalchemy import delete, func, select
+from sqlalchemy import Engine, delete, func, select
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
@@ -65,7 +67,7 @@ FIRST_PIXELS, SIXTY, FACET = 400, 400, 200
 """Milliseconds at the 95th percentile that are to be reached."""
 
 _VIEWS = ("frontal", "left-lateral", "right-lateral")
-_WIDTH, _HEIGHT = 1600, 2000
+_WIDTH, _HEIGHT = 1440, 1800
 _LANES = 4
 _SEED = 20261126
 _ALL = "allowed"
@@ -87,48 +89,92 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, and print Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--photos", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=40, help="0: the clinic is made alone")
+    parser.add_argument("--folder", type=Path, help="keep the clinic here, and take the one that is here")
     options = parser.parse_args(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="photospine-bench-"))
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="photospine-bench-"))
     try:
         return _measure(folder, options.photos, options.rounds)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(folder: Path, photos: int, rounds: int) -> int:
-    with Archive(folder / "walled", free_port()) as archive:
-        world = World(archive)
+    told = folder / "made.json"
+    with _archive(folder / "walled", anew=not told.exists()) as archive:
+        if not told.exists():
+            told.write_text(json.dumps(asdict(_clinic(archive, photos))), encoding="utf-8")
+        made = Made(**json.loads(told.read_text("utf-8")))
+        if not rounds:
+            return 0
         port = free_port()
-        with world.file.open("a", encoding="utf-8") as file:
-            file.write(f'port = {port}\npublic_url = "http://127.0.0.1:{port}"\nassets = "{RUN / "assets"}"\n')
-        patients = _patients(world, max(1, min(PATIENTS, photos // 12)))
-        started = time.perf_counter()
-        with world.node("import") as node:
-            _import(node, _filled(folder / "files", patients, photos))
-        taken = time.perf_counter() - started
-        started = time.perf_counter()
-        made = _work(world)
-        worked = time.perf_counter() - started
+        settings = _settings(archive, port)
         standing = prove(archive.process.url, archive.settings)
         assert standing.rows, "nothing may be reached: the wall does not stand"
         times: dict[str, list[float]] = defaultdict(list)
         clicks: list[int] = []
-        with sync_playwright() as playwright, _plain(world) as plain:
+        with sync_playwright() as playwright, _plain(archive.engine) as plain:
             for number in range(rounds):
                 draws = random.Random(_SEED + number)
-                with _serve(world.file, port) as address, _browser(playwright) as browser:
+                with _serve(settings, port) as address, _browser(playwright) as browser:
                     if number % 2:
                         _plain_page(browser, plain, times)
                     _gallery(browser, address, draws, times)
                     if not number % 2:
                         _plain_page(browser, plain, times)
-                    clicks.append(_comparison(browser, address, patients, draws, times))
-    _report(photos, len(patients), rounds, len(standing.rows), made, (taken, worked), times, clicks)
+                    clicks.append(_comparison(browser, address, made.patients, draws, times))
+    _report(made, rounds, len(standing.rows), times, clicks)
     return 0
 
 
 # --- the clinic -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The clinic that is measured."""
+
+    photos: int
+    patients: list[str]
+    imported: float
+    """Photos a second."""
+
+    worked: float
+    """Photos a second whose renditions were made and whose facets were indexed."""
+
+
+@contextmanager
+def _archive(folder: Path, *, anew: bool) -> Iterator[Archive]:
+    """An Orthanc behind the wall: a new one, or the one that was left here."""
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    with Archive(folder, free_port(), anew=anew) as archive:
+        yield archive
+
+
+def _clinic(archive: Archive, photos: int) -> Made:
+    world = World(archive)
+    patients = _patients(world, max(1, min(PATIENTS, photos // 12)))
+    files = _filled(archive.folder / "files", patients, photos)
+    started = time.perf_counter()
+    with world.node("import") as node:
+        _import(node, files)
+    taken = time.perf_counter() - started
+    started = time.perf_counter()
+    _work(world)
+    return Made(photos, patients, photos / taken, photos / (time.perf_counter() - started))
+
+
+def _settings(archive: Archive, port: int) -> Path:
+    """A settings file for ``serve``."""
+    file = archive.folder / "serve.toml"
+    file.write_text(
+        f'database = "{archive.settings.database}"\northanc = "{archive.settings.orthanc}"\nport = {port}\n'
+        f'public_url = "http://127.0.0.1:{port}"\nassets = "{RUN / "assets"}"\n',
+        encoding="utf-8",
+    )
+    return file
 
 
 def _patients(world: World, many: int) -> list[str]:
@@ -187,8 +233,8 @@ def _import(node: Node, place: Path) -> None:
     shutil.rmtree(place)
 
 
-def _work(world: World) -> int:
-    """What the worker makes, but for judging: all renditions, and the index of facets. Tells how many renditions."""
+def _work(world: World) -> None:
+    """What the worker makes, but for judging: all renditions, and the index of facets."""
     with world.node("worker") as node, open_archive(node) as archive:
         worker = worker_of(node, archive, lambda _: None, Event())
         with transaction(node.engine) as connection:
@@ -199,7 +245,6 @@ def _work(world: World) -> int:
             made = connection.execute(select(func.count()).select_from(rendition)).scalar_one()
             photos = connection.execute(select(func.count()).select_from(photo)).scalar_one()
     assert made == len(WIDTHS) * photos, f"{made} renditions of {photos} photos"
-    return made
 
 
 # --- servers and browsers ---------------------------------------------------------------------------------------------
@@ -240,10 +285,10 @@ def _browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @contextmanager
-def _plain(world: World) -> Iterator[str]:
+def _plain(engine: Engine) -> Iterator[str]:
     """The same thumbnails as files, on a page of nothing else, by the same web server in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        with glancing(world.engine) as connection:
+        with glancing(engine) as connection:
             query = select(rendition.c.photo, rendition.c.jpeg).where(rendition.c.width == THUMBNAIL)
             rows = connection.execute(query.order_by(rendition.c.photo.desc()).limit(THUMBNAILS)).all()
         for row in rows:
@@ -340,23 +385,14 @@ def _comparison(
     return 2
 
 
-def _report(
-    photos: int,
-    patients: int,
-    rounds: int,
-    rows: int,
-    made: int,
-    seconds: tuple[float, float],
-    times: Mapping[str, list[float]],
-    clicks: list[int],
-) -> None:
+def _report(made: Made, rounds: int, rows: int, times: Mapping[str, list[float]], clicks: list[int]) -> None:
     told = {name: Times.of(found) for name, found in times.items()}
     print("## The workspace in a browser\n")
     print(
-        f"{photos:,} photos of {patients} patients, {_WIDTH} x {_HEIGHT} pixels, in an Orthanc behind the wall "
-        f"({rows} routes); {rounds} rounds, each with `photospine serve` and Chromium started anew. Imported at "
-        f"{photos / seconds[0]:.1f} a second; {made:,} renditions made and all facets indexed at "
-        f"{photos / seconds[1]:.1f} photos a second.\n"
+        f"{made.photos:,} photos of {len(made.patients)} patients, {_WIDTH} x {_HEIGHT} pixels, in an Orthanc behind "
+        f"the wall ({rows} routes); {rounds} rounds, each with `photospine serve` and Chromium started anew. Imported at "
+        f"{made.imported:.1f} a second; {len(WIDTHS)} renditions of each made, and all facets indexed, at "
+        f"{made.worked:.1f} photos a second.\n"
     )
     print("| milliseconds until | median | 95th percentile | asked |\n|---|---:|---:|---:|")
     for name, words, most in (

@@ -27,7 +27,7 @@ from consent.identity import accounts, keys
 from consent.identity.keys import load as load_keys
 from consent.identity.tickets import TicketKeys, TicketMint
 from consent.site import Site
-from consent.store.engine import transaction
+from consent.store.engine import open_engine, transaction
 from consent.store.people import save_directive, save_patient
 from consent.store.photos import save_photo
 from consent.types import Request, Requester, Right
@@ -98,7 +98,10 @@ class Reply:
 class Archive:
     """Use as a context manager: starts Orthanc, stops it at the end."""
 
-    def __init__(self, folder: Path, port: int, *, url: str | None = None, site: Site | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, url: str | None = None, site: Site | None = None, anew: bool = True
+    ) -> None:
+        """Make one; with ``anew`` false, open the one that an earlier process left in the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, port
         self.settings = Settings(
@@ -110,9 +113,10 @@ class Archive:
             checkpoint_folder=folder / "checkpoints",
             orthanc=f"http://127.0.0.1:{port}",
         )
-        keys.make(self.settings.keys)
-        signing.make(self.settings.checkpoint_key, self.settings.node)
-        self.engine: Engine = fresh(self.settings.database, site)
+        if anew:
+            keys.make(self.settings.keys)
+            signing.make(self.settings.checkpoint_key, self.settings.node)
+        self.engine: Engine = fresh(self.settings.database, site) if anew else open_engine(self.settings.database)
         self.mint = TicketMint(TicketKeys(load_keys(self.settings.keys).tickets), self.settings.node)
         self.process = ArchiveProcess(self.settings, folder / "orthanc", port, **chosen())
         self._seed = 0

@@ -10,6 +10,7 @@ the audit chain names before.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, exists, literal, select
 
@@ -21,6 +22,7 @@ from consent.store.engine import reading, transaction
 from consent.store.load import LINKED
 from consent.store.sites import load_site
 from consent.store.tables import decided, photo, photo_patient
+from consent.store.write import among
 from consent.types import Effect
 from dicom_bridge.archive import Archive
 from dicom_bridge.compare import prepared
@@ -61,8 +63,7 @@ class Rendering:
                 return
             missing = self._shown(connection).where(photo.c.photo > after, photo.c.photo <= last, ~_has_rows())
             due = connection.execute(missing.order_by(photo.c.photo).limit(AT_ONCE)).all()
-        for each in due:
-            self._make("all photos", each)
+        self._make("all photos", due)
         reached = due[-1].photo if len(due) == AT_ONCE else last
         with transaction(self._engine) as connection:
             jobs.put(
@@ -80,23 +81,26 @@ class Rendering:
             with transaction(self._engine) as connection:
                 prepared.drop(connection, gone)
         due = [each for number, each in sorted(shown.items()) if kept.get(number) != each.orthanc_id]
-        for each in due[:AT_ONCE]:
-            self._make(patient, each)
+        self._make(patient, due[:AT_ONCE])
         if len(due) > AT_ONCE:
             with transaction(self._engine) as connection:
                 prepared.ask(connection, [patient])
 
-    def _make(self, of: str, one: Row[tuple[int, str]]) -> None:
-        """Make those of a photo, unless it may not be seen any more by the time that they are made."""
-        self._chain.append([examination(f"render {of}", [one.orthanc_id], self._door)])
-        data = self._archive.file(f"render {of}", one.orthanc_id)
-        if data is None:
-            return  # somebody is told of that otherwise
-        made = _renditions(data)
+    def _make(self, of: str, photos: Sequence[Row[tuple[int, str]]]) -> None:
+        """Make those of some photos, and keep them of each that may still be seen by the time that they are made."""
+        if not photos:
+            return
+        job = f"render {of}"
+        self._chain.append([examination(job, [each.orthanc_id for each in photos], self._door)])
+        made = {}
+        for each in photos:
+            data = self._archive.file(job, each.orthanc_id)
+            if data is not None:  # else somebody is told of that otherwise
+                made[each.photo, each.orthanc_id] = _renditions(data)
         with transaction(self._engine) as connection:
-            still = self._shown(connection).where(photo.c.photo == one.photo, photo.c.orthanc_id == one.orthanc_id)
-            if connection.execute(still).first() is not None:
-                prepared.keep(connection, one.photo, one.orthanc_id, made)
+            still = self._shown(connection).where(among(connection, photo.c.photo, {number for number, _ in made}))
+            for number, identity in {(row.photo, row.orthanc_id) for row in connection.execute(still)} & made.keys():
+                prepared.keep(connection, number, identity, made[number, identity])
 
     def _shown(self, connection: Connection) -> Select[tuple[int, str]]:
         """Photos of the record that the care team may see, as stored answers have it, with their objects."""
