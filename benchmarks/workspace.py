@@ -390,7 +390,7 @@ def _report(made: Made, rounds: int, rows: int, times: Mapping[str, list[float]]
     print("## The workspace in a browser\n")
     print(
         f"{made.photos:,} photos of {len(made.patients)} patients, {_WIDTH} x {_HEIGHT} pixels, in an Orthanc behind "
-        f"the wall ({rows} routes); {rounds} rounds, each with `photospine serve` and Chromium started anew. Imported at "
+        f"the wall ({rows} routes); {rounds} rounds, each with `photospine serve` and Chromium anew. Imported at "
         f"{made.imported:.1f} a second; {len(WIDTHS)} renditions of each made, and all facets indexed, at "
         f"{made.worked:.1f} photos a second.\n"
     )

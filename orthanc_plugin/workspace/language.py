@@ -6,7 +6,7 @@ starts. What a catalogue lacks is shown in English.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from babel import Locale
 from babel.dates import format_date
+from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -25,6 +26,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FOLDER = Path(__file__).parent / "locale"
+SCRIPTS = Path(__file__).parent / "static"
 COOKIE = "photospine-language"
 
 
@@ -85,6 +87,19 @@ def gettext(message: str) -> str:
 def ngettext(one: str, many: str, number: int) -> str:
     """One of two texts in the language that is spoken, by a number."""
     return str(spoken().texts.ungettext(one, many, number))
+
+
+@cache
+def script_texts(code: str) -> Mapping[str, str]:
+    """What the scripts of the pages say, in a language: what its catalogue lacks, or says alike, is left out."""
+    texts = languages()[code].texts
+    said = {}
+    for file in sorted(SCRIPTS.glob("*.js")):
+        with file.open("rb") as source:
+            for _line, message, _comments, _context in extract("javascript", source):
+                if isinstance(message, str) and (translated := str(texts.ugettext(message))) != message:
+                    said[message] = translated
+    return said
 
 
 def noted(message: str) -> str:

@@ -128,6 +128,7 @@ class Pages:
         environment.globals["emergencies"] = emergencies
         environment.globals["history"] = history
         environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
+        environment.globals["script_texts"] = language.script_texts
         environment.filters["day"] = lambda value: words.day(value, zone)
         environment.filters["month"] = language.month
         environment.filters["long_month"] = language.long_month

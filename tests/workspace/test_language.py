@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, nodes
 
 from consent.regions import regions
 from orthanc_plugin.workspace import language, words
-from orthanc_plugin.workspace.language import COOKIE, FOLDER, chosen
+from orthanc_plugin.workspace.language import COOKIE, FOLDER, SCRIPTS, chosen, script_texts
 from orthanc_plugin.workspace.terms import AREAS, VIEWS
 from orthanc_plugin.workspace.texts import Texts, marked
 from orthanc_plugin.workspace.treatments import area_of
@@ -250,3 +250,20 @@ def test_the_vocabularies_names_are_messages() -> None:
         views = tomllib.load(source)
     named = {each["name"].replace("-", " ") for kind in ("view", "expression") for each in views[kind]}
     assert set(VIEWS) == named
+
+
+def test_the_scripts_of_a_page_speak_its_language() -> None:
+    assert script_texts("en") == {}
+    german = script_texts("de")
+    assert len(german) > 30
+    assert german["Set two points."] == "Zwei Punkte setzen."
+
+
+def test_no_script_has_a_text_outside_gettext() -> None:
+    found = {}
+    for file in SCRIPTS.glob("*.js"):
+        source = re.sub(r"/\*.*?\*/|(?<![:\"'])//[^\n]*", "", file.read_text("utf-8"), flags=re.DOTALL)
+        source = re.sub(r'_\("(?:[^"\\]|\\.)*"', "", source)
+        texts = [each[1] for each in re.finditer(r"[\"`]([^\"`\n]*)[\"`]", source)]
+        found[file.name] = [text for text in texts if re.match(r"[A-Z][a-z]+[ ,.:]", text)]
+    assert {name: each for name, each in found.items() if each} == {}

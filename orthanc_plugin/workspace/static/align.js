@@ -2,6 +2,8 @@
 // The right photo turned, scaled and moved onto the left one, as the server found or a person kept; its pixels stay as
 // they are. What is kept is what the server found: this page sends no transform.
 
+import { _ } from "./words.js";
+
 /* global OpenSeadragon */
 const word = document.getElementById("aligned");
 const button = document.getElementById("align");
@@ -55,7 +57,7 @@ export async function align(right) {
   const turn = ++asked;
   button.setAttribute("aria-pressed", "true");
   button.setAttribute("aria-busy", "true");
-  say("Aligning …");
+  say(_("Aligning …"));
   const answer = await fetch(button.dataset.address ?? "", { redirect: "error" }).catch(() => null);
   const said = answer?.ok ? await answer.json().catch(() => null) : null;
   if (turn !== asked) return false;
@@ -63,7 +65,7 @@ export async function align(right) {
   if (!said?.aligned) {
     button.setAttribute("aria-pressed", "false");
     forget(right);
-    say(said?.text ?? "Not aligned: the photos could not be loaded.");
+    say(said?.text ?? _("Not aligned: the photos could not be loaded."));
     return false;
   }
   lies(said, right);
@@ -76,7 +78,7 @@ function lies(said, right) {
   lay(right);
   button?.toggleAttribute("data-kept", Boolean(said.kept));
   say(said.kept ? `${said.text} ${said.kept}.` : said.text);
-  offer(said.kept ? "Take back" : "Keep alignment", said.kept ? "no" : "yes");
+  offer(said.kept ? _("Take back") : _("Keep alignment"), said.kept ? "no" : "yes");
 }
 
 /** @param {string} text of the button @param {string} value what it sends */
@@ -101,7 +103,7 @@ export async function keep(right) {
   submit.disabled = false;
   if (turn !== asked) return;
   if (said?.aligned) lies(said, right);
-  else say(said?.text ?? "Not kept: the server could not be reached. Please try again.");
+  else say(said?.text ?? _("Not kept: the server could not be reached. Please try again."));
 }
 
 /** @param {any} right */

@@ -1,6 +1,8 @@
 // @ts-check
 // Choosing photos of the timeline, two or more. Without this script the form's check boxes do the same, less nicely.
 
+import { _ } from "./words.js";
+
 const form = /** @type {HTMLFormElement} */ (document.getElementById("choose"));
 const slots = /** @type {HTMLElement} */ (document.getElementById("slots"));
 const clear = /** @type {HTMLButtonElement} */ (document.getElementById("clear"));
@@ -103,7 +105,7 @@ function beside() {
     const box = link.closest(".tile")?.querySelector("input[name=photo]");
     if (!was || !(box instanceof HTMLInputElement)) continue;
     link.href = one && box !== one ? address([one, box]) : was.href;
-    link.setAttribute("aria-label", one && box !== one ? `Compare with ${box.dataset.name}, ${box.dataset.date}` : was.name);
+    link.setAttribute("aria-label", one && box !== one ? _("Compare with %(name)s, %(date)s", { name: box.dataset.name ?? "", date: box.dataset.date ?? "" }) : was.name);
   }
 }
 

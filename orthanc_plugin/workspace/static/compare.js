@@ -7,6 +7,7 @@ import * as light from "./light.js";
 import * as measure from "./measure.js";
 import { flip, mode, nudge, setMode, toggle } from "./over.js";
 import { drawn, levels, place, viewer } from "./view.js";
+import { _ } from "./words.js";
 
 /* global OpenSeadragon */
 const ZOOM = 1.25;
@@ -150,7 +151,7 @@ async function keep() {
   const answer = await fetch(address ?? "", { method: "POST", body, redirect: "error" }).catch(() => null);
   const said = await answer?.json().catch(() => null);
   button.removeAttribute("aria-busy");
-  tell(said?.text ?? "Not kept: it could not be sent. Try again.");
+  tell(said?.text ?? _("Not kept: it could not be sent. Try again."));
 }
 
 let telling = 0;

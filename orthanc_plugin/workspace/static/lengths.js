@@ -2,6 +2,8 @@
 // Lengths and areas out of points that were set on a photo, each with how sure it is. Points are in pixels of the photo;
 // what is stated is the half width of the interval that holds 95 of 100 measurements of the same thing.
 
+import { number } from "./words.js";
+
 /** @typedef {{x: number, y: number, s: number}} Spot a point; s: standard deviation of how it was set, each way */
 /** @typedef {{mm: number, relative: number}} Scale millimetres for a pixel; its relative standard deviation */
 /** @typedef {{value: number, within: number}} Measured */
@@ -60,5 +62,5 @@ export function area(points, scale) {
 /** In words: no more places than the uncertainty has a meaning in. @param {Measured} found @param {string} unit */
 export function words(found, unit) {
   const places = Math.min(2, Math.max(0, 1 - Math.floor(Math.log10(Math.max(found.within, 1e-6)))));
-  return `${found.value.toFixed(places)} ± ${found.within.toFixed(places)} ${unit}`;
+  return `${number(found.value, places)} ± ${number(found.within, places)} ${unit}`;
 }

@@ -3,6 +3,8 @@
 // It is one gain in linear light, from the pixels of both together; colours stay in the proportion that was taken. Off
 // until it is asked for; the recipe is shown, stands in the page's address and in the stage's data, and can be undone.
 
+import { _, number } from "./words.js";
+
 const stage = document.getElementById("compare");
 const button = document.getElementById("light");
 const word = document.getElementById("lit");
@@ -95,21 +97,30 @@ async function on(stated) {
   if (turn !== asked) return;
   button.removeAttribute("aria-busy");
   if (!sides) {
-    show(null, "Light not changed: the photos could not be read.");
+    show(null, _("Light not changed: the photos could not be read."));
     return;
   }
   const found = recipe(sides[0], sides[1]);
   const stops = stated ?? found.stops;
-  const shift = Math.abs(stops) < 0.05 ? "no change needed" : `${toldStops(stops)} ${stops > 0 ? "brighter" : "darker"}`;
-  const rest = Math.abs(found.apart) < 0.1
-    ? "The photos are equally bright."
-    : `The right photo stays ${toldStops(found.apart)} ${found.apart > 0 ? "brighter" : "darker"} than the left.`;
-  show(stops, `Light, the same for both: ${shift}, colours as taken. ${rest}`);
+  show(stops, `${shifted(stops)} ${remaining(found.apart)}`);
 }
 
-/** @param {number} value */
-function toldStops(value) {
-  return `${Math.abs(value).toFixed(1)} stops`;
+/** @param {number} stops */
+function shifted(stops) {
+  if (Math.abs(stops) < 0.05) return _("Light, the same for both: no change needed, colours as taken.");
+  const by = { stops: number(Math.abs(stops), 1) };
+  return stops > 0
+    ? _("Light, the same for both: %(stops)s stops brighter, colours as taken.", by)
+    : _("Light, the same for both: %(stops)s stops darker, colours as taken.", by);
+}
+
+/** @param {number} apart stops */
+function remaining(apart) {
+  if (Math.abs(apart) < 0.1) return _("The photos are equally bright.");
+  const by = { stops: number(Math.abs(apart), 1) };
+  return apart > 0
+    ? _("The right photo stays %(stops)s stops brighter than the left.", by)
+    : _("The right photo stays %(stops)s stops darker than the left.", by);
 }
 
 /** @param {number | null} stops @param {string} text */

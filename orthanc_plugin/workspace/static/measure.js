@@ -4,6 +4,7 @@
 
 import { place } from "./align.js";
 import * as lengths from "./lengths.js";
+import { _, number } from "./words.js";
 
 /* global OpenSeadragon */
 /** @typedef {import("./lengths.js").Spot} Spot */
@@ -15,12 +16,20 @@ const GRID = 0.5; // and of the photo, at best
 const STEP = 10; // pixels of the screen that an arrow moves the cross; with Shift one
 const FRAMES = 60; // that a key waits at most until the photos are drawn for their panes
 const NEEDS = { ruler: 2, pupils: 2, length: 2, area: 3 };
-const NAMES = { ruler: "Ruler", pupils: "Pupils", length: "Length", area: "Area" };
+const NAMES = { ruler: _("Ruler"), pupils: _("Pupils"), length: _("Length"), area: _("Area") };
+const OF_SIDE = {
+  left: { ruler: _("Ruler, left"), pupils: _("Pupils, left"), length: _("Length, left"), area: _("Area, left") },
+  right: { ruler: _("Ruler, right"), pupils: _("Pupils, right"), length: _("Length, right"), area: _("Area, right") },
+};
+const NO_SCALE = {
+  left: _("The left photo has no scale yet: mark a ruler or the pupils on it, or align the photos."),
+  right: _("The right photo has no scale yet: mark a ruler or the pupils on it, or align the photos."),
+};
 const HINTS = {
-  ruler: "Set a point on two lines of the ruler; say how far apart they are.",
-  pupils: "Set a point on the middle of each pupil.",
-  length: "Set two points.",
-  area: "Set points around it, then close it.",
+  ruler: _("Set a point on two lines of the ruler; say how far apart they are."),
+  pupils: _("Set a point on the middle of each pupil."),
+  length: _("Set two points."),
+  area: _("Set points around it, then close it."),
 };
 
 const bar = document.getElementById("measuring");
@@ -160,15 +169,22 @@ function scale(of) {
 /** @param {Mark} mark @returns {{text: string, value: number | null, within: number | null, unit: string}} */
 function told(mark) {
   if (isScale(mark)) {
-    const within = (lengths.WITHIN * mark.spread).toFixed(1);
-    const text = mark.way === "ruler" ? `${mark.mm} mm` : `${mark.mm} ± ${within} mm${mark.mm === lengths.PUPILS ? ", as adults have on average" : ""}`;
+    const said = { mm: number(mark.mm, 4, 0), within: number(lengths.WITHIN * mark.spread, 1) };
+    const average = mark.mm === lengths.PUPILS ? _("%(mm)s ± %(within)s mm, as adults have on average", said) : `${said.mm} ± ${said.within} mm`;
+    const text = mark.way === "ruler" ? `${said.mm} mm` : average;
     return { text, value: mark.mm, within: lengths.WITHIN * mark.spread, unit: "mm" };
   }
   const by = scale(mark.side);
   const unit = mark.way === "area" ? "mm²" : "mm";
-  if (!by) return { text: "no scale on this photo", value: null, within: null, unit };
+  if (!by) return { text: _("no scale on this photo"), value: null, within: null, unit };
   const found = mark.way === "area" ? lengths.area(mark.points, by) : lengths.length(mark.points[0], mark.points[1], by);
   return { text: lengths.words(found, unit), value: found.value, within: found.within, unit };
+}
+
+/** @param {Mark} mark */
+function named(mark) {
+  const way = /** @type {keyof typeof NAMES} */ (mark.way);
+  return views.right ? OF_SIDE[/** @type {keyof typeof OF_SIDE} */ (mark.side)][way] : NAMES[way];
 }
 
 /** The list, as people read it and as data; and the marks on the photos. */
@@ -178,7 +194,7 @@ export function show() {
   if (hint) {
     const lacks = !scale(side) && (way === "length" || way === "area");
     hint.textContent = lacks
-      ? `The ${side} photo has no scale yet: mark a ruler or the pupils on it${views.right ? ", or align the photos" : ""}.`
+      ? views.right ? NO_SCALE[/** @type {keyof typeof NO_SCALE} */ (side)] : _("This photo has no scale yet: mark a ruler or the pupils on it.")
       : HINTS[/** @type {keyof typeof HINTS} */ (way)];
   }
   list?.replaceChildren(...marks.map((mark, at) => {
@@ -190,13 +206,13 @@ export function show() {
     }
     line.dataset.points = JSON.stringify(mark.points.map((point) => [Math.round(point.x * 10) / 10, Math.round(point.y * 10) / 10]));
     const name = document.createElement("span");
-    name.textContent = `${NAMES[/** @type {keyof typeof NAMES} */ (mark.way)]}${views.right ? `, ${mark.side}` : ""}: `;
+    name.textContent = `${named(mark)}: `;
     const value = document.createElement("b");
     value.textContent = found.text;
     const away = document.createElement("button");
     away.type = "button";
     away.textContent = "×";
-    away.setAttribute("aria-label", `Remove ${name.textContent}${found.text}`);
+    away.setAttribute("aria-label", _("Remove %(what)s", { what: `${name.textContent}${found.text}` }));
     away.addEventListener("click", () => {
       marks.splice(at, 1);
       show();
@@ -232,7 +248,7 @@ function draw(on) {
     const label = element("text", mark.way);
     label.setAttribute("x", String(spots.reduce((sum, { x }) => sum + x, 0) / spots.length));
     label.setAttribute("y", String(spots.reduce((sum, { y }) => sum + y, 0) / spots.length - 10));
-    label.textContent = isScale(mark) ? `${mark.mm} mm` : told(mark).text;
+    label.textContent = isScale(mark) ? `${number(mark.mm, 4, 0)} mm` : told(mark).text;
     sheet.append(label);
   }
   if (cross && on === side) {

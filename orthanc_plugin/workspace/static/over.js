@@ -1,6 +1,8 @@
 // @ts-check
 // One photo over the other: a slider between them, the one through the other, or the one after the other.
 
+import { _ } from "./words.js";
+
 const RATE = 900; // milliseconds that each photo is seen while they take turns: far below three flashes a second
 
 const stage = document.getElementById("compare");
@@ -27,7 +29,7 @@ export function setMode(next) {
   mixing.hidden = next === "side";
   mix.hidden = next === "blink";
   mix.value = String(kept[next] ?? 0);
-  mix.setAttribute("aria-label", next === "slider" ? "Where the left photo ends" : "How much of the right photo");
+  mix.setAttribute("aria-label", next === "slider" ? _("Where the left photo ends") : _("How much of the right photo"));
   pause?.toggleAttribute("hidden", next !== "blink");
   stop();
   if (next === "blink" && !still.matches) start();
@@ -58,7 +60,7 @@ function stop() {
 
 function tell() {
   if (!pause) return;
-  pause.textContent = turning ? "Pause" : "Play";
+  pause.textContent = turning ? _("Pause") : _("Play");
   pause.setAttribute("aria-pressed", String(!turning));
 }
 

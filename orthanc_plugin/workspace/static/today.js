@@ -2,6 +2,8 @@
 // The form of today's session: a scanner's Enter fills the row, a press on the photo makes a point. Without this script
 // the form's buttons and the table of numbers do the same.
 
+import { _ } from "./words.js";
+
 const form = /** @type {HTMLFormElement} */ (document.getElementById("today"));
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -37,10 +39,10 @@ async function read(scan) {
   const body = new URLSearchParams({ csrf: field("csrf")?.value ?? "", scan: scan.value });
   const answer = await fetch("/chart/scan", { method: "POST", body, redirect: "error" }).catch(() => null);
   const told = answer?.ok ? await answer.json() : null;
-  if (!told) return say(scan, "The scan cannot be read now: type lot and expiry from the pack.");
+  if (!told) return say(scan, _("The scan cannot be read now: type lot and expiry from the pack."));
   if (told.wrong) return say(scan, told.wrong);
   const differs = [];
-  for (const [name, words] of [["lot", "lot"], ["expires", "expiry"], ["serial", "serial number"], ["name", "name"]]) {
+  for (const [name, words] of [["lot", _("lot")], ["expires", _("expiry")], ["serial", _("serial number")], ["name", ""]]) {
     const target = field(`${name}-${key}`);
     const value = told[name];
     if (!target || !value || target.value === value) continue;
@@ -50,7 +52,7 @@ async function read(scan) {
   }
   const given = field(`given-${key}`);
   if (given) given.checked = true;
-  say(scan, differs.length ? `The scan says ${differs.join(", ")}: correct one of them.` : "");
+  say(scan, differs.length ? _("The scan says %(what)s: correct one of them.", { what: differs.join(", ") }) : "");
   if (!differs.length) field(`dose-${key}`)?.focus();
 }
 

@@ -30,9 +30,9 @@ class Fields:
     errors: dict[str, str] = field(default_factory=dict)
     """Field -> what is wrong with it, and what would be right."""
 
-    def wrong(self, name: str, words: str) -> None:
-        """Something is wrong with a field; the first fault counts."""
-        self.errors.setdefault(name, _(words))
+    def wrong(self, name: str, words: str, **inserted: str) -> None:
+        """Something is wrong with a field, said in words that insert ``%(name)s``; the first fault counts."""
+        self.errors.setdefault(name, _(words) % inserted if inserted else _(words))
 
     def ticked(self, name: str) -> bool:
         """Whether a box is ticked."""

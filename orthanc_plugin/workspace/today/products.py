@@ -9,6 +9,8 @@ from fhir_mapping.errors import Invalid
 from fhir_mapping.treatment.session import Amount, Given, Implant, Lot, Named, Place, PointMap, Use
 from fhir_mapping.udi.identifier import Udi
 from fhir_mapping.udi.parse import parse
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.today.fields import Fields
 from orthanc_plugin.workspace.today.state import Kind, KnownProduct, State
 
@@ -110,9 +112,9 @@ def _chosen(key: str, known: KnownProduct, fields: Fields, today: date) -> Chose
     lot, expires = fields.text(f"lot-{key}"), fields.expiry(f"expires-{key}")
     serial = fields.text(f"serial-{key}")
     if scan is not None:
-        lot = _agreed(fields, f"lot-{key}", lot, scan.lot, "lot")
-        expires = _agreed(fields, f"expires-{key}", expires, scan.expiry, "expiry")
-        serial = _agreed(fields, f"serial-{key}", serial, scan.serial or scan.donation, "serial number")
+        lot = _agreed(fields, f"lot-{key}", lot, scan.lot, noted("lot"))
+        expires = _agreed(fields, f"expires-{key}", expires, scan.expiry, noted("expiry"))
+        serial = _agreed(fields, f"serial-{key}", serial, scan.serial or scan.donation, noted("serial number"))
     if not lot and known.kind is not Kind.HOME:
         fields.wrong(f"lot-{key}", "Give the lot on today's pack, or write 'unknown'.")
     elif scan is None and known.kind is not Kind.HOME and not fields.ticked(f"checked-{key}"):
@@ -142,5 +144,5 @@ def _agreed(fields: Fields, name: str, typed: str, scanned: str | None, what: st
     if not scanned:
         return typed
     if typed and typed != scanned and not (what == "expiry" and scanned.startswith(typed)):
-        fields.wrong(name, f"The scan says {what} {scanned}: correct one of them.")
+        fields.wrong(name, "The scan says %(what)s: correct one of them.", what=f"{_(what)} {scanned}")
     return scanned
