@@ -19,12 +19,14 @@ from fhir_mapping.errors import Refused
 from fhir_mapping.resources.alignment import Kept
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.aligning import Laid, cannot
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.visitor import Visitor, same_origin, same_token
 
-_FORM_EXPIRED = "Not kept: please reload the page and try again."
-_NO_ARCHIVE = "Not kept: the archive could not take it. Please try again."
-_NOT_TAKEN = "Not kept: the record does not take it."
+_FORM_EXPIRED = noted("Not kept: please reload the page and try again.")
+_NO_ARCHIVE = noted("Not kept: the archive could not take it. Please try again.")
+_NOT_TAKEN = noted("Not kept: the record does not take it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def sent(
     if book is None or not book.may_keep(question):
         return refused_picture()
     if fields is None or not same_origin(http) or not same_token(fields.get("csrf"), visitor.csrf):
-        return JSONResponse({"text": _FORM_EXPIRED}, status_code=400)
+        return JSONResponse({"text": _(_FORM_EXPIRED)}, status_code=400)
     left, right = keys["left"], keys["right"]
     kept: Kept | None = None
     route = f"{base}/compare/alignment"
@@ -88,9 +90,9 @@ def sent(
         elif isinstance(found, Laid):
             kept = book.keep(question, left, right, found, visitor.display, route)
     except (Refused, NotKept):
-        return JSONResponse({"text": _NOT_TAKEN}, status_code=422)
+        return JSONResponse({"text": _(_NOT_TAKEN)}, status_code=422)
     except (ArchiveUnavailable, ObjectDiscarded, ObjectRefused):
-        return JSONResponse({"text": _NO_ARCHIVE}, status_code=503)
+        return JSONResponse({"text": _(_NO_ARCHIVE)}, status_code=503)
     return _answer(pages, found, kept)
 
 
@@ -116,5 +118,6 @@ def _said(pages: Pages, kept: Kept | None) -> dict[str, Any]:
         return {"kept": ""}
     zone = pages.parts.site.zone
     moment = dates.span(kept.at, zone).start
-    day = f", {words.day(moment, zone)}" if moment is not None else ""
-    return {"kept": f"Kept by {kept.by}{day}"}
+    if moment is None:
+        return {"kept": _("Kept by %(who)s") % {"who": kept.by}}
+    return {"kept": _("Kept by %(who)s, %(day)s") % {"who": kept.by, "day": words.day(moment, zone)}}

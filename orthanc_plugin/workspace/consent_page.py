@@ -26,6 +26,8 @@ from orthanc_plugin.workspace import consent_form
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.consent_book import ConsentBook, Signer, Standing
 from orthanc_plugin.workspace.consent_form import Choosable, Unclear, area_name
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.lock import Lock
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.record import Person
@@ -42,8 +44,8 @@ EVERYTHING = "everything"
 _MOST = 256 * 1024  # bytes of a form
 _FIELDS = 4000
 _NAME = 120  # characters
-_CHANGED = "Something has changed in the meantime. Please read it once more."
-_UNSIGNED = "Please sign in the field, or have somebody type your name and witness it."
+_CHANGED = noted("Something has changed in the meantime. Please read it once more.")
+_UNSIGNED = noted("Please sign in the field, or have somebody type your name and witness it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,9 @@ class ConsentPages:
         except Unclear as error:
             return self._ask(http, hers, sent, error=str(error), status=422)
         except Refused as error:
-            return self._ask(http, hers, sent, error=f"This cannot be signed so: {error}", status=422)
+            return self._ask(
+                http, hers, sent, error=_("This cannot be signed so: %(why)s") % {"why": error}, status=422
+            )
         return self._review(http, hers, wishes, signer, change)
 
     def _review(
@@ -300,13 +304,13 @@ class ConsentPages:
         try:
             change = self._book.rehearse(wishes, signer.reference, hers.offered.numbers)
         except Refused as error:  # what it names is there no longer
-            return self._ask(http, hers, (), error=f"This cannot be signed so: {error}", status=422)
+            return self._ask(http, hers, (), error=_("This cannot be signed so: %(why)s") % {"why": error}, status=422)
         if signer.reference != kept["by"] or consent_form.digest(lines, change) != kept["said"]:
-            return self._review(http, hers, wishes, signer, change, error=_CHANGED)
+            return self._review(http, hers, wishes, signer, change, error=_(_CHANGED))
         strokes = strokes_of(form.get("drawn", ""))
         typed, witness = form.get("typed", "").strip()[:_NAME], form.get("witness", "").strip()[:_NAME]
         if not strokes and not (typed and witness):
-            return self._review(http, hers, wishes, signer, change, error=_UNSIGNED)
+            return self._review(http, hers, wishes, signer, change, error=_(_UNSIGNED))
         moment = self._book.moment()
         local = moment.astimezone(self._pages.parts.site.zone)
         born = f", born {hers.person.birth}" if hers.person.birth else ""

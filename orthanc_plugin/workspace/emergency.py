@@ -17,6 +17,8 @@ from consent.identity.emergency import Grant, GrantRefused
 from consent.purposes import BTG, TREAT
 from consent.types import Request
 from orthanc_plugin.workspace.chart import Courses
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
 
@@ -24,7 +26,7 @@ Handle = Callable[[HttpRequest, Visitor, dict[str, str]], Response]
 Sent = Callable[[HttpRequest], Awaitable[Response]]
 
 _BASE = "/emergency"
-_NO_REASON = "Please type the reason, in up to 500 characters."
+_NO_REASON = noted("Please type the reason, in up to 500 characters.")
 
 
 class Emergencies(Protocol):
@@ -148,7 +150,7 @@ class Emergency(Courses):
         try:
             self._emergencies.open(question, person.id, reason)
         except GrantRefused:
-            return self._form(http, reason=reason, error=_NO_REASON)
+            return self._form(http, reason=reason, error=_(_NO_REASON))
         return RedirectResponse(f"{_BASE}/patient/{person.id}", status_code=303)
 
     def _end(self, http: HttpRequest, visitor: Visitor, _: dict[str, str]) -> Response:

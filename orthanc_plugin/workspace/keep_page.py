@@ -16,14 +16,16 @@ from dicom_bridge.compare.keeping import Half, NotKept
 from dicom_bridge.objects.kept import Area
 from orthanc_plugin.workspace.comparing import MODES
 from orthanc_plugin.workspace.kept_book import KeptBook
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.visitor import read_form, same_origin, same_token
 
 ROUTE = "/chart/compare/keep"
 _LOG = logging.getLogger(__name__)
 _AREA = re.compile(r"(-?\d{1,6}),(-?\d{1,6}),(-?\d{1,6}),(-?\d{1,6})", re.ASCII)
-_EXPIRED = "Not kept: this page was open for a long time. Reload it and try again."
-_AWAY = "Not kept: the archive does not answer. Try again."
+_EXPIRED = noted("Not kept: this page was open for a long time. Reload it and try again.")
+_AWAY = noted("Not kept: the archive does not answer. Try again.")
 
 
 class KeepPage:
@@ -59,7 +61,7 @@ class KeepPage:
         except (ArchiveUnavailable, ObjectDiscarded) as error:
             _LOG.warning("a comparison was not kept: %s", type(error).__name__)
             return _said(_AWAY, 503)
-        return JSONResponse({"text": "Kept. It stands on the patient's page, and in the archive.", "kept": kept})
+        return JSONResponse({"text": _("Kept. It stands on the patient's page, and in the archive."), "kept": kept})
 
     def _half(self, fields: Mapping[str, str], side: str) -> Half | None:
         corners = _AREA.fullmatch(fields.get(f"{side}-area", ""))
@@ -70,4 +72,4 @@ class KeepPage:
 
 
 def _said(text: str, status: int) -> Response:
-    return JSONResponse({"text": text}, status_code=status)
+    return JSONResponse({"text": _(text)}, status_code=status)

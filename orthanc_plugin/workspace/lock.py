@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from consent.errors import ConsentError
 from consent.identity.pins import LONGEST, SHORTEST, PinRefused
 from consent.identity.shown import Shown
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.visitor import Door, Throttle, Visitor, read_form, same_origin, same_token
@@ -30,10 +32,10 @@ PIN = "/pin"
 _ALWAYS = ("/static/", "/healthz")
 """They say nothing of anybody, and need no session."""
 
-_WRONG = "That is not right. Please try again."
-_LAST = "That is not right. One more try; after that, sign in anew."
-_OTHER_PIN = "The two PINs are not the same."
-_NOT_MATCHING = "That password does not match."
+_WRONG = noted("That is not right. Please try again.")
+_LAST = noted("That is not right. One more try; after that, sign in anew.")
+_OTHER_PIN = noted("The two PINs are not the same.")
+_NOT_MATCHING = noted("That password does not match.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class Lock:
             return door.keep(RedirectResponse(_where_it_was(visitor.shown), status_code=303), returned.cookie)
         if returned.left == 0:
             return door.forget(RedirectResponse("/login", status_code=303))
-        return self._show(http, visitor, visitor.shown, error=_LAST if returned.left == 1 else _WRONG, status=401)
+        return self._show(http, visitor, visitor.shown, error=_(_LAST if returned.left == 1 else _WRONG), status=401)
 
     # --- the PIN ------------------------------------------------------------------------------------------------------
 
@@ -228,7 +230,7 @@ class Lock:
         if not same_origin(http) or not same_token(form.get("csrf"), visitor.csrf):
             return self._pages.refuse(http, visitor)
         if form.get("pin", "") != form.get("again", ""):
-            return self._show_pin(http, visitor, error=_OTHER_PIN, status=422)
+            return self._show_pin(http, visitor, error=_(_OTHER_PIN), status=422)
         account, address = visitor.requester.account, http.client.host if http.client else ""
         if wait := self._throttle.attempt(account, address):
             return self._show_pin(http, visitor, error=too_many(wait), status=429)
@@ -238,7 +240,7 @@ class Lock:
             self._throttle.succeeded(account, address)
             return self._show_pin(http, visitor, error=f"{str(error)[:1].upper()}{str(error)[1:]}.", status=422)
         if not kept:
-            return self._show_pin(http, visitor, error=_NOT_MATCHING, status=401)
+            return self._show_pin(http, visitor, error=_(_NOT_MATCHING), status=401)
         self._throttle.succeeded(account, address)
         return self._show_pin(http, visitor, saved=True)
 

@@ -22,7 +22,11 @@ from orthanc_plugin.workspace.treatments import area_of
 
 _SIDES = {"R": noted("Right"), "L": noted("Left"), "B": noted("Both")}
 _OWN = "urn:photospine:"
-_RATERS = {"patient": "says the patient", "investigator": "says the clinician", "measured": "measured"}
+_RATERS = {
+    "patient": noted("says the patient"),
+    "investigator": noted("says the clinician"),
+    "measured": noted("measured"),
+}
 #: The resources whose codes say what a treatment or a product is called, and the search parameter that finds these.
 _CALLED = {
     Facet.TREATMENT: (("Procedure", "code"),),
@@ -82,7 +86,7 @@ def _judged(value: str) -> str:
     known = words.grades.get(grade)
     said = known.name.lower() if known is not None else _words(grade).lower()
     return ", ".join(each for each in (f"{name or _words(code)}: {said}" if said else name or _words(code),
-                                       _RATERS.get(rater, "")) if each)  # fmt: skip
+                                       _(_RATERS.get(rater, ""))) if each)  # fmt: skip
 
 
 def _words(code: str) -> str:

@@ -34,24 +34,31 @@ from fhir_mapping.signing.wishes import Use
 from orthanc_plugin.workspace.consent_book import ConsentBook
 from orthanc_plugin.workspace.consent_page import EVERYTHING, Row, paper_of
 from orthanc_plugin.workspace.history_book import DAYS, HistoryBook, Look
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
 
 _FOR = {
-    TREAT: "for your treatment",
-    BTG: "in an emergency",
-    PATRQT: "as your own view",
-    PORTFOLIO: "for the album in the clinic",
-    WEB: "for the website",
-    SOCIAL: "for social media",
-    CONF: "for conferences and journals",
-    TEACH: "for teaching in the clinic",
-    HRESCH: "for research",
-    HLEGAL: "for a legal claim",
-    HCOMPL: "for a review of compliance",
-    PATSFTY: "to follow up a batch of a product",
+    TREAT: noted("for your treatment"),
+    BTG: noted("in an emergency"),
+    PATRQT: noted("as your own view"),
+    PORTFOLIO: noted("for the album in the clinic"),
+    WEB: noted("for the website"),
+    SOCIAL: noted("for social media"),
+    CONF: noted("for conferences and journals"),
+    TEACH: noted("for teaching in the clinic"),
+    HRESCH: noted("for research"),
+    HLEGAL: noted("for a legal claim"),
+    HCOMPL: noted("for a review of compliance"),
+    PATSFTY: noted("to follow up a batch of a product"),
 }
+
+
+def _for(purpose: str) -> str:
+    """What a look was for, in a patient's words."""
+    return _(_FOR[purpose]) if purpose in _FOR else _("for %(purpose)s") % {"purpose": purpose}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +170,7 @@ class OwnPages:
             section="me",
             person=mine.person,
             days=[
-                Told(day, tuple((look, _FOR.get(look.purpose, f"for {look.purpose}")) for look in each))
+                Told(day, tuple((look, _for(look.purpose)) for look in each))
                 for day, each in groupby(looks, key=lambda look: look.day)
             ],
             since=earlier,

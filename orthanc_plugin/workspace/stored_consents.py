@@ -36,14 +36,18 @@ from fhir_mapping.signing.wishes import Use, Wishes, uses
 from fhir_mapping.treatment.people import person_name
 from fhir_mapping.withdrawal import Wish, withdraw
 from orthanc_plugin.workspace.consent_book import Holders, Signer, Standing
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 
 T = TypeVar("T")
 
 _PDF = "application/pdf"
 _WHY = {
-    Reason.DEFAULT_DENY: "Nobody has signed a Yes to your own view of them yet. The clinic can hand you the form.",
-    Reason.PATIENT_DENIED: "A No to your own view of them stands.",
-    Reason.HELD: "A consent has arrived that cannot be read. The clinic has to see to it first.",
+    Reason.DEFAULT_DENY: noted(
+        "Nobody has signed a Yes to your own view of them yet. The clinic can hand you the form."
+    ),
+    Reason.PATIENT_DENIED: noted("A No to your own view of them stands."),
+    Reason.HELD: noted("A consent has arrived that cannot be read. The clinic has to see to it first."),
 }
 """Reasons that a patient meets, in her words."""
 
@@ -104,7 +108,10 @@ class StoredConsents:
             for decision in (decide(request, each.facts, each.now) for each in loaded)
             if not decision.permitted
         )
-        return [(count, _WHY.get(Reason(reason), Reason(reason).sentence)) for reason, count in reasons.most_common()]
+        return [
+            (count, _(_WHY[Reason(reason)]) if Reason(reason) in _WHY else Reason(reason).sentence)
+            for reason, count in reasons.most_common()
+        ]
 
     def rehearse(self, wishes: Wishes, by: str, numbers: Sequence[int]) -> Change:
         """What signing would change."""
@@ -190,7 +197,7 @@ class StoredConsents:
 
     def _name(self, connection: Connection, kind: str, identity: str) -> str:
         found = self._node.record.read_many(connection, kind, [identity])
-        return (person_name(found[0].json()) if found else "") or "Name not recorded"
+        return (person_name(found[0].json()) if found else "") or _("Name not recorded")
 
     def _holders(self, connection: Connection) -> dict[Use, Holders]:
         """The accounts that may ask for each use; a patient's own view is hers."""

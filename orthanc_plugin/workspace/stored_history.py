@@ -27,6 +27,7 @@ from fhir_mapping import dates
 from fhir_mapping.api.node import Node
 from fhir_mapping.resources.task import EMERGENCY_ACCESS, TASK_SYSTEM
 from orthanc_plugin.workspace.history_book import DAYS, Answer, Asked, History, Look, Opened
+from orthanc_plugin.workspace.language import gettext as _
 
 _MOST = 300
 
@@ -65,7 +66,7 @@ class StoredHistory:
             who = people.get(account)
             reference = (who.requester.reference or "") if who is not None else ""
             herself = reference.partition("/")[2] in hers and reference.startswith("Patient/")
-            name = (who.display or who.name) if who is not None else account or "A process of the clinic"
+            name = (who.display or who.name) if who is not None else account or _("A process of the clinic")
             looks.append(Look(day, name, purpose, len(shown), emergency, herself))
         return sorted(looks, key=lambda look: (look.day, look.who, look.purpose), reverse=True)
 
@@ -132,7 +133,7 @@ def _answer(each: Seen, names: dict[str, str]) -> Answer:
     account = str(values.get("account") or values.get("os_user") or "")
     return Answer(
         at=instant(each.at),
-        who=names.get(account, account) or "Nobody who was known",
+        who=names.get(account, account) or _("Nobody who was known"),
         account=account,
         how=each.how,
         purpose=str(values.get("purpose") or ""),
