@@ -5,113 +5,24 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable
 
+import pi_heif
 import pytest
-from PIL import Image, ImageStat
+from PIL import Image
 
 from consent.store.engine import glancing
 from dicom_bridge import ledger
 from dicom_bridge.compare.renditions import embedded_jpeg, render
 from dicom_bridge.intake.profiles import adobe_rgb
 from orthanc_plugin.assembly.intake import open_archive
-from tests.colours import apart, lab, xyz
+from tests.chart import ENCODINGS, adobe, chart, patches, target
+from tests.colours import apart, lab
 from tests.counts import report
-from tests.formats import png16_of, saved
-from tests.photos import wide_profile
+from tests.formats import HEIC_SAMPLES, saved
 from tests.pipeline.commands import ingest
 from tests.pipeline.world import World
 
 pytestmark = [pytest.mark.orthanc]
-
-Rgb = tuple[int, ...]
-
-CHART: tuple[Rgb, ...] = (
-    *((115, 82, 68), (194, 150, 130), (98, 122, 157), (87, 108, 67), (133, 128, 177), (103, 189, 170)),
-    *((214, 126, 44), (80, 91, 166), (193, 90, 99), (94, 60, 108), (157, 188, 64), (224, 163, 46)),
-    *((56, 61, 150), (70, 148, 73), (175, 54, 60), (231, 199, 31), (187, 86, 149), (60, 133, 161)),
-    *((243, 243, 242), (200, 200, 200), (160, 160, 160), (122, 122, 121), (85, 85, 85), (52, 52, 52)),
-)
-"""sRGB numbers, near those of the chart that photographers hold up; all inside sRGB."""
-
-_SIDE = 64
-_XYZ_TO_ADOBE = (
-    (2.0413690, -0.5649464, -0.3446944),
-    (-0.9692660, 1.8760108, 0.0415560),
-    (0.0134474, -0.1183897, 1.0154096),
-)
-_XYZ_TO_P3 = (
-    (2.4934969, -0.9313836, -0.4027108),
-    (-0.8294890, 1.7626641, 0.0236247),
-    (0.0358458, -0.0761724, 0.9568845),
-)
-"""D65, as published with the spaces."""
-
-
-def _times(matrix: tuple[tuple[float, ...], ...], vector: tuple[float, ...]) -> list[float]:
-    return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
-
-
-def _adobe(colour: Rgb) -> Rgb:
-    return tuple(round(255 * max(0.0, value) ** (1 / 2.19921875)) for value in _times(_XYZ_TO_ADOBE, xyz(colour)))
-
-
-def _p3(colour: Rgb) -> Rgb:
-    linear = [max(0.0, value) for value in _times(_XYZ_TO_P3, xyz(colour))]
-    return tuple(round(255 * (12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055)) for v in linear)
-
-
-def _grey(colour: Rgb) -> Rgb:
-    return (round(0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]),) * 3
-
-
-def _chart(into: Callable[[Rgb], Rgb] = lambda colour: colour) -> Image.Image:
-    made = Image.new("RGB", (6 * _SIDE, 4 * _SIDE))
-    for place, colour in enumerate(CHART):
-        red, green, blue = into(colour)
-        left, top = place % 6 * _SIDE, place // 6 * _SIDE
-        made.paste((red, green, blue), (left, top, left + _SIDE, top + _SIDE))
-    return made
-
-
-def _by_name() -> bytes:
-    exif = Image.Exif()
-    detail = exif.get_ifd(0x8769)
-    detail[0xA001], detail[0xA005] = 65535, {1: "R03"}
-    return saved(_chart(_adobe), "JPEG", quality=95, subsampling=0, exif=exif)
-
-
-def _turned() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    return saved(_chart().rotate(180), "JPEG", quality=95, subsampling=0, exif=exif)
-
-
-ENCODINGS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "JPEG 4:4:4": (lambda: saved(_chart(), "JPEG", quality=95, subsampling=0), ".jpg"),
-    "JPEG 4:2:0": (lambda: saved(_chart(), "JPEG", quality=92, subsampling=2), ".jpg"),
-    "progressive": (lambda: saved(_chart(), "JPEG", quality=95, subsampling=0, progressive=True), ".jpg"),
-    "Adobe RGB": (lambda: saved(_chart(_adobe), "JPEG", quality=95, subsampling=0, icc_profile=adobe_rgb()), ".jpg"),
-    "Adobe RGB by name": (_by_name, ".jpg"),
-    "Display P3": (lambda: saved(_chart(_p3), "JPEG", quality=95, subsampling=0, icc_profile=wide_profile()), ".jpg"),
-    "grey": (lambda: saved(_chart(_grey).convert("L"), "JPEG", quality=95), ".jpg"),
-    "turned": (_turned, ".jpg"),
-    "PNG": (lambda: saved(_chart(), "PNG"), ".png"),
-    "PNG of 16 bits": (lambda: png16_of(_chart()), ".png"),
-    "TIFF": (lambda: saved(_chart(), "TIFF", compression="tiff_lzw"), ".tif"),
-    "WebP": (lambda: saved(_chart(), "WEBP", quality=95), ".webp"),
-}
-
-
-def _patches(picture: Image.Image) -> list[tuple[float, ...]]:
-    """The mean of each patch's middle."""
-    across, down = picture.width / 6, picture.height / 4
-    middles = []
-    for place in range(24):
-        x, y = (place % 6 + 0.5) * across, (place // 6 + 0.5) * down
-        box = (round(x - across / 4), round(y - down / 4), round(x + across / 4), round(y + down / 4))
-        middles.append(tuple(ImageStat.Stat(picture.crop(box)).mean))
-    return middles
 
 
 def test_the_colours_of_a_chart_are_those_of_its_file_wherever_it_is_shown(world: World) -> None:
@@ -132,11 +43,10 @@ def test_the_colours_of_a_chart_are_those_of_its_file_wherever_it_is_shown(world
                 "workspace": render(stored).jpeg,
                 "workspace, small": render(stored, width=240).jpeg,
             }
-            target = [lab(_grey(colour) if name == "grey" else colour) for colour in CHART]
             for where, data in shown.items():
-                patches = _patches(Image.open(io.BytesIO(data)).convert("RGB"))
+                seen = patches(Image.open(io.BytesIO(data)).convert("RGB"))
                 found.setdefault(where, {})[name] = [
-                    apart(lab(patch), colour) for patch, colour in zip(patches, target, strict=True)
+                    apart(lab(patch), colour) for patch, colour in zip(seen, target(name), strict=True)
                 ]
     for where, encodings in found.items():
         everything = [value for values in encodings.values() for value in values]
@@ -154,11 +64,36 @@ def test_the_colours_of_a_chart_are_those_of_its_file_wherever_it_is_shown(world
         assert not wrong, (where, worst)
 
 
+def test_a_picture_of_a_phone_has_the_colours_that_its_decoder_gives(world: World) -> None:
+    """HEIC has no encoder here, so its source is what libheif reads of a file by another maker."""
+    started = time.monotonic()
+    data = (HEIC_SAMPLES / "heif" / "RGB_8__128x128.heif").read_bytes()
+    (said,) = json.loads(ingest(world, world.visit(sent={"phone.heic": data}), "--json").stdout)
+    with glancing(world.engine) as connection:
+        entry = ledger.entry(connection, said["sop_uid"])
+    assert entry is not None
+    shown = world.archive.ask(f"/instances/{entry.orthanc_id}/rendered", "clinician", "TREAT").body
+    source, seen = pi_heif.open_heif(data).to_pillow(), Image.open(io.BytesIO(shown)).convert("RGB")
+    assert len(set(patches(source))) == 24
+    found = [apart(lab(one), lab(other)) for one, other in zip(patches(source), patches(seen), strict=True)]
+    mean, most = sum(found) / 24, max(found)
+    report(
+        "colours of a HEIC, Orthanc",
+        asked=24,
+        run=len(found),
+        failures=int(most > 2 or mean > 0.5),
+        started=started,
+        measured=f"CIEDE2000 mean {mean:.2f}, at most {most:.2f}",
+    )
+    assert most <= 2, found
+    assert mean <= 0.5, found
+
+
 def test_what_lies_outside_srgb_is_clipped_and_told(world: World) -> None:
     green = Image.new("RGB", (64, 64), (0, 255, 0))
     green.paste((128, 128, 128), (0, 0, 64, 32))
     data = saved(green, "JPEG", quality=95, subsampling=0, icc_profile=adobe_rgb())
-    inside = saved(_chart(_adobe), "JPEG", quality=93, subsampling=0, icc_profile=adobe_rgb())
+    inside = saved(chart(adobe), "JPEG", quality=93, subsampling=0, icc_profile=adobe_rgb())
     visit = world.visit(sent={"outside.jpg": data, "inside.jpg": inside})
     result = ingest(world, visit, "--json")
     outside, within = json.loads(result.stdout)
