@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 LOCK := -q --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock"
 PIP := $(BIN)/pip install -q --disable-pip-version-check --require-hashes
 
@@ -19,7 +19,7 @@ stop: ## stop what `make demo` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m orthanc_plugin.assembly.demo stop; fi
 
 test: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png .run/portraits.stamp .run/heic.stamp .run/faces.stamp ## install what tests need and run every test at small counts
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not full"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-fast: .run/dev.stamp .run/heic.stamp ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m fast

@@ -11,16 +11,14 @@ from sqlalchemy import Connection
 
 from consent.facts import PhotoFacts
 from consent.regions import BodyRegion
-from consent.store import clock, photos
+from consent.store import clock, jobs, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
 from dicom_bridge.brought import RecordRefused
-from dicom_bridge.compare import prepared
 from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
 from dicom_bridge.gaps.requests import shot_of
 from dicom_bridge.gaps.worklist import codes_in
 from dicom_bridge.held import Held
-from dicom_bridge.judging.asked import ask
 from dicom_bridge.ledger import Entry
 from dicom_bridge.objects import fitting
 from dicom_bridge.objects.photo import VL_PHOTOGRAPHIC
@@ -258,17 +256,22 @@ class Linker:
         made += [Made(ready("Provenance", provenance_of(piece, now))) for piece in pieces]
         self.store.write_all(connection, made, source=SOURCE)
         reopen(connection, self.store, [references.id_of(each.encounter) for each in documents])
-        self.show(connection, pieces)
+        self.show(connection, pieces, now)
 
-    def show(self, connection: Connection, pieces: Sequence[Piece]) -> None:
-        """The rows and the places in the index of photos whose record is written."""
+    def show(self, connection: Connection, pieces: Sequence[Piece], now: datetime) -> None:
+        """The rows and the places in the index of photos whose record is written.
+
+        Parameters
+        ----------
+        now
+            By the database.
+        """
         documents = [piece.document.id for piece in pieces]
         facts = all_facts(connection, Setting(self._site, self.store.base), documents)
         rows = [self._row(piece, facts[piece.document.id]) for piece in pieces]
         numbers = photos.save_photos(connection, rows)
         shown = {patient for row in rows for patient in row.facts.patients}
-        ask(connection, shown)
-        prepared.ask(connection, shown)
+        jobs.put_all(connection, (jobs.JUDGE, jobs.RENDER), shown, now)
         save_instances(
             connection,
             [

@@ -8,13 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from consent.store import clock, photos
+from consent.store import clock, jobs, photos
 from consent.store.photos import PhotoState, StoredPhoto
 from dicom_bridge.brought import RecordRefused
-from dicom_bridge.compare import prepared
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.held import Held, keep_rejected
-from dicom_bridge.judging.asked import ask
 from dicom_bridge.linking import Fresh, Linker, Piece, number_of, provenance_of, without_meta
 from dicom_bridge.plan import Plan
 from dicom_bridge.treatment import Link
@@ -93,9 +91,9 @@ class Relinker:
         written += self._studies(connection, piece, rejected.values())
         written.append(Made(self._store.prepare("Provenance", of_correction(provenance_of(piece, now), told))))
         self._store.write_all(connection, written, source=SOURCE)
-        self._linker.show(connection, [piece])
-        ask(connection, former.facts.patients)  # what was held against the former one is judged anew, hers included
-        prepared.ask(connection, former.facts.patients)
+        self._linker.show(connection, [piece], now)
+        # What was held against the former one is judged anew, hers included.
+        jobs.put_all(connection, (jobs.JUDGE, jobs.RENDER), former.facts.patients, now)
         return [each.sop_uid for each in copies]
 
     def _document_of(self, connection: Connection, photo: StoredPhoto) -> dict[str, Any] | None:

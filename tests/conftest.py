@@ -1,4 +1,4 @@
-"""The one browser of a test process: a second one in the same process cannot be driven."""
+"""The one browser of a test process: a second one in the same process cannot be driven; and the order of the files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+_LONGEST = ("tests/readme/", "tests/pages/", "tests/assembly/test_doctor.py", "tests/workspace/test_browser.py",
+            "tests/workspace/test_consent", "tests/workspace/test_t", "tests/fhir/test_cut.py")  # fmt: skip
+"""Files that take a minute or more: begun last, they would be waited for alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.fixture(scope="session")

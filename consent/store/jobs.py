@@ -5,9 +5,10 @@ For each kind and key there is one row. Asking again while somebody works on it 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, case, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -53,8 +54,20 @@ class Job:
 def put(connection: Connection, kind: str, key: str, body: str = "{}", not_before: datetime | None = None) -> None:
     """Ask for a piece of work; where the same kind and key waits already, the earlier time holds and this body."""
     due = 0 if not_before is None else micros(not_before)
+    _put(connection, [{"kind": kind, "key": key, "body": body, "not_before": due}])
+
+
+def put_all(connection: Connection, kinds: Collection[str], keys: Iterable[str], not_before: datetime) -> None:
+    """Ask for work of several kinds about the same keys."""
+    due, ordered = micros(not_before), sorted(set(keys))
+    rows = [{"kind": kind, "key": key, "body": "{}", "not_before": due} for kind in kinds for key in ordered]
+    if rows:
+        _put(connection, rows)
+
+
+def _put(connection: Connection, rows: list[dict[str, Any]]) -> None:
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(job).values(kind=kind, key=key, body=body, not_before=due, attempts=0, revision=1)
+    statement = insert(job)
     earlier = statement.excluded.not_before < job.c.not_before
     connection.execute(
         statement.on_conflict_do_update(
@@ -68,7 +81,8 @@ def put(connection: Connection, kind: str, key: str, body: str = "{}", not_befor
             where=or_(
                 earlier, job.c.body != statement.excluded.body, job.c.lease_until.is_not(None), job.c.attempts > 0
             ),
-        )
+        ),
+        [{"attempts": 0, "revision": 1, **row} for row in rows],
     )
 
 

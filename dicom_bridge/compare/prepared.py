@@ -32,9 +32,7 @@ NOT_TO_BE_HAD = 0
 
 def ask(connection: Connection, patients: Iterable[str]) -> None:
     """Have the renditions of patients' photos be made or dropped, as the record is, by the worker."""
-    now = clock.now(connection)
-    for patient in sorted(set(patients)):
-        jobs.put(connection, jobs.RENDER, patient, not_before=now)
+    jobs.put_all(connection, [jobs.RENDER], patients, clock.now(connection))
 
 
 def of_photo(engine: Engine, sop_uid: str, orthanc_id: str, width: int, watermark: str) -> Rendition | None:

@@ -14,6 +14,4 @@ ALL = "*"
 
 def ask(connection: Connection, patients: Iterable[str]) -> None:
     """Have the photos of patients judged, after whatever is more urgent."""
-    now = clock.now(connection)
-    for patient in sorted(set(patients)):
-        jobs.put(connection, jobs.JUDGE, patient, not_before=now)
+    jobs.put_all(connection, [jobs.JUDGE], patients, clock.now(connection))

@@ -41,6 +41,11 @@ def test_what_is_kept_is_used_again_and_can_be_taken_back(visit: Visit) -> None:
         expect(page.get_by_role("button", name="Keep alignment")).to_be_visible()
     finally:
         page.goto("about:blank")
+    open_pair(visit, PAIR)  # aligned, as the pair before in this window, and kept by nobody
+    expect(word).to_have_text(re.compile(r"^Aligned to within 0\.\d % of the photo\.$"), timeout=30_000)
+    assert page.locator("#align[data-kept]").count() == 0
+    page.keyboard.press("a")
+    expect(word).to_be_hidden()
     open_pair(visit, PAIR)
     expect(word).to_be_hidden()
     assert visit.complaints == []
