@@ -169,11 +169,11 @@ def earlier_ones(photo: Photo, photos: Sequence[Photo], zone: tzinfo) -> list[tu
     ]
     if not earlier:
         return []
-    found = [("first", "First", earlier[0][0]), ("previous", "Previous session", earlier[-1][0])]
+    found = [("first", _("First"), earlier[0][0]), ("previous", _("Previous session"), earlier[-1][0])]
     year_ago = taken - _YEAR
     nearest, at = min(earlier, key=lambda entry: abs(entry[1] - year_ago))
     if abs(at - year_ago) <= _ABOUT:
-        found.append(("year", "A year before", nearest))
+        found.append(("year", _("A year before"), nearest))
     return found
 
 
