@@ -58,7 +58,8 @@ from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.assembly.worker import worker_of
 from tests.archive import Archive
 from tests.compare.drawn import body, pair, scalp
-from tests.pipeline.world import MR, World
+from tests.pages.places import sign_in
+from tests.pipeline.world import World
 from tests.ports import free_port
 
 PATIENTS = 800
@@ -180,16 +181,7 @@ def _settings(archive: Archive, port: int) -> Path:
 def _patients(world: World, many: int) -> list[str]:
     names = [f"p{number:04}" for number in range(many)]
     for name in names:
-        world.put(
-            {
-                "resourceType": "Patient",
-                "id": name,
-                "identifier": [{"type": MR, "system": "urn:mrn", "value": f"PID-{name}"}],
-                "name": [{"family": f"Family{name}", "given": ["Given"]}],
-                "birthDate": "1980-01-01",
-                "gender": "female",
-            }
-        )
+        world.person(name)
     return names
 
 
@@ -314,14 +306,9 @@ def _plain(engine: Engine) -> Iterator[str]:
             thread.join(10)
 
 
-def _sign_in(browser: Browser, address: str, height: int = 900) -> Page:
-    context = browser.new_context(viewport={"width": 1280, "height": height})
-    page = context.new_page()
-    page.goto(f"{address}/login")
-    page.fill("[name=name]", "clinician")
-    page.fill("[name=password]", "clinician-demo")
-    page.press("[name=password]", "Enter")
-    page.wait_for_url(lambda at: "/login" not in at)
+def _signed_in(browser: Browser, address: str, height: int = 900) -> Page:
+    page = browser.new_context(viewport={"width": 1280, "height": height}).new_page()
+    sign_in(page, address, "clinician")
     return page
 
 
@@ -341,7 +328,7 @@ def _plain_page(browser: Browser, address: str, times: dict[str, list[float]]) -
 
 def _gallery(browser: Browser, address: str, draws: random.Random, times: dict[str, list[float]]) -> None:
     """The gallery with all its thumbnails in the window, and a facet of it."""
-    page = _sign_in(browser, address, height=6000)
+    page = _signed_in(browser, address, height=6000)
     page.goto(f"{address}/chart/photos", wait_until="commit")
     times["thumbnails"].append(_drawn(page, ".tiles img", THUMBNAILS))
     facets = page.locator(".filters .chips a[href*='='], .facets .panel a[href*='=']")
@@ -362,7 +349,7 @@ def _comparison(
     times: dict[str, list[float]],
 ) -> int:
     """From a patient's page to two of her photos, laid on each other; tells the clicks."""
-    page = _sign_in(browser, address)
+    page = _signed_in(browser, address)
     page.evaluate("sessionStorage.setItem('photospine-aligns', 'yes')")  # as the pair before in this window was left
     page.goto(f"{address}/chart/patient/{draws.choice(patients)}")
     page.wait_for_load_state("networkidle")

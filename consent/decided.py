@@ -254,7 +254,8 @@ def write_all(connection: Connection, several: Sequence[Answers]) -> None:
     rows_of_bits.change(connection, decided_bits, _by_set(fresh), _by_set(gone))
     shown = {row[2] for row in gone ^ fresh if row[0] == TREAT}  # what was made for the care team's pages follows
     seen = {each.patient for each in several if not shown.isdisjoint(each.photos)}
-    jobs.put_all(connection, [jobs.RENDER], seen, clock.now(connection))
+    if seen:
+        jobs.put_all(connection, [jobs.RENDER], seen, clock.now(connection))
     if several:
         connection.execute(_SETTLED, [_state(each) for each in several])
 

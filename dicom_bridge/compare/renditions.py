@@ -27,9 +27,10 @@ _AT_ONCE = 640
 """Up to this width a picture is there at once: a browser decodes it sooner where it does not come in passes."""
 
 _MAX_PIXELS = 150_000_000
+"""Photos larger than this are not decoded here."""
+
 KEPT_SECONDS = 600.0
 """A rendition that nobody was permitted to see for so long is forgotten."""
-"""Photos larger than this are not decoded here."""
 
 
 class NotRendered(BridgeError):

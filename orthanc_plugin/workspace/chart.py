@@ -53,7 +53,9 @@ class Courses(Compared):
         if dates := [(query.get(name) or "").strip() for name in ("from", "to") if name in query]:
             return RedirectResponse(dated(http.url.path, narrowed, [*dates, ""][:2], others), status_code=303)
         at_hand = f"{self._base}/patient/at-hand" if self._sessions() is not None else None
-        whole = record.course(question, patient, narrowed.question, f"{self._base}/patient", chosen, at_hand=at_hand)
+        whole = record.course(
+            question, patient, narrowed.question, f"{self._base}/patient", chosen, at_hand=at_hand, thumbnails=True
+        )
         course = timeline.asked_for(whole, narrowed.question)
         zone = parts.site.zone
         groups = (

@@ -259,6 +259,7 @@ class Record(Protocol):
         kept: Sequence[str] = (),
         *,
         at_hand: str | None = None,
+        thumbnails: bool = False,
     ) -> Course:
         """Her treatments, and those of her photos that are asked for, for the purpose of the request.
 
@@ -268,6 +269,8 @@ class Record(Protocol):
             Keys of photos of hers that are wanted whatever is asked for.
         at_hand
             Where this is given, what comes next is read too, and recorded under this route.
+        thumbnails
+            Whether the first photos bring theirs.
         """
         ...
 

@@ -100,20 +100,22 @@ class PatientScreen:
         patient = visitor.shown.patient
         return None if question is None or patient is None else Turned(visitor, question, patient)
 
-    def _hers(self, turned: Turned, route: str, keys: Sequence[str] = ()) -> tuple[Person, Course] | None:
+    def _hers(
+        self, turned: Turned, route: str, keys: Sequence[str] = (), *, thumbnails: bool = False
+    ) -> tuple[Person, Course] | None:
         """Her course, of the photos that show her alone."""
         record = self._pages.parts.record
         person = record.person(turned.patient)
         if person is None:
             return None
-        course = record.course(turned.question, turned.patient, Question(), route, keys)
+        course = record.course(turned.question, turned.patient, Question(), route, keys, thumbnails=thumbnails)
         shown = (*course.photos, *course.kept)
         alone = record.alone(turned.patient, [photo.key for photo in shown])
         return person, Course(course.treatments, tuple(photo for photo in shown if photo.key in alone))
 
     def _home(self, http: HttpRequest) -> Response:
         turned = self._turned(http)
-        found = self._hers(turned, _HOME) if turned is not None else None
+        found = self._hers(turned, _HOME, thumbnails=True) if turned is not None else None
         if turned is None or found is None:
             return self._away(http)
         person, course = found

@@ -166,6 +166,7 @@ class StoredRecord:
         kept: Sequence[str] = (),
         *,
         at_hand: str | None = None,
+        thumbnails: bool = False,
     ) -> Course:
         """Her treatments, and those of her photos that are asked for and that this request may see."""
         hers = replace(question, patient=frozenset({patient}))
@@ -173,7 +174,7 @@ class StoredRecord:
 
         def read(connection: Connection) -> Course:
             found = self._ask(connection, request, hers, portion, route, CHART_FULFILS)
-            photos = self._photos(connection, found.numbers, found.may)
+            photos = self._photos(connection, found.numbers, found.may if thumbnails else None)
             missing = {each for each in kept if could_be(each)} - {entry.key for entry in photos}
             also: list[Photo] = []
             if missing:

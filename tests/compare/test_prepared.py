@@ -8,6 +8,7 @@ from dataclasses import replace
 from threading import Event
 
 import pytest
+import requests
 from PIL import Image, ImageChops, ImageStat
 from sqlalchemy import delete, select
 
@@ -16,6 +17,7 @@ from consent.store import clock
 from consent.store.engine import glancing, transaction
 from consent.store.sites import load_site, save_site
 from consent.types import Request, Requester
+from dicom_bridge.archive import OrthancArchive
 from dicom_bridge.compare import prepared
 from dicom_bridge.compare.prepared import THUMBNAIL, WIDTHS, of_photo
 from dicom_bridge.compare.rendering import AT_ONCE
@@ -24,7 +26,7 @@ from dicom_bridge.tables import rendition
 from fhir_mapping.question.question import Question
 from orthanc_plugin.assembly.intake import open_archive, pipeline
 from orthanc_plugin.assembly.worker import worker_of
-from orthanc_plugin.workspace.pictures import DecidedPictures
+from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.stored import StoredRecord
 from tests.archive import Archive
 from tests.fhir.clinic import consent_of
@@ -136,22 +138,20 @@ def test_what_she_withdraws_is_dropped_and_made_again_where_she_allows_it_again(
     assert set(_kept(clinic, row)) == set(WIDTHS)
 
 
-def test_one_who_withdraws_while_they_are_made_has_none_kept(clinic: Links) -> None:
+def test_one_who_withdraws_while_they_are_made_has_none_kept(clinic: Links, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.person("quick")
     row = clinic.one(_taken(clinic, "quick", jpeg(Shot(800, 600, seed=7))))
 
+    at_once = OrthancArchive.file
+
+    def after_she_has_spoken(archive: OrthancArchive, job: str, orthanc_id: str) -> bytes | None:
+        _says(clinic, "quick", "deny", "stop")
+        return at_once(archive, job, orthanc_id)
+
+    monkeypatch.setattr(OrthancArchive, "file", after_she_has_spoken)
     with clinic.node("worker") as node, open_archive(node) as archive:
-        process = worker_of(node, archive, lambda _: None, Event())
-
-        class Slow:
-            """An archive that answers after she has spoken."""
-
-            def file(self, job: str, orthanc_id: str) -> bytes | None:
-                _says(clinic, "quick", "deny", "stop")
-                return archive.file(job, orthanc_id)
-
-        process.rendering._archive = Slow()  # type: ignore[assignment]
-        process.rendering.work("quick", "{}")
+        worker_of(node, archive, lambda _: None, Event()).rendering.work("quick", "{}")
+    monkeypatch.undo()
     assert _kept(clinic, row) == {}
     clinic.work()
     assert _kept(clinic, row) == {}
@@ -224,19 +224,18 @@ def test_a_page_shows_what_is_ready_without_asking_the_archive_and_nothing_that_
     row = clinic.one(_taken(clinic, "shown", jpeg(Shot(1500, 1000, seed=12))))
     clinic.work()
 
-    class Away:
-        """An archive that does not answer."""
-
-        def picture(self, _sop_uid: str, _orthanc_id: str) -> bytes:
-            raise AssertionError("the archive was asked")
-
+    away = f"http://127.0.0.1:{free_port()}"  # nobody answers there
     ready = _kept(clinic, row)
     request = Request(requester=Requester(account="clinician", purposes=("TREAT",)), purpose="TREAT")
-    with clinic.node("serve") as node:
-        pictures = DecidedPictures(node.engine, node.point, Away(), Shelf())  # type: ignore[arg-type]
+    with clinic.node("serve") as node, requests.Session() as session:
+        originals = Originals(away, node.mint, session, most_bytes=1 << 20)
+        pictures = DecidedPictures(node.engine, node.point, originals, Shelf())
         shown = pictures.picture(request, row.sop, route="/chart/photo", width=240, publishing=False)
         assert shown is not None
         assert shown.jpeg == ready[240][1]
+        assert pictures.picture(request, row.sop, route="/chart/photo", width=1600, publishing=False) is None, (
+            "not ready"
+        )
         _says(clinic, "shown", "deny", "not-any-more")
         assert set(_kept(clinic, row)) == set(WIDTHS), "the worker was there already: this shows nothing"
         assert pictures.picture(request, row.sop, route="/chart/photo", width=240, publishing=False) is None
@@ -253,7 +252,7 @@ def test_a_page_brings_the_thumbnails_of_what_it_lists_unless_a_watermark_is_owe
     def listed() -> dict[int, bytes]:
         with clinic.node("serve") as node:
             record = StoredRecord(node.engine, node.point, clinic.store)
-            course = record.course(request, "listed", Question(), "/chart/patient")
+            course = record.course(request, "listed", Question(), "/chart/patient", thumbnails=True)
             return {each.number: each.thumbnail for each in course.photos}
 
     assert listed() == kept

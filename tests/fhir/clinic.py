@@ -36,6 +36,16 @@ BASE = "http://127.0.0.1:20500/fhir"
 SITE = Site(time_zone="Europe/Athens", channels=frozenset({"instagram", "tiktok"}), projects=frozenset({"scars"}))
 FACE = {"system": "http://snomed.info/sct", "code": "89545001"}
 HAND = {"system": "http://snomed.info/sct", "code": "85562004"}
+SECOND_VISIT = {
+    "resourceType": "Encounter",
+    "id": "v3",
+    "status": "finished",
+    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+    "subject": {"reference": "Patient/anna"},
+    "period": {"start": "2026-05-10"},
+}
+"""Of Anna's."""
+
 ROLE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 OURS = "urn:photospine:purpose"

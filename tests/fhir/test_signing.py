@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from consent.codec import photo_from_json
 from consent.decided import stored_purposes
@@ -32,7 +33,7 @@ from fhir_mapping.signing.signing import sign
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes, uses
 from fhir_mapping.signing.words import Called
 from tests import counts
-from tests.fhir.clinic import FACE, HAND, SITE, Clinic, consent_of, region
+from tests.fhir.clinic import FACE, HAND, SECOND_VISIT, SITE, Clinic, consent_of, region
 from tests.fhir.validators import Medplum, Pyrofile, needs_definitions, needs_profiles
 
 pytestmark = pytest.mark.fast
@@ -40,15 +41,6 @@ pytestmark = pytest.mark.fast
 _FACE = Region(f"{FACE['system']}|{FACE['code']}")
 _HAND = Region(f"{HAND['system']}|{HAND['code']}")
 _USES = uses(SITE)
-VISIT = {
-    "resourceType": "Encounter",
-    "id": "v3",
-    "status": "finished",
-    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-    "subject": {"reference": "Patient/anna"},
-    "period": {"start": "2026-05-10"},
-}
-"""A second visit of Anna's."""
 
 
 @pytest.fixture
@@ -60,7 +52,7 @@ def hers(clinic: Clinic) -> Clinic:
         "g3": ("v1", [region(HAND, "L")]),
         "g4": ("v3", [region(FACE), region(HAND, "R")]),
     }
-    clinic.put(VISIT)
+    clinic.put(SECOND_VISIT)
     for name, (visit, extensions) in shown.items():
         clinic.photo(name, "anna", visit, extension=extensions)
     clinic.photo("g5", "anna", "v3", extension=[{"url": "urn:elsewhere", "valueString": "no region"}])
@@ -186,9 +178,7 @@ def test_what_is_written_is_what_the_text_said(hers: Clinic, seed: int) -> None:
         promised = _read(text, before, known)
         change = rehearsed(
             hers.engine, "anna", _numbers(hers), _USES,
-            lambda connection, wishes=wishes: sign(  # type: ignore[misc]
-                connection, hers.record, wishes, _signed(now(connection)), source="test"
-            ),
+            partial(_signing, hers, wishes),
         )  # fmt: skip
         assert _seen(hers) == before, "a rehearsal leaves nothing"
         _sign(hers, wishes)
@@ -199,6 +189,10 @@ def test_what_is_written_is_what_the_text_said(hers: Clinic, seed: int) -> None:
                 # What other Consents that stand open of treatment, the text leaves to them.
                 promised[use] |= {number for number in after[use] if number in before[use]}
             assert after[use] == promised[use], (use, text)
+
+
+def _signing(hers: Clinic, wishes: Wishes, connection: Connection) -> object:
+    return sign(connection, hers.record, wishes, _signed(now(connection)), source="test")
 
 
 def _signed(moment: datetime) -> Signed:

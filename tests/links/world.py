@@ -31,7 +31,7 @@ from orthanc_plugin.assembly.worker import worker_of
 from tests.archive import Archive, Photo
 from tests.fhir.clinic import consent_of
 from tests.pipeline.sent import send
-from tests.pipeline.world import MR, Visit, World
+from tests.pipeline.world import Visit, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +81,6 @@ class Links(World):
         return str(told["done"]["sop_uid"])
 
     # --- records of persons -----------------------------------------------------------------------------------------
-
-    def person(self, name: str, **more: Any) -> None:
-        """A patient's record, as the hospital's register writes it; one that was merged is a person's own again."""
-        self.put(
-            {
-                "resourceType": "Patient",
-                "id": name,
-                "identifier": [{"type": MR, "system": "urn:mrn", "value": f"PID-{name}"}],
-                "name": [{"family": f"Family{name}", "given": ["Given"]}],
-                "birthDate": "1980-01-01",
-            }
-            | more
-        )
 
     def merge(self, name: str, into: str) -> None:
         """The register says that a record is the same person's as another one."""

@@ -72,16 +72,7 @@ class World:
         self.put({"resourceType": "Organization", "id": self.store.site.organization, "name": "Clinic"})
         self.put({"resourceType": "Practitioner", "id": "clinician", "name": [{"family": "Clinician"}]})
         for name in ("anna", "ben"):
-            self.put(
-                {
-                    "resourceType": "Patient",
-                    "id": name,
-                    "identifier": [{"type": MR, "system": "urn:mrn", "value": f"PID-{name}"}],
-                    "name": [{"family": f"Family{name}", "given": ["Given"]}],
-                    "birthDate": "1980-01-01",
-                    "gender": "female",
-                }
-            )
+            self.person(name, gender="female")
 
     def _site(self) -> Any:
         with self.node() as node:
@@ -97,6 +88,19 @@ class World:
         """Write into the record."""
         with transaction(self.engine) as connection:
             self.store.update(connection, resource["resourceType"], resource["id"], resource, source=SOURCE)
+
+    def person(self, name: str, **more: Any) -> None:
+        """A patient's record, as the hospital's register writes it; one that was merged is a person's own again."""
+        self.put(
+            {
+                "resourceType": "Patient",
+                "id": name,
+                "identifier": [{"type": MR, "system": "urn:mrn", "value": f"PID-{name}"}],
+                "name": [{"family": f"Family{name}", "given": ["Given"]}],
+                "birthDate": "1980-01-01",
+            }
+            | more
+        )
 
     def visit(self, patient: str = "anna", files: int = 1, sent: Mapping[str, bytes] | None = None) -> Visit:
         """A new visit, with files that nobody sent yet.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,12 @@ from consent.types import Request, Requester
 from dicom_bridge.compare.keeping import Half, Keeper, Mode
 from dicom_bridge.objects.kept import Area
 from orthanc_plugin.assembly.intake import open_archive
-from orthanc_plugin.assembly.serve import build
 from tests.archive import Archive
 from tests.links.world import Links
 from tests.ports import free_port
+from tests.viewers.serving import serving
 from tests.workspace.canvas import colourful
-from tests.workspace.conftest import Running, assets, watched
+from tests.workspace.conftest import watched
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
@@ -36,21 +35,8 @@ def test_a_study_with_a_kept_comparison_opens(tmp_path: Path, browser: Browser) 
             )
             halves = [Half(each.sop, Area(1, 1, 30, 40)) for each in rows]
             keeper.keep(orthanc, Request(Requester("clinician", ("TREAT",)), "TREAT"), halves, Mode.SIDE, "/keep")
-        port = free_port()
-        address = f"http://127.0.0.1:{port}"
-        settings = replace(
-            archive.settings,
-            assets=assets(),
-            ohif=assets() / "ohif",
-            orthanc=f"http://127.0.0.1:{archive.port}",
-            public_url=address,
-        )
-        served = build(settings)
-        try:
-            with Running(served.app, port):
-                assert _faults(address, rows[1].study, browser) == []
-        finally:
-            served.close()
+        with serving(archive) as address:
+            assert _faults(address, rows[1].study, browser) == []
 
 
 def _faults(address: str, study: str, browser: Browser) -> list[str]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, Response, expect
 
-from orthanc_plugin.assembly.serve import build
 from orthanc_plugin.workspace.viewer import COMPARE
 from tests import counts
 from tests.archive import Archive
 from tests.ports import free_port
 from tests.viewers.patterns import PATTERNS, Study, populate
+from tests.viewers.serving import serving
 from tests.workspace.canvas import colourful
-from tests.workspace.conftest import Running, assets, watched
+from tests.workspace.conftest import watched
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
@@ -34,21 +34,8 @@ class _Viewer:
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Viewer]:
     with Archive(tmp_path_factory.mktemp("ohif"), free_port()) as archive:
         studies = populate(archive)
-        port = free_port()
-        address = f"http://127.0.0.1:{port}"
-        settings = replace(
-            archive.settings,
-            assets=assets(),
-            ohif=assets() / "ohif",
-            orthanc=f"http://127.0.0.1:{archive.port}",
-            public_url=address,
-        )
-        served = build(settings)
-        try:
-            with Running(served.app, port):
-                yield _Viewer(address, studies)
-        finally:
-            served.close()
+        with serving(archive) as address:
+            yield _Viewer(address, studies)
 
 
 def test_a_viewer_shows_what_is_permitted_and_meets_no_error(viewer: _Viewer, browser: Browser) -> None:

@@ -160,6 +160,7 @@ class Clinic:
         kept: Sequence[str] = (),
         *,
         at_hand: str | None = None,
+        thumbnails: bool = False,
     ) -> Course:
         course = self.courses.get(patient, Course())
         mine = [*course.photos, *(p for p in self._photos() if self.also.get(p.key) == patient)]

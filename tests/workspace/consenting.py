@@ -31,21 +31,13 @@ from orthanc_plugin.workspace.stored_emergencies import StoredEmergencies
 from orthanc_plugin.workspace.stored_history import StoredHistory
 from orthanc_plugin.workspace.stored_locks import StoredLocks
 from orthanc_plugin.workspace.visitor import Door
-from tests.fhir.clinic import FACE, HAND, SITE, Clinic, build, open_clinic, region
+from tests.fhir.clinic import FACE, HAND, SECOND_VISIT, SITE, Clinic, build, open_clinic, region
 from tests.workspace.client import Client
 from tests.workspace.clinic import _drawn
 from tests.workspace.page import PUBLISHING
 
 PASSWORD = "a long password"
 PIN = "9041"
-SECOND = {
-    "resourceType": "Encounter",
-    "id": "v3",
-    "status": "finished",
-    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-    "subject": {"reference": "Patient/anna"},
-    "period": {"start": "2026-05-10"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ def consenting(folder: Path, packages: Path = Path("absent")) -> Iterator[Consen
     build(made)
     shutil.rmtree(made / "audit")
     clinic = open_clinic(made)
-    clinic.put(SECOND)
+    clinic.put(SECOND_VISIT)
     for name, visit, extensions in (
         ("g1", "v1", [region(FACE)]),
         ("g2", "v1", [region(HAND, "R")]),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
@@ -66,6 +66,27 @@ def failing() -> Iterator[None]:
     except SQLAlchemyError as error:
         typer.echo(f"the database refuses: {type(error).__name__}", err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to fill; nothing of it stays where that fails.
+
+    Raises
+    ------
+    AssemblyError
+        It is there already, or cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            try:
+                yield file
+                file.flush()
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise AssemblyError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def show(value: Any, as_json: bool, text: str) -> None:

@@ -31,6 +31,7 @@ from orthanc_plugin.assembly.commands._common import (
     SettingsOption,
     account_of,
     failing,
+    new_file,
     os_user,
     require,
     show,
@@ -223,13 +224,10 @@ def reporting(
             form = Form(output.suffix.removeprefix(".").lower())
         except ValueError:
             raise AssemblyError(f"{output.name} is none of .pdf, .csv and .json") from None
-        body = report(advisories.show(request, advisory), form, node.site.zone)
-        advisories.recorded(request, advisory, form.value, body)
-        try:
-            with output.open("xb") as file:
-                file.write(body)
-        except OSError as error:
-            raise AssemblyError(f"{output} cannot be written: {error.strerror}") from None
+        with new_file(output) as file:
+            body = report(advisories.show(request, advisory), form, node.site.zone)
+            advisories.recorded(request, advisory, form.value, body)
+            file.write(body)
     typer.echo(f"{output}  {len(body)} bytes")
 
 

@@ -30,6 +30,7 @@ from orthanc_plugin.assembly.commands._common import (
     SettingsOption,
     account_of,
     failing,
+    new_file,
     os_user,
     require,
     show,
@@ -134,16 +135,9 @@ def exporting(
     settings: SettingsOption = None,
 ) -> None:
     """Write the pictures, a PDF and a manifest as one ZIP. Each photo is decided anew; that it leaves is recorded."""
-    with _opened(settings, as_account, purpose) as at:
-        try:
-            with output.open("xb") as file:
-                made = at.book.export(at.request, name, at.title, _ROUTE)
-                file.write(made.body)
-        except OSError as error:
-            raise AssemblyError(f"{output} cannot be written: {error.strerror}") from None
-        except BaseException:
-            output.unlink(missing_ok=True)
-            raise
+    with _opened(settings, as_account, purpose) as at, new_file(output) as file:
+        made = at.book.export(at.request, name, at.title, _ROUTE)
+        file.write(made.body)
     told = {"file": str(output), "pairs": len(made.entries), "left_out": made.left_out, "sha256": made.sha256}
     left = f", {made.left_out} left out" if made.left_out else ""
     show(told, as_json, f"{output}  {len(made.entries)} pairs{left}  {len(made.body)} bytes  SHA-256 {made.sha256}")
