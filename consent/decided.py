@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     and_,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
     or_,
     select,
     union_all,
@@ -253,7 +255,7 @@ def write_all(connection: Connection, several: Sequence[Answers]) -> None:
         )
     rows_of_bits.change(connection, decided_bits, _by_set(fresh), _by_set(gone))
     shown = {row[2] for row in gone ^ fresh if row[0] == TREAT}  # what was made for the care team's pages follows
-    seen = {each.patient for each in several if not shown.isdisjoint(each.photos)}
+    seen = {each.patient for each in several if each.live or not shown.isdisjoint(each.photos)}
     if seen:
         jobs.put_all(connection, [jobs.RENDER], seen, clock.now(connection))
     if several:
@@ -349,16 +351,47 @@ def unsettled_of(connection: Connection, patients: Collection[str], now: datetim
     state = patient_state.c
     moment, epoch = micros(now), load_site_facts(connection).epoch
     query = select(state.patient, state.purpose).where(
-        among(connection, state.patient, patients),
-        or_(
-            state.stale.is_(True),
-            state.live.is_(True),
-            state.valid_until <= moment,
-            state.valid_from > moment,
-            state.epoch != epoch,
-        ),
+        among(connection, state.patient, patients), _unusable(moment, epoch)
     )
     return {(row.patient, row.purpose) for row in connection.execute(query)}
+
+
+def _unusable(moment: int, epoch: int) -> ColumnElement[bool]:
+    """The condition that a patient's stored answers for a purpose cannot be used."""
+    state = patient_state.c
+    return or_(
+        state.stale.is_(True),
+        state.live.is_(True),
+        state.valid_until <= moment,
+        state.valid_from > moment,
+        state.epoch != epoch,
+    )
+
+
+def stored_permit(connection: Connection, purpose: str) -> ColumnElement[bool]:
+    """The condition that a photo is linked and permitted by answers that are stored and can be used, for everybody.
+
+    It is for work beforehand, which permits nothing: whoever shows a photo asks :mod:`consent.sets` or the service.
+    """
+    site = load_site_facts(connection)
+    usual = default_effect(site.site, purpose)
+    otherwise = exists().where(
+        decided.c.purpose == purpose,
+        decided.c.audience == EVERYBODY,
+        decided.c.photo == photo.c.photo,
+        decided.c.effect != usual.value,
+    )
+    bound = photo_patient.join(patient_state, patient_state.c.patient == photo_patient.c.patient)
+    unsure = exists(
+        select(photo_patient.c.photo)
+        .select_from(bound)
+        .where(
+            photo_patient.c.photo == photo.c.photo,
+            patient_state.c.purpose == purpose,
+            _unusable(micros(clock.now(connection)), site.epoch),
+        )
+    )
+    return and_(photo.c.state == LINKED, not_(otherwise) if usual is Effect.PERMIT else otherwise, not_(unsure))
 
 
 def sweep(engine: Engine, *, most: int = 20) -> int:

@@ -119,6 +119,24 @@ class ObjectDiscarded(BridgeError):
     """Orthanc does not have the object: its UID is taken, or the wall could not ask the database. Try again."""
 
 
+def file_at_hand(archive: Archive, job: str, orthanc_id: str) -> bytes | None:
+    """An object; None where there is none, or where Orthanc cannot give this one, as from a damaged disk.
+
+    Work on many photos passes such a one over, so that it does not keep the others waiting.
+
+    Raises
+    ------
+    ArchiveUnavailable
+        Orthanc is away altogether.
+    """
+    try:
+        return archive.file(job, orthanc_id)
+    except ArchiveUnavailable:
+        if archive.holds(job, orthanc_id):
+            return None
+        raise
+
+
 class _Tickets(httpx.Auth):
     """Puts a ticket on each request; each thread says for itself what its next one is for."""
 

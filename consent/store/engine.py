@@ -177,19 +177,21 @@ def transaction(engine: Engine, *, wait: float | None = None) -> Iterator[Connec
         if sqlite:
             connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         calls: dict[Call, set[str]] = {}
+        info = connection.info  # asked of a connection that broke, it would raise
         try:
             if sqlite and wait is not None:
                 _set_busy(connection, wait)
             with connection.begin():
                 if not sqlite and wait is not None:
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
-                connection.info[_CALLS] = calls
+                info[_CALLS] = calls
                 yield connection
                 while calls:
                     call, items = calls.popitem()
                     call(connection, items)
         finally:
-            connection.info.pop(_CALLS, None)
+            if info.get(_CALLS) is calls:
+                del info[_CALLS]
             if sqlite and wait is not None:
                 _set_busy(connection, BUSY_SECONDS)
 
@@ -232,11 +234,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        connection.info[_READ] = {}
+        info, mine = connection.info, dict[Hashable, Any]()  # asked of a connection that broke, it would raise
+        info[_READ] = mine
         try:
             yield connection
         finally:
-            connection.info.pop(_READ, None)
+            if info.get(_READ) is mine:  # else somebody else reads on it already
+                del info[_READ]
 
 
 def once(connection: Connection, key: Hashable, read: Callable[[], T]) -> T:

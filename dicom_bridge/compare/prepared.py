@@ -14,7 +14,7 @@ from consent.store import clock, jobs
 from consent.store.engine import glancing
 from consent.store.tables import photo
 from consent.store.write import among
-from dicom_bridge.compare.renditions import Rendition, render
+from dicom_bridge.compare.renditions import NotRendered, Rendition, render
 from dicom_bridge.tables import rendition
 
 THUMBNAIL = 240
@@ -44,11 +44,6 @@ def of_photo(engine: Engine, sop_uid: str, orthanc_id: str, width: int, watermar
         0: as large as it is, which nothing that is prepared says.
     watermark
         Text to write across it; empty: none.
-
-    Raises
-    ------
-    dicom_bridge.compare.renditions.NotRendered
-        What was kept cannot be read.
     """
     if not 0 < width <= WIDTHS[-1]:
         return None
@@ -65,7 +60,10 @@ def of_photo(engine: Engine, sop_uid: str, orthanc_id: str, width: int, watermar
         return None
     if row.width == width and not watermark:
         return Rendition(bytes(row.jpeg), row.columns, row.rows)
-    return render(bytes(row.jpeg), width=width, watermark=watermark)
+    try:
+        return render(bytes(row.jpeg), width=width, watermark=watermark)
+    except NotRendered:
+        return None
 
 
 def known(connection: Connection, numbers: Collection[int]) -> Mapping[int, str]:

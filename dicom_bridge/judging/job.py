@@ -22,7 +22,7 @@ from consent.store import clock, jobs, photos
 from consent.store.engine import reading, transaction
 from consent.store.photos import PhotoState
 from consent.store.tables import photo, photo_patient
-from dicom_bridge.archive import Archive
+from dicom_bridge.archive import Archive, file_at_hand
 from dicom_bridge.compare.renditions import NotRendered
 from dicom_bridge.judging import choosing
 from dicom_bridge.judging.asked import ALL, ask
@@ -223,7 +223,7 @@ class Judging:
         known = self._measured.get(key)
         if known is None:
             self._chain.append([examination(f"judge {patient}", [one.orthanc_id], self._door)])
-            data = self._archive.file(f"judge {patient}", one.orthanc_id)
+            data = file_at_hand(self._archive, f"judge {patient}", one.orthanc_id)
             if data is None:
                 return None
             known = measure(picture_of(data), eyes.landmarks, lens_of(data), card=card and eyes.blind is None)

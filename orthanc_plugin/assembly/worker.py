@@ -68,6 +68,9 @@ GAPS_SECONDS = 120.0
 ALL_GAPS_SECONDS = 3600.0
 """How often it looks at everybody's."""
 
+RENDITIONS_SECONDS = 3600.0
+"""How often it looks through all renditions."""
+
 FACETS_SECONDS = 0.5
 """How often it looks for photos that are due to be indexed by their facets."""
 
@@ -111,9 +114,8 @@ class Worker:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
-        self.attempt("rendering", self.rendering.begin)
         self._away = True
-        changes = waiting = sweeping = issuers = indexing = due = all_due = watching = 0.0
+        changes = waiting = sweeping = issuers = indexing = due = all_due = watching = rendering = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -138,6 +140,9 @@ class Worker:
                 self.attempt("photos due", partial(self.keep_gaps, today_alone=not whole))
                 due = time.monotonic() + GAPS_SECONDS
                 all_due = time.monotonic() + ALL_GAPS_SECONDS if whole else all_due
+            if time.monotonic() >= rendering:
+                self.attempt("rendering", self.rendering.begin)
+                rendering = time.monotonic() + RENDITIONS_SECONDS
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS

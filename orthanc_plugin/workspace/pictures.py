@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from consent.service import DecisionPoint
 from consent.types import Obligation, Request
 from dicom_bridge.compare import prepared
-from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
+from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, render, shown_picture
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
 from orthanc_plugin.workspace.record import Picture
 from orthanc_plugin.workspace.stored import CHART_FULFILS
@@ -42,7 +42,8 @@ class Originals:
         self._most = most_bytes
 
     def picture(self, sop_uid: str, orthanc_id: str) -> bytes:
-        """A photo as JPEG or PNG: the stored frame itself where it is baseline JPEG, else as Orthanc decodes it.
+        """A photo as JPEG or PNG: the stored pixels themselves where they are baseline JPEG or not compressed, else as
+        Orthanc decodes them, which brightens what is grey.
 
         Raises
         ------
@@ -50,7 +51,7 @@ class Originals:
             Orthanc cannot be reached, or has no such photo.
         """
         stored = self._get(f"/instances/{orthanc_id}/file", sop_uid, {})
-        return embedded_jpeg(stored) or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
+        return shown_picture(stored) or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
 
     def _get(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
         ticket = self._mint.mint_pass("GET", path, sop_uid=sop_uid)

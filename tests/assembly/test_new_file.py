@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,16 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(AssemblyError, match="cannot be written: File exists"), new_file(path):
         pytest.fail("it is opened")
     assert path.read_bytes() == b"first"
+
+
+def _closed_under_it(path: Path) -> None:
+    with new_file(path) as file:
+        file.write(b"half")  # still in memory
+        os.close(file.fileno())  # so that closing cannot write it
+
+
+def test_what_cannot_be_written_out_at_the_end_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.zip"
+    with pytest.raises(AssemblyError, match="cannot be written"):
+        _closed_under_it(path)
+    assert not path.exists()

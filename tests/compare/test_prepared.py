@@ -6,18 +6,20 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event
+from typing import Any
 
 import pytest
 import requests
 from PIL import Image, ImageChops, ImageStat
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from consent.decided import stored_purposes
 from consent.store import clock
 from consent.store.engine import glancing, transaction
 from consent.store.sites import load_site, save_site
+from consent.store.tables import job, patient_state
 from consent.types import Request, Requester
-from dicom_bridge.archive import OrthancArchive
+from dicom_bridge.archive import ArchiveUnavailable, OrthancArchive
 from dicom_bridge.compare import prepared
 from dicom_bridge.compare.prepared import THUMBNAIL, WIDTHS, of_photo
 from dicom_bridge.compare.rendering import AT_ONCE
@@ -69,11 +71,26 @@ def _apart(one: bytes, other: bytes) -> float:
         return max(ImageStat.Stat(ImageChops.difference(left.convert("RGB"), right.convert("RGB"))).mean)
 
 
-def _says(clinic: Links, patient: str, effect: str, name: str, status: str = "active") -> None:
+def _ask(clinic: Links, patient: str) -> None:
+    with transaction(clinic.engine) as connection:
+        prepared.ask(connection, [patient])
+
+
+def _look_through(clinic: Links) -> None:
+    """The worker looks through all photos."""
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        process = worker_of(node, archive, lambda _: None, Event())
+        process.rendering.begin()
+        while process.one_job():
+            pass
+
+
+def _says(clinic: Links, patient: str, effect: str, name: str, status: str = "active", **provision: Any) -> None:
     """What the patient says of her care team."""
     with glancing(clinic.engine) as connection:
         moment = clock.now(connection)
-    said = consent_of(name, effect, "TREAT", patient, signed=moment.isoformat(timespec="milliseconds"))
+    signed = moment.isoformat(timespec="milliseconds")
+    said = consent_of(name, effect, "TREAT", patient, signed=signed, provision=provision)
     organization = [{"reference": f"Organization/{clinic.store.site.organization}"}]
     clinic.put(said | {"organization": organization, "status": status})
 
@@ -96,8 +113,7 @@ def test_a_photo_has_them_once_the_worker_has_been_there(clinic: Links) -> None:
         assert _apart(kept[width][1], render(picture, width=width).jpeg) < 3
     examined = [each for each in clinic.records("examine") if "render ready" in str(each)]
     assert len(examined) == 1
-    with transaction(clinic.engine) as connection:
-        prepared.ask(connection, ["ready"])
+    _ask(clinic, "ready")
     clinic.work()
     assert [each for each in clinic.records("examine") if "render ready" in str(each)] == examined
 
@@ -144,9 +160,9 @@ def test_one_who_withdraws_while_they_are_made_has_none_kept(clinic: Links, monk
 
     at_once = OrthancArchive.file
 
-    def after_she_has_spoken(archive: OrthancArchive, job: str, orthanc_id: str) -> bytes | None:
+    def after_she_has_spoken(archive: OrthancArchive, work: str, orthanc_id: str) -> bytes | None:
         _says(clinic, "quick", "deny", "stop")
-        return at_once(archive, job, orthanc_id)
+        return at_once(archive, work, orthanc_id)
 
     monkeypatch.setattr(OrthancArchive, "file", after_she_has_spoken)
     with clinic.node("worker") as node, open_archive(node) as archive:
@@ -176,12 +192,85 @@ def test_photos_of_before_an_upgrade_are_found(clinic: Links) -> None:
     rows = [clinic.row(sop) for sop in clinic.sops(visit)]
     with transaction(clinic.engine) as connection:
         prepared.drop(connection, [row.number for row in rows])
-    with clinic.node("worker") as node, open_archive(node) as archive:
-        process = worker_of(node, archive, lambda _: None, Event())
-        process.rendering.begin()
-        while process.one_job():
-            pass
+    _look_through(clinic)
     assert [set(_kept(clinic, row)) for row in rows] == [set(WIDTHS)] * many
+
+
+@pytest.mark.parametrize(("asked", "seed"), [("patient", 300), ("all", 400)])
+def test_objects_that_are_not_to_be_had_keep_nobody_from_having_theirs(
+    clinic: Links, monkeypatch: pytest.MonkeyPatch, asked: str, seed: int
+) -> None:
+    name = f"lost-{asked}"
+    clinic.person(name)
+    many = AT_ONCE * 2 + 2
+    visit = _taken(clinic, name, *(jpeg(Shot(340, 240, seed=seed + each)) for each in range(many)))
+    rows = sorted((clinic.row(sop) for sop in clinic.sops(visit)), key=lambda row: row.number)
+    gone, damaged, there = rows[: AT_ONCE + 1], rows[AT_ONCE + 1], rows[AT_ONCE + 2 :]
+    at_once = OrthancArchive.file
+    lost = {row.orthanc_id for row in gone}
+
+    def file(archive: OrthancArchive, work: str, orthanc_id: str) -> bytes | None:
+        if orthanc_id == damaged.orthanc_id:
+            raise ArchiveUnavailable("/instances answered 500")
+        return None if orthanc_id in lost else at_once(archive, work, orthanc_id)
+
+    monkeypatch.setattr(OrthancArchive, "file", file)
+    if asked == "patient":
+        clinic.work()
+    else:
+        with transaction(clinic.engine) as connection:
+            connection.execute(delete(job))
+        _look_through(clinic)
+    assert [set(_kept(clinic, row)) for row in there] == [set(WIDTHS)] * len(there)
+    assert [_kept(clinic, row) for row in [*gone, damaged]] == [{}] * (AT_ONCE + 2)
+    monkeypatch.undo()
+    _look_through(clinic)
+    assert [set(_kept(clinic, row)) for row in rows] == [set(WIDTHS)] * many
+
+
+def test_an_archive_that_is_away_is_waited_for(clinic: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.person("later")
+    row = clinic.one(_taken(clinic, "later", jpeg(Shot(340, 240, seed=20))))
+
+    def away(archive: OrthancArchive, work: str, orthanc_id: str) -> bytes | None:
+        raise ArchiveUnavailable("nobody answers")
+
+    monkeypatch.setattr(OrthancArchive, "file", away)
+    monkeypatch.setattr(OrthancArchive, "holds", away)
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        rendering = worker_of(node, archive, lambda _: None, Event()).rendering
+        with pytest.raises(ArchiveUnavailable):
+            rendering.work("later", "{}")
+    monkeypatch.undo()
+    assert _kept(clinic, row) == {}
+
+
+def test_one_whose_answer_depends_on_who_asks_has_none(clinic: Links) -> None:
+    clinic.person("names")
+    row = clinic.one(_taken(clinic, "names", jpeg(Shot(340, 240, seed=21))))
+    clinic.work()
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "PRCP"}
+    role = {"coding": [coding]}
+    somebody = {"role": role, "reference": {"reference": "Practitioner/former-husband"}}
+    clinic.put({"resourceType": "Practitioner", "id": "former-husband"})
+    _says(clinic, "names", "deny", "not-him", actor=[somebody])
+    clinic.work()
+    assert _kept(clinic, row) == {}
+    _look_through(clinic)
+    assert _kept(clinic, row) == {}
+
+
+def test_what_ran_out_is_dropped_by_the_look_at_all(clinic: Links) -> None:
+    clinic.person("ended")
+    row = clinic.one(_taken(clinic, "ended", jpeg(Shot(340, 240, seed=22))))
+    clinic.work()
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+    with transaction(clinic.engine) as connection:
+        mine = update(patient_state).where(patient_state.c.patient == "ended")
+        connection.execute(mine.values(valid_until=1))
+    _look_through(clinic)
+    assert _kept(clinic, row) == {}
 
 
 def test_what_cannot_be_rendered_here_is_not_tried_again_in_vain(
@@ -194,8 +283,7 @@ def test_what_cannot_be_rendered_here_is_not_tried_again_in_vain(
     assert set(_kept(clinic, row)) == {prepared.NOT_TO_BE_HAD}
     assert of_photo(clinic.engine, row.sop, row.orthanc_id, 240, "") is None
     examined = len(clinic.records("examine"))
-    with transaction(clinic.engine) as connection:
-        prepared.ask(connection, ["strange"])
+    _ask(clinic, "strange")
     clinic.work()
     assert len(clinic.records("examine")) == examined
 
@@ -265,11 +353,6 @@ def test_a_page_brings_the_thumbnails_of_what_it_lists_unless_a_watermark_is_owe
         with transaction(clinic.engine) as connection:
             save_site(connection, site, stored_purposes(site))
     assert listed() == kept
-    document = {"reference": clinic.reference_of(second)}
-    with glancing(clinic.engine) as connection:
-        moment = clock.now(connection)
-    said = consent_of("not-this", "deny", "TREAT", "listed", signed=moment.isoformat(timespec="milliseconds"))
-    organization = [{"reference": f"Organization/{clinic.store.site.organization}"}]
-    said["provision"]["data"] = [{"meaning": "instance", "reference": document}]
-    clinic.put(said | {"organization": organization})
+    this = {"meaning": "instance", "reference": {"reference": clinic.reference_of(second)}}
+    _says(clinic, "listed", "deny", "not-this", data=[this])
     assert listed() == {first.number: kept[first.number]}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consent.store.engine import once, reading, transaction
 from consent.store.people import ensure
 from consent.store.versions import group
+from tests.database import fresh
+from tests.databases import SITE
+from tests.postgres import Cluster
 
 
 def test_an_error_does_not_say_whom_a_statement_was_about(engine: Engine) -> None:
@@ -40,3 +46,28 @@ def test_one_who_asks_of_a_group_changes_nothing_for_the_next(engine: Engine) ->
     with reading(engine) as connection:
         group(connection, ["anna"]).add("berta")
         assert group(connection, ["anna"]) == {"anna"}
+
+
+Unit = Callable[[Engine], AbstractContextManager[Connection]]
+
+
+def _ended(unit: Unit, engine: Engine, owner: Engine) -> None:
+    """The server ends a connection between two statements."""
+    with unit(engine) as connection:
+        mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with owner.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:mine, 5000)"), {"mine": mine})
+        connection.execute(text("SELECT 1"))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("unit", [reading, transaction])
+def test_a_server_that_goes_away_is_told_as_such(postgres_cluster: Cluster, unit: Unit) -> None:
+    url = postgres_cluster.fresh()
+    engine, owner = fresh(url, SITE), create_engine(url, isolation_level="AUTOCOMMIT")
+    with pytest.raises(OperationalError):
+        _ended(unit, engine, owner)
+    with unit(engine) as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
+    owner.dispose()

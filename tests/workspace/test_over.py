@@ -29,6 +29,8 @@ _LAID = """() => {
   return [bounds.x, bounds.y, bounds.width, item.getRotation()];
 }"""
 
+_CANNOT = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
+
 
 def test_the_slider_shows_so_much_of_each_by_keyboard_and_by_its_line(visit: Visit) -> None:
     visit.sign_in("clinician")
@@ -142,12 +144,25 @@ def test_the_pairs_that_follow_open_as_the_last_one_was_left(visit: Visit) -> No
     expect(page.locator("#aligned")).to_be_hidden()
 
 
+def test_a_pair_that_cannot_be_aligned_does_not_end_it_for_the_next(visit: Visit) -> None:
+    visit.sign_in("clinician")
+    open_pair(visit)
+    page = visit.page
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_have_text(re.compile(r"Aligned to within"), timeout=20_000)
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=_CANNOT))
+    page.keyboard.press("]")
+    expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=20_000)
+    page.unroute("**/compare/alignment?*")
+    page.keyboard.press("[")
+    expect(page.locator("#aligned")).to_have_text(re.compile(r"Aligned to within"), timeout=20_000)
+
+
 def test_what_cannot_be_aligned_says_so_and_stays_as_it_was(visit: Visit) -> None:
     visit.sign_in("clinician")
     open_pair(visit)
     page = visit.page
-    cannot = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
-    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=cannot))
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=_CANNOT))
     before = page.evaluate(_LAID)
     page.keyboard.press("a")
     expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=20_000)

@@ -77,16 +77,17 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     AssemblyError
         It is there already, or cannot be written.
     """
+    whole = opened = False
     try:
         with path.open("xb") as file:
-            try:
-                yield file
-                file.flush()
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
+            opened = True
+            yield file
+        whole = True
     except OSError as error:
-        raise AssemblyError(f"{path} cannot be written: {error.strerror}") from None
+        raise AssemblyError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from None
+    finally:
+        if opened and not whole:
+            path.unlink(missing_ok=True)
 
 
 def show(value: Any, as_json: bool, text: str) -> None:

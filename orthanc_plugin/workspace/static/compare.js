@@ -94,7 +94,7 @@ const acts = {
   align: () => turn(async () => {
     if (!document.getElementById("align") || !views.right) return;
     const on = !wanted();
-    sessionStorage.setItem(ALIGNS, on ? "yes" : "no"); // the next pairs of this window are shown likewise
+    remember(on); // the next pairs of this window are shown likewise
     if (on) await lay();
     else {
       release(views.right);
@@ -187,7 +187,25 @@ function reopen() {
 function opensAligned() {
   if (!document.getElementById("align")) return false;
   const shownAsKept = document.getElementById("compare")?.dataset.kept;
-  return kept() || (!shownAsKept && sessionStorage.getItem(ALIGNS) === "yes");
+  return kept() || (!shownAsKept && remembered());
+}
+
+/** What the window remembers of Align, where it may remember anything. */
+function remembered() {
+  try {
+    return sessionStorage.getItem(ALIGNS) === "yes";
+  } catch {
+    return false;
+  }
+}
+
+/** @param {boolean} on */
+function remember(on) {
+  try {
+    sessionStorage.setItem(ALIGNS, on ? "yes" : "no");
+  } catch {
+    // the next pair opens as it was taken
+  }
 }
 
 /** Lay the right photo on the left one where that can be done; both move together then. */
@@ -296,7 +314,7 @@ async function go(address, remember) {
   const button = document.getElementById("align");
   const other = page.getElementById("align");
   if (button) button.dataset.address = other?.dataset.address ?? "";
-  const again = wanted() || other?.hasAttribute("data-kept") === true;
+  const again = wanted() || remembered() || other?.hasAttribute("data-kept") === true;
   button?.toggleAttribute("data-kept", other?.hasAttribute("data-kept") === true);
   if (wanted()) forget(views.right);
   ["left-strip", "right-strip"].forEach((id, index) => document.getElementById(id)?.scrollTo(strips[index], 0));
