@@ -6,7 +6,8 @@ it stopped. ``--keep COMMIT`` also keeps what passed at an earlier commit, for a
 nothing to do with; the table then says of each file at which commit it ran. ``--known`` runs nothing and writes what is
 known, with the files that did not run in a list. What a counted test was asked and what it
 ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and what was skipped
-stands in a list of its own, with its reason. Where files or folders are named, only what lies there is run.
+stands in a list of its own, with its reason. Where files or folders are named, only what lies there is run, and what
+the table on record tells of the others stays, with the commit at which they ran.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +31,9 @@ from benchmarks.machine import ROOT, commit, describe
 
 _STATE = ROOT / ".run" / "acceptance"
 _TABLE = ROOT / "benchmarks" / "ACCEPTANCE.md"
+
+DID_NOT_RUN = "did not run"
+"""The outcome of a file that was not asked for."""
 
 
 @dataclass(slots=True)
@@ -67,13 +72,13 @@ def main() -> int:
         for known in filter(None, (_known(each, file) for each in kept)):
             return known
         if options.known or not any(Path(file).is_relative_to(each) for each in chosen):
-            return Outcome(file, True, "did not run", 0.0, not_run={"it did not run at these commits": 1})
+            return Outcome(file, True, DID_NOT_RUN, 0.0, not_run={"it did not run at these commits": 1})
         print(f"[{number}/{len(files)}] {file}", flush=True)
         return _run(at, file)
 
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         outcomes = sorted(workers.map(outcome_of, enumerate(files, start=1)), key=lambda each: each.file)
-    _TABLE.write_text(_table(at, outcomes), encoding="utf-8")
+    _TABLE.write_text(table(at, outcomes, _recorded()), encoding="utf-8")
     failed = [outcome for outcome in outcomes if not outcome.passed]
     skipped = sum(1 for outcome in outcomes if outcome.not_run)
     print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed, {skipped} with tests that were not run")
@@ -82,8 +87,7 @@ def main() -> int:
 
 def longest_first(files: Iterable[str]) -> list[str]:
     """The files by the seconds that the table on record tells, those that it does not know first."""
-    table = _TABLE.read_text("utf-8").splitlines() if _TABLE.exists() else []
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table if line.startswith("| tests/")]
+    rows = [_cells(line) for line in _recorded() if line.startswith("| tests/")]
     seconds = {row[0]: float(row[2]) for row in rows if len(row) > 2 and row[2].replace(".", "", 1).isdigit()}
     return sorted(files, key=lambda each: (-seconds.get(each, float("inf")), each))
 
@@ -143,33 +147,71 @@ def skipped(lines: Iterable[str]) -> dict[str, int]:
     return dict(found)
 
 
-def _table(at: str, outcomes: list[Outcome]) -> str:
-    counted = [(outcome, row) for outcome in outcomes for row in outcome.counted]
+def _recorded() -> list[str]:
+    """The lines of the table on record."""
+    return _TABLE.read_text("utf-8").splitlines() if _TABLE.exists() else []
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
+
+
+def table(at: str, outcomes: Sequence[Outcome], recorded: Sequence[str]) -> str:
+    """The document: what ran, and of the files that did not what the lines on record tell of an earlier run."""
+    sections = {section: _rows(recorded, section) for section in ("Counted tests", "Files", "Not run")}
+    known = {row[0]: row for row in sections["Files"] if row[1] != DID_NOT_RUN}
+    earlier = {each.file for each in outcomes if each.summary == DID_NOT_RUN and each.file in known}
+    counted = [row for row in sections["Counted tests"] if row[-1] in earlier]
+    missed = [row for row in sections["Not run"] if row[0] in earlier]
+    for outcome in outcomes:
+        if outcome.file in earlier:
+            continue
+        counted += [_counted(row, outcome.file) for row in outcome.counted]
+        missed += [[outcome.file, str(number), reason] for reason, number in outcome.not_run.items()]
+    counted.sort(key=lambda row: row[-1])
+    missed.sort(key=lambda row: row[0])
     lines = [
         "# Acceptance",
         "",
-        f"`make test-full` at commit {at}, {datetime.now(UTC):%Y-%m-%d}, on {describe()}.",
+        f"`make test-full` at commit {at}, {datetime.now(UTC):%Y-%m-%d}, on {describe()}; the table of files tells "
+        "which ran at an earlier one.",
         "",
         "## Counted tests",
         "",
-        "| test | count asked | count run | failures | seed | seconds | measured |",
-        "|---|---:|---:|---:|---:|---:|---|",
+        "| test | count asked | count run | failures | seed | seconds | measured | file |",
+        "|---|---:|---:|---:|---:|---:|---|---|",
     ]
-    for _, row in counted:
-        seed = "" if row["seed"] is None else row["seed"]
-        lines.append(
-            f"| {row['name']} | {row['asked']:,} | {row['run']:,} | {row['failures']} | {seed} | {row['seconds']} "
-            f"| {row['measured']} |"
-        )
+    lines += [_line(row) for row in counted]
     lines += ["", "## Files", "", "| file | outcome | seconds | commit |", "|---|---|---:|---|"]
     for outcome in outcomes:
         verdict = outcome.summary if outcome.passed else f"**failed**: {outcome.summary}"
-        lines.append(f"| {outcome.file} | {verdict} | {outcome.seconds} | {outcome.commit} |")
-    missed = [(outcome.file, *each) for outcome in outcomes for each in outcome.not_run.items()]
+        row = [outcome.file, verdict, str(outcome.seconds), outcome.commit]
+        lines.append(_line(known[outcome.file] if outcome.file in earlier else row))
     if missed:
         lines += ["", "## Not run", "", "| file | tests | why |", "|---|---:|---|"]
-        lines += [f"| {file} | {number} | {reason} |" for file, reason, number in missed]
+        lines += [_line(row) for row in missed]
     return "\n".join(lines) + "\n"
+
+
+def _rows(recorded: Sequence[str], section: str) -> list[list[str]]:
+    """The rows of a section's table."""
+    if f"## {section}" not in recorded:
+        return []
+    begin = recorded.index(f"## {section}") + 1
+    after = [number for number, line in enumerate(recorded) if number >= begin and line.startswith("## ")]
+    lines = [line for line in recorded[begin : after[0] if after else None] if line.startswith("|")]
+    return [_cells(line) for line in lines[2:]]
+
+
+def _counted(row: Mapping[str, Any], file: str) -> list[str]:
+    seed = "" if row["seed"] is None else str(row["seed"])
+    told = [f"{row['asked']:,}", f"{row['run']:,}", str(row["failures"]), seed, str(row["seconds"])]
+    return [str(row["name"]), *told, str(row["measured"]), file]
+
+
+def _line(cells: Sequence[str]) -> str:
+    escaped = [re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 if __name__ == "__main__":
