@@ -68,7 +68,10 @@ class Rows:
     """The alternatives once more, as they are asked of the rows of one resource; none: as they are."""
 
     ordered: bool = False
-    """Whether the index of the one alternative is in the order of the ids: all columns before the id are stated."""
+    """Whether the index of each alternative is in the order of the ids: all columns before the id are stated."""
+
+    open: ColumnElement[str] | None = None
+    """The one column before the id that the one alternative leaves open."""
 
     links: int = 0
 
@@ -88,11 +91,6 @@ class Rows:
             return None
         columns = self.table.c
         return [select(columns.id).where(columns.type == self.kind, each) for each in self.alternatives]
-
-    def in_order(self, after: str) -> Select[str]:
-        """The ids behind one, in their order; of rows that are :attr:`ordered`."""
-        columns, (alternative,) = self.table.c, self.alternatives
-        return select(columns.id).where(columns.type == self.kind, alternative, columns.id > after).order_by(columns.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from consent.store.write import among
 from fhir_mapping.search import order
-from fhir_mapping.search.condition import FEW, Condition, Rows, Scene, few_ids
+from fhir_mapping.search.condition import FEW, Condition, Scene, few_ids
+from fhir_mapping.search.lead import Lead, lead
 from fhir_mapping.search.order import Key, Place
 from fhir_mapping.search.sight import Row
 from fhir_mapping.search.walk import walk
@@ -86,9 +87,10 @@ def page(
         total = len(found)
         rows = found if beyond is None else [each for each in found if each.beyond]
     else:
-        led = None if keys else next((each for each in conditions if isinstance(each, Rows) and each.ordered), None)
-        if led is not None:
-            rows = _led(scene, led, matching.order_by(row.c.id), row, after[0] if after is not None else "", count + 1)
+        leading = None if keys else lead(scene.connection, conditions)
+        if leading is not None:
+            first = after[0] if after is not None else ""
+            rows = _led(scene, leading, matching.order_by(row.c.id), row, first, count + 1)
         elif len(keys) == 1 and keys[0].indexed(scene.sight, kind):
             rows = walk(scene, kind, keys[0], holding, after, count + 1)
         else:
@@ -105,12 +107,12 @@ def page(
     return Page(tuple(each[0] for each in shown), following, total)
 
 
-def _led(scene: Scene, leading: Rows, matching: Select[str], row: Row, after: str, most: int) -> list[Any]:
+def _led(scene: Scene, leading: Lead, matching: Select[str], row: Row, after: str, most: int) -> list[Any]:
     """The first that match behind an id, among those of a condition whose index is in the order of the ids."""
     found: list[Any] = []
     size = _FIRST
     while True:
-        ids = scene.connection.execute(leading.in_order(after).limit(size)).scalars().all()
+        ids = leading.ids(scene.connection, after, size)
         these = matching.where(among(scene.connection, row.c.id, ids)).limit(most - len(found))
         found += scene.connection.execute(these).all()
         if len(found) >= most or len(ids) < size:

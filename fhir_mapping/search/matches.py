@@ -59,9 +59,15 @@ def of_parameter(scene: Scene, kind: str, name: asked.Plain, value: str) -> Cond
     # Of one resource its few rows are read. As a bare column SQLite may take the index that begins with the value
     # instead, and go through everything that has it. The index of references ends with the id.
     asked_of_one = tuple(and_(of_one, each, shown) for each in alternatives)
-    ordered = len(alternatives) == 1 and not name.modifier and _is_whole(parameter, values[0])
+    ordered = len(alternatives) == len(values) and all(_is_whole(name, each) for each in values)
+    text = parameter.kind is Kind.STRING and not name.modifier and len(alternatives) == 1
     found = Rows(
-        table, kind, tuple(and_(named, each, shown) for each in alternatives), asked=asked_of_one, ordered=ordered
+        table,
+        kind,
+        tuple(and_(named, each, shown) for each in alternatives),
+        asked=asked_of_one,
+        ordered=ordered,
+        open=table.c.value if text and not ordered else None,
     )
     return Without(found) if name.modifier == "not" else found
 
@@ -72,8 +78,11 @@ def _may_be_uid(value: str) -> bool:
     return system == DICOM_UID or uid_in(code) is not None
 
 
-def _is_whole(parameter: Parameter, value: str) -> bool:
-    """Whether a value is a token, or a pair of tokens, each with its system and its code."""
+def _is_whole(name: asked.Plain, value: str) -> bool:
+    """Whether a value is a whole text, a token, or a pair of tokens, each with its system and its code."""
+    parameter = name.parameter
+    if name.modifier:
+        return parameter.kind is Kind.STRING and name.modifier == "exact"
     if parameter.kind is Kind.TOKEN:
         return all(token(value))
     pieces = parts(value, "$") if parameter.kind is Kind.COMPOSITE and parameter.parts[1].kind is Kind.TOKEN else ()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from fhir_mapping.api import includes
 from fhir_mapping.search import find
+from fhir_mapping.search.condition import Condition
+from fhir_mapping.search.lead import Lead, lead
 from tests.fhir.clinic import BASE, Clinic, consent_of
 
 _MORE: tuple[dict[str, Any], ...] = (
@@ -203,6 +208,43 @@ def test_a_page_is_filled_from_further_ids_where_the_first_do_not_match(
     query = "/Observation?code=urn:t|fluence&status=final"
     assert _paged(clinic, query) == expected
     assert [each["resource"]["id"] for each in clinic.get("clinician", query).json()["entry"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "query", "leads"),
+    [
+        (4, "value-string=hair", 4),  # the beginning of a few texts
+        (4, "value-string=HAIR 1", 1),
+        (4, "value-string:exact=Hair 2", 1),
+        (4, "value-string=hair,skin", None),  # two beginnings
+        (40, "value-string=hair", None),  # of too many texts
+        (4, "code=urn:t|c0,urn:t|c2", 2),
+        (4, "code=urn:t|c0,c2", None),  # of any system
+        (4, "code=urn:t|c0&value-string=hair 0", 1),
+        (4, "value-string=nothing", None),
+    ],
+)
+def test_ids_of_few_values_are_merged_in_their_order(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, values: int, query: str, leads: int | None
+) -> None:
+    for place, number in enumerate(Random(5).sample(range(80), 80)):
+        which, what = place // 2 % values, ("Hair", "Skin")[place % 2]
+        code = {"coding": [{"system": "urn:t", "code": f"c{which}"}]}
+        clinic.put(_MORE[2] | {"id": f"o{number:02}", "code": code, "valueString": f"{what} {which}"})
+    found = clinic.get("clinician", f"/Observation?{query}&_count=100").json()
+    expected = [each["resource"]["id"] for each in found.get("entry", [])]
+    assert bool(expected) == (query != "value-string=nothing")
+    _as_of_many(monkeypatch)
+    merged = []
+
+    def noted(connection: Connection, conditions: Iterable[Condition]) -> Lead | None:
+        leading = lead(connection, conditions)
+        merged.append(None if leading is None else len(leading.alternatives))
+        return leading
+
+    monkeypatch.setattr(find, "lead", noted)
+    assert _paged(clinic, f"/Observation?{query}") == expected
+    assert set(merged) == {leads}
 
 
 def _ids(bundle: dict[str, Any], mode: str = "match") -> list[str]:
