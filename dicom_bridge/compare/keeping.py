@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Connection, Engine
 
@@ -26,6 +25,7 @@ from consent.store.photos import PhotoRow, PhotoState, StoredPhoto
 from consent.types import Obligation, Request
 from dicom_bridge import ledger
 from dicom_bridge.archive import Archive, ArchiveUnavailable
+from dicom_bridge.compare.held import DESCRIPTION, Held
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.ledger import Entry, State
 from dicom_bridge.objects.anew import MadeObject
@@ -43,19 +43,6 @@ from fhir_mapping.resources.kept import KeptObject, kept_document
 from fhir_mapping.store.record import Made, RecordStore
 
 _SAMPLES, _SOP_CLASS = "00280002", "00080016"
-
-
-class Mode(StrEnum):
-    """How two photos are held against each other, as the description of a kept comparison says it."""
-
-    SIDE = "side by side"
-    SLIDER = "slider"
-    BLEND = "onion skin"
-    BLINK = "blink"
-
-
-DESCRIPTION = "Comparison: "
-"""Begins the Key Object Description; the mode follows."""
 
 
 class NotKept(BridgeError):
@@ -104,7 +91,7 @@ class Keeper:
         self._engine, self._chain, self._point, self._store = engine, chain, point, store
         self._key, self._door, self._public_url = site_key, door, public_url.rstrip("/")
 
-    def keep(self, archive: Archive, request: Request, halves: Sequence[Half], mode: Mode, route: str) -> str:
+    def keep(self, archive: Archive, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         """Keep a comparison; the SOP Instance UID of its document in the last photo's study.
 
         Parameters
@@ -120,7 +107,7 @@ class Keeper:
         consent.audit.shelf.AuditUnavailable
         """
         stored, files, moment, job = self._taken(archive, request, [half.sop_uid for half in halves], route)
-        comparison = _told(halves, mode)
+        comparison = _told(halves, held)
         shown = [
             self._shown(one, file, comparison, place)
             for place, (one, file) in enumerate(zip(stored, files, strict=True))
@@ -143,7 +130,7 @@ class Keeper:
         in_study = dict(zip([each.study for each in shown], files, strict=True))
         for study, named in documents.items():
             others = [(each, name) for each, name in documents.items() if each != study]
-            made = selection(in_study[study], named, shown, others, DESCRIPTION + mode.value, moment)
+            made = selection(in_study[study], named, shown, others, held.words, moment)
             objects.append(_Object("KO", named.sop_instance_uid, named.series_instance_uid, study, made, tuple(stored)))
         self._deliver(archive, request, route, job, objects)
         return documents[shown[-1].study].sop_instance_uid
@@ -286,10 +273,10 @@ _FULFILS = frozenset({Obligation.WATERMARK})
 """The pages draw what is owed; what is kept holds no pixels."""
 
 
-def _told(halves: Sequence[Half], mode: Mode) -> str:
+def _told(halves: Sequence[Half], held: Held) -> str:
     """What a comparison is, so that the same one has the same UIDs."""
     parts = [f"{each.sop_uid} {each.area.left} {each.area.top} {each.area.right} {each.area.bottom}" for each in halves]
-    return f"{KEY_OBJECT_SELECTION} {mode} {' '.join(parts)}"
+    return f"{KEY_OBJECT_SELECTION} {held.words.removeprefix(DESCRIPTION)} {' '.join(parts)}"
 
 
 def _is_linked(connection: Connection, sop_uid: str) -> bool:

@@ -14,7 +14,7 @@ from consent.store.photos import PhotoState
 from consent.store.tables import photo, photo_patient
 from consent.store.write import among
 from consent.types import Obligation, Request
-from dicom_bridge.compare.keeping import DESCRIPTION, Mode
+from dicom_bridge.compare.held import Held
 from dicom_bridge.objects.kept import Area
 from dicom_bridge.query.classes import COLOUR_PRESENTATION, GREY_PRESENTATION, KEY_OBJECT_SELECTION
 from dicom_bridge.query.index import text_of
@@ -46,7 +46,7 @@ class KeptComparison:
 
     left: KeptHalf
     right: KeptHalf
-    mode: Mode
+    held: Held
     at: str
     """When it was kept: DICOM date and time, ``20260503123000``."""
 
@@ -93,7 +93,7 @@ def kept(
     for row in selections:
         made = _comparison(row.document, said[row.sop_uid], said, keys)
         if made is not None:  # each study of the photos has the same document
-            found.setdefault((made.left, made.right, made.mode), made)
+            found.setdefault((made.left, made.right, made.held), made)
     point.record_set(request, route, [row.photo for row in rows])
     return list(found.values())
 
@@ -108,11 +108,11 @@ def _comparison(
         if uid not in keys or area is None:
             return None
         halves.append(KeptHalf(keys[uid], area))
-    mode = _mode(selection)
-    if len(halves) != _PAIR or mode is None:
+    held = _held(selection)
+    if len(halves) != _PAIR or held is None:
         return None
     at = text_of(selection, _DATE) + text_of(selection, _TIME)
-    return KeptComparison(document, halves[0], halves[1], mode, at)
+    return KeptComparison(document, halves[0], halves[1], held, at)
 
 
 def _items(dataset: Mapping[str, Any], tag: str) -> list[Mapping[str, Any]]:
@@ -129,13 +129,9 @@ def _images(selection: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _mode(selection: Mapping[str, Any]) -> Mode | None:
-    for item in _items(selection, _CONTENT):
-        words = text_of(item, _TEXT)
-        if text_of(item, _VALUE_TYPE) == "TEXT" and words.startswith(DESCRIPTION):
-            said = words.removeprefix(DESCRIPTION)
-            return Mode(said) if said in set(Mode) else None
-    return None
+def _held(selection: Mapping[str, Any]) -> Held | None:
+    words = (text_of(item, _TEXT) for item in _items(selection, _CONTENT) if text_of(item, _VALUE_TYPE) == "TEXT")
+    return next(filter(None, map(Held.read, words)), None)
 
 
 def _area(state: Mapping[str, Any]) -> Area | None:

@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 from consent.types import Request
 from dicom_bridge.compare.comparability import Cause, CauseFound, Comparability, comparability
 from dicom_bridge.compare.conditions import Conditions
-from dicom_bridge.compare.keeping import Mode
+from dicom_bridge.compare.held import Held, Mode
 from dicom_bridge.compare.kept import KeptComparison
 from fhir_mapping.resources.appraisal import Finding
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment, view_name
 from orthanc_plugin.workspace.timeline import earlier_ones
 from orthanc_plugin.workspace.viewer import COMPARE
@@ -215,6 +217,7 @@ class KeptLine:
     mode: str
     """As the comparison's script calls it."""
 
+    aligned: bool
     words: str
     areas: tuple[str, str]
     """Left, top, right and bottom of each photo's part, in pixels from 1 on."""
@@ -229,17 +232,34 @@ def kept_line(kept: KeptComparison, known: Mapping[str, Photo], places: Places) 
     halves = (kept.left, kept.right)
     left, right = (known.get(each.photo) for each in halves)
     areas = [f"{each.area.left},{each.area.top},{each.area.right},{each.area.bottom}" for each in halves]
+    stops = kept.held.stops
+    opened = {"kept": kept.id} | ({} if stops is None else {"light": f"{stops:.2f}"})
     return KeptLine(
         left,
         right,
         (places.photo(kept.left.photo), places.photo(kept.right.photo)),
-        next(name for name, mode in MODES.items() if mode is kept.mode),
-        kept.mode.value,
+        next(name for name, mode in MODES.items() if mode is kept.held.mode),
+        kept.held.aligned,
+        _held_in_words(kept.held),
         (areas[0], areas[1]),
-        f"{places.compare(kept.left.photo, kept.right.photo)}&{urlencode({'kept': kept.id})}",
+        f"{places.compare(kept.left.photo, kept.right.photo)}&{urlencode(opened)}",
         datetime.strptime(kept.at[:_DAY], "%Y%m%d").replace(tzinfo=UTC).date() if len(kept.at) >= _DAY else None,
     )
 
+
+def _held_in_words(held: Held) -> str:
+    said = [_(_MODES[held.mode])]
+    said += [_("aligned")] if held.aligned else []
+    said += [_("equal light")] if held.stops is not None else []
+    return ", ".join(said)
+
+
+_MODES = {
+    Mode.SIDE: noted("side by side"),
+    Mode.SLIDER: noted("slider"),
+    Mode.BLEND: noted("onion skin"),
+    Mode.BLINK: noted("blink"),
+}
 
 _DAY = len("20260503")
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dicom_bridge.archive import ArchiveUnavailable, ObjectDiscarded
+from dicom_bridge.compare.held import MOST_STOPS, Held
 from dicom_bridge.compare.keeping import Half, NotKept
 from dicom_bridge.objects.kept import Area
 from orthanc_plugin.workspace.comparing import MODES
@@ -24,6 +25,7 @@ from orthanc_plugin.workspace.visitor import read_form, same_origin, same_token
 ROUTE = "/chart/compare/keep"
 _LOG = logging.getLogger(__name__)
 _AREA = re.compile(r"(-?\d{1,6}),(-?\d{1,6}),(-?\d{1,6}),(-?\d{1,6})", re.ASCII)
+_STOPS = re.compile(r"-?[01]\.[0-9]{2}")
 _EXPIRED = noted("Not kept: this page was open for a long time. Reload it and try again.")
 _AWAY = noted("Not kept: the archive does not answer. Try again.")
 
@@ -50,12 +52,12 @@ class KeepPage:
         trusted = fields is not None and same_origin(http) and same_token(fields.get("csrf"), visitor.csrf)
         if fields is None or not trusted:
             return _said(_EXPIRED, 400)
-        mode = MODES.get(fields.get("mode", ""))
+        held = _held(fields)
         halves = [half for side in ("left", "right") if (half := self._half(fields, side)) is not None]
-        if mode is None or len(halves) != len(("left", "right")):
+        if held is None or len(halves) != len(("left", "right")):
             return refused_picture()
         try:
-            kept = self._book.keep(question, halves, mode, ROUTE)
+            kept = self._book.keep(question, halves, held, ROUTE)
         except NotKept:
             return refused_picture()
         except (ArchiveUnavailable, ObjectDiscarded) as error:
@@ -69,6 +71,13 @@ class KeepPage:
         if corners is None or sop_uid is None:
             return None
         return Half(sop_uid, Area(*map(int, corners.groups())))
+
+
+def _held(fields: Mapping[str, str]) -> Held | None:
+    mode, stops = MODES.get(fields.get("mode", "")), fields.get("light", "")
+    if mode is None or (stops and not _STOPS.fullmatch(stops)) or abs(float(stops or 0)) > MOST_STOPS:
+        return None
+    return Held(mode, fields.get("aligned") == "yes", float(stops) if stops else None)
 
 
 def _said(text: str, status: int) -> Response:

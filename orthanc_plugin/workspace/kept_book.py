@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from consent.types import Request
-from dicom_bridge.compare.keeping import Half, Mode
+from dicom_bridge.compare.held import Held
+from dicom_bridge.compare.keeping import Half
 from dicom_bridge.compare.kept import KeptComparison
 
 
@@ -17,7 +18,7 @@ class KeptBook(Protocol):
         """Whether the account may keep one."""
         ...
 
-    def keep(self, request: Request, halves: Sequence[Half], mode: Mode, route: str) -> str:
+    def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         """Keep one; gives its id, the same one where the same is kept twice.
 
         Raises

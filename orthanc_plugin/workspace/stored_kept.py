@@ -12,7 +12,8 @@ from consent.store.engine import reading
 from consent.store.versions import group
 from consent.types import Request
 from dicom_bridge.archive import Archive
-from dicom_bridge.compare.keeping import Half, Keeper, Mode
+from dicom_bridge.compare.held import Held
+from dicom_bridge.compare.keeping import Half, Keeper
 from dicom_bridge.compare.kept import KeptComparison, kept
 from dicom_bridge.objects.registration import Laid
 from dicom_bridge.objects.uids import fhir_id
@@ -36,11 +37,11 @@ class StoredKept:
         """Whoever may write the documents that stand for it in the record."""
         return "DocumentReference" in access.writable(request.requester)
 
-    def keep(self, request: Request, halves: Sequence[Half], mode: Mode, route: str) -> str:
+    def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         """Keep one."""
         access.require_write(request.requester, "DocumentReference")
         with self._archive() as archive:
-            return fhir_id(self._keeper.keep(archive, request, halves, mode, route))
+            return fhir_id(self._keeper.keep(archive, request, halves, held, route))
 
     def register(self, request: Request, laid: Laid, route: str) -> None:
         """Keep where one photo lies on another."""

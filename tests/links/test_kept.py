@@ -11,7 +11,8 @@ from sqlalchemy import select
 from consent.store.engine import glancing, reading
 from consent.store.tables import photo, photo_source
 from consent.types import Request, Requester
-from dicom_bridge.compare.keeping import Half, Keeper, Mode, NotKept
+from dicom_bridge.compare.held import Held, Mode
+from dicom_bridge.compare.keeping import Half, Keeper, NotKept
 from dicom_bridge.compare.kept import KeptComparison, kept
 from dicom_bridge.objects.kept import Area
 from dicom_bridge.objects.uids import fhir_id
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.orthanc]
 CLINICIAN = Request(Requester("clinician", ("TREAT",)), "TREAT")
 ROUTE = "/chart/compare/keep"
 AREA = Area(1, 1, 30, 40)
+SLIDER = Held(Mode.SLIDER)
 FILES = ("file", "tags", "wado", "metadata", "archive", "qido", "qido study", "study metadata", "instances", "instance")
 """Doors of Orthanc that show what has no picture."""
 
@@ -44,13 +46,13 @@ def _pair(clinic: Links, patient: str = "anna") -> tuple[Row, Row]:
     return rows[0], rows[1]
 
 
-def _keep(clinic: Links, left: Row, right: Row, mode: Mode = Mode.SLIDER, area: Area = AREA) -> str:
+def _keep(clinic: Links, left: Row, right: Row, held: Held = SLIDER, area: Area = AREA) -> str:
     with clinic.node() as node, open_archive(node) as archive:
         keeper = Keeper(
             node.engine, node.chain, node.point, clinic.store, node.keys.uid, door="serve", public_url="http://clinic"
         )
         halves = [Half(left.sop, area), Half(right.sop, area)]
-        return keeper.keep(archive, CLINICIAN, halves, mode, ROUTE)
+        return keeper.keep(archive, CLINICIAN, halves, held, ROUTE)
 
 
 def _kept(clinic: Links, patient: str = "anna") -> list[KeptComparison]:
@@ -101,7 +103,7 @@ def test_it_is_in_the_archive_as_others_read_it_and_opens_again(clinic: Links, t
     assert all(_seen(clinic, each) for each in made)
     (found,) = [each for each in _kept(clinic) if each.id == fhir_id(sop)]
     assert (found.left.photo, found.right.photo) == (fhir_id(left.sop), fhir_id(right.sop))
-    assert (found.left.area, found.mode) == (AREA, Mode.SLIDER)
+    assert (found.left.area, found.held) == (AREA, SLIDER)
     # It is no photo: no count, no rendition and no list of photos changes.
     assert (_total(clinic, "anna"), _asked_of_a_batch(clinic, "anna")) == (total, asked)
     answer = clinic.archive.ask(f"/dicom-web/studies/{right.study}/rendered", "clinician")
@@ -116,7 +118,11 @@ def test_kept_twice_it_is_one(clinic: Links) -> None:
     objects = clinic.instances()
     assert _keep(clinic, left, right) == first
     assert clinic.instances() == objects
-    assert _keep(clinic, left, right, Mode.BLINK) != first
+    assert _keep(clinic, left, right, Held(Mode.BLINK)) != first
+    laid = Held(Mode.SLIDER, aligned=True, stops=-0.4)
+    second = _keep(clinic, left, right, laid)
+    assert second != first
+    assert next(each.held for each in _kept(clinic) if each.id == fhir_id(second)) == laid
 
 
 def test_a_refused_photo_takes_with_it_all_that_names_it_and_nothing_else(clinic: Links, door: Doors) -> None:

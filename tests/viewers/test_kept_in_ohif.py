@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Response
 
 from consent.types import Request, Requester
-from dicom_bridge.compare.keeping import Half, Keeper, Mode
+from dicom_bridge.compare.held import Held, Mode
+from dicom_bridge.compare.keeping import Half, Keeper
 from dicom_bridge.objects.kept import Area
 from orthanc_plugin.assembly.intake import open_archive
 from tests.archive import Archive
@@ -34,7 +35,7 @@ def test_a_study_with_a_kept_comparison_opens(tmp_path: Path, browser: Browser) 
                 node.engine, node.chain, node.point, clinic.store, node.keys.uid, door="serve", public_url="http://x"
             )
             halves = [Half(each.sop, Area(1, 1, 30, 40)) for each in rows]
-            keeper.keep(orthanc, Request(Requester("clinician", ("TREAT",)), "TREAT"), halves, Mode.SIDE, "/keep")
+            keeper.keep(orthanc, Request(Requester("clinician", ("TREAT",)), "TREAT"), halves, Held(Mode.SIDE), "/keep")
         with serving(archive) as address:
             assert _faults(address, rows[1].study, browser) == []
 

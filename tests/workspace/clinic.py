@@ -18,7 +18,8 @@ from consent.regions import regions
 from consent.types import Request, Requester
 from dicom_bridge.archive import ArchiveUnavailable
 from dicom_bridge.compare.conditions import Conditions, Focal, View
-from dicom_bridge.compare.keeping import Half, Mode
+from dicom_bridge.compare.held import Held
+from dicom_bridge.compare.keeping import Half
 from dicom_bridge.compare.kept import KeptComparison, KeptHalf
 from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
@@ -308,12 +309,12 @@ class KeptBook:
     def may_keep(self, request: Request) -> bool:
         return request.requester.account == "clinician"
 
-    def keep(self, request: Request, halves: Sequence[Half], mode: Mode, route: str) -> str:
+    def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         if self.away:
             raise ArchiveUnavailable("Orthanc does not answer")
         keys = {f"1.2.{photo.number}": photo.key for photo in self.clinic._photos()}
         left, right = (KeptHalf(keys[half.sop_uid], half.area) for half in halves)
-        self.comparisons.insert(0, KeptComparison(f"kept{len(self.comparisons)}", left, right, mode, "20260615120000"))
+        self.comparisons.insert(0, KeptComparison(f"kept{len(self.comparisons)}", left, right, held, "20260615120000"))
         return self.comparisons[0].id
 
     def kept(self, request: Request, patient: str, route: str) -> Sequence[KeptComparison]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from dicom_bridge.compare.keeping import Mode
+from dicom_bridge.compare.held import Held, Mode
 from tests.workspace.axe import faults
 from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit
@@ -30,7 +32,7 @@ def test_a_comparison_is_kept_and_opened_again_as_it_was(
     before = places(visit)
     page.keyboard.press("k")
     expect(page.locator("#told")).to_contain_text("Kept.")
-    assert [each.mode for each in kept] == [Mode.SIDE]
+    assert [each.held for each in kept] == [Held(Mode.SIDE)]
     assert kept[0].left.area != kept[0].right.area
     visit.go("/chart/patient/maria")
     page.get_by_role("region", name="Kept comparisons").get_by_role("link").click()
@@ -67,6 +69,53 @@ def test_one_over_the_other_is_opened_one_over_the_other(workspace: tuple[Runnin
     kept.clear()
 
 
+def test_aligned_and_in_equal_light_it_is_opened_so(workspace: tuple[Running, Clinic], visit: Visit) -> None:
+    kept = workspace[1].kept
+    kept.clear()
+    visit.sign_in("clinician")
+    open_pair(visit)
+    page = visit.page
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
+    page.keyboard.press("b")
+    expect(page.locator("#lit")).to_contain_text("the same for both")
+    for _ in range(3):
+        page.keyboard.press("+")
+    before, light = places(visit), page.locator("#compare").get_attribute("data-light")
+    page.keyboard.press("k")
+    expect(page.locator("#told")).to_contain_text("Kept.")
+    (held,) = [each.held for each in kept]
+    assert (held.mode, held.aligned, held.stops is not None) == (Mode.SIDE, True, True)
+    page.keyboard.press("a")  # what the window remembers says nothing of what was kept
+    visit.go("/chart/patient/maria")
+    region = page.get_by_role("region", name="Kept comparisons")
+    expect(region).to_contain_text("side by side, aligned, equal light · kept")
+    region.get_by_role("link").click()
+    expect(page.locator(".pane.live")).to_have_count(2)
+    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
+    expect(page.locator("#compare")).to_have_attribute("data-light", str(light))
+    assert places(visit)[0] == pytest.approx(before[0], abs=0.02)
+    kept.clear()
+
+
+def test_kept_as_taken_it_is_opened_as_taken(workspace: tuple[Running, Clinic], visit: Visit) -> None:
+    kept = workspace[1].kept
+    kept.clear()
+    visit.sign_in("clinician")
+    open_pair(visit)
+    page = visit.page
+    page.keyboard.press("k")
+    expect(page.locator("#told")).to_contain_text("Kept.")
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
+    visit.go("/chart/patient/maria")
+    page.get_by_role("region", name="Kept comparisons").get_by_role("link").click()
+    expect(page.locator(".pane.live")).to_have_count(2)
+    page.wait_for_timeout(500)
+    expect(page.locator("#align")).to_have_attribute("aria-pressed", "false")
+    kept.clear()
+
+
 def test_who_may_not_write_sees_no_button_and_keeps_nothing(workspace: tuple[Running, Clinic], visit: Visit) -> None:
     visit.sign_in("doctor")
     open_pair(visit)
@@ -87,6 +136,10 @@ def test_who_may_not_write_sees_no_button_and_keeps_nothing(workspace: tuple[Run
         ({"left": "nobody"}, 404),
         ({"left-area": "1,1,9"}, 404),
         ({"right-area": "1,1,9,9999999"}, 404),
+        ({"light": "1.51"}, 404),
+        ({"light": "nan"}, 404),
+        ({"light": "0.5"}, 404),
+        ({"light": "-0.50", "aligned": "yes"}, 200),
         ({}, 200),
     ],
 )

@@ -147,6 +147,7 @@ async function keep() {
   const body = new URLSearchParams({
     csrf: csrf ?? "", left: left ?? "", right: right ?? "", mode: mode(),
     "left-area": seen(views.left), "right-area": seen(views.right),
+    aligned: aligned() ? "yes" : "", light: light.stops(),
   });
   const answer = await fetch(address ?? "", { method: "POST", body, redirect: "error" }).catch(() => null);
   const said = await answer?.json().catch(() => null);
@@ -167,27 +168,27 @@ function tell(text) {
 }
 
 /** A kept comparison is opened as it was kept. */
-function reopen() {
+async function reopen() {
   const stage = document.getElementById("compare");
   const { kept, keptLeft, keptRight } = stage?.dataset ?? {};
   if (!kept || !keptLeft || !keptRight || !views.left || !views.right) return;
   if (kept !== "side") look(kept);
   // Once the panes have their size: one over the other, each is as wide as both were.
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    refit.clear();
-    leading = "";
-    show(views.left, keptLeft);
-    show(views.right, keptRight);
-    const [left, right] = [place(views.left), place(views.right)];
-    apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
-  }));
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  refit.clear();
+  leading = "";
+  show(views.left, keptLeft);
+  show(views.right, keptRight);
+  const [left, right] = [place(views.left), place(views.right)];
+  apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
 }
 
-/** Whether a pair opens aligned: somebody kept where it lies, or aligned the pair that this window showed last. */
+/** Whether a pair opens aligned: a comparison that was kept, as it was; another one where somebody kept where it lies, or
+ * aligned the pair that this window showed last. */
 function opensAligned() {
   if (!document.getElementById("align")) return false;
-  const shownAsKept = document.getElementById("compare")?.dataset.kept;
-  return kept() || (!shownAsKept && remembered());
+  const shown = document.getElementById("compare")?.dataset ?? {};
+  return shown.kept ? shown.keptAligned !== undefined : kept() || remembered();
 }
 
 /** What the window remembers of Align, where it may remember anything. */
@@ -439,7 +440,7 @@ window.addEventListener("popstate", () => turn(() => go(location.href, false)));
 reveal();
 await Promise.all([open("left"), open("right")]);
 await Promise.all(Object.values(views).map(drawn));
-reopen();
+await reopen();
 measure.attach(views);
 panes.focus({ preventScroll: true });
 document.getElementById("keeping")?.addEventListener("submit", (event) => {

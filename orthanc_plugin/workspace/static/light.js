@@ -20,6 +20,11 @@ export function lit() {
   return stage?.classList.contains("lit") === true;
 }
 
+/** What both are shown with, in stops, as an address has it; empty: as they are. */
+export function stops() {
+  return lit() ? new URL(location.href).searchParams.get("light") ?? "" : "";
+}
+
 /** Linear light of each pixel, 0 to 1: luminance by Rec. 709. @param {Uint8ClampedArray} data */
 export function luminances(data) {
   const linear = Array.from({ length: 256 }, (_, value) => {
