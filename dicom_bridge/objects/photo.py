@@ -166,6 +166,8 @@ def _image(dataset: Dataset, description: PhotoDescription, copy: ViewingCopy) -
     dataset.PhotometricInterpretation = "MONOCHROME2" if copy.samples == 1 else "YBR_FULL_422"
     if copy.samples == 3:
         dataset.PlanarConfiguration = 0
+    else:  # all of it as it is (C.11.2.1.2.1): without these, viewers stretch the darkest and the lightest apart
+        dataset.WindowCenter, dataset.WindowWidth = "128", "256"
     dataset.Rows, dataset.Columns = copy.rows, copy.columns
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
 

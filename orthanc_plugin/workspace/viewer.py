@@ -34,11 +34,18 @@ def policy(page: str) -> str:
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in _INLINE_SCRIPT.findall(page)
     )
-    return (
-        f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' blob: data:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
+    return _POLICY.format(scripts=f"'wasm-unsafe-eval' {hashes}")
+
+
+_POLICY = (
+    "default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+WORKERS = _POLICY.format(scripts="'wasm-unsafe-eval' 'unsafe-eval'")
+"""The policy of scripts, which holds where one is run as a worker: the decoder of grey JPEGs names a function by having
+it made of a text. A worker has no document; the page that starts it keeps the page's policy."""
 
 
 class Viewer:
@@ -52,7 +59,7 @@ class Viewer:
         }
         page = (folder / "index.html").read_text("utf-8")
         self._page = page.encode()
-        self._headers = {"Content-Security-Policy": policy(page)}
+        self._policy = policy(page)
 
     def routes(self) -> list[BaseRoute]:
         """Its routes."""
@@ -70,9 +77,12 @@ class Viewer:
         if file is None or path == "index.html":
             if "." in path.rsplit("/", 1)[-1] and file is None:
                 return Response(status_code=404)
-            return Response(self._page, media_type="text/html; charset=utf-8", headers=self._headers)
+            return Response(
+                self._page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": self._policy}
+            )
+        policies = WORKERS if file.suffix == ".js" else self._policy
         return FileResponse(
             file,
             media_type=_TYPES[file.suffix],
-            headers={**self._headers, "Cache-Control": "private, max-age=3600"},
+            headers={"Content-Security-Policy": policies, "Cache-Control": "private, max-age=3600"},
         )

@@ -6,13 +6,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from orthanc_plugin.assembly import ohif
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.finding import birth_date
 from orthanc_plugin.workspace.sealed import Seal
-from orthanc_plugin.workspace.viewer import policy
+from orthanc_plugin.workspace.viewer import WORKERS, Viewer, policy
+from tests.workspace.client import Client
 
 pytestmark = pytest.mark.fast
 
@@ -91,6 +93,19 @@ def test_the_viewer_is_moved_to_its_path_and_loads_nothing_from_elsewhere(tmp_pa
     assert not (made / "app.js.map").exists()
     assert policy(page).count("'sha256-") == 1
     assert "script-src 'self' 'wasm-unsafe-eval' 'sha256-" in policy(page)
+    assert "'unsafe-eval'" not in policy(page)
+
+
+def test_the_viewer_has_texts_run_by_its_workers_alone(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<script>start()</script>")
+    (tmp_path / "decoder.js").write_text("new Function('return 1')")
+    (tmp_path / "app.css").write_text("a{}")
+    client = Client(Starlette(routes=Viewer(tmp_path).routes()))
+    files = ("", "decoder.js", "app.css")
+    policies = {each: client.get(f"/ohif/{each}").headers["content-security-policy"] for each in files}
+    assert policies == {"": policy("<script>start()</script>"), "decoder.js": WORKERS, "app.css": policies[""]}
+    assert "'unsafe-eval'" in WORKERS
+    assert "script-src 'self' 'wasm-unsafe-eval' 'sha256-" in policies[""]
 
 
 def test_another_package_is_not_prepared(tmp_path: Path) -> None:
