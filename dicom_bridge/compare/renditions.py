@@ -23,6 +23,9 @@ from dicom_bridge.errors import BridgeError
 
 _QUALITY = 88
 _FULL_QUALITY = 92
+_SMALL, _SMALL_QUALITY = 320, 76
+"""Up to this width a picture is for finding it: sixty stand on a page, and half the bytes are there sooner."""
+
 _AT_ONCE = 640
 """Up to this width a picture is there at once: a browser decodes it sooner where it does not come in passes."""
 
@@ -140,9 +143,14 @@ def render(picture: bytes, *, width: int = 0, watermark: str = "") -> Rendition:
     if watermark:
         _mark(made, watermark)
     out = io.BytesIO()
-    made.save(out, "JPEG", quality=_QUALITY if width else _FULL_QUALITY, subsampling="4:2:0",
-              progressive=width > _AT_ONCE)  # fmt: skip
+    made.save(out, "JPEG", quality=_quality(width), subsampling="4:2:0", progressive=width > _AT_ONCE)
     return Rendition(out.getvalue(), made.width, made.height)
+
+
+def _quality(width: int) -> int:
+    if not width:
+        return _FULL_QUALITY
+    return _SMALL_QUALITY if width <= _SMALL else _QUALITY
 
 
 def _mark(picture: Image.Image, text: str) -> None:

@@ -27,6 +27,7 @@ from fhir_mapping.resources.kept import is_about_photos
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.search.paths import listed
 from fhir_mapping.tables import CURRENT, fhir_version
+from fhir_mapping.treatment.elements import system_and_code
 
 _SIDES = {
     Laterality.RIGHT: (Laterality.RIGHT,),
@@ -62,7 +63,7 @@ def _values(row: Any, facts: PhotoFacts, document: Mapping[str, Any], around: Su
     yield value(Held.MONTH, "", UNDATED if row.taken is None else month(instant(row.taken)))
     viewed = list(_extended(document, VIEW_EXTENSION, Facet.VIEW))
     if not viewed and row.view:
-        system, _, code = row.view.rpartition("|")
+        system, code = system_and_code(row.view)
         viewed = [value(Facet.VIEW, system, code)]
     yield from viewed
     yield from _extended(document, EXPRESSION_EXTENSION, Facet.EXPRESSION)
@@ -98,7 +99,7 @@ def regions_of(regions: tuple[Region, ...]) -> frozenset[Value]:
             sides.setdefault(whole, set()).update(_SIDES[region.laterality])
     values = set() if sides else {UNPLACED}
     for code, found in sides.items():
-        system, _, bare = code.rpartition("|")
+        system, bare = system_and_code(code)
         values.add(value(Facet.AREA, system, bare))
         if found >= {Laterality.RIGHT, Laterality.LEFT}:
             found.add(Laterality.BOTH)

@@ -12,6 +12,7 @@ from consent.regions import SNOMED, regions
 from fhir_mapping.outcome.vocabulary import SYSTEM, vocabulary
 from fhir_mapping.question.facets import UNPLACED, Facet, Held, Value
 from fhir_mapping.question.judgement import Judgement
+from fhir_mapping.treatment.elements import system_and_code
 
 _ALWAYS = frozenset({Facet.SIDE, Facet.SESSION, Held.LINKED, Held.MONTH})
 _CODED = frozenset({Facet.VIEW, Facet.EXPRESSION, Facet.TREATMENT, Facet.PRODUCT})
@@ -48,5 +49,5 @@ def is_nameless(value: Value) -> bool:
 
 def _is_outcome(value: Value) -> bool:
     found, words = Judgement.of(value), vocabulary()
-    system, _, characteristic = found.characteristic.rpartition("|")
+    system, characteristic = system_and_code(found.characteristic)
     return system == SYSTEM and characteristic in words.characteristics and found.grade in ("", *words.grades)

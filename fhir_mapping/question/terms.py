@@ -14,6 +14,7 @@ from fhir_mapping.question.judgement import Judgement, at_least
 from fhir_mapping.question.question import Grade, Question, Range, Token
 from fhir_mapping.question.tables import facet_value
 from fhir_mapping.search.values import indexed
+from fhir_mapping.treatment.elements import system_and_code
 
 _WIDER = 1e-9
 """Amounts are searched as floats, and compared as decimals."""
@@ -67,7 +68,7 @@ def _regions(question: Question, facet: Facet) -> list[Term]:
 
 
 def _area(code: str) -> Value:
-    system, _, bare = code.rpartition("|")
+    system, bare = system_and_code(code)
     return Value(Facet.AREA, indexed(system), indexed(bare))
 
 
@@ -103,7 +104,7 @@ def _range(wanted: Range) -> Term:
     def accepts(each: Value) -> bool:
         if each.amount is None:
             return False
-        if each.system.rpartition("|")[2] != code and each.system != indexed(code):
+        if system_and_code(each.system)[1] != code and each.system != indexed(code):
             return False
         if system is not None and each.system != indexed(f"{system}|{code}" if system else code):
             return False
@@ -136,5 +137,5 @@ def _grade(wanted: Grade) -> Term:
 
 def _is(text: str, token: Token) -> bool:
     """Whether ``system|code`` is what a token names."""
-    system, _, code = text.rpartition("|")
+    system, code = system_and_code(text)
     return code == token.code and token.system in (None, system)

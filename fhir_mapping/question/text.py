@@ -24,6 +24,7 @@ from fhir_mapping.question.facets import UNPLACED, Facet, Value
 from fhir_mapping.question.judgement import Judgement
 from fhir_mapping.question.question import Grade, Period, Question, Range, Token
 from fhir_mapping.search.values import parts, plain
+from fhir_mapping.treatment.elements import system_and_code
 
 MAX_VALUES = 60
 MAX_TEXT = 8000
@@ -138,7 +139,7 @@ _TOKENS = frozenset({Facet.VIEW, Facet.EXPRESSION, Facet.TREATMENT, Facet.PRODUC
 
 
 def _whole_token(text: str) -> Token:
-    system, _, code = text.rpartition("|")
+    system, code = system_and_code(text)
     return Token(code, system)
 
 
@@ -221,8 +222,7 @@ def _area(text: str) -> str:
     found = tree.by_code(text) if "|" in text else tree.by_name(text)
     if found is not None:
         return found.code
-    _, bar, code = text.rpartition("|")
-    if not (bar and _CODE.fullmatch(code)):
+    if not ("|" in text and _CODE.fullmatch(system_and_code(text)[1])):
         raise ValueError(text)
     return text
 
@@ -231,8 +231,7 @@ def _named(text: str, names: Mapping[str, str]) -> Token:
     code = names.get(text)
     if code is None:
         return _token(text)
-    system, _, bare = code.rpartition("|")
-    return Token(bare, system)
+    return _whole_token(code)
 
 
 def _token(text: str) -> Token:

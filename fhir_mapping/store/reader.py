@@ -161,8 +161,8 @@ class RecordReader:
         ``|value`` is an identifier without a system, as in a search (R4 3.1.1.4.10); a name without a value names
         nothing.
         """
-        system, bar, value = name.rpartition("|")
-        return self.by_identifier(connection, type, value, system if bar else None)
+        system, bar, value = name.partition("|")
+        return self.by_identifier(connection, type, value if bar else name, system if bar else None)
 
     def by_identifier(self, connection: Connection, type: str, value: str, system: str | None = None) -> list[str]:
         """Ids of the resources with exactly this Identifier.value, in this Identifier.system ("": in none)."""

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from fhir_mapping.resources.session import session_extension
 from fhir_mapping.treatment import points
-from fhir_mapping.treatment.elements import concept, quantity, site
+from fhir_mapping.treatment.elements import concept, quantity, site, system_and_code
 from fhir_mapping.treatment.session import (
     UNNAMED,
     Amount,
@@ -217,7 +217,7 @@ class _Made:
         identifier = lot_identifier(lot)
         named = [{"system": LOTS, "value": identifier}]
         if lot.di:
-            system, _, value = lot.di.rpartition("|")
+            system, value = system_and_code(lot.di)
             named.append({"system": system, "value": value})
         made: dict[str, Any] = {
             "resourceType": "Medication",
@@ -242,7 +242,7 @@ class _Made:
         value: Amount | None = None,
         components: Sequence[dict[str, Any]] = (),
     ) -> None:
-        system, _, bare = code.rpartition("|")
+        system, bare = system_and_code(code)
         made: dict[str, Any] = {
             "resourceType": "Observation",
             "status": "final",

@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_mapping.search.index import lots_of
 from fhir_mapping.search.paths import listed
-from fhir_mapping.treatment.elements import Json, amount, codes, named, parts, place, text
+from fhir_mapping.treatment.elements import Json, amount, codes, named, parts, place, system_and_code, text
 from fhir_mapping.treatment.session import Amount, Implant, Machine, Named, Place, PointMap, Setting
 from fhir_mapping.treatment.settings import AMOUNT_USED, SETTINGS, known_settings
 from fhir_mapping.treatment.surroundings import Surroundings
@@ -151,7 +151,7 @@ def _settings(observed: Json) -> list[Setting]:
 def _setting_name(concept: Any) -> Named:
     said = named(concept)
     for code in codes(concept):
-        system, _, bare = code.rpartition("|")
+        system, bare = system_and_code(code)
         if system == SETTINGS and bare in known_settings():
             return Named(said.text if text(concept, "text") else known_settings()[bare].name, code)
     return said

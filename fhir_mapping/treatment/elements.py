@@ -45,6 +45,12 @@ def codes(concept: Any) -> list[str]:
     return [f"{text(each, 'system')}|{text(each, 'code')}" for each in parts(concept, "coding") if text(each, "code")]
 
 
+def system_and_code(said: str) -> tuple[str, str]:
+    """The two of ``system|code``, or of a code alone. A code may have bars of its own, a system's address has none."""
+    system, bar, code = said.partition("|")
+    return (system, code) if bar else ("", said)
+
+
 def named(concept: Any) -> Named:
     """A CodeableConcept: its text, else what its first coding says; and the first code."""
     if not isinstance(concept, Mapping):
@@ -60,7 +66,7 @@ def concept(name: Named) -> dict[str, Any]:
     """The CodeableConcept of a name."""
     made: dict[str, Any] = {}
     if name.code is not None:
-        system, _, code = name.code.rpartition("|")
+        system, code = system_and_code(name.code)
         made["coding"] = [({"system": system} if system else {}) | {"code": code}]
     if name.text:
         made["text"] = name.text
@@ -109,7 +115,7 @@ def place(site: Any) -> Place | None:
         side = side or spoken
     if known is not None:
         return Place(Named(stated.text, known.code), side)
-    code = next((each for each in found if each.rpartition("|")[2] not in _SIDES), None)
+    code = next((each for each in found if system_and_code(each)[1] not in _SIDES), None)
     return Place(Named(stated.text, code), side) if stated.text or code else None
 
 
@@ -139,7 +145,7 @@ def region_name(where: Place) -> str:
     """An area as people call it: ``Right cheek``; what the tree does not know, as it stands."""
     known = regions().by_code(where.region.code or "")
     said = known.name.replace("-", " ") if known is not None else where.region.text
-    said = said or (where.region.code or "").rpartition("|")[2]
+    said = said or system_and_code(where.region.code or "")[1]
     side = {Laterality.RIGHT: "right ", Laterality.LEFT: "left "}.get(where.side) if where.side else None
     if side and not said.lower().startswith(side):
         said = side + said
@@ -163,7 +169,7 @@ def _stated_side(element: Json, found: Iterable[str]) -> Laterality | None:
 
 def _side(found: Iterable[str]) -> Laterality | None:
     for each in found:
-        system, _, code = each.rpartition("|")
+        system, code = system_and_code(each)
         if system == _SNOMED and code in _SIDES:
             return _SIDES[code]
     return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
 from consent.store.engine import rehearsal, transaction
 from fhir_mapping.store.record import RecordStore
-from fhir_mapping.treatment.elements import region_name
-from fhir_mapping.treatment.session import (
-    Session,
-)
+from fhir_mapping.treatment.elements import concept, named, region_name, system_and_code
+from fhir_mapping.treatment.session import Named, Session
 from tests.fhir.sessions import around, put
 from tests.fhir.treatment_shapes import SHAPES
 
@@ -36,6 +35,23 @@ def _plain(session: Session, member: str) -> Any:
                 for point in each.points
             ]
     return getattr(session, member)
+
+
+@pytest.mark.parametrize(
+    ("said", "system", "code"),
+    [
+        ("urn:x|a", "urn:x", "a"),
+        ("urn:x|a|b", "urn:x", "a|b"),
+        ("|a", "", "a"),
+        ("a", "", "a"),
+        ("urn:x||", "urn:x", "|"),
+    ],
+)
+def test_a_code_keeps_its_bars(said: str, system: str, code: str) -> None:
+    assert system_and_code(said) == (system, code)
+    coding = ({"system": system} if system else {}) | {"code": code}
+    assert concept(Named("", said)) == {"coding": [coding]}
+    assert named({"coding": [coding]}).code == (said if "|" in said else f"|{said}")
 
 
 def test_what_others_write_is_read(engine: Engine, store: RecordStore) -> None:

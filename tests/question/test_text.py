@@ -98,6 +98,12 @@ def test_a_text_gives_its_question_back() -> None:
     report("question-text", asked=_EXAMPLES, run=ran, failures=0)
 
 
+@pytest.mark.parametrize("code", ["urn:x||", "urn:x|a|b", "|a|", "|||"])
+def test_a_region_may_have_bars_in_its_code(code: str) -> None:
+    question = Question(area=frozenset({code}))
+    assert parse(text(question, _NAMES), _ZONE, _NAMES) == question
+
+
 def test_people_type_names() -> None:
     question = parse("area=face&side=L&view=frontal&expression=smile&session=2&taken=2026-01..2026-03", _ZONE, _NAMES)
     assert text(question, _NAMES) == "area=face&side=L&view=frontal&expression=smile&session=2&taken=2026-01..2026-03"
