@@ -166,7 +166,7 @@ def table(at: str, outcomes: Sequence[Outcome], recorded: Sequence[str]) -> str:
     for outcome in outcomes:
         if outcome.file in earlier:
             continue
-        counted += [_counted(row, outcome.file) for row in outcome.counted]
+        counted += [_counted(row, outcome.file) for row in _together(outcome.counted)]
         missed += [[outcome.file, str(number), reason] for reason, number in outcome.not_run.items()]
     counted.sort(key=lambda row: row[-1])
     missed.sort(key=lambda row: row[0])
@@ -201,6 +201,18 @@ def _rows(recorded: Sequence[str], section: str) -> list[list[str]]:
     after = [number for number, line in enumerate(recorded) if number >= begin and line.startswith("## ")]
     lines = [line for line in recorded[begin : after[0] if after else None] if line.startswith("|")]
     return [_cells(line) for line in lines[2:]]
+
+
+def _together(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What ran as tests of its own, each one of a number, is one row with their sums."""
+    found: dict[Any, dict[str, Any]] = {}
+    for number, row in enumerate(rows):
+        key = (row["name"], row["seed"], row["measured"]) if row["asked"] == 1 else number
+        before = found.setdefault(key, {**row, "asked": 0, "run": 0, "failures": 0, "seconds": 0.0})
+        for name in ("asked", "run", "failures"):
+            before[name] += row[name]
+        before["seconds"] = round(before["seconds"] + row["seconds"], 1)
+    return list(found.values())
 
 
 def _counted(row: Mapping[str, Any], file: str) -> list[str]:

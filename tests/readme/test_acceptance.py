@@ -38,6 +38,15 @@ def test_what_did_not_run_stays_as_it_was_told_with_its_commit() -> None:
     assert third.splitlines()[3:] == second.splitlines()[3:]
 
 
+def test_what_ran_one_by_one_is_told_together() -> None:
+    each = {**_STEPS, "name": "kill", "asked": 1, "run": 1, "seconds": 2.5}
+    kills = [each, {**each, "failures": 1}, each | {"seed": 7}, _KILLS, _KILLS]
+    told = table("aaa", [Outcome("tests/a.py", True, "5 passed", 9.0, counted=kills, commit="aaa")], [])
+    assert "| kill | 2 | 2 | 1 |  | 5.0 |  | tests/a.py |" in told
+    assert "| kill | 1 | 1 | 0 | 7 | 2.5 |  | tests/a.py |" in told
+    assert told.count("| kills | 200 | 200 | 0 |") == 2
+
+
 def test_a_file_that_is_not_there_any_more_is_told_no_more() -> None:
     first = table("aaa", [Outcome("tests/a.py", True, "2 passed", 3.0, counted=[_KILLS], commit="aaa")], [])
     second = table("bbb", [_none("tests/b.py")], first.splitlines())
