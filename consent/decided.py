@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     not_,
     or_,
     select,
@@ -320,6 +321,7 @@ def settle(engine: Engine, identity: str) -> bool:
         if versions != answers.versions or load_site_facts(connection).epoch != answers.epoch:
             return False
         write(connection, answers)
+        jobs.put(connection, jobs.RENDER, identity, not_before=clock.now(connection))  # what waited for the answers
     return True
 
 
@@ -368,36 +370,53 @@ def _unusable(moment: int, epoch: int) -> ColumnElement[bool]:
     )
 
 
-def stored_permit(connection: Connection, purpose: str) -> ColumnElement[bool]:
-    """The condition that a photo is linked and permitted by answers that are stored and can be used, for everybody.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stored answers say of each row of ``photo``, for everybody: for work beforehand, which permits nothing.
 
-    It is for work beforehand, which permits nothing: whoever shows a photo asks :mod:`consent.sets` or the service.
+    Whoever shows a photo asks :mod:`consent.sets` or the service.
     """
-    site = load_site_facts(connection)
+
+    permitted: ColumnElement[bool]
+    """It is linked, and permitted by answers that can be used."""
+
+    refused: ColumnElement[bool]
+    """It is not linked, or refused by answers that can be used, or the answer depends on who asks. Of a photo whose
+    answers ran out or are being decided anew neither holds."""
+
+
+def stored(connection: Connection, purpose: str) -> Stored:
+    """What stored answers say for a purpose."""
+    site, state = load_site_facts(connection), patient_state.c
     usual = default_effect(site.site, purpose)
-    otherwise = exists().where(
-        decided.c.purpose == purpose,
-        decided.c.audience == EVERYBODY,
-        decided.c.photo == photo.c.photo,
-        decided.c.effect != usual.value,
-    )
-    bound = photo_patient.join(patient_state, patient_state.c.patient == photo_patient.c.patient)
-    unsure = exists(
-        select(photo_patient.c.photo)
-        .select_from(bound)
-        .where(
-            photo_patient.c.photo == photo.c.photo,
-            patient_state.c.purpose == purpose,
-            _unusable(micros(clock.now(connection)), site.epoch),
+    otherwise = exists(
+        select(literal(1)).where(
+            decided.c.purpose == purpose,
+            decided.c.audience == EVERYBODY,
+            decided.c.photo == photo.c.photo,
+            decided.c.effect != usual.value,
         )
     )
-    return and_(photo.c.state == LINKED, not_(otherwise) if usual is Effect.PERMIT else otherwise, not_(unsure))
+    permitted = not_(otherwise) if usual is Effect.PERMIT else otherwise
+
+    def of_a_patient(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        # Within a function the purpose opens no index: SQLite would read the states of all patients for each photo.
+        hers = and_(photo_patient.c.photo == photo.c.photo, func.coalesce(state.purpose, "") == purpose)
+        bound = photo_patient.join(patient_state, state.patient == photo_patient.c.patient)
+        return exists(select(literal(1)).select_from(bound).where(hers, condition).correlate(photo))
+
+    unsure = of_a_patient(_unusable(micros(clock.now(connection)), site.epoch))
+    live = of_a_patient(state.live.is_(True))
+    return Stored(
+        and_(_IS_LINKED, permitted, not_(unsure)),
+        or_(not_(_IS_LINKED), live, and_(not_(permitted), not_(unsure))),
+    )
 
 
 def sweep(engine: Engine, *, most: int = 20) -> int:
     """Settle up to ``most`` patients whose answers ran out or are stale, and tell how many.
 
-    For the worker, now and then: a settings file was changed, a period ended, a job was lost.
+    For the worker, each hour: a settings file was changed, a period ended, a job was lost.
     """
     with reading(engine) as connection:
         moment = clock.now(connection)

@@ -29,11 +29,18 @@ _STORE = "/dicom-web/studies"
 _LOOKED_AT = (httpx.codes.OK, httpx.codes.BAD_REQUEST)
 """DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9)."""
 
+_AWAY = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
+"""What the wall answers without its database, and what stands for an Orthanc that is not there."""
+
 _DISCARDED = "Orthanc did not take an object in: its wall could not tell that its UID is free"
 
 
 class ArchiveUnavailable(BridgeError):
     """Orthanc does not answer, or not as it should. Start it, and look at ``photospine doctor``."""
+
+
+class ObjectUnreadable(ArchiveUnavailable):
+    """Orthanc answers, but cannot give this object, as from a damaged disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +127,19 @@ class ObjectDiscarded(BridgeError):
 
 
 def file_at_hand(archive: Archive, job: str, orthanc_id: str) -> bytes | None:
-    """An object; None where there is none, or where Orthanc cannot give this one, as from a damaged disk.
+    """An object; None where there is none, or where Orthanc cannot give this one.
 
     Work on many photos passes such a one over, so that it does not keep the others waiting.
 
     Raises
     ------
     ArchiveUnavailable
-        Orthanc is away altogether.
+        Orthanc does not answer, or is not to be asked now.
     """
     try:
         return archive.file(job, orthanc_id)
-    except ArchiveUnavailable:
-        if archive.holds(job, orthanc_id):
-            return None
-        raise
+    except ObjectUnreadable:
+        return None
 
 
 class _Tickets(httpx.Auth):
@@ -325,5 +330,8 @@ class OrthancArchive:
         if answer.status_code in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
             return None
         if answer.status_code != httpx.codes.OK:
-            raise ArchiveUnavailable(f"Orthanc did not give an object (status {answer.status_code})")
+            away = answer.status_code in _AWAY
+            raise (ArchiveUnavailable if away else ObjectUnreadable)(
+                f"Orthanc did not give an object (status {answer.status_code})"
+            )
         return answer.content

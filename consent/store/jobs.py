@@ -57,6 +57,13 @@ def put(connection: Connection, kind: str, key: str, body: str = "{}", not_befor
     _put(connection, [{"kind": kind, "key": key, "body": body, "not_before": due}])
 
 
+def put_new(connection: Connection, kind: str, key: str, not_before: datetime) -> None:
+    """Ask for a piece of work, where the same kind and key neither waits nor is being done: that stays as it is."""
+    waits = select(job.c.job).where(job.c.kind == kind, job.c.key == key)
+    if connection.execute(waits).first() is None:
+        put(connection, kind, key, not_before=not_before)
+
+
 def put_all(connection: Connection, kinds: Collection[str], keys: Iterable[str], not_before: datetime) -> None:
     """Ask for work of several kinds about the same keys."""
     due, ordered = micros(not_before), sorted(set(keys))

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from consent.store import clock, jobs
 from consent.store.engine import glancing
 from consent.store.tables import photo
 from consent.store.write import among
@@ -23,16 +22,11 @@ THUMBNAIL = 240
 WIDTHS = (THUMBNAIL, 640, 1024)
 """Pixels: a thumbnail, one for finer screens, and what a comparison shows first. A narrower photo is kept as it is."""
 
-ALL = "*"
-"""Key of a job: photos of whomever that have none yet."""
+MISSING, GONE = "*", "*gone"
+"""Keys of jobs: photos of whomever that have none yet; renditions of whomever that must not be kept any more."""
 
 NOT_TO_BE_HAD = 0
 """The width of a row without pixels: the photo cannot be rendered here, and is not tried again in vain."""
-
-
-def ask(connection: Connection, patients: Iterable[str]) -> None:
-    """Have the renditions of patients' photos be made or dropped, as the record is, by the worker."""
-    jobs.put_all(connection, [jobs.RENDER], patients, clock.now(connection))
 
 
 def of_photo(engine: Engine, sop_uid: str, orthanc_id: str, width: int, watermark: str) -> Rendition | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, exists, literal, select
 
@@ -25,7 +26,6 @@ from consent.store.write import among
 from dicom_bridge.archive import Archive, file_at_hand
 from dicom_bridge.compare import prepared
 from dicom_bridge.compare.renditions import NotRendered, Rendition, render, shown_picture
-from dicom_bridge.objects.attributes import ODD
 from dicom_bridge.settling import examination
 from dicom_bridge.tables import rendition
 
@@ -35,8 +35,8 @@ AT_ONCE = 12
 _SWEPT = 2000
 """Photos that are looked through at once for such as have none."""
 
-_UNFIT: tuple[type[Exception], ...] = (NotRendered, *ODD)
-"""What an object raises that cannot be rendered here."""
+_UNSURE = timedelta(minutes=1)
+"""When it is looked again at photos whose answers are being decided anew."""
 
 
 class Rendering:
@@ -46,50 +46,69 @@ class Rendering:
         self._engine, self._chain, self._archive, self._door = engine, chain, archive, door
 
     def begin(self) -> None:
-        """Look through all photos: for such as have none, as before an upgrade, and for such as must not have any more,
-        since a period has ended or the site's settings changed.
-        """
-        with transaction(self._engine) as connection:
-            jobs.put(connection, jobs.RENDER, prepared.ALL, not_before=clock.now(connection))
+        """Look through all photos for such as have none, as before an upgrade."""
+        self._look(prepared.MISSING)
+
+    def clear(self) -> None:
+        """Look through all renditions for such as must not be kept any more: a period ended, settings were changed."""
+        self._look(prepared.GONE)
+
+    def _look(self, key: str) -> None:
+        with transaction(self._engine) as connection:  # one that is on its way goes on where it is
+            jobs.put_new(connection, jobs.RENDER, key, not_before=clock.now(connection))
 
     def work(self, key: str, body: str) -> None:
         """Do a job."""
-        if key == prepared.ALL:
-            self._sweep(int(json.loads(body).get("after", 0)))
+        if key == prepared.MISSING:
+            self._missing(int(json.loads(body).get("after", 0)))
+        elif key == prepared.GONE:
+            self._gone(int(json.loads(body).get("after", 0)))
         else:
             self._patient(key)
 
-    def _sweep(self, after: int) -> None:
-        """One window of all photos: drop what must not be kept, make what is missing, and ask for the next window."""
+    def _missing(self, after: int) -> None:
+        """One window of all photos: make what is missing, and ask for the next window."""
         with reading(self._engine) as connection:
             within = select(photo.c.photo).where(photo.c.photo > after).order_by(photo.c.photo).limit(_SWEPT)
             last = max(connection.execute(within).scalars(), default=None)
             if last is None:
                 return
-            window = and_(photo.c.photo > after, photo.c.photo <= last)
-            shown = _shown(connection).where(window)
-            due = connection.execute(shown.where(~_has_rows()).order_by(photo.c.photo)).all()
-            kept = select(rendition.c.photo).where(rendition.c.photo > after, rendition.c.photo <= last)
-            seen = select(photo.c.photo).where(window, answers.stored_permit(connection, TREAT))
-            gone = connection.execute(kept.where(rendition.c.photo.not_in(seen))).scalars().all()
-        self._drop(gone)
+            shown = _shown(connection).where(photo.c.photo > after, photo.c.photo <= last, ~_has_rows())
+            due = connection.execute(shown.order_by(photo.c.photo)).all()
         left = self._make("all photos", due)
-        reached = left[0].photo - 1 if left else last
+        self._go_on(prepared.MISSING, left[0].photo - 1 if left else last)
+
+    def _gone(self, after: int) -> None:
+        """One window of what is kept: drop what must not be, and ask for the next window."""
+        with reading(self._engine) as connection:
+            kept = select(rendition.c.photo).where(rendition.c.photo > after).distinct().order_by(rendition.c.photo)
+            numbers = connection.execute(kept.limit(_SWEPT)).scalars().all()
+            gone = _refused(connection, numbers)
+        if not numbers:
+            return
+        self._drop(gone)
+        self._go_on(prepared.GONE, numbers[-1])
+
+    def _go_on(self, key: str, after: int) -> None:
         with transaction(self._engine) as connection:
-            body = json.dumps({"after": reached})
-            jobs.put(connection, jobs.RENDER, prepared.ALL, body, not_before=clock.now(connection))
+            body = json.dumps({"after": after})
+            jobs.put(connection, jobs.RENDER, key, body, not_before=clock.now(connection))
 
     def _patient(self, patient: str) -> None:
         hers = photo.c.photo.in_(select(photo_patient.c.photo).where(photo_patient.c.patient == patient))
         with reading(self._engine) as connection:
-            shown = {each.photo: each for each in connection.execute(_shown(connection).where(hers))}
             every = connection.execute(select(photo.c.photo).where(hers)).scalars().all()
+            shown = {each.photo: each for each in connection.execute(_shown(connection).where(hers))}
             kept = prepared.known(connection, every)
-        self._drop(kept.keys() - shown.keys())
+            refused = set(_refused(connection, every))
+        self._drop(kept.keys() & refused)
         due = [each for number, each in sorted(shown.items()) if kept.get(number) != each.orthanc_id]
-        if self._make(patient, due):
+        left = self._make(patient, due)
+        unsure = not shown.keys() | refused >= set(every)
+        if left or unsure:
             with transaction(self._engine) as connection:
-                prepared.ask(connection, [patient])
+                again = clock.now(connection) + (timedelta(0) if left else _UNSURE)
+                jobs.put(connection, jobs.RENDER, patient, not_before=again)
 
     def _drop(self, numbers: Collection[int]) -> None:
         if numbers:
@@ -100,7 +119,7 @@ class Rendering:
         """Make those of some photos, until a dozen were made; gives the photos whose turn did not come.
 
         Each is kept where its photo may still be seen by the time that it is made. A photo whose object is not to be
-        had is passed over: somebody is told of that otherwise, and it is tried again with the next question.
+        had is passed over: somebody is told of that otherwise, and it is tried again with the next question or start.
         """
         job, made = f"render {of}", 0
         while photos and made < AT_ONCE:
@@ -123,7 +142,15 @@ class Rendering:
 
 def _shown(connection: Connection) -> Select[tuple[int, str]]:
     """Photos of the record that the care team may see, with their objects."""
-    return select(photo.c.photo, photo.c.orthanc_id).where(answers.stored_permit(connection, TREAT))
+    return select(photo.c.photo, photo.c.orthanc_id).where(answers.stored(connection, TREAT).permitted)
+
+
+def _refused(connection: Connection, numbers: Collection[int]) -> Sequence[int]:
+    """Of these photos those that it may not see."""
+    refused = select(photo.c.photo).where(
+        among(connection, photo.c.photo, set(numbers)), answers.stored(connection, TREAT).refused
+    )
+    return connection.execute(refused).scalars().all()
 
 
 def _has_rows() -> ColumnElement[bool]:
@@ -141,6 +168,6 @@ def _renditions(data: bytes) -> dict[int, Rendition]:
         for width in reversed(prepared.WIDTHS):  # each smaller one of the one before: the photo is decoded once
             made[width] = render(picture, width=width)
             picture = made[width].jpeg
-    except _UNFIT:
+    except NotRendered:
         return {}
     return made

@@ -20,6 +20,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicom_bridge.errors import BridgeError
+from dicom_bridge.objects.attributes import ODD
 
 _QUALITY = 88
 _FULL_QUALITY = 92
@@ -104,7 +105,7 @@ def shown_picture(data: bytes) -> bytes | None:
         length = size[0] * size[1] * len(mode)
         out = io.BytesIO()
         Image.frombytes(mode, size, bytes(dataset.PixelData[:length])).save(out, "PNG")
-    except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError):
+    except ODD:
         raise NotRendered("the stored object's pixels cannot be read") from None
     return out.getvalue()
 

@@ -68,8 +68,8 @@ GAPS_SECONDS = 120.0
 ALL_GAPS_SECONDS = 3600.0
 """How often it looks at everybody's."""
 
-RENDITIONS_SECONDS = 3600.0
-"""How often it looks through all renditions."""
+EVERYTHING_SECONDS = 3600.0
+"""How often it looks for answers that ran out, and then for renditions that must not be kept any more."""
 
 FACETS_SECONDS = 0.5
 """How often it looks for photos that are due to be indexed by their facets."""
@@ -114,8 +114,9 @@ class Worker:
         """Work until stopped."""
         self.attempt("recover", self.recover_open)
         self.attempt("judging", self.judging.begin)
+        self.attempt("rendering", self.rendering.begin)
         self._away = True
-        changes = waiting = sweeping = issuers = indexing = due = all_due = watching = rendering = 0.0
+        changes = waiting = sweeping = issuers = indexing = due = all_due = watching = everything = 0.0
         while not self.stopped.is_set():
             worked = self.attempt("job", self.one_job)
             if time.monotonic() >= changes:
@@ -140,9 +141,10 @@ class Worker:
                 self.attempt("photos due", partial(self.keep_gaps, today_alone=not whole))
                 due = time.monotonic() + GAPS_SECONDS
                 all_due = time.monotonic() + ALL_GAPS_SECONDS if whole else all_due
-            if time.monotonic() >= rendering:
-                self.attempt("rendering", self.rendering.begin)
-                rendering = time.monotonic() + RENDITIONS_SECONDS
+            if time.monotonic() >= everything:
+                self.attempt("answers", self.decide_anew)
+                self.attempt("rendering", self.rendering.clear)
+                everything = time.monotonic() + EVERYTHING_SECONDS
             if time.monotonic() >= sweeping:
                 self.attempt("sweep", self.recovery.sweep)
                 sweeping = time.monotonic() + SWEEP_SECONDS
@@ -196,6 +198,11 @@ class Worker:
             batches = ledger.open_batches(connection, clock.now(connection) - older)
         for batch in batches:
             self.attempt("recover", partial(self._recover, batch))
+
+    def decide_anew(self) -> None:
+        """Have everybody's answers that ran out be decided anew."""
+        with transaction(self.node.engine) as connection:
+            jobs.put_new(connection, jobs.REDECIDE, decided.EVERYBODY, not_before=clock.now(connection))
 
     def one_job(self) -> bool:
         """Take one job and do it; False where none is due."""

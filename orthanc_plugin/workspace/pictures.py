@@ -51,7 +51,11 @@ class Originals:
             Orthanc cannot be reached, or has no such photo.
         """
         stored = self._get(f"/instances/{orthanc_id}/file", sop_uid, {})
-        return shown_picture(stored) or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
+        try:
+            shown = shown_picture(stored)
+        except NotRendered:  # Orthanc may yet make something of it
+            shown = None
+        return shown or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
 
     def _get(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
         ticket = self._mint.mint_pass("GET", path, sop_uid=sop_uid)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -13,16 +16,17 @@ import requests
 from PIL import Image, ImageChops, ImageStat
 from sqlalchemy import delete, select, update
 
-from consent.decided import stored_purposes
-from consent.store import clock
-from consent.store.engine import glancing, transaction
+from consent.decided import stored, stored_purposes
+from consent.purposes import TREAT
+from consent.store import clock, jobs
+from consent.store.engine import glancing, reading, transaction
 from consent.store.sites import load_site, save_site
-from consent.store.tables import job, patient_state
+from consent.store.tables import job, patient_state, photo
 from consent.types import Request, Requester
-from dicom_bridge.archive import ArchiveUnavailable, OrthancArchive
+from dicom_bridge.archive import ArchiveUnavailable, ObjectUnreadable, OrthancArchive
 from dicom_bridge.compare import prepared
 from dicom_bridge.compare.prepared import THUMBNAIL, WIDTHS, of_photo
-from dicom_bridge.compare.rendering import AT_ONCE
+from dicom_bridge.compare.rendering import AT_ONCE, Rendering
 from dicom_bridge.compare.renditions import Shelf, render, shown_picture
 from dicom_bridge.tables import rendition
 from fhir_mapping.question.question import Question
@@ -73,16 +77,31 @@ def _apart(one: bytes, other: bytes) -> float:
 
 def _ask(clinic: Links, patient: str) -> None:
     with transaction(clinic.engine) as connection:
-        prepared.ask(connection, [patient])
+        jobs.put(connection, jobs.RENDER, patient)
 
 
 def _look_through(clinic: Links) -> None:
-    """The worker looks through all photos."""
+    """The worker looks through all photos, as at its start and each hour."""
     with clinic.node("worker") as node, open_archive(node) as archive:
         process = worker_of(node, archive, lambda _: None, Event())
+        process.decide_anew()
         process.rendering.begin()
+        process.rendering.clear()
         while process.one_job():
             pass
+
+
+@contextmanager
+def _rendering(clinic: Links) -> Iterator[Rendering]:
+    """That of a second worker, which does nothing else."""
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        yield worker_of(node, archive, lambda _: None, Event()).rendering
+
+
+def _state(clinic: Links, patient: str, **values: Any) -> None:
+    """Make what is stored about a patient's answers be something else."""
+    with transaction(clinic.engine) as connection:
+        connection.execute(update(patient_state).where(patient_state.c.patient == patient).values(**values))
 
 
 def _says(clinic: Links, patient: str, effect: str, name: str, status: str = "active", **provision: Any) -> None:
@@ -211,7 +230,7 @@ def test_objects_that_are_not_to_be_had_keep_nobody_from_having_theirs(
 
     def file(archive: OrthancArchive, work: str, orthanc_id: str) -> bytes | None:
         if orthanc_id == damaged.orthanc_id:
-            raise ArchiveUnavailable("/instances answered 500")
+            raise ObjectUnreadable("status 500")
         return None if orthanc_id in lost else at_once(archive, work, orthanc_id)
 
     monkeypatch.setattr(OrthancArchive, "file", file)
@@ -236,7 +255,6 @@ def test_an_archive_that_is_away_is_waited_for(clinic: Links, monkeypatch: pytes
         raise ArchiveUnavailable("nobody answers")
 
     monkeypatch.setattr(OrthancArchive, "file", away)
-    monkeypatch.setattr(OrthancArchive, "holds", away)
     with clinic.node("worker") as node, open_archive(node) as archive:
         rendering = worker_of(node, archive, lambda _: None, Event()).rendering
         with pytest.raises(ArchiveUnavailable):
@@ -261,16 +279,81 @@ def test_one_whose_answer_depends_on_who_asks_has_none(clinic: Links) -> None:
     assert _kept(clinic, row) == {}
 
 
-def test_what_ran_out_is_dropped_by_the_look_at_all(clinic: Links) -> None:
+def test_what_ran_out_is_decided_anew_and_stays_where_nothing_changes(clinic: Links) -> None:
     clinic.person("ended")
     row = clinic.one(_taken(clinic, "ended", jpeg(Shot(340, 240, seed=22))))
     clinic.work()
+    made = _kept(clinic, row)
+    assert set(made) == set(WIDTHS)
+    _state(clinic, "ended", valid_until=1)
+    with _rendering(clinic) as rendering:
+        rendering.work(prepared.GONE, "{}")
+        rendering.work("ended", "{}")
+    assert _kept(clinic, row) == made
+    _look_through(clinic)
+    assert _kept(clinic, row) == made
+    with glancing(clinic.engine) as connection:
+        until = select(patient_state.c.valid_until).where(patient_state.c.patient == "ended")
+        assert 1 not in connection.execute(until).scalars().all()
+
+
+def test_what_ran_out_is_dropped_where_the_answer_is_another_one_since(clinic: Links) -> None:
+    clinic.person("begins")
+    row = clinic.one(_taken(clinic, "begins", jpeg(Shot(340, 240, seed=23))))
+    with glancing(clinic.engine) as connection:
+        start = clock.now(connection) + timedelta(seconds=3)
+    _says(clinic, "begins", "deny", "from-then", period={"start": start.isoformat(timespec="milliseconds")})
+    clinic.work()
     assert set(_kept(clinic, row)) == set(WIDTHS)
-    with transaction(clinic.engine) as connection:
-        mine = update(patient_state).where(patient_state.c.patient == "ended")
-        connection.execute(mine.values(valid_until=1))
+    with glancing(clinic.engine) as connection:
+        time.sleep(max(0.0, (start - clock.now(connection)).total_seconds()) + 0.1)
     _look_through(clinic)
     assert _kept(clinic, row) == {}
+
+
+def test_what_arrives_while_answers_are_decided_anew_waits_for_them(clinic: Links) -> None:
+    clinic.person("slow")
+    first = clinic.one(_taken(clinic, "slow", jpeg(Shot(340, 240, seed=24))))
+    clinic.work()
+    made = _kept(clinic, first)
+    second = clinic.one(_taken(clinic, "slow", jpeg(Shot(340, 240, seed=25))))
+    _state(clinic, "slow", stale=True)
+    with _rendering(clinic) as rendering:  # it comes before the one that decides
+        rendering.work("slow", "{}")
+        rendering.work(prepared.GONE, "{}")
+    with transaction(clinic.engine) as connection:
+        connection.execute(delete(job).where(job.c.kind == jobs.RENDER))
+        jobs.put(connection, jobs.REDECIDE, "slow")
+    assert (_kept(clinic, first), _kept(clinic, second)) == (made, {})
+    clinic.work()
+    assert (_kept(clinic, first), set(_kept(clinic, second))) == (made, set(WIDTHS))
+
+
+def test_a_look_that_is_on_its_way_is_not_begun_anew(clinic: Links) -> None:
+    with _rendering(clinic) as rendering:
+        for key in (prepared.MISSING, prepared.GONE):
+            with transaction(clinic.engine) as connection:
+                jobs.put(connection, jobs.RENDER, key, '{"after": 7}')
+        rendering.begin()
+        rendering.clear()
+    with transaction(clinic.engine) as connection:
+        mine = job.c.key.in_((prepared.MISSING, prepared.GONE))
+        assert connection.execute(select(job.c.body).where(mine)).scalars().all() == ['{"after": 7}'] * 2
+        connection.execute(delete(job).where(mine))
+
+
+def test_what_is_asked_of_many_photos_reads_the_rows_of_these_alone(clinic: Links) -> None:
+    plans = []
+    with reading(clinic.engine) as connection:
+        said = stored(connection, TREAT)
+        for condition in (said.permitted, said.refused):
+            query = select(photo.c.photo).where(photo.c.photo > 1, photo.c.photo < 2000, condition)
+            written = query.compile(clinic.engine, compile_kwargs={"literal_binds": True})
+            plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}")]
+    assert any("SEARCH photo USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in each for each in plans)
+    searched = [each for each in plans if "photo" in each or "patient_state" in each]
+    wrong = ("SCAN", "(state=?", "(purpose=?)", "ix_patient_state_")
+    assert [each for each in searched if any(word in each for word in wrong)] == []
 
 
 def test_what_cannot_be_rendered_here_is_not_tried_again_in_vain(

@@ -7,8 +7,10 @@ import threading
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
-from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render
+from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render, shown_picture
 
 pytestmark = pytest.mark.fast
 
@@ -104,3 +106,33 @@ def test_two_who_ask_at_once_make_it_once() -> None:
     for thread in threads:
         thread.join(5)
     assert made == [1]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b"\x28\x00\x10\x00US\x01\x00\x04", id="a number of one byte"),
+        pytest.param(b"\x28\x00\x10\x00FD\x08\x00\x00\x00\x00\x00\x00\x00\xf0\x7f", id="a number without end"),
+    ],
+)
+def test_what_is_odd_is_not_rendered_and_nothing_worse(odd: bytes) -> None:
+    rows = b"\x28\x00\x10\x00US\x02\x00\x04\x00"
+    plain = _plain(4, 4)
+    assert plain.count(rows) == 1
+    assert shown_picture(plain) is not None
+    with pytest.raises(NotRendered):
+        shown_picture(plain.replace(rows, odd))
+
+
+def _plain(rows: int, columns: int) -> bytes:
+    """A colour photo that is not compressed, of somebody else."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.4", "1.2.3"
+    made.SamplesPerPixel, made.PhotometricInterpretation, made.PlanarConfiguration = 3, "RGB", 0
+    made.Rows, made.Columns, made.BitsAllocated, made.BitsStored = rows, columns, 8, 8
+    made.HighBit, made.PixelRepresentation, made.PixelData = 7, 0, bytes(3 * rows * columns)
+    out = io.BytesIO()
+    made.save_as(out, enforce_file_format=True)
+    return out.getvalue()

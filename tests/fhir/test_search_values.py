@@ -21,7 +21,9 @@ from fhir_mapping.search.values import FIRST, LAST, micros, parts, plain, sounds
 from fhir_mapping.store.draft import Draft, keep
 from fhir_mapping.store.record import RecordStore
 from tests.counts import count
+from tests.database import fresh
 from tests.fhir.clinic import BASE, SITE
+from tests.postgres import Cluster
 
 _NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -161,3 +163,45 @@ def test_no_page_repeats_or_drops_what_stays_while_others_are_written(engine: En
         assert sorted(kept) == steady
         assert len(set(seen)) == len(seen)
         assert kept == [each for each in whole.ids if each in steady]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "query",
+    [
+        [("value-string", "hair")],
+        [("code", "urn:t|c0,urn:t|c1,urn:t|c2")],
+        [("code", "urn:t|c1"), ("value-string", "hair")],
+    ],
+)
+def test_pages_are_whole_where_the_database_sorts_as_a_language_does(
+    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch, query: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(find, "few_ids", lambda *_: None)
+    monkeypatch.setattr(find, "FEW", -1)
+    monkeypatch.setattr(find, "_FIRST", 3)
+    engine = fresh(postgres_cluster.fresh(language="en-US"), SITE)
+    record, chance = RecordStore(SITE, base=BASE), random.Random(2)
+    ids = ["".join(chance.choices("aAbBcC-.1", k=6)) for _ in range(90)]
+    drafts = []
+    for number, identity in enumerate(dict.fromkeys(ids)):
+        code = {"coding": [{"system": "urn:t", "code": f"c{number % 3}"}]}
+        observation = {"resourceType": "Observation", "id": identity, "status": "final", "code": code}
+        body = text.dump(observation | {"valueString": f"Hair {number % 4}"})
+        drafts.append(Draft("Observation", identity, body, text.parse(body), "test"))
+    with transaction(engine) as connection:
+        keep(connection, record, drafts, now(connection))
+    wanted = {each.id for number, each in enumerate(drafts) if len(query) == 1 or number % 3 == 1}
+    seen: list[str] = []
+    after: order.Place | None = None
+    for _ in ids:
+        with reading(engine) as connection:
+            scene = record.scene(connection)
+            page = find.page(scene, "Observation", conditions(scene, "Observation", query), count=7, after=after)
+        seen, after = [*seen, *page.ids], page.following
+        if after is None:
+            break
+    engine.dispose()
+    assert after is None
+    assert len(seen) == len(set(seen))
+    assert set(seen) == wanted

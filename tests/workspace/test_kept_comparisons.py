@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from dicom_bridge.compare.held import Held, Mode
 from tests.workspace.axe import faults
@@ -94,7 +96,40 @@ def test_aligned_and_in_equal_light_it_is_opened_so(workspace: tuple[Running, Cl
     expect(page.locator(".pane.live")).to_have_count(2)
     expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
     expect(page.locator("#compare")).to_have_attribute("data-light", str(light))
+    for one, other in zip(before, places(visit), strict=True):
+        assert other == pytest.approx(one, abs=0.02)
+    # Where it cannot be aligned any more, both stay where they were.
+    cannot = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=cannot))
+    page.reload()
+    expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=30_000)
     assert places(visit)[0] == pytest.approx(before[0], abs=0.02)
+    kept.clear()
+
+
+def test_what_is_kept_is_what_is_shown_then(workspace: tuple[Running, Clinic], visit: Visit) -> None:
+    kept = workspace[1].kept
+    kept.clear()
+    visit.sign_in("clinician")
+    open_pair(visit)
+    page = visit.page
+    page.keyboard.press("a")
+    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
+    page.keyboard.press("b")
+    expect(page.locator("#lit")).to_contain_text("the same for both")
+
+    def later(route: Route) -> None:
+        time.sleep(1.5)
+        route.continue_()
+
+    page.route("**/compare/alignment?*", later)
+    page.keyboard.press("]")
+    page.wait_for_url(lambda address: "maria-p1&" not in address)
+    page.keyboard.press("k")  # while the next pair is being aligned
+    expect(page.locator("#told")).to_contain_text("Kept.", timeout=30_000)
+    light = json.loads(page.locator("#compare").get_attribute("data-light") or "{}")
+    (held,) = [each.held for each in kept]
+    assert held == Held(Mode.SIDE, aligned=True, stops=light["stops"])
     kept.clear()
 
 

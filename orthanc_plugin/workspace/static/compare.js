@@ -116,7 +116,7 @@ const acts = {
       apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
     }
   },
-  keep,
+  keep: () => turn(keep), // once what was asked for before is shown
   export: () => {
     unfold("export");
     const first = document.querySelector("#export:not([hidden]) input:checked");
@@ -209,9 +209,10 @@ function remember(on) {
   }
 }
 
-/** Lay the right photo on the left one where that can be done; both move together then. */
-async function lay() {
-  if (!(await align(views.right))) return acts.fit();
+/** Lay the right photo on the left one where that can be done; both move together then.
+ * @param {boolean} [stay] whether both stay in their places where it cannot */
+async function lay(stay = false) {
+  if (!(await align(views.right))) return stay ? undefined : acts.fit();
   together();
   leading = "left";
   follow("left");
@@ -448,4 +449,4 @@ document.getElementById("keeping")?.addEventListener("submit", (event) => {
   turn(() => keepAlignment(views.right));
 });
 turn(light.restored);
-if (views.right && opensAligned()) turn(lay);
+if (views.right && opensAligned()) turn(() => lay(Boolean(document.getElementById("compare")?.dataset.kept)));

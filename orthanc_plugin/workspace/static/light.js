@@ -20,9 +20,9 @@ export function lit() {
   return stage?.classList.contains("lit") === true;
 }
 
-/** What both are shown with, in stops, as an address has it; empty: as they are. */
+/** What both are shown with, in stops to the hundredth; empty: as they are. */
 export function stops() {
-  return lit() ? new URL(location.href).searchParams.get("light") ?? "" : "";
+  return stage?.dataset.light ? JSON.parse(stage.dataset.light).stops.toFixed(2) : "";
 }
 
 /** Linear light of each pixel, 0 to 1: luminance by Rec. 709. @param {Uint8ClampedArray} data */
