@@ -29,6 +29,7 @@ from fhir_mapping.question.asking import ask as ask_photos
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from fhir_mapping.store.record import RecordStore
+from orthanc_plugin.assembly import memory
 
 SAFETY = Requester("safety", ("PATSFTY",))
 CLINICIAN = Requester("clinician", ("TREAT",), reference=CLINICIANS[0])
@@ -100,6 +101,7 @@ def opened(engine: Engine) -> Iterator[Opened]:
     """A clinic in a process that has asked nothing of it yet, with an audit of its own for as long."""
     with tempfile.TemporaryDirectory(prefix="photospine-bench-") as folder:
         clinic = Opened.of(engine, Path(folder))
+        memory.begun()  # as `serve` does
         try:
             yield clinic
         finally:

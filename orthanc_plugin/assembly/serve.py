@@ -34,7 +34,7 @@ from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.advisory.keeping import Advisories
 from fhir_mapping.api.routes import routes as fhir_routes
-from orthanc_plugin.assembly import tls
+from orthanc_plugin.assembly import memory, tls
 from orthanc_plugin.assembly.errors import AssemblyError
 from orthanc_plugin.assembly.gaps import desk
 from orthanc_plugin.assembly.intake import corrections, open_archive
@@ -212,6 +212,7 @@ def run(settings: Settings) -> None:
         ssl_certfile=pair and str(pair[0]),
         ssl_keyfile=pair and str(pair[1]),
     )
+    memory.begun()
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:

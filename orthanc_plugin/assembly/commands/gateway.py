@@ -7,6 +7,7 @@ import threading
 
 import typer
 
+from orthanc_plugin.assembly import memory
 from orthanc_plugin.assembly.commands._common import SettingsOption, failing
 from orthanc_plugin.assembly.open import open_node
 from orthanc_plugin.assembly.settings import load
@@ -27,4 +28,5 @@ def gateway(settings: SettingsOption = None) -> None:
     with failing(), open_node(load(settings), process.ROLE) as node:
         read = node.settings
         typer.echo(f"gateway: {read.dimse_ae_title} at {read.dimse_host}:{read.dimse_port}")
+        memory.begun()
         process.run(node, stopped)

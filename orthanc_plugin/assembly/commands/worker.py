@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from orthanc_plugin.assembly import memory
 from orthanc_plugin.assembly.commands._common import JsonOption, SettingsOption, failing, show
 from orthanc_plugin.assembly.intake import open_archive
 from orthanc_plugin.assembly.open import open_node
@@ -52,4 +53,5 @@ def worker(
         signal.signal(number, lambda *_: stopped.set())
     with failing(), open_node(load(settings), process.ROLE) as node:
         typer.echo("worker: at work")
+        memory.begun()
         process.run(node, stopped)
