@@ -7,6 +7,7 @@ A PIN signs nobody in. It is kept as its scrypt hash, and looked at a few times 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from itertools import pairwise
 
 from sqlalchemy import Connection, delete, select
@@ -24,8 +25,19 @@ _DIGITS = re.compile(rf"[0-9]{{{SHORTEST},{LONGEST}}}")
 _STEPS = (-1, 0, 1)
 
 
+class PinFault(Enum):
+    """Why something can be no PIN."""
+
+    DIGITS = f"a PIN has {SHORTEST} to {LONGEST} digits"
+    OBVIOUS = "a PIN of one digit, or of digits in a row, is the first that anybody tries: choose another"
+
+
 class PinRefused(ConsentError):
-    """No PIN: it is not of digits, too short, too long, or the first that anybody would try. The text says which."""
+    """No PIN."""
+
+    def __init__(self, fault: PinFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
 
 def save(connection: Connection, account: str, pin: str) -> None:
@@ -37,9 +49,9 @@ def save(connection: Connection, account: str, pin: str) -> None:
         It has other characters than 4 to 12 digits, or these are all the same or follow each other.
     """
     if not _DIGITS.fullmatch(pin):
-        raise PinRefused(f"a PIN has {SHORTEST} to {LONGEST} digits")
+        raise PinRefused(PinFault.DIGITS)
     if any(all(int(after) - int(before) == step for before, after in pairwise(pin)) for step in _STEPS):
-        raise PinRefused("a PIN of one digit, or of digits in a row, is the first that anybody tries: choose another")
+        raise PinRefused(PinFault.OBVIOUS)
     upsert(
         connection,
         account_pin,

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from consent.errors import ConsentError
-from consent.identity.pins import LONGEST, SHORTEST, PinRefused
+from consent.identity.pins import LONGEST, SHORTEST, PinFault, PinRefused
 from consent.identity.shown import Shown
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
@@ -36,6 +36,12 @@ _WRONG = noted("That is not right. Please try again.")
 _LAST = noted("That is not right. One more try; after that, sign in anew.")
 _OTHER_PIN = noted("The two PINs are not the same.")
 _NOT_MATCHING = noted("That password does not match.")
+_FAULTS = {
+    PinFault.DIGITS: noted("A PIN has %(shortest)s to %(longest)s digits."),
+    PinFault.OBVIOUS: noted(
+        "A PIN of one digit, or of digits in a row, is the first that anybody tries: choose another."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +244,15 @@ class Lock:
             kept = self._locks.save_pin(visitor, form.get("password", ""), form.get("pin", ""))
         except PinRefused as error:
             self._throttle.succeeded(account, address)
-            return self._show_pin(http, visitor, error=f"{str(error)[:1].upper()}{str(error)[1:]}.", status=422)
+            return self._show_pin(http, visitor, error=_faulty(error.fault), status=422)
         if not kept:
             return self._show_pin(http, visitor, error=_(_NOT_MATCHING), status=401)
         self._throttle.succeeded(account, address)
         return self._show_pin(http, visitor, saved=True)
+
+
+def _faulty(fault: PinFault) -> str:
+    return _(_FAULTS[fault]) % {"shortest": SHORTEST, "longest": LONGEST}
 
 
 def _where_it_was(shown: Shown) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,23 @@ def test_a_pin_is_set_with_the_password_and_kept_as_its_hash(place: Turnable) ->
         kept = connection.execute(select(account_pin.c.pin)).scalar_one()
     assert kept.startswith("scrypt$")
     assert _take_back(place.turned(), "5820") == 303
+
+
+@pytest.mark.parametrize(
+    ("language", "pin", "said"),
+    [
+        ("en", "123", "A PIN has 4 to 12 digits."),
+        ("en", "1111", "A PIN of one digit, or of digits in a row, is the first that anybody tries"),
+        ("de", "123", "Eine PIN hat 4 bis 12 Ziffern."),
+        ("de", "4567", "Eine PIN aus einer einzigen Ziffer oder aufeinanderfolgenden Ziffern"),
+    ],
+)
+def test_what_is_no_pin_is_said_in_the_readers_language(place: Turnable, language: str, pin: str, said: str) -> None:
+    client = place.signed_in()
+    page = client.get("/pin", headers={"Accept-Language": language})
+    sent = {"csrf": csrf(page.text), "password": PASSWORD, "pin": pin, "again": pin}
+    answer = client.post("/pin", data=sent, headers={"Accept-Language": language, "Origin": "http://testserver"})
+    assert (answer.status_code, said in unescape(answer.text)) == (422, True)
 
 
 @pytest.mark.parametrize("pin", ["", "123", "1111", "4567", "9876", "12a4", "1" * 13, "٤٣٩١", " 5820"])
