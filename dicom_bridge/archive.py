@@ -29,8 +29,15 @@ _STORE = "/dicom-web/studies"
 _LOOKED_AT = (httpx.codes.OK, httpx.codes.BAD_REQUEST)
 """DICOMweb tells of an object that the wall had discarded as of one stored (1.7) or as of a failure (1.9)."""
 
-_AWAY = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
-"""What the wall answers without its database, and what stands for an Orthanc that is not there."""
+_AWAY = (
+    httpx.codes.UNAUTHORIZED,
+    httpx.codes.REQUEST_TIMEOUT,
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.BAD_GATEWAY,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.GATEWAY_TIMEOUT,
+)
+"""What tells of no object: an Orthanc that is not there, not itself, or before which the wall has no database."""
 
 _DISCARDED = "Orthanc did not take an object in: its wall could not tell that its UID is free"
 
@@ -139,7 +146,9 @@ def file_at_hand(archive: Archive, job: str, orthanc_id: str) -> bytes | None:
     try:
         return archive.file(job, orthanc_id)
     except ObjectUnreadable:
-        return None
+        if archive.holds(job, orthanc_id):
+            return None
+        raise
 
 
 class _Tickets(httpx.Auth):

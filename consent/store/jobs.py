@@ -118,9 +118,9 @@ def take(connection: Connection, kinds: Collection[str], lease: timedelta, by: s
     if row is None:
         return None
     until = moment + lease // timedelta(microseconds=1)
-    connection.execute(
-        update(job).where(job.c.job == row.job).values(lease_until=until, lease_by=by, attempts=job.c.attempts + 1)
-    )
+    # What is asked for meanwhile has a time of its own then, and does not come before all that waits.
+    mine = update(job).where(job.c.job == row.job)
+    connection.execute(mine.values(not_before=until, lease_until=until, lease_by=by, attempts=job.c.attempts + 1))
     return Job(row.job, row.kind, row.key, row.body, row.attempts + 1, row.revision, until)
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
 from pydicom.encaps import get_frame
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicom_bridge.errors import BridgeError
@@ -66,16 +65,13 @@ def embedded_jpeg(data: bytes) -> bytes | None:
     """
     try:
         dataset = dcmread(io.BytesIO(data), specific_tags=["PixelData", "NumberOfFrames"])
-    except (InvalidDicomError, OSError, ValueError):
-        raise NotRendered("the stored object cannot be read") from None
-    if dataset.file_meta.get("TransferSyntaxUID") != JPEGBaseline8Bit or "PixelData" not in dataset:
-        return None
-    if int(dataset.get("NumberOfFrames") or 1) != 1:
-        return None
-    try:
+        if dataset.file_meta.get("TransferSyntaxUID") != JPEGBaseline8Bit or "PixelData" not in dataset:
+            return None
+        if int(dataset.get("NumberOfFrames") or 1) != 1:
+            return None
         return get_frame(dataset.PixelData, 0, number_of_frames=1)
-    except ValueError:
-        raise NotRendered("the stored object's pixels cannot be read") from None
+    except ODD:
+        raise NotRendered("the stored object cannot be read") from None
 
 
 def shown_picture(data: bytes) -> bytes | None:

@@ -138,4 +138,5 @@ def _grade(wanted: Grade) -> Term:
 def _is(text: str, token: Token) -> bool:
     """Whether ``system|code`` is what a token names."""
     system, code = system_and_code(text)
-    return code == token.code and token.system in (None, system)
+    coded = code == token.code and token.system in (None, system)
+    return coded or (text == token.code and token.system in (None, ""))

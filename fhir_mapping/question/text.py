@@ -139,8 +139,10 @@ _TOKENS = frozenset({Facet.VIEW, Facet.EXPRESSION, Facet.TREATMENT, Facet.PRODUC
 
 
 def _whole_token(text: str) -> Token:
+    """``system|code``, or what somebody typed, which may have bars, too: with blanks around them, as no code has."""
     system, code = system_and_code(text)
-    return Token(code, system)
+    typed = not _CODE.fullmatch(code) or system != system.strip()
+    return Token(text, "") if typed else Token(code, system)
 
 
 class _Reader:

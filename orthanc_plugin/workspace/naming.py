@@ -66,8 +66,9 @@ def _called(facet: Facet, value: str) -> str:
     if facet is Facet.OUTCOME:
         return _judged(value)
     if facet is Facet.SETTING:
-        setting, amount, unit = (plain(part) for part in parts(value, "$"))
-        return f"{_words(setting.rpartition('|')[2])} {amount}{'' if unit == '1' else f' {unit}'}".replace("cm2", "cm²")
+        setting, amount, unit = parts(value, "$")
+        shown = f"{amount}{'' if unit == '1' else f' {plain(unit)}'}".replace("cm2", "cm²")
+        return f"{_words(token(setting)[1])} {shown}"
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)

@@ -14,6 +14,7 @@ from dicom_bridge.publish.saved import NotSaved
 from fhir_mapping.errors import MappingError, NotFound
 from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
+from fhir_mapping.search.values import parts, token
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.filters import NAMES, asked
 from orthanc_plugin.workspace.forms import Fields, posted
@@ -151,7 +152,7 @@ class Portfolios:
 
 def _spoken(facet: str, value: str) -> str:
     """A value of a question in words; references name nobody here."""
-    code = value.split("$")[0].rpartition("|")[2] if facet != Facet.TAKEN else value
+    code = token(parts(value, "$")[0])[1] if facet != Facet.TAKEN else value
     return NAMES[Facet(facet)].lower() if "/" in code else code.replace("-", " ").replace("..", " to ")
 
 

@@ -329,6 +329,22 @@ def test_what_arrives_while_answers_are_decided_anew_waits_for_them(clinic: Link
     assert (_kept(clinic, first), set(_kept(clinic, second))) == (made, set(WIDTHS))
 
 
+def test_what_waits_for_its_answers_keeps_nobody_from_deciding_them(clinic: Links) -> None:
+    clinic.person("night")
+    row = clinic.one(_taken(clinic, "night", jpeg(Shot(340, 240, seed=26))))
+    _state(clinic, "night", valid_until=1)
+    with transaction(clinic.engine) as connection:
+        connection.execute(delete(job))
+        jobs.put(connection, jobs.RENDER, "night", not_before=clock.now(connection) - timedelta(hours=8))
+    with clinic.node("worker") as node, open_archive(node) as archive:
+        process = worker_of(node, archive, lambda _: None, Event())
+        assert process.one_job()  # it is looked at, and waits
+        process.decide_anew()
+        for _ in range(6):
+            process.one_job()
+    assert set(_kept(clinic, row)) == set(WIDTHS)
+
+
 def test_a_look_that_is_on_its_way_is_not_begun_anew(clinic: Links) -> None:
     with _rendering(clinic) as rendering:
         for key in (prepared.MISSING, prepared.GONE):

@@ -7,8 +7,10 @@ import threading
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, embedded_jpeg, render, shown_picture
 
@@ -122,6 +124,22 @@ def test_what_is_odd_is_not_rendered_and_nothing_worse(odd: bytes) -> None:
     assert shown_picture(plain) is not None
     with pytest.raises(NotRendered):
         shown_picture(plain.replace(rows, odd))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR IS")
+@pytest.mark.parametrize("frames", [b"\x02\x00x ", b"\x04\x001\\1 "], ids=["no number", "two numbers"])
+def test_a_number_of_frames_that_is_odd_is_nothing_worse_either(frames: bytes) -> None:
+    made = dcmread(io.BytesIO(_plain(4, 4)))
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    made.NumberOfFrames, made.PixelData = 1, encapsulate([_jpeg()])
+    out = io.BytesIO()
+    made.save_as(out, enforce_file_format=True)
+    element = b"\x28\x00\x08\x00IS"
+    assert embedded_jpeg(out.getvalue()) is not None
+    odd = out.getvalue().replace(element + b"\x02\x001 ", element + frames)
+    assert odd != out.getvalue()
+    with pytest.raises(NotRendered):
+        shown_picture(odd)
 
 
 def _plain(rows: int, columns: int) -> bytes:

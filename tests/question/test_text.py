@@ -14,8 +14,10 @@ from consent.regions import regions
 from consent.types import Laterality
 from dicom_bridge.objects.vocabulary import terms
 from fhir_mapping.errors import Malformed
+from fhir_mapping.question.facets import Facet, Value
 from fhir_mapping.question.question import Grade, Period, Question, Range, Token
-from fhir_mapping.question.text import Names, pairs, parse, read, text
+from fhir_mapping.question.terms import terms_of
+from fhir_mapping.question.text import Names, counted_as, pairs, parse, read, text
 from tests.counts import count, report
 
 pytestmark = pytest.mark.fast
@@ -102,6 +104,29 @@ def test_a_text_gives_its_question_back() -> None:
 def test_a_region_may_have_bars_in_its_code(code: str) -> None:
     question = Question(area=frozenset({code}))
     assert parse(text(question, _NAMES), _ZONE, _NAMES) == question
+
+
+@pytest.mark.parametrize(
+    ("said", "token"),
+    [
+        ("Energy | pulse", Token("Energy | pulse", "")),  # as somebody typed it
+        ("Energy |", Token("Energy |", "")),
+        ("a| b", Token("a| b", "")),
+        ("urn:x|a|b", Token("a|b", "urn:x")),
+        ("fluence", Token("fluence", "")),
+    ],
+)
+def test_what_is_counted_can_be_asked_for(said: str, token: Token) -> None:
+    setting = counted_as(Facet.SETTING, Value(Facet.SETTING, said, "5 J", 5.0))
+    (wanted,) = read([("setting", setting)], _ZONE, _NAMES).setting
+    assert wanted == Range(token, "J", Decimal(5), Decimal(5))
+    outcome = counted_as(Facet.OUTCOME, Value(Facet.OUTCOME, said, "improved"))
+    (grade,) = read([("outcome", outcome)], _ZONE, _NAMES).outcome
+    assert grade.characteristic == token
+    (in_range,) = terms_of(Question(setting=frozenset({wanted})), Facet.SETTING)
+    (judged,) = terms_of(Question(outcome=frozenset({grade})), Facet.OUTCOME)
+    assert in_range.accepts(Value(Facet.SETTING, said, "5 J", 5.0))
+    assert judged.accepts(Value(Facet.OUTCOME, said, "improved"))
 
 
 def test_people_type_names() -> None:

@@ -116,7 +116,7 @@ const acts = {
       apart = { x: right.x - left.x, y: right.y - left.y, zoom: right.zoom / left.zoom };
     }
   },
-  keep: () => turn(keep), // once what was asked for before is shown
+  keep: () => turn(async () => void keep()), // as it is once what was asked for before is shown
   export: () => {
     unfold("export");
     const first = document.querySelector("#export:not([hidden]) input:checked");
@@ -436,7 +436,10 @@ document.getElementById("main")?.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
-window.addEventListener("popstate", () => turn(() => go(location.href, false)));
+window.addEventListener("popstate", () => {
+  if (new URL(location.href).searchParams.has("kept")) location.reload(); // it is opened as it was kept
+  else turn(() => go(location.href, false));
+});
 
 reveal();
 await Promise.all([open("left"), open("right")]);
