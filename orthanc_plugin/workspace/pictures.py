@@ -58,21 +58,28 @@ class Originals:
         return shown or self._get(f"/instances/{orthanc_id}/preview", sop_uid, {"Accept": "image/png"})
 
     def _get(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
-        ticket = self._mint.mint_pass("GET", path, sop_uid=sop_uid)
         try:
-            with self._session.get(
-                self._orthanc + path, headers={**headers, "Authorization": ticket}, timeout=_TIMEOUT, stream=True
-            ) as answer:
-                if answer.status_code != requests.codes.ok:
-                    raise NotRendered(f"Orthanc answered {answer.status_code}")
-                body = bytearray()
-                for chunk in answer.iter_content(1 << 20):
-                    body += chunk
-                    if len(body) > self._most:
-                        raise NotRendered("the stored object is too large to be shown")
-                return bytes(body)
+            try:
+                return self._once(path, sop_uid, headers)
+            except requests.ConnectionError:
+                # Orthanc ends a connection after a second without a request; what is sent at that moment is lost.
+                return self._once(path, sop_uid, headers)
         except requests.RequestException as error:
             raise NotRendered(f"Orthanc cannot be reached: {type(error).__name__}") from None
+
+    def _once(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
+        ticket = self._mint.mint_pass("GET", path, sop_uid=sop_uid)
+        with self._session.get(
+            self._orthanc + path, headers={**headers, "Authorization": ticket}, timeout=_TIMEOUT, stream=True
+        ) as answer:
+            if answer.status_code != requests.codes.ok:
+                raise NotRendered(f"Orthanc answered {answer.status_code}")
+            body = bytearray()
+            for chunk in answer.iter_content(1 << 20):
+                body += chunk
+                if len(body) > self._most:
+                    raise NotRendered("the stored object is too large to be shown")
+            return bytes(body)
 
 
 class DecidedPictures:
