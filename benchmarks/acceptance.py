@@ -4,10 +4,10 @@ As many files run at once as the machine has processors, the longest of the last
 of a busy machine. A file that passed at this commit is not run again, so that a run that was interrupted goes on where
 it stopped. ``--keep COMMIT`` also keeps what passed at an earlier commit, for a change that the other files have
 nothing to do with; the table then says of each file at which commit it ran. ``--known`` runs nothing and writes what is
-known. What a counted test was asked and what it
-ran comes from :mod:`tests.counts`; a count that was not reached stands in the table as it is, and what was skipped
-stands in a list of its own, with its reason. Where files or folders are named, only what lies there is run, and what
-the table on record tells of the others stays, with the commit at which they ran.
+known. What a counted test was asked and what it ran comes from :mod:`tests.counts`; a count that was not reached stands
+in the table as it is, and what was skipped stands in a list of its own, with its reason. Where files or folders are
+named, only what lies there is run, and what the table on record tells of the others stays, with the commit at which
+they ran.
 """
 
 from __future__ import annotations

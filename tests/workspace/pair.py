@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.workspace.conftest import Visit
+
+CANNOT_ALIGN = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
+"""An answer of the page's."""
 
 PAIR = "/chart/compare?left=maria-p1&right=maria-p9"
 PLACES = """() => ['left', 'right'].map(side => {
@@ -19,6 +24,15 @@ def places(visit: Visit) -> list[list[float]]:
     visit.page.wait_for_timeout(700)
     found: list[list[float]] = visit.page.evaluate(PLACES)
     return found
+
+
+def open_aligned_and_lit(visit: Visit) -> None:
+    """Open a comparison, aligned and in equal light."""
+    open_pair(visit)
+    visit.page.keyboard.press("a")
+    expect(visit.page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
+    visit.page.keyboard.press("b")
+    expect(visit.page.locator("#lit")).to_contain_text("the same for both")
 
 
 def open_pair(visit: Visit, path: str = PAIR) -> None:

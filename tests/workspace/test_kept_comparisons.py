@@ -13,7 +13,7 @@ from dicom_bridge.compare.held import Held, Mode
 from tests.workspace.axe import faults
 from tests.workspace.clinic import Clinic
 from tests.workspace.conftest import Running, Visit
-from tests.workspace.pair import PAIR, open_pair, places
+from tests.workspace.pair import CANNOT_ALIGN, PAIR, open_aligned_and_lit, open_pair, places
 
 pytestmark = [pytest.mark.browser]
 
@@ -75,12 +75,8 @@ def test_aligned_and_in_equal_light_it_is_opened_so(workspace: tuple[Running, Cl
     kept = workspace[1].kept
     kept.clear()
     visit.sign_in("clinician")
-    open_pair(visit)
+    open_aligned_and_lit(visit)
     page = visit.page
-    page.keyboard.press("a")
-    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
-    page.keyboard.press("b")
-    expect(page.locator("#lit")).to_contain_text("the same for both")
     for _ in range(3):
         page.keyboard.press("+")
     before, light = places(visit), page.locator("#compare").get_attribute("data-light")
@@ -99,8 +95,7 @@ def test_aligned_and_in_equal_light_it_is_opened_so(workspace: tuple[Running, Cl
     for one, other in zip(before, places(visit), strict=True):
         assert other == pytest.approx(one, abs=0.02)
     # Where it cannot be aligned any more, both stay where they were.
-    cannot = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
-    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=cannot))
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=CANNOT_ALIGN))
     page.reload()
     expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=30_000)
     assert places(visit)[0] == pytest.approx(before[0], abs=0.02)
@@ -111,12 +106,8 @@ def test_what_is_kept_is_what_is_shown_then(workspace: tuple[Running, Clinic], v
     kept = workspace[1].kept
     kept.clear()
     visit.sign_in("clinician")
-    open_pair(visit)
+    open_aligned_and_lit(visit)
     page = visit.page
-    page.keyboard.press("a")
-    expect(page.locator("#aligned")).to_have_text(re.compile("Aligned to within"), timeout=30_000)
-    page.keyboard.press("b")
-    expect(page.locator("#lit")).to_contain_text("the same for both")
 
     def later(route: Route) -> None:
         time.sleep(1.5)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.workspace.axe import faults
 from tests.workspace.conftest import Visit
-from tests.workspace.pair import open_pair, places
+from tests.workspace.pair import CANNOT_ALIGN, open_pair, places
 
 pytestmark = [pytest.mark.browser]
 
@@ -28,8 +28,6 @@ _LAID = """() => {
   const bounds = item.getBoundsNoRotate();
   return [bounds.x, bounds.y, bounds.width, item.getRotation()];
 }"""
-
-_CANNOT = {"aligned": False, "why": "different", "text": "Cannot be aligned: too little is found."}
 
 
 def test_the_slider_shows_so_much_of_each_by_keyboard_and_by_its_line(visit: Visit) -> None:
@@ -150,7 +148,7 @@ def test_a_pair_that_cannot_be_aligned_does_not_end_it_for_the_next(visit: Visit
     page = visit.page
     page.keyboard.press("a")
     expect(page.locator("#aligned")).to_have_text(re.compile(r"Aligned to within"), timeout=20_000)
-    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=_CANNOT))
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=CANNOT_ALIGN))
     page.keyboard.press("]")
     expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=20_000)
     page.unroute("**/compare/alignment?*")
@@ -162,7 +160,7 @@ def test_what_cannot_be_aligned_says_so_and_stays_as_it_was(visit: Visit) -> Non
     visit.sign_in("clinician")
     open_pair(visit)
     page = visit.page
-    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=_CANNOT))
+    page.route("**/compare/alignment?*", lambda route: route.fulfill(json=CANNOT_ALIGN))
     before = page.evaluate(_LAID)
     page.keyboard.press("a")
     expect(page.locator("#aligned")).to_have_text(re.compile("Cannot be aligned"), timeout=20_000)
