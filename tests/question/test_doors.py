@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -313,7 +313,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
             clinic.put(resource)
         clinic.photo("f1", "anna", "v1", context=context("v1", "2026-05-03T10:00:00+03:00", "Procedure/p1"))
         clinic.photo("b1", "ben", "v2", extension=[region(FACE, "L")])
-        clinic.put(consent_of("show", "permit", "WEB", signed=datetime.now(UTC).isoformat()[:10]))
+        clinic.put(consent_of("show", "permit", "WEB", signed=f"{datetime.now(SITE.zone):%Y-%m-%d}"))
         with transaction(node.engine) as connection:
             create(connection, "clinician", password=None, purposes=["TREAT"])
             create(connection, "marketing", password=None, purposes=["WEB"])

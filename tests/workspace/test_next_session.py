@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fhir_mapping.course.plan import read as read_plan
 from fhir_mapping.treatment.read import treatments
 from fhir_mapping.treatment.surroundings import Surroundings
 from orthanc_plugin.workspace.sealed_state import seal, unseal
-from tests.fhir.clinic import BASE, consent_of
+from tests.fhir.clinic import BASE, SITE, consent_of
 from tests.fhir.clinic import Clinic as FhirClinic
 from tests.fhir.test_course import PLAN, TOXIN
 from tests.workspace.client import Client
@@ -246,7 +246,7 @@ def test_the_basis_names_each_photo_and_takes_no_setting_for_an_outcome(client: 
 
 
 def test_a_portfolio_item_leads_whoever_treats_to_what_it_is_based_on(clinic: FhirClinic, sessions: Sessions) -> None:
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    today = f"{datetime.now(SITE.zone):%Y-%m-%d}"
     for name in ("f1", "f2"):
         provision = {"data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{name}"}}]}
         clinic.put(consent_of(name, "permit", "PORTFOLIO", signed=today, provision=provision))
