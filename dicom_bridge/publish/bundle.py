@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consent.types import DirectiveRef, Request
+from dicom_bridge.compare.renditions import Rendition
 from dicom_bridge.publish.pair import Half, Pair
 from dicom_bridge.publish.sheet import Row, sheet
 
@@ -31,6 +32,9 @@ class Item:
 
     half: Half
     jpeg: bytes = field(repr=False)
+    page: Rendition
+    """The same as it stands on a page of the PDF."""
+
     consents: tuple[DirectiveRef, ...] = ()
     marked: bool = False
     """Whether a watermark was drawn into it."""
@@ -115,7 +119,7 @@ def bundle(entries: Sequence[Entry], names: Names, request: Request, title: str)
         for place, entry in enumerate(entries, 1)
         for side, item in entry.items
     }
-    page = sheet([Row(entry.pair, entry.before.jpeg, entry.after.jpeg) for entry in entries], title)
+    page = sheet([Row(entry.pair, entry.before.page, entry.after.page) for entry in entries], title)
     told = {"purpose": request.purpose, "channel": request.channel or "", "pairs": len(entries), "pictures": rows}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

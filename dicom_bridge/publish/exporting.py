@@ -20,9 +20,10 @@ from consent.service import Answer, DecisionPoint
 from consent.store import clock
 from consent.store.engine import transaction
 from consent.types import Obligation, Request
-from dicom_bridge.compare.renditions import NotRendered, Rendition, render
+from dicom_bridge.compare.renditions import NotRendered, render
 from dicom_bridge.publish.bundle import Entry, Item, Names, bundle
 from dicom_bridge.publish.pair import Half, Pair
+from dicom_bridge.publish.sheet import on_page
 from dicom_bridge.publish.tables import export as exports
 from dicom_bridge.publish.tables import export_item
 
@@ -132,20 +133,22 @@ class Exporter:
             owed = Obligation.WATERMARK in answer.decision.obligations
             mark = (self._mark or request.purpose) if owed else ""
             try:
-                picture = self._drawn(answer, mark)
+                jpeg = self._drawn(answer, mark)
+                page = on_page(jpeg)
             except NotRendered as error:
                 _LOG.warning("a permitted photo cannot be exported: %s", error)
                 return None
-            return Item(half, picture.jpeg, answer.decision.directives, marked=bool(mark))
+            return Item(half, jpeg, page, answer.decision.directives, marked=bool(mark))
 
         with ThreadPoolExecutor(_THREADS) as pool:
             made = pool.map(drawn, halves.values())
             return {number: item for number, item in zip(halves, made, strict=True) if item is not None}
 
-    def _drawn(self, answer: Answer, mark: str) -> Rendition:
+    def _drawn(self, answer: Answer, mark: str) -> bytes:
         if answer.orthanc_id is None:
             raise NotRendered("it is not in Orthanc")
-        return render(self._pixels(answer.sop_uid, answer.orthanc_id), width=WIDTH, watermark=mark)
+        picture = self._pixels(answer.sop_uid, answer.orthanc_id)
+        return render(picture, width=WIDTH, watermark=mark, shown=False).jpeg
 
     def _keep(self, request: Request, made: Export, names: Names, question: str, saved: str) -> None:
         """Write down what leaves: durable before it does."""

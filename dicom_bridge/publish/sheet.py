@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from reportlab.lib import colors
@@ -13,7 +13,7 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from dicom_bridge.compare.renditions import render
+from dicom_bridge.compare.renditions import Rendition, render
 from dicom_bridge.publish.pair import Half, Pair
 from fhir_mapping.advisory.letters import fonts
 
@@ -27,11 +27,21 @@ _WIDTH = 1200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A pair, and its pictures as JPEG."""
+    """A pair, and its pictures as they stand on a page."""
 
     pair: Pair
-    before: bytes = field(repr=False)
-    after: bytes = field(repr=False)
+    before: Rendition
+    after: Rendition
+
+
+def on_page(jpeg: bytes) -> Rendition:
+    """A picture as it stands on a page.
+
+    Raises
+    ------
+    dicom_bridge.compare.renditions.NotRendered
+    """
+    return render(jpeg, width=_WIDTH, shown=False)
 
 
 def sheet(rows: Sequence[Row], title: str) -> bytes:
@@ -66,7 +76,7 @@ def _page(canvas: Any, row: Row, regular: str, bold: str) -> None:
     canvas.setFillColor(_SOFT)
     canvas.setFont(regular, 10)
     canvas.drawString(_MARGIN, top - 28, " · ".join(filter(None, (pair.area if pair.title else "", pair.view))))
-    pictures = [render(jpeg, width=_WIDTH) for jpeg in (row.before, row.after)]
+    pictures = (row.before, row.after)
     room = _PAGE[0] - 2 * _MARGIN - _GAP
     height = min(
         _PAGE[1] - 2 * _MARGIN - _HEAD - _FOOT + 8 * mm, room / sum(each.width / each.height for each in pictures)
