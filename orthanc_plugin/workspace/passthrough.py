@@ -23,6 +23,7 @@ from consent.identity.bearer import Caller
 from consent.identity.purpose import EMERGENCY_HEADER, PURPOSE_HEADER, choose
 from consent.types import Request
 from orthanc_plugin.workspace.deposits import PATH, Deposits, may_store
+from orthanc_plugin.workspace.kept_connection import once_more
 from orthanc_plugin.workspace.relay import PIECE, Places, Relay
 from orthanc_plugin.workspace.visitor import Door
 
@@ -153,18 +154,21 @@ class Passthrough:
         if any(letter in path for letter in "\\\x00") or "/../" in path + "/":
             return Response(status_code=404, headers=_CORS)
         headers = {name: http.headers[name] for name in _ASKED if name in http.headers}
-        headers["Authorization"] = self._mint.mint_as(http.method, path, query, request=question)
         headers["Forwarded"] = _forwarded(self._upstream.public_url)
-        try:
-            answer = self._session.request(
-                http.method,
+
+        def read() -> requests.Response:
+            ticket = self._mint.mint_as("GET", path, query, request=question)
+            return self._session.get(
                 self._upstream.orthanc.rstrip("/") + quote(path, safe="/:,;=@+!$&'()*~"),
                 params=query,
-                headers=headers,
+                headers={**headers, "Authorization": ticket},
                 stream=True,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
             )
+
+        try:
+            answer = once_more(read)
         except requests.RequestException:
             return Response(status_code=502, headers=_CORS)
         kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}

@@ -17,6 +17,7 @@ from consent.types import Obligation, Request
 from dicom_bridge.compare import prepared
 from dicom_bridge.compare.renditions import NotRendered, Rendition, Shelf, render, shown_picture
 from dicom_bridge.publish.exporting import FULFILS as PUBLISHING_FULFILS
+from orthanc_plugin.workspace.kept_connection import once_more
 from orthanc_plugin.workspace.record import Picture
 from orthanc_plugin.workspace.stored import CHART_FULFILS
 
@@ -59,11 +60,7 @@ class Originals:
 
     def _get(self, path: str, sop_uid: str, headers: Mapping[str, str]) -> bytes:
         try:
-            try:
-                return self._once(path, sop_uid, headers)
-            except requests.ConnectionError:
-                # Orthanc ends a connection after a second without a request; what is sent at that moment is lost.
-                return self._once(path, sop_uid, headers)
+            return once_more(lambda: self._once(path, sop_uid, headers))
         except requests.RequestException as error:
             raise NotRendered(f"Orthanc cannot be reached: {type(error).__name__}") from None
 

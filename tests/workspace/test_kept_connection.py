@@ -1,4 +1,4 @@
-"""A photo's pixels are read from Orthanc, whatever becomes of a connection that was kept."""
+"""Orthanc is read from, whatever becomes of a connection that was kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from starlette.applications import Starlette
 
+from consent.identity.bearer import Caller
 from consent.identity.tickets import TicketKeys, TicketMint
+from consent.types import Requester
 from dicom_bridge.compare.renditions import NotRendered
+from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import Originals
 from tests.ports import free_port
+from tests.workspace.client import Client
 
 pytestmark = pytest.mark.fast
 
@@ -71,3 +76,32 @@ def test_an_orthanc_that_answers_nothing_is_told_as_such() -> None:
         originals = _originals(address, session)
         with pytest.raises(NotRendered, match="cannot be reached: ConnectionError"):
             originals.picture("1.2.3", _ID)
+
+
+def _door(address: str, session: requests.Session) -> Client:
+    """``/dicom-web`` before that server, for a clinician."""
+    session.trust_env = False
+    passed = Passthrough(
+        Upstream(address, "http://clinic.invalid", 1 << 20),
+        None,  # type: ignore[arg-type]  # nobody comes with a cookie
+        TicketMint(TicketKeys((b"k" * 32,)), "node1"),
+        lambda _header, _address: Caller(Requester("clinician", ("TREAT",))),
+        session,
+        None,  # type: ignore[arg-type]  # nothing is stored
+    )
+    return Client(Starlette(routes=passed.routes()))
+
+
+def test_what_is_passed_through_is_asked_for_again_too() -> None:
+    with _orthanc(1) as (address, tickets), requests.Session() as session:
+        client = _door(address, session)
+        for _ in range(3):
+            answer = client.get("/dicom-web/studies", headers={"Authorization": "Basic YTpi"})
+            assert (answer.status_code, answer.content) == (200, b"a picture")
+    assert len(tickets) == len(set(tickets)) == 3
+
+
+def test_what_is_passed_through_is_502_where_nothing_answers() -> None:
+    with _orthanc(0) as (address, _), requests.Session() as session:
+        answer = _door(address, session).get("/dicom-web/studies", headers={"Authorization": "Basic YTpi"})
+        assert (answer.status_code, answer.content) == (502, b"")
