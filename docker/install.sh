@@ -8,7 +8,7 @@
 set -eu
 
 run_packages="ca-certificates orthanc orthanc-python orthanc-dicomweb openssl python3-venv python3-cryptography libpq5 libjpeg-turbo-progs tzdata"
-test_packages="dcmtk dicom3tools chromium postgresql libimage-exiftool-perl libfaketime wrk unzip"
+test_packages="dcmtk dicom3tools chromium chromium-headless-shell postgresql libimage-exiftool-perl libfaketime wrk unzip"
 full_packages="buildah debootstrap debian-archive-keyring iproute2 util-linux"
 
 case "${1:-run}" in

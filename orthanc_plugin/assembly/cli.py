@@ -1,9 +1,11 @@
-"""The command ``photospine``. Each command is a module of :mod:`orthanc_plugin.assembly.commands`."""
+"""The command ``photospine``. Each command is a module of :mod:`orthanc_plugin.assembly.commands`, of its
+name; ``import``, which is a word of Python, is :mod:`.import_`."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from importlib import metadata
 from typing import Annotated
 
@@ -12,8 +14,11 @@ import typer
 from orthanc_plugin.assembly import commands
 
 
-def build() -> typer.Typer:
-    """The command line with every command that is built."""
+def build(command: str | None = None) -> typer.Typer:
+    """The command line: with every command, or with the one that is named, where there is one of this name.
+
+    What each command needs takes a second to load, so whoever is asked for one does not load them all.
+    """
     app = typer.Typer(
         name="photospine",
         no_args_is_help=True,
@@ -23,9 +28,11 @@ def build() -> typer.Typer:
         help="Clinical before/after photographs as records of the hospital's own systems.",
     )
     app.callback()(_root)
-    for module in pkgutil.iter_modules(commands.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
+    known = {
+        each.name.rstrip("_"): each.name for each in pkgutil.iter_modules(commands.__path__) if each.name[0] != "_"
+    }
+    for module in known.values() if command not in known else [known[command]]:
+        importlib.import_module(f"{commands.__name__}.{module}").register(app)
     return app
 
 
@@ -40,4 +47,4 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script. Exit status: 0 done, 1 refused or failed, 2 wrong usage."""
-    build()()
+    build(next((word for word in sys.argv[1:] if not word.startswith("-")), None))()

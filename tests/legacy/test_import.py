@@ -15,7 +15,7 @@ from consent.store.engine import glancing
 from consent.store.tables import photo
 from dicom_bridge.legacy.visits import HISTORICAL
 from orthanc_plugin.assembly.cli import build
-from orthanc_plugin.assembly.commands.legacy import Lines
+from orthanc_plugin.assembly.commands.import_ import Lines
 from tests.formats import saved
 from tests.legacy.making import folder, listed, zipped
 from tests.legacy.making import photo as shot
