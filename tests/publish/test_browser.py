@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -33,6 +34,24 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     shoot(made, "l2", "2025-01-10", "laser1", hand=True, side="R")
     yield made
     made.close()
+
+
+def test_a_long_name_is_no_wider_than_a_phone(browser: Browser, clinic: Clinic) -> None:
+    with Running(application(clinic, packages=assets()), free_port()) as running:
+        context = browser.new_context(viewport={"width": 390, "height": 844})
+        visit = watched(context, running.address)
+        visit.sign_in("marketing")
+        visit.go("/portfolio/PORTFOLIO")
+        name = "Behandlungsergebnisse" * 4
+        visit.page.get_by_text("Save as a portfolio").click()
+        visit.page.get_by_label("Name").fill(name)
+        visit.page.get_by_role("button", name="Save", exact=True).press("Enter")
+        expect(visit.page.get_by_role("heading", name=name)).to_be_visible()
+        for path in (urlsplit(visit.page.url).path, "/portfolio/PORTFOLIO"):
+            visit.go(path)
+            expect(visit.page.get_by_text(name).first).to_be_visible()
+            assert visit.page.evaluate("document.documentElement.scrollWidth") == 390
+        context.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
