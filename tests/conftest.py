@@ -1,4 +1,4 @@
-"""The one browser of a test process: a second one in the same process cannot be driven; and the order of the files."""
+"""The one browser of a test process, where a second one cannot be driven; and who runs which file, in which order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -17,7 +19,8 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 
-_LONGEST = ("tests/readme/", "tests/pages/", "tests/assembly/test_doctor.py", "tests/workspace/test_browser.py",
+_PAGES = "tests/pages/"
+_LONGEST = ("tests/readme/", _PAGES, "tests/assembly/test_doctor.py", "tests/workspace/test_browser.py",
             "tests/workspace/test_consent", "tests/workspace/test_t", "tests/fhir/test_cut.py")  # fmt: skip
 """Files that take a minute or more: begun last, they would be waited for alone."""
 
@@ -25,6 +28,19 @@ _LONGEST = ("tests/readme/", "tests/pages/", "tests/assembly/test_doctor.py", "t
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc]
+    """A file is run by one process, and so are all that share the clinic of the pages, which takes a minute to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _PAGES if nodeid.startswith(_PAGES) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Who runs what."""
+    return _Files(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -117,10 +117,11 @@ def _region(region: Region) -> dict[str, Any]:
     return {"url": codes.REGION_EXTENSION, "extension": parts}
 
 
-def attachment(paper: bytes, title: str, signed: datetime) -> dict[str, Any]:
+def attachment(paper: bytes, title: str, signed: datetime, language: str = "en") -> dict[str, Any]:
     """The paper as an Attachment: its hash is SHA-1, as R4 says, and tells of a slip rather than of a forgery."""
     return {
         "contentType": "application/pdf",
+        "language": language,
         "data": base64.b64encode(paper).decode(),
         "size": len(paper),
         "hash": base64.b64encode(hashlib.sha1(paper, usedforsecurity=False).digest()).decode(),

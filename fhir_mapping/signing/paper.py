@@ -42,15 +42,18 @@ class Paper:
     lines: tuple[str, ...]
     """The text that was shown."""
 
-    name: str
-    """Who signs."""
+    signed: str
+    """Who signed: ``Signed by Anna``."""
 
     when: str
     strokes: tuple[Stroke, ...] = ()
     """The signature as it was drawn."""
 
-    witness: str = ""
+    witnessed: str = ""
     """Who was there, where a name was typed because nothing could be drawn."""
+
+    language: str = "en"
+    """BCP 47."""
 
 
 def strokes_of(drawn: str) -> tuple[Stroke, ...]:
@@ -93,9 +96,9 @@ def pdf(paper: Paper) -> bytes:
     flow.append(Spacer(1, 6 * mm))
     if paper.strokes:
         flow.append(_drawing(paper.strokes))
-    flow += [say(f"Signed by {paper.name}"), say(paper.when, soft)]
-    if paper.witness:
-        flow.append(say(f"The name was typed, in the presence of {paper.witness}.", soft))
+    flow += [say(paper.signed), say(paper.when, soft)]
+    if paper.witnessed:
+        flow.append(say(paper.witnessed, soft))
     out = io.BytesIO()
     SimpleDocTemplate(
         out,
@@ -106,6 +109,7 @@ def pdf(paper: Paper) -> bytes:
         bottomMargin=20 * mm,
         title=paper.title,
         author="Photospine",
+        lang=paper.language,
         invariant=1,
     ).build(flow)
     return out.getvalue()

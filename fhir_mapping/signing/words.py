@@ -4,40 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
-from consent.directive import Region
 from consent.purposes import CONF, HRESCH, PATRQT, PORTFOLIO, SOCIAL, TEACH, TREAT, WEB, Catalog
-from consent.regions import regions
 from consent.site import Site
-from consent.types import Laterality
+from fhir_mapping.signing.spoken import ENGLISH, Spoken
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes
-
-_TITLES = {
-    TREAT: "Treatment in this clinic",
-    PATRQT: "Own view",
-    PORTFOLIO: "Album in the clinic",
-    WEB: "Website",
-    SOCIAL: "Social media",
-    CONF: "Conferences and journals",
-    TEACH: "Teaching in the clinic",
-    HRESCH: "Research",
-}
-_MEANING = {
-    TREAT: "The people who treat you here look at the photos, to plan and to check your treatment.",
-    PATRQT: "You see the photos yourself when you sign in.",
-    PORTFOLIO: "Shown on a screen in the clinic to people who consider a treatment. Without your name.",
-    WEB: "On the clinic's public website. Anybody can see and copy them. Without your name.",
-    SOCIAL: "Published there. Anybody can see, copy and share them. Without your name.",
-    CONF: "In talks and articles for professionals, also outside this clinic. Without your name.",
-    TEACH: "To train people who work in this clinic. Without your name.",
-    HRESCH: "In studies. Without your name.",
-}
-_SIDES = {Laterality.RIGHT: "right ", Laterality.LEFT: "left ", Laterality.BOTH: ""}
-_REPLACES = "For these photos and uses, this takes the place of what I signed before."
-_REPLACES_FOR_HER = (
-    "For these photos and uses, this takes the place of what others signed before; what the patient signed stays."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +23,45 @@ class Called:
     """DocumentReference id -> ``Face, frontal, 12 May 2026``."""
 
 
-def title(use: Use) -> str:
+def title(use: Use, spoken: Spoken = ENGLISH) -> str:
     """``Social media: instagram``."""
-    named = _TITLES.get(use.purpose, use.purpose)
+    phrase = spoken.phrase
+    named = {
+        TREAT: phrase("Treatment in this clinic"),
+        PATRQT: phrase("Own view"),
+        PORTFOLIO: phrase("Album in the clinic"),
+        WEB: phrase("Website"),
+        SOCIAL: phrase("Social media"),
+        CONF: phrase("Conferences and journals"),
+        TEACH: phrase("Teaching in the clinic"),
+        HRESCH: phrase("Research"),
+    }.get(use.purpose, use.purpose)
     return f"{named}: {use.place}" if use.place else named
 
 
-def meaning(use: Use) -> str:
+def meaning(use: Use, spoken: Spoken = ENGLISH) -> str:
     """What the use is, in one or two sentences."""
-    return _MEANING.get(use.purpose, "A use that this clinic has named so.")
+    phrase = spoken.phrase
+    return {
+        TREAT: phrase("The people who treat you here look at the photos, to plan and to check your treatment."),
+        PATRQT: phrase("You see the photos yourself when you sign in."),
+        PORTFOLIO: phrase("Shown on a screen in the clinic to people who consider a treatment. Without your name."),
+        WEB: phrase("On the clinic's public website. Anybody can see and copy them. Without your name."),
+        SOCIAL: phrase("Published there. Anybody can see, copy and share them. Without your name."),
+        CONF: phrase("In talks and articles for professionals, also outside this clinic. Without your name."),
+        TEACH: phrase("To train people who work in this clinic. Without your name."),
+        HRESCH: phrase("In studies. Without your name."),
+    }.get(use.purpose) or phrase("A use that this clinic has named so.")
 
 
-def region_name(region: Region) -> str:
-    """``right hand``."""
-    known = regions().by_code(region.code)
-    name = region.code if known is None else known.name.replace("-", " ")
-    return f"{_SIDES[region.laterality]}{name}"
+def verdict(answer: Answer, spoken: Spoken = ENGLISH) -> str:
+    """How a line of the text begins that permits, or denies."""
+    return (spoken.phrase("YES") if answer is Answer.YES else spoken.phrase("NO")) + ": "
 
 
-def lines(wishes: Wishes, site: Site, called: Called, *, herself: bool = True) -> tuple[str, ...]:
+def lines(
+    wishes: Wishes, site: Site, called: Called, *, herself: bool = True, spoken: Spoken = ENGLISH
+) -> tuple[str, ...]:
     """The text, a sentence a line: each Yes, each No, and what holds besides.
 
     What it says is what the Consents mean (:mod:`fhir_mapping.signing.build`); a test reads it and compares.
@@ -80,49 +71,70 @@ def lines(wishes: Wishes, site: Site, called: Called, *, herself: bool = True) -
     herself
         Whether the patient signs, and not somebody for her.
     """
-    catalog = Catalog.of(site)
-    made = [_yes(use, wishes, called, publishing=catalog.is_publishing(use.purpose)) for use in wishes.said(Answer.YES)]
-    made += [_no(use, wishes.photos, called) for use in wishes.said(Answer.NO)]
+    catalog, phrase = Catalog.of(site), spoken.phrase
     yes, no = wishes.said(Answer.YES), wishes.said(Answer.NO)
+    made = [_yes(use, wishes, called, spoken, publishing=catalog.is_publishing(use.purpose)) for use in yes]
+    made += [_no(use, wishes.photos, called, spoken) for use in no]
     if Use(TREAT) in yes and (not wishes.photos.all or wishes.until is not None):
-        made.append("From now on the people who treat me see only photos that I have said Yes to for my treatment.")
+        made.append(
+            phrase("From now on the people who treat me see only photos that I have said Yes to for my treatment.")
+        )
+    if yes and herself:
+        made.append(phrase("For these photos and uses, this takes the place of what I signed before."))
+    elif yes:
+        made.append(
+            phrase(
+                "For these photos and uses, this takes the place of what others signed before; what the patient signed "
+                "stays."
+            )
+        )
     if yes:
-        made.append(_REPLACES if herself else _REPLACES_FOR_HER)
-        made.append("I can take back every Yes at any time, here or by telling the clinic. It then ends at once.")
+        made.append(
+            phrase("I can take back every Yes at any time, here or by telling the clinic. It then ends at once.")
+        )
     if no:
-        made.append("A No stays until I take it back, and counts more than any Yes that I give without doing so.")
-    made.append("Whatever is not named here stays as it is.")
+        made.append(
+            phrase("A No stays until I take it back, and counts more than any Yes that I give without doing so.")
+        )
+    made.append(phrase("Whatever is not named here stays as it is."))
     return tuple(made)
 
 
-def until_words(until: date | None) -> str:
-    """How long a Yes holds."""
-    return "until I take it back" if until is None else f"up to and including {until.isoformat()}"
-
-
-def _yes(use: Use, wishes: Wishes, called: Called, *, publishing: bool) -> str:
-    photos = wishes.photos
-    which = _which(photos, called, "that show nothing but")
+def _yes(use: Use, wishes: Wishes, called: Called, spoken: Spoken, *, publishing: bool) -> str:
+    phrase, photos = spoken.phrase, wishes.photos
+    told = {
+        "use": title(use, spoken),
+        "photos": _which(photos, called, phrase("photos of me that show nothing but: %s"), spoken),
+        "until": phrase("until I take it back")
+        if wishes.until is None
+        else phrase("up to and including %s") % spoken.day(wishes.until),
+    }
     if photos.documents:
-        later = ""
+        text = phrase("%(use)s. For %(photos)s; %(until)s.")
     elif publishing:
-        later = ", as far as they are here today; no later ones"
+        text = phrase("%(use)s. For %(photos)s, as far as they are here today; no later ones; %(until)s.")
     else:
-        later = ", also later ones"
-    return f"YES: {title(use)}. For {which}{later}; {until_words(wishes.until)}."
+        text = phrase("%(use)s. For %(photos)s, also later ones; %(until)s.")
+    return verdict(Answer.YES, spoken) + text % told
 
 
-def _no(use: Use, photos: Photos, called: Called) -> str:
-    later = "" if photos.documents else ", also later ones"
-    return f"NO: {title(use)}. For {_which(photos, called, 'that show any part of')}{later}."
+def _no(use: Use, photos: Photos, called: Called, spoken: Spoken) -> str:
+    phrase = spoken.phrase
+    which = _which(photos, called, phrase("photos of me that show any part of: %s"), spoken)
+    text = (
+        phrase("%(use)s. For %(photos)s.") if photos.documents else phrase("%(use)s. For %(photos)s, also later ones.")
+    )
+    return verdict(Answer.NO, spoken) + text % {"use": title(use, spoken), "photos": which}
 
 
-def _which(photos: Photos, called: Called, shows: str) -> str:
+def _which(photos: Photos, called: Called, shows: str, spoken: Spoken) -> str:
+    phrase = spoken.phrase
     if photos.areas:
-        return f"photos of me {shows}: {' + '.join(region_name(each) for each in photos.areas)}"
+        return shows % " + ".join(spoken.region(each) for each in photos.areas)
     if photos.visits:
-        return f"photos of me from the visits: {' + '.join(called.visits.get(each, each) for each in photos.visits)}"
+        named = " + ".join(called.visits.get(each, each) for each in photos.visits)
+        return phrase("photos of me from the visits: %s") % named
     if photos.documents:
-        named = (f"{called.documents.get(each, 'photo')} [{each}]" for each in photos.documents)
-        return f"these photos of me: {' + '.join(named)}"
-    return "all photos of me"
+        named = " + ".join(f"{called.documents.get(each, phrase('photo'))} [{each}]" for each in photos.documents)
+        return phrase("these photos of me: %s") % named
+    return phrase("all photos of me")

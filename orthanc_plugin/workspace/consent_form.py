@@ -13,7 +13,8 @@ from consent.directive import Region
 from consent.types import Laterality
 from fhir_mapping.signing.preview import Change
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes
-from fhir_mapping.signing.words import Called, region_name
+from fhir_mapping.signing.words import Called
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.record import OTHER, Photo, view_name
 from orthanc_plugin.workspace.words import day
 
@@ -80,7 +81,7 @@ def read(sent: Sequence[tuple[str, str]], patient: str, uses: Iterable[Use], off
     single = dict(sent)
     answers = {use: Answer(single[f"use:{use.key}"]) for use in uses if single.get(f"use:{use.key}") in ("yes", "no")}
     if not answers:
-        raise Unclear("Please say Yes or No to at least one use.")
+        raise Unclear(_("Please say Yes or No to at least one use."))
     return Wishes(patient, answers, _photos(sent, single.get("scope", "all"), offered), _until(single, today))
 
 
@@ -95,7 +96,7 @@ def _photos(sent: Sequence[tuple[str, str]], scope: str, offered: Choosable) -> 
         return Photos()
     known = {"areas": ("area", areas), "visits": ("visit", visits), "photos": ("photo", documents)}.get(scope)
     if known is None or not chosen[known[0]] or any(each not in known[1] for each in chosen[known[0]]):
-        raise Unclear("Please choose which photos it is about.")
+        raise Unclear(_("Please choose which photos it is about."))
     if scope == "areas":
         return Photos(areas=tuple(areas[each] for each in chosen["area"]))
     return Photos(visits=tuple(chosen["visit"])) if scope == "visits" else Photos(documents=tuple(chosen["photo"]))
@@ -111,9 +112,9 @@ def _until(single: Mapping[str, str], today: date) -> date | None:
     try:
         until = date.fromisoformat(single.get("until-day", ""))
     except ValueError:
-        raise Unclear("Please say until which day it holds.") from None
+        raise Unclear(_("Please say until which day it holds.")) from None
     if until < today:
-        raise Unclear("That day is over already. Please choose a later one.")
+        raise Unclear(_("That day is over already. Please choose a later one."))
     return until
 
 
@@ -157,9 +158,3 @@ def digest(lines: Sequence[str], change: Change) -> str:
 
 def _photo_name(photo: Photo, zone: tzinfo) -> str:
     return f"{view_name(photo)}, {day(photo.at, zone)}" if photo.at is not None else view_name(photo)
-
-
-def area_name(region: Region) -> str:
-    """``Right hand``."""
-    name = region_name(region)
-    return f"{name[:1].upper()}{name[1:]}"

@@ -21,11 +21,12 @@ from fhir_mapping.question.question import Question
 from fhir_mapping.signing import words
 from fhir_mapping.signing.paper import Paper, strokes_of
 from fhir_mapping.signing.preview import Change
-from fhir_mapping.signing.wishes import Use, Wishes
+from fhir_mapping.signing.wishes import Answer, Use, Wishes
 from orthanc_plugin.workspace import consent_form
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.consent_book import ConsentBook, Signer, Standing
-from orthanc_plugin.workspace.consent_form import Choosable, Unclear, area_name
+from orthanc_plugin.workspace.consent_form import Choosable, Unclear
+from orthanc_plugin.workspace.consent_language import region_name, speaking
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.lock import Lock
@@ -87,11 +88,16 @@ class Hers:
 
     def rows(self) -> list[Row]:
         """The table of who may see what."""
-        standing = self.standing
-        return [
-            Row(use, words.title(use), words.meaning(use), len(standing.seen[use]), standing.holders[use].names)
-            for use in standing.uses
-        ]
+        return table(self.standing)
+
+
+def table(standing: Standing) -> list[Row]:
+    """A row for each use, in the language of the page."""
+    said = speaking()
+    return [
+        Row(use, words.title(use, said), words.meaning(use, said), len(standing.seen[use]), standing.holders[use].names)
+        for use in standing.uses
+    ]
 
 
 class ConsentPages:
@@ -242,7 +248,7 @@ class ConsentPages:
             hers,
             status=status,
             base=_ROOM,
-            areas=[(key, area_name(region), count) for key, region, count in hers.offered.areas],
+            areas=[(key, region_name(region), count) for key, region, count in hers.offered.areas],
             visits=hers.offered.visits,
             photos=hers.offered.photos,
             signers=hers.standing.signers,
@@ -272,7 +278,7 @@ class ConsentPages:
     def _review(
         self, http: HttpRequest, hers: Hers, wishes: Wishes, signer: Signer, change: Change, *, error: str = ""
     ) -> Response:
-        lines = self._lines(hers, wishes, signer)
+        lines, said = self._lines(hers, wishes, signer), speaking()
         kept = consent_form.state(wishes, signer.reference, lines, change)
         return self._show(
             http,
@@ -281,6 +287,7 @@ class ConsentPages:
             status=422 if error else 200,
             base=_ROOM,
             lines=lines,
+            beginnings={each.value: words.verdict(each, said) for each in Answer},
             changes=_lines_of(hers, change),
             signer=signer,
             state=seal(hers.visitor.secret, _SEAL, kept),
@@ -290,7 +297,9 @@ class ConsentPages:
     def _lines(self, hers: Hers, wishes: Wishes, signer: Signer) -> tuple[str, ...]:
         site = self._pages.parts.site
         called = hers.offered.called(hers.person.name, site.zone)
-        return words.lines(wishes, site, called, herself=signer.reference == f"Patient/{hers.person.id}")
+        return words.lines(
+            wishes, site, called, herself=signer.reference == f"Patient/{hers.person.id}", spoken=speaking()
+        )
 
     def _done(self, http: HttpRequest, sent: Sequence[tuple[str, str]]) -> Response:
         hers, form = self._in_room(http), dict(sent)
@@ -313,16 +322,19 @@ class ConsentPages:
             return self._review(http, hers, wishes, signer, change, error=_(_UNSIGNED))
         moment = self._book.moment()
         local = moment.astimezone(self._pages.parts.site.zone)
-        born = f", born {hers.person.birth}" if hers.person.birth else ""
-        clinic = f"At {hers.standing.clinic}" if hers.standing.clinic else ""
+        about = [_("Of %s, born %s") % (hers.person.name, hers.person.birth) if hers.person.birth
+                 else _("Of %s") % hers.person.name]  # fmt: skip
+        if hers.standing.clinic:
+            about.append(_("At %s") % hers.standing.clinic)
         paper = Paper(
-            title="Consent to the use of photographs",
-            about=tuple(filter(None, (f"Of {hers.person.name}{born}", clinic))),
+            title=_("Consent to the use of photographs"),
+            about=tuple(about),
             lines=lines,
-            name=signer.name if strokes else typed,
+            signed=_("Signed by %s") % (signer.name if strokes else typed),
             when=f"{local:%Y-%m-%d %H:%M %Z}",
             strokes=strokes,
-            witness="" if strokes else witness,
+            witnessed="" if strokes else _("The name was typed, in the presence of %s.") % witness,
+            language=speaking().code,
         )
         self._book.sign(hers.question, wishes, signer.reference, paper, moment, f"{_ROOM}/done")
         return RedirectResponse(f"{_ROOM}/thanks", status_code=303)
@@ -366,7 +378,7 @@ def _signer(hers: Hers, reference: str) -> Signer:
 def _lines_of(hers: Hers, change: Change) -> list[Line]:
     return [
         Line(
-            words.title(use),
+            words.title(use, speaking()),
             len(change.before[use]),
             len(change.after[use]),
             len(change.before[use] - change.after[use]),

@@ -29,10 +29,9 @@ from consent.purposes import (
     WEB,
 )
 from consent.types import Request
-from fhir_mapping.signing import words
 from fhir_mapping.signing.wishes import Use
 from orthanc_plugin.workspace.consent_book import ConsentBook
-from orthanc_plugin.workspace.consent_page import EVERYTHING, Row, paper_of
+from orthanc_plugin.workspace.consent_page import EVERYTHING, paper_of, table
 from orthanc_plugin.workspace.history_book import DAYS, HistoryBook, Look
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
@@ -113,10 +112,6 @@ class OwnPages:
             return self._away(http)
         numbers = self._consents.hers(mine.person.id)
         standing = self._consents.standing(mine.question, mine.person.id, numbers, "/me/consent")
-        rows = [
-            Row(use, words.title(use), words.meaning(use), len(standing.seen[use]), standing.holders[use].names)
-            for use in standing.uses
-        ]
         return self._pages.show(
             http,
             "own_consent.html",
@@ -124,7 +119,7 @@ class OwnPages:
             section="me",
             person=mine.person,
             base=f"/me/patient/{mine.person.id}/consent",
-            rows=rows,
+            rows=table(standing),
             total=len(numbers),
             statements=standing.statements,
             whys=self._consents.whys(mine.question, numbers),

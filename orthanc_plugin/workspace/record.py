@@ -216,10 +216,14 @@ class People:
 
 def place_name(photo: Photo) -> str:
     """``Face``, ``Right hand``."""
-    area = _(photo.area.name)
-    if photo.side == "R":
+    return sided(_(photo.area.name), photo.side)
+
+
+def sided(area: str, side: str | None) -> str:
+    """An area's name with its side (``R``, ``L``), where it has one: ``Right hand``."""
+    if side == "R":
         return _("Right %s") % _lower(area)
-    return _("Left %s") % _lower(area) if photo.side == "L" else area
+    return _("Left %s") % _lower(area) if side == "L" else area
 
 
 def _lower(name: str) -> str:

@@ -36,6 +36,7 @@ from fhir_mapping.signing.wishes import Use, Wishes, uses
 from fhir_mapping.treatment.people import person_name
 from fhir_mapping.withdrawal import Wish, withdraw
 from orthanc_plugin.workspace.consent_book import Holders, Signer, Standing
+from orthanc_plugin.workspace.consent_language import speaking
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 
@@ -66,7 +67,7 @@ class StoredConsents:
             facts = Loader(connection, Requester("")).patients([patient]).get(patient)
             directives = () if facts is None else facts.directives
             counted = seen(connection, patient, numbers, self._uses)
-            said = statements(directives, self._papers(connection, directives))
+            said = statements(directives, self._papers(connection, directives), speaking())
             signers = [Signer(f"Patient/{patient}", self._name(connection, "Patient", patient))]
             moment = now(connection)
             for each in () if facts is None else facts.representatives:
@@ -133,7 +134,7 @@ class StoredConsents:
         """Write it."""
         node = self._node
         kept = pdf(paper)
-        signed = Signed(at, by, attachment(kept, paper.title, at))
+        signed = Signed(at, by, attachment(kept, paper.title, at, paper.language))
 
         def work(connection: Connection) -> list[str]:
             written = sign(connection, node.record, wishes, signed, source=request.requester.account)

@@ -268,7 +268,7 @@ def test_the_consents_pass_two_validators_and_ihe_s_profile(
 
 _PAPER = Paper(
     "Consent", ("Anna Παπαδάκη, born 1981",), ("YES: Website. For all photos of me.", "<b>not bold</b> & so on"),
-    "Anna", "26 Nov 2026, 13:45", (((10, 10), (500, 200), (900, 40)),),
+    "Signed by Anna", "26 Nov 2026, 13:45", (((10, 10), (500, 200), (900, 40)),),
 )  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def test_the_paper_holds_the_text_and_is_the_same_each_time() -> None:
     made = pdf(_PAPER)
     assert made.startswith(b"%PDF-")
     assert made == pdf(_PAPER)
-    assert made != pdf(Paper(_PAPER.title, _PAPER.about, _PAPER.lines, _PAPER.name, _PAPER.when, ()))
+    assert made != pdf(Paper(_PAPER.title, _PAPER.about, _PAPER.lines, _PAPER.signed, _PAPER.when, ()))
 
 
 def test_the_attachment_s_hash_is_that_of_its_bytes() -> None:

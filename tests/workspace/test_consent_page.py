@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from consent.store.engine import reading, transaction
 from consent.types import Obligation, Request, Requester
 from fhir_mapping.tables import fhir_resource
+from orthanc_plugin.workspace.language import COOKIE
 from tests.fhir.clinic import Clinic, consent_of, uid_of
 from tests.workspace.client import Client
 from tests.workspace.consenting import PASSWORD, Consenting, consenting, csrf
@@ -96,6 +97,33 @@ def test_signing_writes_what_was_shown_and_keeps_the_paper(place: Consenting) ->
     assert paper.headers["content-disposition"].startswith("attachment")
     assert staff.get(f"/chart/patient/ben/consent/{written['id']}/paper").status_code == 404
     assert staff.get(f"{_PAGE}/nothing/paper").status_code == 404
+
+
+def test_who_reads_german_signs_german(place: Consenting) -> None:
+    client = place.handed_over()
+    client.cookies.set(COOKIE, "de")
+    assert "<legend>Soziale Medien: instagram</legend>" in client.get("/sign").text
+    refused = client.post("/sign/check", data={"csrf": csrf(client.get("/sign").text)})
+    assert "Bitte zu mindestens einer Verwendung Ja oder Nein sagen." in refused.text
+    page = _check(client, use__WEB="yes", use__CONF="no", scope="areas", area="http://snomed.info/sct|85562004 R")
+    assert '<p class="yes">JA: Website. Für Fotos von mir, auf denen nichts anderes zu sehen ist als: Hand' in page
+    assert '<p class="no">NEIN: Kongresse und Fachzeitschriften. Für Fotos von mir, auf denen ein Teil' in page
+    assert "bis ich es zurücknehme" in page
+    client.cookies.set(COOKIE, "en")
+    state = re.findall(r'name="state" value="([^"]+)"', page)[0]
+    answer = client.post("/sign/done", data={"csrf": csrf(page), "state": state, "drawn": _DRAWN})
+    assert answer.status_code == 422, "what she read was German"
+    client.cookies.set(COOKIE, "de")
+    assert _sign(client, page, drawn=_DRAWN) == 303
+    sources = [each["sourceAttachment"] for each in _consents(place.clinic)]
+    assert [(each["language"], each["title"]) for each in sources] == [  # type: ignore[index]
+        ("de", "Einwilligung in die Verwendung von Fotos")
+    ] * 2
+    staff = place.signed_in()
+    staff.cookies.set(COOKIE, "de")
+    text = staff.get(_PAGE).text
+    assert "Fotos, auf denen nichts anderes zu sehen ist als: Hand rechts" in text
+    assert "Photos that" not in text
 
 
 def test_a_typed_name_wants_a_witness(place: Consenting) -> None:

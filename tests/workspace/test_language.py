@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = FOLDER.parent
+SIGNING = ROOT / "fhir_mapping" / "signing"
 _OWN = ("PDF", "CSV", "FHIR", "TREAT")
 _PLACE = re.compile(r"%\((\w+)\)s|%[sd]")
 
@@ -38,8 +40,8 @@ def _messages() -> set[str | tuple[str, ...]]:
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["babel"]["mappings"]
     methods = [(each["pattern"], each["method"]) for each in tables]
     options = {each["pattern"]: each for each in tables}
-    keywords = {**DEFAULT_KEYWORDS, "noted": None, "wrong": (2,)}
-    found = extract_from_dir(PAGES, methods, options, keywords)
+    keywords = {**DEFAULT_KEYWORDS, "noted": None, "wrong": (2,), "phrase": None, "plural": (1, 2)}
+    found = chain(*(extract_from_dir(each, methods, options, keywords) for each in (PAGES, SIGNING)))
     return {each[2] for each in found if each[2]}
 
 
