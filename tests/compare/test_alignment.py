@@ -57,16 +57,29 @@ def test_a_known_transform_is_found_and_its_error_covers_the_truth(kind: str) ->
     assert refused <= 0.05 * number
 
 
+def _from_aside(subject: int, draws: np.random.Generator) -> tuple[Colour, Colour]:
+    """A head from before, and the same from aside."""
+    face = _DRAWERS["face"]
+    way = float(draws.choice([-1, 1]) * draws.uniform(40, 80))
+    return face(subject, 0), drawn.turned(face(subject, 1), way)
+
+
+@pytest.mark.parametrize("subject", [37, 152])
+def test_a_strip_that_fits_does_not_align_a_head_that_was_turned(subject: int) -> None:
+    draws = np.random.default_rng([subject, 21])
+    draws.integers(3)
+    photos = [drawn.photographed(each, [subject, 30 + at]) for at, each in enumerate(_from_aside(subject, draws))]
+    assert align(picture(photos[1]), picture(photos[0])) is Cannot.DIFFERENT
+
+
 def test_another_region_or_view_is_not_aligned() -> None:
     number, started = count("pairs that must not align", small=9, full=300), time.monotonic()
     accepted = []
     for subject in range(number):
         draws = np.random.default_rng([subject, 21])
         what = int(draws.integers(3))
-        if what == 0:  # the same head from aside
-            face = _DRAWERS["face"]
-            way = float(draws.choice([-1, 1]) * draws.uniform(40, 80))
-            here, there = face(subject, 0), drawn.turned(face(subject, 1), way)
+        if what == 0:
+            here, there = _from_aside(subject, draws)
         else:  # another region, or what looks alike of somebody else
             kinds = draws.choice(list(_DRAWERS), 2, replace=True)
             if kinds[0] == kinds[1] == "face":
