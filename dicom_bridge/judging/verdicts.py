@@ -23,7 +23,7 @@ WITHIN = {
     Aspect.ROLL: 3.0,
     Aspect.EXPRESSION: 5.0,
     Aspect.LIGHT_DIRECTION: 0.35,
-    Aspect.FLASH: 0.3,
+    Aspect.FLASH: 0.2,
 }
 """What is let pass, in the unit of the aspect: about half of what a person sees when two photos lie side by side."""
 
