@@ -135,6 +135,7 @@ def _which(photos: Photos, called: Called, shows: str, spoken: Spoken) -> str:
         named = " + ".join(called.visits.get(each, each) for each in photos.visits)
         return phrase("photos of me from the visits: %s") % named
     if photos.documents:
-        named = " + ".join(f"{called.documents.get(each, phrase('photo'))} [{each}]" for each in photos.documents)
+        unnamed = phrase("photo")
+        named = " + ".join(f"{called.documents.get(each, unnamed)} [{each}]" for each in photos.documents)
         return phrase("these photos of me: %s") % named
     return phrase("all photos of me")

@@ -35,6 +35,7 @@ from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.sealed_state import seal, unseal
 from orthanc_plugin.workspace.visitor import Visitor, read_fields, same_origin, same_token
+from orthanc_plugin.workspace.words import partial_date
 
 _ROOM = ROOMS[Mode.SIGNING].home
 _PURPOSE = "TREAT"
@@ -322,7 +323,7 @@ class ConsentPages:
             return self._review(http, hers, wishes, signer, change, error=_(_UNSIGNED))
         moment = self._book.moment()
         local = moment.astimezone(self._pages.parts.site.zone)
-        about = [_("Of %s, born %s") % (hers.person.name, hers.person.birth) if hers.person.birth
+        about = [_("Of %s, born %s") % (hers.person.name, partial_date(hers.person.birth)) if hers.person.birth
                  else _("Of %s") % hers.person.name]  # fmt: skip
         if hers.standing.clinic:
             about.append(_("At %s") % hers.standing.clinic)

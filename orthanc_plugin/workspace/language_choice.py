@@ -11,6 +11,12 @@ from starlette.routing import BaseRoute, Route
 from orthanc_plugin.workspace.language import COOKIE, languages
 from orthanc_plugin.workspace.visitor import local_path, read_form, same_origin
 
+LANGUAGE = "/language"
+"""Its address: open to everybody, also to whom a screen is turned."""
+
+_ANSWERED = {"/sign/check": "/sign", "/sign/done": "/sign"}
+"""Addresses that a form is sent to, and where it stands: what was answered is answered anew in the other language."""
+
 _YEAR = 365 * 24 * 3600
 """Seconds that the choice is kept."""
 
@@ -23,7 +29,7 @@ class LanguageChoice:
 
     def routes(self) -> list[BaseRoute]:
         """Its route."""
-        return [Route("/language", self._choose, methods=["POST"])]
+        return [Route(LANGUAGE, self._choose, methods=["POST"])]
 
     async def _choose(self, http: HttpRequest) -> Response:
         form = await read_form(http)
@@ -40,4 +46,5 @@ def _back(http: HttpRequest) -> str:
     alike."""
     page = urlsplit(http.headers.get("referer", ""))
     here = page.netloc == http.headers.get("host")
-    return local_path(page.path + (f"?{page.query}" if page.query else "")) if here else "/"
+    path = _ANSWERED.get(page.path, page.path)
+    return local_path(path + (f"?{page.query}" if page.query else "")) if here else "/"

@@ -22,6 +22,7 @@ from consent.identity.pins import LONGEST, SHORTEST, PinFault, PinRefused
 from consent.identity.shown import Shown
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
+from orthanc_plugin.workspace.language_choice import LANGUAGE
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.visitor import Door, Throttle, Visitor, read_form, same_origin, same_token
@@ -128,7 +129,7 @@ class Locked:
             if visitor is None or visitor.shown is None:
                 return None
             path = http.scope["path"]
-            if ROOMS[visitor.shown.mode].holds(path) or path in (TAKE_BACK, "/logout"):
+            if ROOMS[visitor.shown.mode].holds(path) or path in (TAKE_BACK, "/logout", LANGUAGE):
                 return None
             return self._answer(http, visitor)
         except (DBAPIError, ConsentError) as error:

@@ -197,6 +197,20 @@ def pair(draw: Callable[[int, int], Colour], subject: int) -> Pair:
     )
 
 
+def tilted(picture: Colour, degrees: float) -> Colour:
+    """What the camera sees that was tilted upwards or downwards and kept the subject in the middle."""
+    rows, columns = picture.shape[:2]
+    away = rows / 2 / math.tan(math.radians(20))  # a lens that sees 40 degrees
+    lens = np.array([[away, 0, columns / 2], [0, away, rows / 2], [0, 0, 1]])
+    turn, _ = cv2.Rodrigues(np.array([math.radians(degrees), 0.0, 0.0]))
+    seen = lens @ turn @ np.linalg.inv(lens)
+    middle = seen @ np.array([columns / 2, rows / 2, 1])
+    back = np.array([[1, 0, columns / 2 - middle[0] / middle[2]], [0, 1, rows / 2 - middle[1] / middle[2]], [0, 0, 1]])
+    return np.asarray(
+        cv2.warpPerspective(picture, back @ seen, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    )
+
+
 def turned(picture: Colour, degrees: float) -> Colour:
     """A head as it is seen from aside, as if the picture lay on a cylinder: another view of the same subject."""
     rows, columns = picture.shape[:2]

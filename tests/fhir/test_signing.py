@@ -30,8 +30,10 @@ from fhir_mapping.signing.build import Signed, attachment
 from fhir_mapping.signing.paper import Paper, pdf, strokes_of
 from fhir_mapping.signing.preview import rehearsed, seen
 from fhir_mapping.signing.signing import sign
+from fhir_mapping.signing.spoken import Spoken
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes, uses
 from fhir_mapping.signing.words import Called
+from orthanc_plugin.workspace.language import languages
 from tests import counts
 from tests.fhir.clinic import FACE, HAND, SECOND_VISIT, SITE, Clinic, consent_of, region
 from tests.fhir.validators import Medplum, Pyrofile, needs_definitions, needs_profiles
@@ -150,6 +152,48 @@ def _read(
                 if _is_meant(found[2], each, yes=yes):
                     (after[named[found[1]]].add if yes else after[named[found[1]]].discard)(number)
     return after
+
+
+_GERMAN = (
+    ("JA: ", "YES: "), ("NEIN: ", "NO: "), (". Für ", ". For "),
+    (", soweit sie heute hier sind; keine späteren", ", as far as they are here today; no later ones"),
+    (", auch spätere", ", also later ones"), ("bis ich widerrufe", "until I take it back"),
+    ("bis einschließlich ", "up to and including "),
+    ("Fotos von mir, auf denen nichts anderes zu sehen ist als: ", "photos of me that show nothing but: "),
+    ("Fotos von mir, auf denen ein Teil hiervon zu sehen ist: ", "photos of me that show any part of: "),
+    ("Fotos von mir aus den Besuchen: ", "photos of me from the visits: "),
+    ("diese Fotos von mir: ", "these photos of me: "), ("alle Fotos von mir", "all photos of me"),
+    ("Foto [", "photo ["),
+    ("Behandlung in dieser Klinik", "Treatment in this clinic"), ("Eigene Einsicht", "Own view"),
+    ("Album in der Klinik", "Album in the clinic"), ("Soziale Medien", "Social media"),
+    ("Kongresse und Fachzeitschriften", "Conferences and journals"), ("Forschung", "Research"),
+    ("Ausbildung in der Klinik", "Teaching in the clinic"),
+    ("Von jetzt an sieht mein Behandlungsteam nur Fotos, zu denen ich für meine Behandlung Ja gesagt habe.",
+     "From now on the people who treat me see only photos that I have said Yes to for my treatment."),
+    ("Für diese Fotos und Verwendungen ersetzt dies, was ich früher unterschrieben habe.",
+     "For these photos and uses, this takes the place of what I signed before."),
+    ("Jedes Ja kann ich jederzeit widerrufen, hier oder indem ich es der Klinik sage. Es endet dann sofort.",
+     "I can take back every Yes at any time, here or by telling the clinic. It then ends at once."),
+    ("Ein Nein bleibt, bis ich es widerrufe, und zählt mehr als jedes Ja, das ich gebe, ohne es zu widerrufen.",
+     "A No stays until I take it back, and counts more than any Yes that I give without doing so."),
+    ("Was hier nicht genannt ist, bleibt, wie es ist.", "Whatever is not named here stays as it is."),
+)  # fmt: skip
+"""What German says, and what it means: written down once more, so that a translation cannot change what is signed."""
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("seed", range(40))
+def test_german_says_the_same(seed: int) -> None:
+    german = languages()["de"].texts
+    spoken = Spoken(phrase=lambda text: str(german.ugettext(text)), code="de")
+    chance = random.Random(seed)
+    for _ in range(5):
+        wishes, read = _any(chance), []
+        for line in words.lines(wishes, SITE, Called(), spoken=spoken):
+            for said, meant in _GERMAN:
+                line = line.replace(said, meant)
+            read.append(line)
+        assert tuple(read) == words.lines(wishes, SITE, Called())
 
 
 def _any(chance: random.Random) -> Wishes:

@@ -101,14 +101,24 @@ def test_signing_writes_what_was_shown_and_keeps_the_paper(place: Consenting) ->
 
 def test_who_reads_german_signs_german(place: Consenting) -> None:
     client = place.handed_over()
-    client.cookies.set(COOKIE, "de")
+    for page in ("/sign", "/sign/check"):
+        answer = client.post(
+            "/language",
+            data={"language": "de"},
+            headers={"referer": f"http://testserver{page}", "origin": "http://testserver"},
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign")
+    assert client.get("/chart").status_code == 404, "the screen is still hers"
+    form = client.get("/sign").text
+    assert "Eigene Einsicht" in form
+    assert "<span>2 Jahre</span>" in form
     assert "<legend>Soziale Medien: instagram</legend>" in client.get("/sign").text
     refused = client.post("/sign/check", data={"csrf": csrf(client.get("/sign").text)})
     assert "Bitte zu mindestens einer Verwendung Ja oder Nein sagen." in refused.text
     page = _check(client, use__WEB="yes", use__CONF="no", scope="areas", area="http://snomed.info/sct|85562004 R")
     assert '<p class="yes">JA: Website. Für Fotos von mir, auf denen nichts anderes zu sehen ist als: Hand' in page
     assert '<p class="no">NEIN: Kongresse und Fachzeitschriften. Für Fotos von mir, auf denen ein Teil' in page
-    assert "bis ich es zurücknehme" in page
+    assert "bis ich widerrufe" in page
     client.cookies.set(COOKIE, "en")
     state = re.findall(r'name="state" value="([^"]+)"', page)[0]
     answer = client.post("/sign/done", data={"csrf": csrf(page), "state": state, "drawn": _DRAWN})
@@ -124,6 +134,17 @@ def test_who_reads_german_signs_german(place: Consenting) -> None:
     text = staff.get(_PAGE).text
     assert "Fotos, auf denen nichts anderes zu sehen ist als: Hand rechts" in text
     assert "Photos that" not in text
+
+
+def test_a_photo_that_is_gone_meanwhile_is_called_a_photo_in_german(place: Consenting) -> None:
+    client = place.handed_over()
+    client.cookies.set(COOKIE, "de")
+    page = _check(client, **{"use:WEB": "yes", "scope": "photos", "photo": ["g1", "g2"]})
+    photo = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/g1"}}]}
+    place.clinic.put(consent_of("no", "deny", "TREAT", provision=photo))
+    state = re.findall(r'name="state" value="([^"]+)"', page)[0]
+    answer = client.post("/sign/done", data={"csrf": csrf(page), "state": state, "drawn": _DRAWN})
+    assert "Für diese Fotos von mir: Foto [g1] + " in answer.text
 
 
 def test_a_typed_name_wants_a_witness(place: Consenting) -> None:
