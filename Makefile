@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 4
+WORKERS ?= 3
 LOCK := -q --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock"
 PIP := $(BIN)/pip install -q --disable-pip-version-check --require-hashes
 

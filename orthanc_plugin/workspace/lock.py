@@ -129,7 +129,9 @@ class Locked:
             if visitor is None or visitor.shown is None:
                 return None
             path = http.scope["path"]
-            if ROOMS[visitor.shown.mode].holds(path) or path in (TAKE_BACK, "/logout", LANGUAGE):
+            if ROOMS[visitor.shown.mode].holds(path) or path in (TAKE_BACK, "/logout"):
+                return None
+            if path == LANGUAGE and http.method == "POST":  # a cookie is set, and nothing told
                 return None
             return self._answer(http, visitor)
         except (DBAPIError, ConsentError) as error:

@@ -84,11 +84,11 @@ def test_a_head_that_was_turned_by_two_degrees_is_aligned(subject: int) -> None:
 
 
 @pytest.mark.parametrize("kind", list(_DRAWERS))
-def test_a_camera_that_was_tilted_by_three_degrees_shows_the_same_view(kind: str) -> None:
+def test_a_camera_that_was_tilted_by_two_degrees_shows_the_same_view(kind: str) -> None:
     number, refused = count(f"cameras tilted: {kind}", small=2, full=24), []
     for subject in range(1, number + 1):
         draw = _DRAWERS[kind]
-        before, after = _photographed(subject, (draw(subject, 0), drawn.tilted(draw(subject, 1), 3)))
+        before, after = _photographed(subject, (draw(subject, 0), drawn.tilted(draw(subject, 1), 2)))
         found = align(after, before)
         if isinstance(found, Cannot):
             refused.append((subject, found.value))
