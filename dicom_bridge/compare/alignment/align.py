@@ -48,8 +48,8 @@ _WORST = 0.4
 _BEND = 2.4
 """Pixels that blocks may lie apart, on average, by a bend that runs through the whole photo. A head or a limb that was
 turned is shortened on one side and stretched on the other: a strip of it fits, the rest does not. Of 62 drawn heads
-that were turned by 40 to 80 degrees and that all else lets pass 59 have more; turned by 2.5 degrees they have up to 1.7,
-and what a camera shows that was tilted by 2 degrees up to 2.3."""
+that were turned by 40 to 80 degrees and that all else lets pass 59 have more; turned by 2.5 degrees they have at most
+1.7, and what a camera shows that was tilted by 2 degrees up to 2.3."""
 
 _DRAWS = 120
 _FLOOR = 0.06
