@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
-class _Files(LoadFileScheduling):  # type: ignore[misc]
+class _Files(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """A file is run by one process, and so are all that share the clinic of the pages, which takes a minute to make."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -377,9 +377,10 @@ def _signer(hers: Hers, reference: str) -> Signer:
 
 
 def _lines_of(hers: Hers, change: Change) -> list[Line]:
+    said = speaking()
     return [
         Line(
-            words.title(use, speaking()),
+            words.title(use, said),
             len(change.before[use]),
             len(change.after[use]),
             len(change.before[use] - change.after[use]),

@@ -220,13 +220,13 @@ def place_name(photo: Photo) -> str:
 
 
 def sided(area: str, side: str | None) -> str:
-    """An area's name with its side (``R``, ``L``), where it has one: ``Right hand``."""
+    """An area's name with its side, where it is of one (``R``, ``L``): ``Right hand``."""
     if side == "R":
-        return _("Right %s") % _lower(area)
-    return _("Left %s") % _lower(area) if side == "L" else area
+        return _("Right %s") % within_sentence(area)
+    return _("Left %s") % within_sentence(area) if side == "L" else area
 
 
-def _lower(name: str) -> str:
+def within_sentence(name: str) -> str:
     """As within a sentence: English writes nouns small there."""
     return name.lower() if spoken().code == "en" else name
 

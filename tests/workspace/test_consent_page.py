@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -36,7 +37,7 @@ def _permitted(clinic: Clinic, purpose: str, *names: str) -> set[str]:
     return {name for name in names if point.photo(request, uid_of(name), route="test", fulfils=fulfils).permitted}
 
 
-def _consents(clinic: Clinic) -> list[dict[str, object]]:
+def _consents(clinic: Clinic) -> list[dict[str, Any]]:
     with reading(clinic.engine) as connection:
         return [each.json() for each in clinic.record.search(connection, "Consent", {"patient": "Patient/anna"})]
 
@@ -126,7 +127,7 @@ def test_who_reads_german_signs_german(place: Consenting) -> None:
     client.cookies.set(COOKIE, "de")
     assert _sign(client, page, drawn=_DRAWN) == 303
     sources = [each["sourceAttachment"] for each in _consents(place.clinic)]
-    assert [(each["language"], each["title"]) for each in sources] == [  # type: ignore[index]
+    assert [(each["language"], each["title"]) for each in sources] == [
         ("de", "Einwilligung in die Verwendung von Fotos")
     ] * 2
     staff = place.signed_in()
