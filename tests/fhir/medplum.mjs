@@ -14,8 +14,8 @@ for (const name of ["profiles-types", "profiles-resources"]) {
   core.indexStructureDefinitionBundle(readJson(`fhir/r4/${name}.json`));
 }
 const known = {};
-for (const name of profiles ? fs.readdirSync(profiles) : []) {
-  if (!name.startsWith("StructureDefinition-")) continue;
+for (const name of profiles ? fs.readdirSync(profiles, { recursive: true }) : []) {
+  if (!path.basename(name).startsWith("StructureDefinition-")) continue;
   const definition = JSON.parse(fs.readFileSync(path.join(profiles, name)));
   known[definition.url] = definition;
   core.loadDataType(definition);
