@@ -34,18 +34,18 @@ class StoredKept:
         self._engine, self._point, self._keeper, self._archive = engine, point, keeper, archive
 
     def may_keep(self, request: Request) -> bool:
-        """Whoever may write the documents that stand for it in the record."""
-        return "DocumentReference" in access.writable(request.requester)
+        """Whoever may write what was seen, for the treatment that it is kept for, as where one photo lies on another."""
+        return request.purpose == "TREAT" and "Observation" in access.writable(request.requester)
 
     def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         """Keep one."""
-        access.require_write(request.requester, "DocumentReference")
+        access.require_write(request.requester, "Observation")
         with self._archive() as archive:
             return fhir_id(self._keeper.keep(archive, request, halves, held, route))
 
     def register(self, request: Request, laid: Laid, route: str) -> None:
         """Keep where one photo lies on another."""
-        access.require_write(request.requester, "DocumentReference")
+        access.require_write(request.requester, "Observation")
         with self._archive() as archive:
             self._keeper.register(archive, request, laid, route)
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from consent.store.engine import glancing, reading
 from consent.store.tables import photo, photo_source
-from consent.types import Request, Requester
+from consent.types import Request, Requester, Right
 from dicom_bridge.compare.held import Held, Mode
 from dicom_bridge.compare.keeping import Half, Keeper, NotKept
 from dicom_bridge.compare.kept import KeptComparison, kept
@@ -18,12 +18,15 @@ from dicom_bridge.objects.kept import Area
 from dicom_bridge.objects.uids import fhir_id
 from dicom_bridge.query.classes import COLOUR_PRESENTATION, KEY_OBJECT_SELECTION
 from fhir_mapping.advisory.photos import _numbers
+from fhir_mapping.errors import Forbidden
 from fhir_mapping.projections.written import Setting
 from fhir_mapping.question.answer import Portion
 from fhir_mapping.question.asking import ask
 from fhir_mapping.question.question import Question
 from orthanc_plugin.assembly.intake import open_archive
+from orthanc_plugin.assembly.open import Node
 from orthanc_plugin.workspace.stored import CHART_FULFILS
+from orthanc_plugin.workspace.stored_kept import StoredKept
 from tests.fhir.clinic import consent_of
 from tests.links.doors import Doors
 from tests.links.world import Links, Row, read
@@ -46,11 +49,15 @@ def _pair(clinic: Links, patient: str = "anna") -> tuple[Row, Row]:
     return rows[0], rows[1]
 
 
+def _keeper(clinic: Links, node: Node) -> Keeper:
+    return Keeper(
+        node.engine, node.chain, node.point, clinic.store, node.keys.uid, door="serve", public_url="http://clinic"
+    )
+
+
 def _keep(clinic: Links, left: Row, right: Row, held: Held = SLIDER, area: Area = AREA) -> str:
     with clinic.node() as node, open_archive(node) as archive:
-        keeper = Keeper(
-            node.engine, node.chain, node.point, clinic.store, node.keys.uid, door="serve", public_url="http://clinic"
-        )
+        keeper = _keeper(clinic, node)
         halves = [Half(left.sop, area), Half(right.sop, area)]
         return keeper.keep(archive, CLINICIAN, halves, held, ROUTE)
 
@@ -110,6 +117,36 @@ def test_it_is_in_the_archive_as_others_read_it_and_opens_again(clinic: Links, t
     assert (answer.status, answer.header("content-type")) == (200, "image/jpeg")
     rows = json.loads(clinic.archive.ask(f"/dicom-web/studies/{right.study}/series", "clinician").body)
     assert {row["00080060"]["Value"][0] for row in rows} >= {"KO", "PR", "XC"}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "rights", "own", "may"),
+    [
+        ("TREAT", {Right.RECORD}, None, True),
+        ("TREAT", {Right.CAPTURE, Right.LINK, Right.CONSENT, Right.STORE, Right.RECONCILE}, None, False),
+        ("TREAT", {Right.RECORD}, "anna", False),
+        ("PORTFOLIO", {Right.RECORD}, None, False),
+        ("PATRQT", set(), "anna", False),
+    ],
+)
+def test_who_writes_the_record_keeps_comparisons_and_nobody_else(
+    clinic: Links, purpose: str, rights: set[Right], own: str | None, may: bool
+) -> None:
+    confined = None if own is None else frozenset({own})
+    request = Request(Requester("somebody", (purpose,), frozenset(rights), confined_to=confined), purpose)
+    left, right = _pair(clinic)
+    halves = [Half(left.sop, AREA), Half(right.sop, AREA)]
+    objects = clinic.instances()
+    with clinic.node() as node:
+        book = StoredKept(node.engine, node.point, _keeper(clinic, node), lambda: open_archive(node))
+        assert book.may_keep(request) == may
+        if may:
+            kept = book.keep(request, halves, SLIDER, ROUTE)
+            assert kept in {each.id for each in book.kept(request, "anna", ROUTE)}
+        else:
+            with pytest.raises((Forbidden, NotKept)):
+                book.keep(request, halves, SLIDER, ROUTE)
+            assert clinic.instances() == objects
 
 
 def test_kept_twice_it_is_one(clinic: Links) -> None:
