@@ -1,4 +1,5 @@
-"""A demo clinic of its own, with one thing of each kind that a page is about: a photo that waits, an open advisory."""
+"""A demo clinic of its own, with one thing of each kind that a page is about: a photo that waits, an open advisory, a
+comparison that was kept."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, expect
 
 from orthanc_plugin.assembly.demo import __main__ as demo
 from orthanc_plugin.assembly.demo import pictures
@@ -36,7 +37,7 @@ def clinic(folder: Path) -> Iterator[str]:
 
 
 def furnish(browser: Browser, address: str) -> None:
-    """Have a photo wait and an advisory stand open, where that is not so yet."""
+    """Have a photo wait, an advisory stand open and a comparison kept, where that is not so yet."""
     context = browser.new_context()
     page = context.new_page()
     sign_in(page, address, "compliance")
@@ -56,7 +57,17 @@ def furnish(browser: Browser, address: str) -> None:
             raise TimeoutError("the photo that was stored does not appear among those that wait")
         page.wait_for_timeout(400)
         page.reload()
+    _keep_comparison(page, address)
     context.close()
+
+
+def _keep_comparison(page: Page, address: str) -> None:
+    page.goto(f"{address}/chart/patient/demo-anna")
+    if not page.locator(".kept-pairs").count():
+        page.locator("a.pair").nth(1).click()
+        expect(page.locator(".pane.live")).to_have_count(2)
+        page.get_by_role("button", name="Keep this comparison").click()
+        expect(page.locator("#told")).to_contain_text("Kept.", timeout=30_000)
 
 
 def _save_portfolio(browser: Browser, address: str) -> None:

@@ -26,8 +26,9 @@ def test_what_is_kept_is_used_again_and_can_be_taken_back(visit: Visit) -> None:
     page, word = visit.page, visit.page.locator("#aligned")
     expect(page.locator("#keeping")).to_be_hidden()
     page.keyboard.press("a")
-    page.get_by_role("button", name="Keep alignment").click(timeout=30_000)
+    page.get_by_role("button", name="Keep alignment").press("Enter", timeout=30_000)
     expect(word).to_have_text(re.compile(r"Aligned to within 0\.\d %.*Kept by .*, 4 May 2026\."))
+    expect(page.get_by_role("button", name="Take back")).to_be_focused()  # the keys go on acting
     laid = page.evaluate(_LAID)
     try:
         open_pair(visit, PAIR)

@@ -93,14 +93,14 @@ function offer(text, value) {
 /** Keep it, or take it back. @param {any} right */
 export async function keep(right) {
   const submit = keeping?.querySelector("button");
-  if (!keeping || !submit || !found) return;
+  if (!keeping || !submit || !found || submit.hasAttribute("aria-busy")) return;
   const turn = asked;
   const body = new URLSearchParams([["keep", submit.value]]);
   body.set("csrf", new FormData(keeping).get("csrf")?.toString() ?? "");
-  submit.disabled = true;
+  submit.setAttribute("aria-busy", "true"); // a button that is disabled loses the focus, and the keys with it
   const answer = await fetch(button?.dataset.address ?? "", { method: "POST", body, redirect: "error" }).catch(() => null);
   const said = await answer?.json().catch(() => null);
-  submit.disabled = false;
+  submit.removeAttribute("aria-busy");
   if (turn !== asked) return;
   if (said?.aligned) lies(said, right);
   else say(said?.text ?? _("Not kept: the server could not be reached. Please try again."));
