@@ -116,12 +116,14 @@ def _graded(fields: Fields, key: str) -> Graded | None:
     if scale is None:
         fields.wrong(f"scale-{key}", "Choose a scale of the list.")
         return None
-    steps = f"It has the steps {', '.join(scale.steps)}." if scale.steps else "Its steps are numbers."
     if not before and not after:
-        fields.wrong(f"after-{key}", f"Give the step now. {steps}")
+        fields.wrong(f"after-{key}", "Give the step now.")
     for name, step in (("before", before), ("after", after)):
         if step and scale.position(step) is None:
-            fields.wrong(f"{name}-{key}", steps)
+            if scale.steps:
+                fields.wrong(f"{name}-{key}", "It has the steps %(steps)s.", steps=", ".join(scale.steps))
+            else:
+                fields.wrong(f"{name}-{key}", "Its steps are numbers.")
             return None
     return Graded(scale.code, before, after) if before or after else None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from fhir_mapping.treatment.session import Amount, Point, PointMap
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.today.fields import Fields
 from orthanc_plugin.workspace.today.products import Chosen
 from orthanc_plugin.workspace.today.state import Kind, State
@@ -16,6 +17,7 @@ FIRST_POINTS = 5
 """Rows that an empty map has."""
 
 _WHOLE = Decimal(100)
+_PLACE = noted("Give a place within the photo, from 0 to 100 percent.")
 
 
 def read(state: State, fields: Fields, chosen: Sequence[Chosen]) -> dict[str, tuple[PointMap, ...]]:
@@ -50,10 +52,9 @@ def _point(fields: Fields, at: str, unit: tuple[str, str]) -> Point | None:
 
 
 def _fraction(fields: Fields, name: str) -> Decimal | None:
-    words = "Give a place from 0 to 100 % of the photo."
-    value = fields.number(name, words)
+    value = fields.number(name, _PLACE)
     if value is None or not 0 <= value <= _WHOLE:
-        fields.wrong(name, words)
+        fields.wrong(name, _PLACE)
         return None
     return (value / _WHOLE).quantize(Decimal("0.00001")).normalize() + 0
 
@@ -64,4 +65,4 @@ def _check_sum(fields: Fields, product: Chosen, maps: Sequence[PointMap]) -> Non
     total = sum((each.value for each in doses), Decimal(0))
     if product.amount is not None and total > product.amount.value:
         said = Amount(total, *product.unit).shown
-        fields.wrong(f"dose-{product.key}", f"The injection points make {said}: correct the dose, or a point.")
+        fields.wrong(f"dose-{product.key}", "The injection points make %(dose)s: correct the dose, or a point.", dose=said)
