@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_mapping import dates
-from fhir_mapping.api import asking, audit_search, batch_advisory, courses, explain
+from fhir_mapping.api import asking, audit_search, batch_advisory, courses, definitions, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.question.facets import COUNTED, Facet
 from fhir_mapping.search.parameters import OWN_DEFINITION, Form, Kind, Parameter, parameters
@@ -51,7 +51,7 @@ def capability(base: str, version: str, started: datetime) -> dict[str, Any]:
                     "description": "X-Purpose-Of-Use chooses among the purposes that the account holds and the token "
                     "leaves; without it the first of them counts.",
                 },
-                "resource": [_resource(row) for row in TABLE],
+                "resource": [*(_resource(row) for row in TABLE), _definitions()],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": [
                     {
@@ -118,6 +118,15 @@ def _resource(row: Row) -> dict[str, Any]:
     ]
     made["searchParam"] = [_parameter(row.type, each) for each in known]
     return {name: value for name, value in made.items() if value != []}
+
+
+def _definitions() -> dict[str, Any]:
+    return {
+        "type": definitions.TYPE,
+        "interaction": [{"code": str(each)} for each in (Interaction.READ, Interaction.SEARCH)],
+        "documentation": "What our extensions mean, for whoever validates; answered without an account.",
+        "searchParam": [{"name": name, "type": kind} for name, kind in definitions.PARAMETERS.items()],
+    }
 
 
 def _parameter(kind: str, parameter: Parameter) -> dict[str, Any]:

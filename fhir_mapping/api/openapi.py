@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fhir_mapping.api import asking, audit_search, batch_advisory, courses, explain
+from fhir_mapping.api import asking, audit_search, batch_advisory, courses, definitions, explain
 from fhir_mapping.api.interactions import TABLE, Interaction, Row
 from fhir_mapping.api.reply import MEDIA_TYPE
 from fhir_mapping.question.facets import Facet
@@ -49,6 +49,10 @@ _SAID: Mapping[int, str] = {
 }
 
 
+_FORM = "application/x-www-form-urlencoded"
+_PAIRS = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
 def document(base: str, version: str) -> dict[str, Any]:
     """The OpenAPI document of this server.
 
@@ -72,6 +76,7 @@ def document(base: str, version: str) -> dict[str, Any]:
             )
         },
     }
+    paths |= _definitions()
     for row in TABLE:
         paths |= _paths(row)
     return {
@@ -91,6 +96,17 @@ def document(base: str, version: str) -> dict[str, Any]:
     }
 
 
+def _definitions() -> dict[str, Any]:
+    kind, asked = definitions.TYPE, [_text(name) for name in definitions.PARAMETERS]
+    return {
+        f"/{kind}": {"get": _operation("What our extensions mean.", (200,), asked, public=True)},
+        f"/{kind}/_search": {
+            "post": _operation("What our extensions mean.", (200, 415), asked, _PAIRS, _FORM, public=True)
+        },
+        f"/{kind}/{{id}}": {"get": _operation("What an extension means.", (200, 404), [_ID], public=True)},
+    }
+
+
 def _paths(row: Row) -> dict[str, Any]:
     kind, offered = row.type, row.interactions
     own = {"$ref": f"#/components/schemas/{kind}"}
@@ -100,10 +116,7 @@ def _paths(row: Row) -> dict[str, Any]:
     if Interaction.SEARCH in offered:
         asked = [*_searched(kind), _COUNT]
         whole["get"] = _operation(f"Search {kind}.", (200,), asked)
-        form = {"type": "object", "additionalProperties": {"type": "string"}}
-        made[f"/{kind}/_search"] = {
-            "post": _operation(f"Search {kind}.", (200, 415), asked, form, "application/x-www-form-urlencoded")
-        }
+        made[f"/{kind}/_search"] = {"post": _operation(f"Search {kind}.", (200, 415), asked, _PAIRS, _FORM)}
     if Interaction.CREATE in offered:
         whole["post"] = _operation(f"Create a {kind}.", (200, 201, *_WRITTEN), [_header("If-None-Exist")], own)
     if Interaction.READ in offered:

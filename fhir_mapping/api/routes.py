@@ -25,6 +25,7 @@ from fhir_mapping.api import (
     batch,
     batch_advisory,
     courses,
+    definitions,
     explain,
     photos,
     reads,
@@ -73,6 +74,7 @@ def routes(node: Node) -> list[BaseRoute]:
         _route(node, f"{under}/openapi.json", {"GET": _openapi(node)}, public=True),
         _route(node, f"{under}/.well-known/smart-configuration", {"GET": _smart(node)}, public=True),
     ]
+    made += _definition_routes(node, f"{under}/{definitions.TYPE}")
     made += [_route(node, each, {"POST": _bundle(node, under, made)}, bundle=True) for each in (under, f"{under}/")]
     asked_batch: dict[str, Callable[[HttpRequest], Work]] = {
         "GET": lambda http: lambda asked, _: batch_advisory.batch_advisory(node, asked, _pairs(http.url.query)),
@@ -83,6 +85,26 @@ def routes(node: Node) -> list[BaseRoute]:
         made += _resource_routes(node, row, under)
     made.append(_route(node, under + "/{anything:path}", {}))
     return made
+
+
+def _definition_routes(node: Node, under: str) -> list[BaseRoute]:
+    """Public, as the CapabilityStatement is: they say nothing of anybody."""
+    by_address: dict[str, Callable[[HttpRequest], Work]] = {
+        "GET": lambda http: lambda _, __: definitions.search(node.base, node.version, _pairs(http.url.query))
+    }
+    by_form: dict[str, Callable[[HttpRequest], Work]] = {
+        "POST": lambda http: (
+            lambda _, body: definitions.search(node.base, node.version, [*_pairs(http.url.query), *_form(body)])
+        )
+    }
+    one: dict[str, Callable[[HttpRequest], Work]] = {
+        "GET": lambda http: lambda _, __: definitions.read(_id(http), node.version)
+    }
+    return [
+        _route(node, f"{under}/_search", by_form, public=True, form=True),
+        _route(node, under, by_address, public=True),
+        _route(node, f"{under}/{{id}}", one, public=True),
+    ]
 
 
 def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
