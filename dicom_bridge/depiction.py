@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import MAXYEAR, MINYEAR, datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,9 @@ _SIDES = ("00200062", "00200060")  # Image Laterality, Laterality
 _OFFSET = "00080201"
 _OFFSET_FORM = re.compile(r"[+-][0-9]{4}", re.ASCII)
 _DATE_TIME = re.compile(r"(?P<digits>[0-9]{8,14})(?:\.[0-9]{1,6})?(?P<offset>[+-][0-9]{4})?", re.ASCII)
+FIRST_YEAR = 1900
+"""No photo of a patient is older."""
+
 #: Attributes that say when a photo was taken, the best first: date and time, or both in one.
 _TAKEN = (("0008002A", None), ("00080022", "00080032"), ("00080023", "00080033"))
 
@@ -67,7 +70,9 @@ def _moment(digits: str, offset: str, zone: ZoneInfo) -> str | None:
         started = datetime.strptime(day, "%Y%m%d")  # noqa: DTZ007  # a date has no zone
     except ValueError:
         return None
-    if started.year in (MINYEAR, MAXYEAR):  # what senders write who must write something, and know no date
+    # Before, and after: what senders write who must write something, and know no date; or a clock that was never set.
+    # A clock in another zone may be a day ahead.
+    if started.year < FIRST_YEAR or started.date() > (datetime.now(zone) + timedelta(days=1)).date():
         return None
     if len(clock) in (len("1000"), len("100000")):
         text = day + clock.ljust(len("100000"), "0")

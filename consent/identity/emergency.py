@@ -89,10 +89,11 @@ def active(connection: Connection, account: str, patient: str) -> Grant | None:
     return None if row is None else Grant(row.grant, row.account, row.patient, row.reason, instant(row.until))
 
 
-def close(connection: Connection, identity: str) -> None:
-    """End a grant before its time."""
+def close(connection: Connection, grant: Grant) -> None:
+    """End a grant before its time, and whatever else the account has opened for the patient meanwhile."""
     connection.execute(
         update(emergency_grant)
-        .where(emergency_grant.c.grant == identity, emergency_grant.c.until > micros(now(connection)))
+        .where(emergency_grant.c.account == grant.account, emergency_grant.c.patient == grant.patient)
+        .where(emergency_grant.c.until > micros(now(connection)))
         .values(until=micros(now(connection)))
     )

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from dicom_bridge.depiction import FIRST_YEAR
 from dicom_bridge.intake import CameraFacts
 from fhir_mapping import dates
 
-_FIRST_YEAR = 1900
 _FIRST_CAMERA_YEAR = 1995
 """Cameras that write EXIF are younger (Exif 1.0 is of 1995): an earlier year is a clock that nobody set."""
 
@@ -105,11 +105,21 @@ def dated(evidence: Sequence[Evidence], least: Source = Source.FOLDER_NAME) -> D
 
 def of_moment(source: Source, moment: datetime, *, timed: bool, zone: ZoneInfo, now: datetime) -> Evidence | None:
     """What a source says, a clock's reading in the site's zone where it has none; None for a day of no photo."""
+    if not possible(moment, zone, now):
+        return None
     local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
     day = local.date()
-    if day.year < _FIRST_YEAR or day > now.astimezone(zone).date():
-        return None
     return Evidence(source, day, dates.date_time(local) if timed else day.isoformat())
+
+
+def possible(moment: datetime, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether a photo can be of this day."""
+    return moment.year >= FIRST_YEAR and not to_come(moment, zone, now)
+
+
+def to_come(moment: datetime, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether a day is still to come, by the clock of the site."""
+    return moment.date() > now.astimezone(zone).date()
 
 
 def of_camera(camera: CameraFacts, zone: ZoneInfo, now: datetime) -> Evidence | None:

@@ -28,6 +28,7 @@ from dicom_bridge.pipeline import Outcome, Pipeline
 from dicom_bridge.placing import PATIENT_ID, Place
 from dicom_bridge.plan import Plan, Shown
 from dicom_bridge.query.index import whole_text_of
+from dicom_bridge.query.nesting import Unfit
 from dicom_bridge.query.orthanc_ids import orthanc_ids
 from dicom_bridge.settling import Settling
 from dicom_bridge.spool import SpoolUnavailable
@@ -223,7 +224,7 @@ class Importer:
             linked = lane.settling.link_at(place, held, data)
         except _STOPS:
             raise
-        except (BridgeError, MappingError) as error:
+        except (BridgeError, MappingError, Unfit) as error:
             return _left(candidate, str(error))
         return Done(candidate, Outcome.ADDED if linked else Outcome.KNOWN, read.sop_instance_uid)
 

@@ -34,6 +34,7 @@ from dicom_bridge.objects.read import ReadObject, read_object
 from dicom_bridge.placing import PATIENT_ID
 from dicom_bridge.query.classes import PHOTO_CLASSES
 from dicom_bridge.query.index import text_of
+from dicom_bridge.query.nesting import Unfit, refuse_deep
 from dicom_bridge.waiting import called
 from fhir_mapping import references
 from fhir_mapping.errors import MappingError, NotFound
@@ -120,6 +121,7 @@ class _Opened:
     evidence: tuple[Evidence, ...] = ()
     read: ReadObject | None = None
     likeness: Likeness | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Survey:
@@ -173,14 +175,22 @@ class Survey:
             photo = read_photo(data, self._limits, self._zone)
         except BridgeError as error:
             return error
-        said = dating.of_camera(photo.camera, self._zone, self._now)
+        said, local = dating.of_camera(photo.camera, self._zone, self._now), photo.camera.taken_local
         seen = likeness(photo) if self._wishes.alike else None
-        return _Opened(photo.sha256, () if said is None else (said,), likeness=seen)
+        to_come = said is None and local is not None and dating.to_come(local, self._zone, self._now)
+        notes = (f"the camera says {local.date()}, which is still to come",) if to_come and local is not None else ()
+        return _Opened(photo.sha256, () if said is None else (said,), likeness=seen, notes=notes)
 
     def _open_object(self, data: bytes) -> _Opened:
+        try:
+            refuse_deep(data)
+        except Unfit as error:
+            raise FileRefused("file", str(error)) from None
         read = read_object(data)
         if read.sop_class_uid not in PHOTO_CLASSES:
             raise FileRefused("file", "it is a DICOM object, and no photo; send it to the archive by STOW-RS")
+        if not read.has_picture:
+            raise FileRefused("file", "it is a DICOM object without a picture")
         return _Opened(hashlib.sha256(data).hexdigest(), tuple(self._of_object(read)), read)
 
     def _of_object(self, read: ReadObject) -> Iterator[Evidence]:
@@ -205,6 +215,8 @@ class Survey:
             return Candidate(file, Verdict.LEFT, str(opened))
         path = next((read for each in self._wishes.patterns if (read := each.read(file.name)) is not None), None)
         said = {**self._wishes.every, **({} if path is None else path.values), **columns_said(row)}
+        if (fault := self._misdated(row, path)) is not None:
+            return Candidate(file, Verdict.LEFT, fault, sha256=opened.sha256)
         when = self._dated(file, opened, row, path)
         base = Candidate(
             file,
@@ -214,7 +226,7 @@ class Survey:
             day=when.day,
             taken=when.taken,
             source=when.source,
-            notes=tuple(_told(when)),
+            notes=(*opened.notes, *_told(when)),
             likeness=opened.likeness,
         )
         try:
@@ -225,6 +237,17 @@ class Survey:
             if not base.patient and self._is_somebodys(connection, base.sha256):
                 return replace(base, verdict=Verdict.KNOWN)
             return replace(base, verdict=Verdict.LEFT, why=str(error))
+
+    def _misdated(self, row: Row | None, path: Said | None) -> str | None:
+        """What is wrong with a day that somebody states: it is not passed over, but has to be corrected."""
+        stated = [
+            ("" if row is None else f"line {row.line} of the manifest", None if row is None else row.date),
+            ("its path", None if path is None else path.date),
+        ]
+        for where, moment in stated:
+            if moment is not None and not dating.possible(moment, self._zone, self._now):
+                return f"{where} says {moment.date()}, and no photo is of such a day"
+        return None
 
     def _dated(self, file: File, opened: _Opened, row: Row | None, path: Said | None) -> Dated:
         evidence = [*opened.evidence, *dating.of_path(file.name, self._zone, self._now)]

@@ -29,6 +29,9 @@ class ReadObject:
     attributes: dict[str, Any]
     """DICOM JSON Model, binary values left out."""
 
+    has_picture: bool = True
+    """Whether pixel data follows."""
+
 
 def read_object(data: bytes) -> ReadObject:
     """Parse a DICOM file up to its pixel data.
@@ -53,6 +56,7 @@ def read_object(data: bytes) -> ReadObject:
         series_instance_uid=_text(attributes, "0020000E"),
         study_instance_uid=_text(attributes, "0020000D"),
         attributes=attributes,
+        has_picture=measured.pixels,
     )
     uids = (found.sop_class_uid, found.sop_instance_uid, found.series_instance_uid, found.study_instance_uid)
     if not all(_UID.fullmatch(uid) for uid in uids):

@@ -38,6 +38,8 @@ class Measured:
 
     implicit: bool
     little: bool
+    pixels: bool
+    """Whether pixel data follows."""
 
 
 class _Damaged(Exception):
@@ -60,10 +62,12 @@ def measure(data: bytes) -> Measured:
         if syntax == DEFLATED:
             body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, MAX_INFLATED)
         implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
-        end = _Walk(body).data_set(0, len(body), _Coding(implicit, little), 1)
+        walk, coding = _Walk(body), _Coding(implicit, little)
+        end = walk.data_set(0, len(body), coding, 1)
+        pixels = end < len(body) and walk.tag(end, coding) in _PIXELS
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise ObjectRefused("the object is damaged") from error
-    return Measured(body[:end], implicit, little)
+    return Measured(body[:end], implicit, little, pixels)
 
 
 def _syntax(data: bytes) -> tuple[str, int]:
@@ -115,7 +119,7 @@ class _Walk:
         if depth > MAX_DEPTH:
             raise ObjectRefused(f"the object nests deeper than {MAX_DEPTH} sequences")
         while at < end:
-            tag = self._tag(at, coding)
+            tag = self.tag(at, coding)
             if tag == _ITEM_END:
                 return at
             if depth == 1 and tag in _PIXELS:
@@ -169,7 +173,7 @@ class _Walk:
     def _items(self, at: int, end: int, coding: _Coding, depth: int) -> int:
         """Pass over a sequence's items; the offset behind it."""
         while at < end:
-            tag = self._tag(at, coding)
+            tag = self.tag(at, coding)
             (length,) = struct.unpack_from(f"{coding.order}I", self._data, at + 4)
             at += 8
             if tag == _SEQUENCE_END:
@@ -192,7 +196,7 @@ class _Walk:
 
     def _fragments(self, at: int, end: int, coding: _Coding) -> int:
         while at < end:
-            tag = self._tag(at, coding)
+            tag = self.tag(at, coding)
             (length,) = struct.unpack_from(f"{coding.order}I", self._data, at + 4)
             at += 8
             if tag == _SEQUENCE_END:
@@ -202,7 +206,7 @@ class _Walk:
             at += length
         raise _Damaged
 
-    def _tag(self, at: int, coding: _Coding) -> int:
+    def tag(self, at: int, coding: _Coding) -> int:
         group, element = struct.unpack_from(f"{coding.order}HH", self._data, at)
         return int(group) << 16 | int(element)
 

@@ -125,6 +125,28 @@ def read(kind: str, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Searc
     return found
 
 
+def part(pairs: Sequence[tuple[str, str]], *, lenient: bool) -> tuple[Summary | None, tuple[str, ...]]:
+    """Which part of one resource a read asks for: ``_summary`` and ``_elements``.
+
+    Raises
+    ------
+    Malformed
+        Another parameter, and the request is not lenient; or a value cannot be read.
+    """
+    require_few(pairs)
+    found = Search("")
+    for name, value in pairs:
+        if name in ("_summary", "_elements"):
+            _SHAPING[name](found, value)
+        elif name not in _EVERYWHERE and not lenient:
+            raise Malformed(Issue("not-supported", "A read takes _summary, _elements and _format alone."))
+    if found.summary is Summary.COUNT or (found.summary is not None and found.elements):
+        raise Malformed(
+            Issue("value", "_summary of a read is true, text, data or false, and stands without _elements.")
+        )
+    return found.summary, found.elements
+
+
 def _count(value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
         raise Malformed(Issue("value", "_count is a whole number."))

@@ -27,6 +27,7 @@ from fhir_mapping.api import (
     courses,
     definitions,
     explain,
+    paging,
     photos,
     reads,
     reply,
@@ -41,6 +42,7 @@ from fhir_mapping.api.openapi import document
 from fhir_mapping.api.reply import MEDIA_TYPE, REPRESENTATION, RETURNS, Reply
 from fhir_mapping.api.scopes import require_scope
 from fhir_mapping.api.smart import smart_configuration
+from fhir_mapping.api.subset import part_of
 from fhir_mapping.errors import (
     Behind,
     Forbidden,
@@ -125,7 +127,9 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
             lambda asked, body: writes.create(node, asked, kind, body, http.headers.get("if-none-exist"))
         )
     if Interaction.READ in offered:
-        one["GET"] = lambda http: lambda asked, _: door.read(node, asked, kind, _id(http))
+        one["GET"] = lambda http: (
+            lambda asked, _: _part(http, asked, kind, lambda: door.read(node, asked, kind, _id(http)))
+        )
     if Interaction.UPDATE in offered:
         one["PUT"] = lambda http: (
             lambda asked, body: writes.update(
@@ -167,7 +171,11 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
     made += [_route(node, f"{under}/{kind}", whole), _route(node, f"{under}/{kind}/{{id}}", one)]
     if Interaction.VREAD in offered:
         version: dict[str, Callable[[HttpRequest], Work]] = {
-            "GET": lambda http: lambda asked, _: door.vread(node, asked, kind, _id(http), http.path_params["version"])
+            "GET": lambda http: (
+                lambda asked, _: _part(
+                    http, asked, kind, lambda: door.vread(node, asked, kind, _id(http), http.path_params["version"])
+                )
+            )
         }
         made.append(_route(node, f"{under}/{kind}/{{id}}/_history/{{version}}", version))
     if Interaction.HISTORY in offered:
@@ -181,6 +189,13 @@ def _resource_routes(node: Node, row: Row, under: str) -> list[BaseRoute]:
         }
         made.insert(0, _route(node, f"{under}/{kind}/_history", of_all))
     return made
+
+
+def _part(http: HttpRequest, asked: Asked, kind: str, answer: Callable[[], Reply]) -> Reply:
+    """One resource, or the part of it that is asked for."""
+    wanted = paging.part(_pairs(http.url.query), lenient=asked.lenient)
+    whole = answer()
+    return replace(whole, body=part_of(kind, whole.body, *wanted))
 
 
 def _operation(node: Node, operation: courses.Operation, kind: str) -> Callable[[HttpRequest], Work]:

@@ -16,6 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from consent.identity.policy import Issuer, LockOut, Policy, PolicyRefused, issuer_of, lock_out_of
 from consent.site import CareTeamScope, OtherObjects, PortalDefault, Site, SitePurpose, TreatmentDefault
 from dicom_bridge.intake import Identifying
@@ -178,17 +181,22 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
     Raises
     ------
     SettingsError
-        For an unknown key or a value of the wrong kind; the text names the key.
+        For an unknown key or a value of the wrong kind; the text names the key. For a file that is named and not there.
     """
     environment = os.environ if environment is None else environment
-    if file is None:
-        file = Path(environment.get(PREFIX + "SETTINGS", FILE_NAME))
+    if file is None and PREFIX + "SETTINGS" in environment:
+        file = Path(environment[PREFIX + "SETTINGS"])
+    if file is not None and not file.exists():  # else all its settings would be the defaults, and a clinic made of them
+        raise SettingsError(f"{file}: there is no such settings file")
+    file = Path(FILE_NAME) if file is None else file
     values: dict[str, Any] = {}
     if file.exists():
         try:
             values = tomllib.loads(file.read_text("utf-8"))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file}: not valid TOML: {error}") from None
+        except OSError as error:
+            raise SettingsError(f"{file}: it cannot be read: {error.strerror}") from None
     site = _site(values.pop("site", {}), file)
     try:
         policy = _policy(values.pop("issuers", []), values.pop("lock_out", {}))
@@ -222,6 +230,10 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
             made[key] = str(value)
     if made.get("baseline", BASELINE[0]) not in BASELINE:
         raise SettingsError(f"setting 'baseline' is one of {', '.join(BASELINE)}, not {made['baseline']!r}")
+    try:
+        make_url(made.get("database", "sqlite://"))
+    except ArgumentError:
+        raise SettingsError("setting 'database' is an address, such as sqlite:///photospine.sqlite3") from None
     settings = Settings(folder=folder, site=site, issuers=policy.issuers, lock_out=policy.lock_out, **made)
     return _absolute(settings)
 

@@ -40,6 +40,7 @@ from orthanc_plugin.workspace.words import partial_date
 _ROOM = ROOMS[Mode.SIGNING].home
 _PURPOSE = "TREAT"
 _SEAL = "consent"
+_ANSWERS = "answers"
 EVERYTHING = "everything"
 """Withdrawn at once: every use but her treatment and her own view."""
 
@@ -263,6 +264,8 @@ class ConsentPages:
         hers = self._in_room(http)
         if hers is None:
             return self._away(http)
+        if "change" in dict(sent):
+            return self._ask(http, hers, _answers(hers, dict(sent).get("answers", "")))
         signer = _signer(hers, dict(sent).get("by", ""))
         try:
             today = self._pages.today().date()
@@ -274,10 +277,18 @@ class ConsentPages:
             return self._ask(
                 http, hers, sent, error=_("This cannot be signed so: %(why)s") % {"why": error}, status=422
             )
-        return self._review(http, hers, wishes, signer, change)
+        return self._review(http, hers, wishes, signer, change, sent)
 
     def _review(
-        self, http: HttpRequest, hers: Hers, wishes: Wishes, signer: Signer, change: Change, *, error: str = ""
+        self,
+        http: HttpRequest,
+        hers: Hers,
+        wishes: Wishes,
+        signer: Signer,
+        change: Change,
+        sent: Sequence[tuple[str, str]],
+        *,
+        error: str = "",
     ) -> Response:
         lines, said = self._lines(hers, wishes, signer), speaking()
         kept = consent_form.state(wishes, signer.reference, lines, change)
@@ -292,6 +303,7 @@ class ConsentPages:
             changes=_lines_of(hers, change),
             signer=signer,
             state=seal(hers.visitor.secret, _SEAL, kept),
+            answers=seal(hers.visitor.secret, _ANSWERS, {"sent": [[*each] for each in sent if each[0] != "csrf"]}),
             error=error,
         )
 
@@ -310,17 +322,20 @@ class ConsentPages:
         if kept is None or kept["patient"] != hers.person.id:
             return self._pages.refuse(http, hers.visitor)
         wishes, signer = consent_form.wishes_of(kept, hers.standing.uses), _signer(hers, kept["by"])
+        answered = _answers(hers, form.get("answers", ""))
         lines = self._lines(hers, wishes, signer)
         try:
             change = self._book.rehearse(wishes, signer.reference, hers.offered.numbers)
         except Refused as error:  # what it names is there no longer
-            return self._ask(http, hers, (), error=_("This cannot be signed so: %(why)s") % {"why": error}, status=422)
+            return self._ask(
+                http, hers, answered, error=_("This cannot be signed so: %(why)s") % {"why": error}, status=422
+            )
         if signer.reference != kept["by"] or consent_form.digest(lines, change) != kept["said"]:
-            return self._review(http, hers, wishes, signer, change, error=_(_CHANGED))
+            return self._review(http, hers, wishes, signer, change, answered, error=_(_CHANGED))
         strokes = strokes_of(form.get("drawn", ""))
         typed, witness = form.get("typed", "").strip()[:_NAME], form.get("witness", "").strip()[:_NAME]
         if not strokes and not (typed and witness):
-            return self._review(http, hers, wishes, signer, change, error=_(_UNSIGNED))
+            return self._review(http, hers, wishes, signer, change, answered, error=_(_UNSIGNED))
         moment = self._book.moment()
         local = moment.astimezone(self._pages.parts.site.zone)
         about = [_("Of %s, born %s") % (hers.person.name, partial_date(hers.person.birth)) if hers.person.birth
@@ -368,6 +383,12 @@ def paper_of(pages: Pages, book: ConsentBook, http: HttpRequest, question: Reque
 
 def _may_write(visitor: Visitor) -> bool:
     return Right.CONSENT in visitor.requester.rights
+
+
+def _answers(hers: Hers, sealed: str) -> list[tuple[str, str]]:
+    """The answers as they were given before they were reviewed; none where this session sealed none."""
+    kept = unseal(hers.visitor.secret, _ANSWERS, sealed) or {}
+    return [(str(name), str(value)) for name, value in kept.get("sent", ())]
 
 
 def _signer(hers: Hers, reference: str) -> Signer:

@@ -27,6 +27,7 @@ from consent.store.write import among
 from consent.types import Request, Requester
 from fhir_mapping.api.node import Node
 from fhir_mapping.api.writes import perform
+from fhir_mapping.resources.kept import about_photos
 from fhir_mapping.signing.build import Signed, attachment
 from fhir_mapping.signing.paper import Paper, pdf
 from fhir_mapping.signing.preview import Change, rehearsed, seen
@@ -88,14 +89,14 @@ class StoredConsents:
         return self._uses
 
     def hers(self, patient: str) -> Sequence[int]:
-        """Every photo that shows her alone."""
+        """Every photo that shows her alone; what stands for a comparison is none."""
         with reading(self._node.engine) as connection:
             everyone = group(connection, [patient])
             mine = select(photo_patient.c.photo).where(among(connection, photo_patient.c.patient, everyone))
             rows = connection.execute(
                 select(photo_patient.c.photo, photo_patient.c.patient)
                 .join(photo, photo.c.photo == photo_patient.c.photo)
-                .where(photo.c.state == LINKED, photo_patient.c.photo.in_(mine))
+                .where(photo.c.state == LINKED, ~about_photos(photo.c.document), photo_patient.c.photo.in_(mine))
             ).all()
         others = {row.photo for row in rows if row.patient not in everyone}
         return sorted({row.photo for row in rows} - others)

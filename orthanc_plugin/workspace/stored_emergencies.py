@@ -70,5 +70,5 @@ class StoredEmergencies:
             node,
             intent,
             request.requester.account,
-            lambda: lambda connection: emergency.close(connection, grant.identity),
+            lambda: lambda connection: emergency.close(connection, grant),
         )

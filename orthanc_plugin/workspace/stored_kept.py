@@ -34,7 +34,7 @@ class StoredKept:
         self._engine, self._point, self._keeper, self._archive = engine, point, keeper, archive
 
     def may_keep(self, request: Request) -> bool:
-        """Whoever may write what was seen, for the treatment that it is kept for, as where one photo lies on another."""
+        """Whoever may write what was seen, for the treatment that it is kept for."""
         return request.purpose == "TREAT" and "Observation" in access.writable(request.requester)
 
     def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:

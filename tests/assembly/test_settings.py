@@ -19,11 +19,24 @@ def _file(folder: Path, text: str) -> Path:
     return file
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
-    settings = load(tmp_path / "photospine.toml", {})
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {})
     assert settings.port == 8080
     assert settings.database == f"sqlite:///{tmp_path}/photospine.sqlite3"
     assert settings.audit_folder == tmp_path / "audit"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xd8", b"database = 'foo'"])
+def test_a_file_that_is_absent_or_cannot_be_meant_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "photospine.toml"
+    if content is not None:
+        file.write_bytes(content)
+    for given, environment in ((file, {}), (None, {"PHOTOSPINE_SETTINGS": str(file)})):
+        with pytest.raises(SettingsError, match="photospine.toml|'database'"):
+            load(given, environment)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(tmp_path, {})
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:

@@ -103,6 +103,20 @@ def test_nobody_reads_without_the_right_password(clinic: Clinic, account: str) -
         assert answer.json()["resourceType"] == "OperationOutcome"
 
 
+def test_a_read_brings_the_part_that_is_asked_for_and_refuses_the_rest(clinic: Clinic) -> None:
+    whole = clinic.get("clinician", "/Patient/anna").json()
+    part = clinic.get("clinician", "/Patient/anna?_elements=birthDate&_format=json").json()
+    assert part.keys() == {"resourceType", "id", "meta", "birthDate"} & (whole.keys() | {"meta"})
+    assert "SUBSETTED" in str(part["meta"])
+    assert "SUBSETTED" in str(clinic.get("clinician", "/DocumentReference/f1?_summary=true").json()["meta"])
+    version = clinic.get("clinician", "/Patient/anna/_history/1?_elements=birthDate").json()
+    assert "name" not in version
+    for query in ("nonsense=1", "_summary=count", "_summary=x", "_elements=", "_summary=true&_elements=name"):
+        assert clinic.get("clinician", f"/Patient/anna?{query}").status_code == 400, query
+    lenient = clinic.ask("clinician", "GET", "/Patient/anna?nonsense=1", headers={"Prefer": "handling=lenient"})
+    assert lenient.json() == whole
+
+
 def test_a_real_account_signs_in(clinic: Clinic) -> None:
     with transaction(clinic.engine) as connection:
         create(connection, "real", password="real-pw", purposes=["TREAT"])

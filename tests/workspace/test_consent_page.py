@@ -148,6 +148,21 @@ def test_a_photo_that_is_gone_meanwhile_is_called_a_photo_in_german(place: Conse
     assert "Für diese Fotos von mir: Foto [g1] + " in answer.text
 
 
+def test_answers_that_are_changed_are_there_still(place: Consenting) -> None:
+    client = place.handed_over()
+    page = _check(client, use__WEB="yes", use__TEACH="no", scope="photos", photo=["g1", "g3"], until="2")
+    (answers,) = re.findall(r'name="answers" value="([^"]+)"', page)
+    sent = {"csrf": csrf(page), "change": "yes", "answers": answers}
+    again = client.post("/sign/check", data=sent).text
+    checked = set(re.findall(r'name="([^"]+)" value="([^"]*)" checked', again))
+    assert checked >= {("use:WEB", "yes"), ("use:TEACH", "no"), ("scope", "photos"), ("photo", "g1"), ("photo", "g3"),
+                       ("until", "2")}  # fmt: skip
+    assert ("photo", "g2") not in checked
+    for other in ("", "guessed", answers[:-8]):
+        blank = client.post("/sign/check", data={**sent, "answers": other}).text
+        assert ("scope", "all") in set(re.findall(r'name="([^"]+)" value="([^"]*)" checked', blank))
+
+
 def test_a_typed_name_wants_a_witness(place: Consenting) -> None:
     client = place.handed_over()
     page = _check(client, use__TEACH="yes")
@@ -161,7 +176,9 @@ def test_a_typed_name_wants_a_witness(place: Consenting) -> None:
 def test_a_yes_takes_back_what_stands_and_says_what_changes(place: Consenting) -> None:
     place.clinic.put(consent_of("no", "deny", "WEB"))
     client = place.handed_over()
-    assert "Signed on" in client.get("/sign").text
+    before = client.get("/sign").text
+    assert "Dated" in before
+    assert "Signed on" not in before  # nothing is kept of a signature
     page = _check(client, use__WEB="yes", scope="visits", visit="v3")
     assert re.search(r"Website</th><td>0</td><td><b>2</b>", page)
     assert _sign(client, page, drawn=_DRAWN) == 303

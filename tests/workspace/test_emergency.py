@@ -55,6 +55,16 @@ def test_it_opens_one_patient_s_photos_and_no_other_s(place: Consenting) -> None
     assert client.get("/emergency/photo/b1").status_code == 404
 
 
+def test_what_was_opened_twice_ends_at_once(place: Consenting) -> None:
+    client = _opened(place)
+    again = client.post(_PAGE, data={"csrf": csrf(client.get(_PAGE).text), "reason": "In another window"})
+    assert again.status_code == 303
+    page = client.get("/emergency/patient/anna").text
+    assert client.post("/emergency/patient/anna/end", data={"csrf": csrf(page)}).status_code == 303
+    assert client.get("/emergency/patient/anna").status_code == 404
+    assert client.get("/emergency/photo/g1").status_code == 404
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
 def test_without_a_reason_nothing_opens(place: Consenting, reason: str) -> None:
     client = place.signed_in()

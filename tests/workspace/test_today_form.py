@@ -268,6 +268,10 @@ def test_an_outcome_is_noted_on_two_photos(client: Client, clinic: Clinic) -> No
         ({"set-0-0": "fluence|furlong", "set-value-0-0": "2"}, "set-0-0", "setting of the list"),
         ({"machines": "1", "machine-n0": "Device/none"}, "machine-n0", "Choose a machine"),
         ({"machines": "1", "set-n0-0": "passes|1", "set-value-n0-0": "2"}, "machine-n0", "Choose the machine"),
+        ({"set-0-0": "fluence|J/cm2", "set-value-0-0": "-2"}, "set-value-0-0", "not below zero"),
+        ({"set-0-0": "wavelength|nm", "set-value-0-0": "1,064"}, "set-value-0-0", "in two ways: write 1064"),
+        ({"dose-0": "1,000"}, "dose-0", "in two ways: write 1000"),
+        ({"number": "000007999999"}, "number", "from 1 to 999"),
         ({"lot-n0": "X"}, "name-n0", "Name the product"),
     ],
 )  # fmt: skip

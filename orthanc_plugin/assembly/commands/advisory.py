@@ -261,6 +261,8 @@ def _text_of(file: Path) -> str:
             return typer.get_text_stream("stdin").read(LONGEST + 1)
         with file.open(encoding="utf-8-sig") as stream:
             return stream.read(LONGEST + 1)
+    except FileNotFoundError:
+        raise AssemblyError(f"{file}: there is no such file") from None
     except (OSError, UnicodeDecodeError):
         raise AssemblyError(f"{file} cannot be read as a text: copy the notice's words into a .txt file") from None
 

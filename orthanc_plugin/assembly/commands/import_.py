@@ -102,6 +102,8 @@ def import_(
     if report_file is not None and report_file.suffix.lower() not in (".csv", ".json"):
         raise typer.BadParameter("name a file that ends with .csv or .json", param_hint="--report")
     with failing(), open_node(load(settings), ROLE) as node:
+        if report_file is not None:
+            _require_writable(report_file)
         require_text({"--as": account, "--patient": patient})
         who = account_of(node, account)
         require(who, right=Right.CAPTURE)
@@ -121,7 +123,8 @@ def import_(
         found, done = _run(node, sources, manifest, wishes, None if dry_run else base, lanes)
     rows = report.lines(found, done)
     if report_file is not None:
-        _write(report_file, rows, wishes.manifest)
+        with failing():
+            _write(report_file, rows, wishes.manifest)
     if as_json:
         typer.echo(report.as_json(rows, wishes.manifest))
         return
@@ -232,6 +235,18 @@ def _bytes(option: str, file: Path) -> bytes:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "its name cannot be one of a file"
         raise AssemblyError(f"{option}: {said}") from None
+
+
+def _require_writable(file: Path) -> None:
+    """Know before the work that its report can be written.
+
+    Raises
+    ------
+    AssemblyError
+    """
+    at = file if file.exists() else file.parent
+    if file.is_dir() or not file.parent.is_dir() or not os.access(at, os.W_OK):
+        raise AssemblyError(f"--report: {file} cannot be written; name a file in a folder that is there")
 
 
 def _write(file: Path, rows: Sequence[dict[str, Any]], manifest: Manifest) -> None:

@@ -19,6 +19,9 @@ LONGEST = 200
 """Characters of a field."""
 
 _EXPIRY = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
+_OF_TWO_READINGS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+"""The comma parts thousands, or what is less than one."""
+
 _SIDES = {"": None, "R": Laterality.RIGHT, "L": Laterality.LEFT, "B": Laterality.BOTH}
 
 
@@ -53,9 +56,18 @@ class Fields:
 
     def number(self, name: str, words: str) -> Decimal | None:
         """A number of the record; None where the field is empty or wrong."""
-        said = self.text(name, 20).replace(",", ".")
+        said = self.text(name, 20)
         if not said:
             return None
+        if _OF_TWO_READINGS.fullmatch(said):
+            self.wrong(
+                name,
+                "%(said)s can be read in two ways: write %(whole)s, or the decimal with a point.",
+                said=said,
+                whole=said.replace(",", ""),
+            )
+            return None
+        said = said.replace(",", ".")
         try:
             value = Decimal(said)
         except InvalidOperation:

@@ -9,6 +9,9 @@ from orthanc_plugin.workspace.today.fields import Fields
 from orthanc_plugin.workspace.today.state import State
 
 MOST_NEW = 4
+_BELOW_ZERO = frozenset({"Cel"})
+"""UCUM codes of units in which a setting may be below zero."""
+
 ADDED = 4
 """Rows for settings that a machine was not set by last time."""
 
@@ -75,4 +78,7 @@ def _value(fields: Fields, name: str, unit: tuple[str, str] | None) -> Amount | 
     if unit is None:
         return fields.text(name) or None
     value = fields.number(name, "This setting is a number.")
+    if value is not None and value < 0 and unit[1] not in _BELOW_ZERO:
+        fields.wrong(name, "This setting is not below zero.")
+        return None
     return None if value is None else Amount(value, *unit)

@@ -65,4 +65,6 @@ def _check_sum(fields: Fields, product: Chosen, maps: Sequence[PointMap]) -> Non
     total = sum((each.value for each in doses), Decimal(0))
     if product.amount is not None and total > product.amount.value:
         said = Amount(total, *product.unit).shown
-        fields.wrong(f"dose-{product.key}", "The injection points make %(dose)s: correct the dose, or a point.", dose=said)
+        fields.wrong(
+            f"dose-{product.key}", "The injection points make %(dose)s: correct the dose, or a point.", dose=said
+        )

@@ -40,7 +40,7 @@ def read(state: State, sent: Mapping[str, str], *, now: datetime, performer: str
     """
     fields = Fields(sent)
     number = fields.text("number", 20)
-    if not (number.isascii() and number.isdigit() and 0 < int(number[:6]) < 1000):
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 1000):
         fields.wrong("number", "Give the session's number, from 1 to 999.")
         number = "0"
     title, places = state.title, state.places
