@@ -93,13 +93,16 @@ class Settling:
             data = self._archive.file(job, held.orthanc_id)
         if data is None:  # it was removed meanwhile; the comparison of everything tells so
             return False
-        return self._link_as_it_may_be(place, held, data, stated=False)
+        return self._link_as_it_may_be(place, held, data, stated=False) is True
 
-    def link_at(self, place: Place, held: Held, data: bytes) -> bool:
-        """Link an object at a place that is known otherwise than by what the object says; whether it was linked."""
+    def link_at(self, place: Place, held: Held, data: bytes) -> bool | Waits:
+        """Link an object at a place that is known otherwise than by what the object says.
+
+        Whether it was linked now, or was already; or why it waits.
+        """
         return self._link_as_it_may_be(place, held, data, stated=True)
 
-    def _link_as_it_may_be(self, place: Place, held: Held, data: bytes, *, stated: bool) -> bool:
+    def _link_as_it_may_be(self, place: Place, held: Held, data: bytes, *, stated: bool) -> bool | Waits:
         """Link an object, or another instance of it where its picture tells what must not be served."""
         try:
             if not tells(data):
@@ -107,8 +110,9 @@ class Settling:
             self._keep(held)
             return self._place_clean(place, held.sop_uid)
         except (ObjectRefused, DescriptionRefused, RecordRefused) as error:
-            self._wait(held, Waits(f"It cannot be linked: {error}"))
-            return False
+            waits = Waits(f"It cannot be linked: {error}")
+            self._wait(held, waits)
+            return waits
 
     def _keep(self, held: Held) -> None:
         with transaction(self._engine) as connection:

@@ -25,7 +25,7 @@ from dicom_bridge.legacy.survey import Candidate, Verdict
 from dicom_bridge.legacy.visits import Visits
 from dicom_bridge.objects.read import read_object
 from dicom_bridge.pipeline import Outcome, Pipeline
-from dicom_bridge.placing import PATIENT_ID, Place
+from dicom_bridge.placing import PATIENT_ID, Place, Waits
 from dicom_bridge.plan import Plan, Shown
 from dicom_bridge.query.index import whole_text_of
 from dicom_bridge.query.nesting import Unfit
@@ -226,6 +226,8 @@ class Importer:
             raise
         except (BridgeError, MappingError, Unfit) as error:
             return _left(candidate, str(error))
+        if isinstance(linked, Waits):
+            return _left(candidate, f"it waits for a person to link it. {linked.why}")
         return Done(candidate, Outcome.ADDED if linked else Outcome.KNOWN, read.sop_instance_uid)
 
 

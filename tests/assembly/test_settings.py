@@ -33,7 +33,7 @@ def test_a_file_that_is_absent_or_cannot_be_meant_is_refused_by_name(tmp_path: P
     if content is not None:
         file.write_bytes(content)
     for given, environment in ((file, {}), (None, {"PHOTOSPINE_SETTINGS": str(file)})):
-        with pytest.raises(SettingsError, match="photospine.toml|'database'"):
+        with pytest.raises(SettingsError, match=r"photospine\.toml|'database'"):
             load(given, environment)
     with pytest.raises(SettingsError, match="cannot be read"):
         load(tmp_path, {})

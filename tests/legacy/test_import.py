@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
@@ -203,6 +205,65 @@ def test_a_dump_of_objects_is_kept_as_it_is_and_linked(world: World, tmp_path: P
     # A path that says another patient than the object itself is not believed, and neither is the object.
     sums, lines = imported(world, str(folder(tmp_path / "two", {"x": made.dicom})), "--patient", "PID-ben")
     assert "another patient" in lines["x"]["why"]
+
+
+def test_objects_that_are_damaged_or_show_nothing_are_left_and_the_others_taken(world: World, tmp_path: Path) -> None:
+    good, torn, bare = (world.archive.describe("anna", number, StudyDate="20140203").dicom for number in (73, 74, 75))
+    dataset = dcmread(io.BytesIO(bare))
+    del dataset.PixelData
+    emptied = io.BytesIO()
+    dataset.save_as(emptied)
+    files = {"a/torn.dcm": torn[:-40], "b/bare.dcm": emptied.getvalue(), "c/good.dcm": good}
+    place = folder(tmp_path / "dump", files)
+    for words, taken in ((("--dry-run",), "would-import"), ((), "imported")):
+        _, lines = imported(world, str(place), *words)
+        assert {name: each["result"] for name, each in lines.items()} == {
+            "a/torn.dcm": "left", "b/bare.dcm": "left", "c/good.dcm": taken,
+        }  # fmt: skip
+        assert "cut off" in lines["a/torn.dcm"]["why"]
+        assert "without a picture" in lines["b/bare.dcm"]["why"]
+
+
+def test_an_object_that_cannot_be_linked_waits_and_the_report_says_why(world: World, tmp_path: Path) -> None:
+    first, second = (
+        world.archive.describe("anna", 80 + number, StudyInstanceUID="2.25.80", StudyDate=day)
+        for number, day in enumerate(("20140203", "20140204"))
+    )
+    _, lines = imported(world, str(folder(tmp_path / "a", {"first.dcm": first.dicom})))
+    assert lines["first.dcm"]["result"] == "imported"
+    _, lines = imported(world, str(folder(tmp_path / "b", {"second.dcm": second.dicom})))
+    assert lines["second.dcm"]["result"] == "left"
+    assert "the object's study is another visit's" in lines["second.dcm"]["why"]
+
+
+def test_a_day_that_is_still_to_come_is_no_day_of_a_photo(world: World, tmp_path: Path) -> None:
+    made = world.archive.describe(
+        "anna", 76, StudyInstanceUID="2.25.76", StudyDate="20350101", ContentDate="20350101", ContentTime="101500"
+    )
+    files = {"x.dcm": made.dicom, "m.jpg": shot(77, None, None), "2035-01-02/face_frontal.jpg": shot(78, None, None)}
+    place = folder(tmp_path / "future", files)
+    manifest = listed(place / "list.csv", [{"file": "m.jpg", "patient": "PID-anna", "date": "2035-01-01"}])
+    words = ("--manifest", str(manifest), "--patient", "PID-anna", "--pattern", "{date:%Y-%m-%d}/{}.jpg")
+    _, lines = imported(world, str(place), *words)
+    assert (lines["x.dcm"]["result"], lines["x.dcm"]["date"]) == ("imported", "")
+    assert "period" not in document(world, lines["x.dcm"])["context"]
+    assert (lines["m.jpg"]["result"], lines["m.jpg"]["why"]) == (
+        "left", "line 2 of the manifest says 2035-01-01, and no photo is of such a day",
+    )  # fmt: skip
+    folded = lines["2035-01-02/face_frontal.jpg"]
+    assert (folded["result"], folded["why"]) == ("left", "its path says 2035-01-02, and no photo is of such a day")
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(world: World, tmp_path: Path) -> None:
+    place = folder(tmp_path / "p", {"2011-01-02.jpg": shot(79, None)})
+    for report in (tmp_path / "nowhere" / "r.csv", place.parent / "taken.csv"):
+        (tmp_path / "taken.csv").mkdir(exist_ok=True)
+        result = run(world, str(place), "--patient", "PID-anna", "--report", str(report))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "--report" in result.stderr
+        assert "Traceback" not in result.stderr
+    sums, _ = imported(world, str(place), "--patient", "PID-anna")
+    assert sums["results"] == {"imported": 1}
 
 
 @pytest.mark.parametrize(
