@@ -66,7 +66,7 @@ _REGION = {"url": "urn:photospine:photo-region", "extension": [_CHEEK, {"url": "
         (_extended({"url": "urn:photospine:photo-region", "extension": [_CHEEK]}), True),
         (_extended({"url": "urn:photospine:also-shows", "valueReference": {"reference": "Patient/b"}}), True),
         (_extended({"url": "urn:photospine:session", "valueString": "3"}), False),
-        (_extended({"url": "urn:photospine:sesion", "valuePositiveInt": 3}), False),
+        (_extended({"url": "urn:photospine:seance", "valuePositiveInt": 3}), False),
         (_extended({"url": "urn:photospine:photo-region", "valueCode": "L"}), False),
         ({"resourceType": "Patient", "extension": [{"url": "urn:photospine:view", "valueCode": "x"}]}, False),
     ],

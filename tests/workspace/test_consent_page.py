@@ -151,7 +151,7 @@ def test_a_photo_that_is_gone_meanwhile_is_called_a_photo_in_german(place: Conse
 def test_answers_that_are_changed_are_there_still(place: Consenting) -> None:
     client = place.handed_over()
     page = _check(client, use__WEB="yes", use__TEACH="no", scope="photos", photo=["g1", "g3"], until="2")
-    (answers,) = re.findall(r'name="answers" value="([^"]+)"', page)
+    answers = re.findall(r'name="answers" value="([^"]+)"', page)[0]
     sent = {"csrf": csrf(page), "change": "yes", "answers": answers}
     again = client.post("/sign/check", data=sent).text
     checked = set(re.findall(r'name="([^"]+)" value="([^"]*)" checked', again))
