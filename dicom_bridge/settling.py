@@ -111,8 +111,7 @@ class Settling:
             return self._place_clean(place, held.sop_uid)
         except (ObjectRefused, DescriptionRefused, RecordRefused) as error:
             waits = Waits(f"It cannot be linked: {error}")
-            self._wait(held, waits)
-            return waits
+            return waits if self._wait(held, waits) else False
 
     def _keep(self, held: Held) -> None:
         with transaction(self._engine) as connection:
@@ -120,14 +119,16 @@ class Settling:
             if known is None or known.state is PhotoState.ARRIVED:
                 keep_unseen(connection, held)
 
-    def _wait(self, held: Held, waits: Waits) -> None:
+    def _wait(self, held: Held, waits: Waits) -> bool:
+        """Have it wait; False where it is linked already."""
         with transaction(self._engine) as connection:
             known = photos.by_sop(connection, held.sop_uid)
             if known is None or known.state is PhotoState.ARRIVED:
                 keep_unseen(connection, held)
             elif known.state is not PhotoState.EXAMINED:
-                return
+                return False
             self._tasks.waits(connection, held, waits.why)
+        return True
 
     def _place(self, held: Held) -> Place | Waits:
         """The place of an object, where it can be linked there: that is tried, and taken back."""

@@ -17,6 +17,7 @@ from consent.purposes import BTG
 from consent.store.clock import instant, micros, now
 from consent.store.sites import load_site
 from consent.store.tables import emergency_grant
+from consent.store.versions import group
 from consent.types import Request, Requester
 
 
@@ -90,10 +91,11 @@ def active(connection: Connection, account: str, patient: str) -> Grant | None:
 
 
 def close(connection: Connection, grant: Grant) -> None:
-    """End a grant before its time, and whatever else the account has opened for the patient meanwhile."""
+    """End a grant before its time, and whatever else the account has opened meanwhile for any record of the patient."""
     connection.execute(
         update(emergency_grant)
-        .where(emergency_grant.c.account == grant.account, emergency_grant.c.patient == grant.patient)
+        .where(emergency_grant.c.account == grant.account)
+        .where(emergency_grant.c.patient.in_(sorted({grant.patient, *group(connection, [grant.patient])})))
         .where(emergency_grant.c.until > micros(now(connection)))
         .values(until=micros(now(connection)))
     )

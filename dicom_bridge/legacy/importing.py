@@ -30,7 +30,7 @@ from dicom_bridge.plan import Plan, Shown
 from dicom_bridge.query.index import whole_text_of
 from dicom_bridge.query.nesting import Unfit
 from dicom_bridge.query.orthanc_ids import orthanc_ids
-from dicom_bridge.settling import Settling
+from dicom_bridge.settling import FAULTS, Settling
 from dicom_bridge.spool import SpoolUnavailable
 from fhir_mapping.errors import MappingError
 from fhir_mapping.resources.people import visit_facts
@@ -226,6 +226,8 @@ class Importer:
             raise
         except (BridgeError, MappingError, Unfit) as error:
             return _left(candidate, str(error))
+        except FAULTS:
+            return _left(candidate, "it cannot be linked: a value of it is none")
         if isinstance(linked, Waits):
             return _left(candidate, f"it waits for a person to link it. {linked.why}")
         return Done(candidate, Outcome.ADDED if linked else Outcome.KNOWN, read.sop_instance_uid)

@@ -242,7 +242,7 @@ class Survey:
         """What is wrong with a day that somebody states: it is not passed over, but has to be corrected."""
         stated = [
             ("" if row is None else f"line {row.line} of the manifest", None if row is None else row.date),
-            ("its path", None if path is None else path.date),
+            ("its path", None if path is None or (row is not None and row.date is not None) else path.date),
         ]
         for where, moment in stated:
             if moment is not None and not dating.possible(moment, self._zone, self._now):

@@ -64,7 +64,7 @@ def measure(data: bytes) -> Measured:
         implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
         walk, coding = _Walk(body), _Coding(implicit, little)
         end = walk.data_set(0, len(body), coding, 1)
-        pixels = end < len(body) and walk.tag(end, coding) in _PIXELS
+        pixels = end < len(body) and walk.tag(end, coding) in _PIXELS and not walk.is_empty(end, coding)
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise ObjectRefused("the object is damaged") from error
     return Measured(body[:end], implicit, little, pixels)
@@ -205,6 +205,10 @@ class _Walk:
                 raise _Damaged
             at += length
         raise _Damaged
+
+    def is_empty(self, at: int, coding: _Coding) -> bool:
+        """Whether an element has a value of no length."""
+        return self._head(at, self.tag(at, coding), coding)[2] == 0
 
     def tag(self, at: int, coding: _Coding) -> int:
         group, element = struct.unpack_from(f"{coding.order}HH", self._data, at)

@@ -66,7 +66,7 @@ def read(node: Node, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Sear
     require_few(pairs)
     wanted = Search()
     for name, value in pairs:
-        if name in ("_format", "_pretty") or (name, value) == ("_total", "none"):
+        if name in ("_format", "_pretty", "_total"):
             continue
         if name == "_count":
             if not value.isascii() or not value.isdigit() or len(value) > 20:

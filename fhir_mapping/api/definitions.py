@@ -29,6 +29,11 @@ def read(identity: str, version: str) -> Reply:
     raise NotFound(Issue("not-found", f"There is no {TYPE} with this id."))
 
 
+def _wanted(value: str) -> set[str]:
+    """The values that are asked for; a canonical may bear a version (R4, canonical)."""
+    return {each.partition("|")[0] for each in value.split(",")}
+
+
 def search(base: str, version: str, pairs: Sequence[tuple[str, str]]) -> Reply:
     """All, or those that are asked for.
 
@@ -37,14 +42,14 @@ def search(base: str, version: str, pairs: Sequence[tuple[str, str]]) -> Reply:
     Malformed
         A parameter that is none of these.
     """
-    asked = [(name, value) for name, value in pairs if name != "_format"]
+    asked = [(name, value) for name, value in pairs if name not in ("_format", "_pretty", "_count")]
     for name, _ in asked:
         if name not in PARAMETERS:
             raise Malformed(Issue("not-supported", f"{TYPE} is searched by {' and '.join(PARAMETERS)} alone."))
     found = [
         each
         for each in extensions()
-        if all((each.name if name == "_id" else each.url) in value.split(",") for name, value in asked)
+        if all((each.name if name == "_id" else each.url) in _wanted(value) for name, value in asked)
     ]
     address = f"{base}/{TYPE}" + (f"?{urlencode(asked)}" if asked else "")
     entries = [(f"{TYPE}/{each.name}", text.dump(structure(each, version)), "match") for each in found]

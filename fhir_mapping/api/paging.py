@@ -139,7 +139,7 @@ def part(pairs: Sequence[tuple[str, str]], *, lenient: bool) -> tuple[Summary | 
         if name in ("_summary", "_elements"):
             _SHAPING[name](found, value)
         elif name not in _EVERYWHERE and not lenient:
-            raise Malformed(Issue("not-supported", "A read takes _summary, _elements and _format alone."))
+            raise Malformed(Issue("not-supported", "A read takes _summary, _elements, _format and _pretty alone."))
     if found.summary is Summary.COUNT or (found.summary is not None and found.elements):
         raise Malformed(
             Issue("value", "_summary of a read is true, text, data or false, and stands without _elements.")

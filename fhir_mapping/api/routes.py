@@ -100,7 +100,9 @@ def _definition_routes(node: Node, under: str) -> list[BaseRoute]:
         )
     }
     one: dict[str, Callable[[HttpRequest], Work]] = {
-        "GET": lambda http: lambda _, __: definitions.read(_id(http), node.version)
+        "GET": lambda http: (
+            lambda asked, _: _part(http, asked, definitions.TYPE, lambda: definitions.read(_id(http), node.version))
+        )
     }
     return [
         _route(node, f"{under}/_search", by_form, public=True, form=True),

@@ -184,19 +184,19 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
         For an unknown key or a value of the wrong kind; the text names the key. For a file that is named and not there.
     """
     environment = os.environ if environment is None else environment
-    if file is None and PREFIX + "SETTINGS" in environment:
+    if file is None and environment.get(PREFIX + "SETTINGS"):
         file = Path(environment[PREFIX + "SETTINGS"])
-    if file is not None and not file.exists():  # else all its settings would be the defaults, and a clinic made of them
-        raise SettingsError(f"{file}: there is no such settings file")
-    file = Path(FILE_NAME) if file is None else file
+    named, file = file is not None, Path(FILE_NAME) if file is None else file
     values: dict[str, Any] = {}
-    if file.exists():
-        try:
-            values = tomllib.loads(file.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file}: not valid TOML: {error}") from None
-        except OSError as error:
-            raise SettingsError(f"{file}: it cannot be read: {error.strerror}") from None
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML: {error}") from None
+    except FileNotFoundError:
+        if named:  # else all its settings would be the defaults, and a clinic made of them
+            raise SettingsError(f"{file}: there is no such settings file") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: it cannot be read: {error.strerror}") from None
     site = _site(values.pop("site", {}), file)
     try:
         policy = _policy(values.pop("issuers", []), values.pop("lock_out", {}))
@@ -232,7 +232,7 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None)
         raise SettingsError(f"setting 'baseline' is one of {', '.join(BASELINE)}, not {made['baseline']!r}")
     try:
         make_url(made.get("database", "sqlite://"))
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError("setting 'database' is an address, such as sqlite:///photospine.sqlite3") from None
     settings = Settings(folder=folder, site=site, issuers=policy.issuers, lock_out=policy.lock_out, **made)
     return _absolute(settings)

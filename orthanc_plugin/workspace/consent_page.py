@@ -44,7 +44,7 @@ _ANSWERS = "answers"
 EVERYTHING = "everything"
 """Withdrawn at once: every use but her treatment and her own view."""
 
-_MOST = 256 * 1024  # bytes of a form
+_MOST = 768 * 1024  # bytes of a form
 _FIELDS = 4000
 _NAME = 120  # characters
 _CHANGED = noted("Something has changed in the meantime. Please read it once more.")

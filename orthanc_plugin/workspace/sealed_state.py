@@ -11,7 +11,7 @@ from typing import Any
 
 _LABEL = b"photospine form state\x00"
 _TAG = 32  # bytes
-LARGEST = 96 * 1024  # characters
+LARGEST = 256 * 1024  # characters
 
 
 def seal(secret: bytes, purpose: str, state: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from dicom_bridge.compare.kept import KeptComparison, kept
 from dicom_bridge.objects.registration import Laid
 from dicom_bridge.objects.uids import fhir_id
 from fhir_mapping.api import access
+from fhir_mapping.errors import Forbidden, Issue
 from orthanc_plugin.workspace.stored import CHART_FULFILS
 
 
@@ -39,7 +40,8 @@ class StoredKept:
 
     def keep(self, request: Request, halves: Sequence[Half], held: Held, route: str) -> str:
         """Keep one."""
-        access.require_write(request.requester, "Observation")
+        if not self.may_keep(request):
+            raise Forbidden(Issue("forbidden", "Comparisons are kept for treatment, by who writes the record."))
         with self._archive() as archive:
             return fhir_id(self._keeper.keep(archive, request, halves, held, route))
 

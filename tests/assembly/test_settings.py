@@ -27,7 +27,9 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
     assert settings.audit_folder == tmp_path / "audit"
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xd8", b"database = 'foo'"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xd8", b"database = 'foo'", b"database = 'postgresql+psycopg://h:port/db'"]
+)
 def test_a_file_that_is_absent_or_cannot_be_meant_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "photospine.toml"
     if content is not None:
@@ -35,8 +37,9 @@ def test_a_file_that_is_absent_or_cannot_be_meant_is_refused_by_name(tmp_path: P
     for given, environment in ((file, {}), (None, {"PHOTOSPINE_SETTINGS": str(file)})):
         with pytest.raises(SettingsError, match=r"photospine\.toml|'database'"):
             load(given, environment)
-    with pytest.raises(SettingsError, match="cannot be read"):
-        load(tmp_path, {})
+    for unreadable in (tmp_path, tmp_path / ("x" * 300)):
+        with pytest.raises(SettingsError, match="cannot be read"):
+            load(unreadable, {})
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:

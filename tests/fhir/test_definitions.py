@@ -86,6 +86,9 @@ def test_they_are_answered_without_an_account(clinic: Clinic) -> None:
         assert entry["fullUrl"].endswith(f"/StructureDefinition/{own['id']}")
         found = clinic.raw("GET", "/StructureDefinition", params={"url": own["url"]}).json()
         assert [each["resource"] for each in found["entry"]] == [own]
+    versioned = {"url": f"urn:photospine:view|{own['version']}", "_count": "5", "_pretty": "true"}
+    assert clinic.raw("GET", "/StructureDefinition", params=versioned).json()["total"] == 1
+    assert "snapshot" not in clinic.raw("GET", "/StructureDefinition/view?_elements=url").json()
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     posted = clinic.raw("POST", "/StructureDefinition/_search", content="_id=view,area&_format=json", headers=form)
     assert {each["resource"]["id"] for each in posted.json()["entry"]} == {"view", "area"}
@@ -96,6 +99,7 @@ def test_they_are_answered_without_an_account(clinic: Clinic) -> None:
     [
         ("GET", "/StructureDefinition/nobody", 404),
         ("GET", "/StructureDefinition?name=view", 400),
+        ("GET", "/StructureDefinition/view?nonsense=1", 400),
         ("GET", "/StructureDefinition?url=urn:x", 200),
         ("POST", "/StructureDefinition", 405),
         ("PUT", "/StructureDefinition/view", 405),

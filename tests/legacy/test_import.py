@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
@@ -211,17 +212,26 @@ def test_objects_that_are_damaged_or_show_nothing_are_left_and_the_others_taken(
     good, torn, bare = (world.archive.describe("anna", number, StudyDate="20140203").dicom for number in (73, 74, 75))
     dataset = dcmread(io.BytesIO(bare))
     del dataset.PixelData
-    emptied = io.BytesIO()
+    without, emptied = io.BytesIO(), io.BytesIO()
+    dataset.save_as(without)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.add_new("PixelData", "OB", b"")
     dataset.save_as(emptied)
-    files = {"a/torn.dcm": torn[:-40], "b/bare.dcm": emptied.getvalue(), "c/good.dcm": good}
+    files = {
+        "a/torn.dcm": torn[:-40],
+        "b/bare.dcm": without.getvalue(),
+        "b/empty.dcm": emptied.getvalue(),
+        "c/good.dcm": good,
+    }
     place = folder(tmp_path / "dump", files)
     for words, taken in ((("--dry-run",), "would-import"), ((), "imported")):
         _, lines = imported(world, str(place), *words)
         assert {name: each["result"] for name, each in lines.items()} == {
-            "a/torn.dcm": "left", "b/bare.dcm": "left", "c/good.dcm": taken,
+            "a/torn.dcm": "left", "b/bare.dcm": "left", "b/empty.dcm": "left", "c/good.dcm": taken,
         }  # fmt: skip
         assert "cut off" in lines["a/torn.dcm"]["why"]
-        assert "without a picture" in lines["b/bare.dcm"]["why"]
+        for name in ("b/bare.dcm", "b/empty.dcm"):
+            assert "without a picture" in lines[name]["why"]
 
 
 def test_an_object_that_cannot_be_linked_waits_and_the_report_says_why(world: World, tmp_path: Path) -> None:
@@ -240,9 +250,11 @@ def test_a_day_that_is_still_to_come_is_no_day_of_a_photo(world: World, tmp_path
     made = world.archive.describe(
         "anna", 76, StudyInstanceUID="2.25.76", StudyDate="20350101", ContentDate="20350101", ContentTime="101500"
     )
-    files = {"x.dcm": made.dicom, "m.jpg": shot(77, None, None), "2035-01-02/face_frontal.jpg": shot(78, None, None)}
+    files = {"x.dcm": made.dicom, "m.jpg": shot(77, None, None), "2035-01-02/face_frontal.jpg": shot(78, None, None),
+             "2035-01-02/known.jpg": shot(90, None, None)}  # fmt: skip
     place = folder(tmp_path / "future", files)
-    manifest = listed(place / "list.csv", [{"file": "m.jpg", "patient": "PID-anna", "date": "2035-01-01"}])
+    manifest = listed(place / "list.csv", [{"file": "m.jpg", "date": "2035-01-01"},
+                                             {"file": "2035-01-02/known.jpg", "date": "2015-01-02"}])  # fmt: skip
     words = ("--manifest", str(manifest), "--patient", "PID-anna", "--pattern", "{date:%Y-%m-%d}/{}.jpg")
     _, lines = imported(world, str(place), *words)
     assert (lines["x.dcm"]["result"], lines["x.dcm"]["date"]) == ("imported", "")
@@ -250,6 +262,8 @@ def test_a_day_that_is_still_to_come_is_no_day_of_a_photo(world: World, tmp_path
     assert (lines["m.jpg"]["result"], lines["m.jpg"]["why"]) == (
         "left", "line 2 of the manifest says 2035-01-01, and no photo is of such a day",
     )  # fmt: skip
+    known = lines["2035-01-02/known.jpg"]  # the list says more than a path
+    assert (known["result"], known["date"]) == ("imported", "2015-01-02")
     folded = lines["2035-01-02/face_frontal.jpg"]
     assert (folded["result"], folded["why"]) == ("left", "its path says 2035-01-02, and no photo is of such a day")
 

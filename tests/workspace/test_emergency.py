@@ -65,6 +65,22 @@ def test_what_was_opened_twice_ends_at_once(place: Consenting) -> None:
     assert client.get("/emergency/photo/g1").status_code == 404
 
 
+def test_it_ends_for_every_record_of_the_patient(place: Consenting) -> None:
+    twin = {
+        "resourceType": "Patient",
+        "id": "twin",
+        "link": [{"other": {"reference": "Patient/anna"}, "type": "replaced-by"}],
+    }
+    place.clinic.put(twin)
+    client = _opened(place)
+    page = "/chart/patient/twin/emergency"
+    client.post(page, data={"csrf": csrf(client.get(_PAGE).text), "reason": "Under her other number"})
+    shown = client.get("/emergency/patient/anna").text
+    assert client.post("/emergency/patient/anna/end", data={"csrf": csrf(shown)}).status_code == 303
+    assert client.get("/emergency/photo/g1").status_code == 404
+    assert client.get("/emergency/patient/twin").status_code == 404
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
 def test_without_a_reason_nothing_opens(place: Consenting, reason: str) -> None:
     client = place.signed_in()

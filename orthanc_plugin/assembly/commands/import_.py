@@ -244,8 +244,12 @@ def _require_writable(file: Path) -> None:
     ------
     AssemblyError
     """
-    at = file if file.exists() else file.parent
-    if file.is_dir() or not file.parent.is_dir() or not os.access(at, os.W_OK):
+    try:
+        at = file if file.exists() else file.parent
+        fit = not file.is_dir() and file.parent.is_dir() and os.access(at, os.W_OK)
+    except OSError:  # a name that is too long, a folder that may not be entered
+        fit = False
+    if not fit:
         raise AssemblyError(f"--report: {file} cannot be written; name a file in a folder that is there")
 
 

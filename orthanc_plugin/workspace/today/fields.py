@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from consent.regions import regions
 from consent.types import Laterality
@@ -19,7 +19,8 @@ LONGEST = 200
 """Characters of a field."""
 
 _EXPIRY = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
-_OF_TWO_READINGS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?", re.ASCII)
+_OF_TWO_READINGS = re.compile(r"[+-]?0*[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 """The comma parts thousands, or what is less than one."""
 
 _SIDES = {"": None, "R": Laterality.RIGHT, "L": Laterality.LEFT, "B": Laterality.BOTH}
@@ -68,10 +69,7 @@ class Fields:
             )
             return None
         said = said.replace(",", ".")
-        try:
-            value = Decimal(said)
-        except InvalidOperation:
-            value = Decimal("NaN")
+        value = Decimal(said) if _NUMBER.fullmatch(said) else Decimal("NaN")
         if not value.is_finite() or abs(value.adjusted()) >= 12:
             self.wrong(name, words)
             return None

@@ -9,7 +9,7 @@ from orthanc_plugin.workspace.today.fields import Fields
 from orthanc_plugin.workspace.today.state import State
 
 MOST_NEW = 4
-_BELOW_ZERO = frozenset({"Cel"})
+_BELOW_ZERO = frozenset({"Cel", "kPa", "mbar"})
 """UCUM codes of units in which a setting may be below zero."""
 
 ADDED = 4
