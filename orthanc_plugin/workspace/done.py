@@ -10,9 +10,10 @@ from fhir_mapping.course.views import Shot
 from fhir_mapping.outcome.outcome import Outcome
 from fhir_mapping.outcome.vocabulary import vocabulary
 from fhir_mapping.resources.appraisal import Appraisal, Finding
-from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Amount, Point, Session, plain
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.record import within_sentence
+from orthanc_plugin.workspace.shown_names import region_name, view_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,11 @@ def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
     used += [(each.name.text, each.maps) for each in session.implants]
     return [
         MarkedPhoto(
-            shot.document, shot.view.name, name or _("Product"), tuple(map(_mark, each.points)), _total(each.points)
+            shot.document,
+            view_name(shot.view),
+            name or _("Product"),
+            tuple(map(_mark, each.points)),
+            _total(each.points),
         )
         for name, some in used
         for each in some
@@ -101,7 +106,7 @@ def line(outcome: Outcome) -> OutcomeLine:
         where=region_name(outcome.place) if outcome.place is not None else "",
         change=grade,
         better=(outcome.change or 0),
-        by="" if outcome.rater is None else _(words.raters[outcome.rater.value]).lower(),
+        by="" if outcome.rater is None else within_sentence(_(words.raters[outcome.rater.value])),
         scale=scale,
         measured=outcome.measured.shown if outcome.measured is not None else "",
         compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",

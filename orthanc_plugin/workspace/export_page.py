@@ -19,6 +19,7 @@ from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.sheet import TYPES, Form, Panel, Sheet, written
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Photo, Treatment, place_name, view_name
 from orthanc_plugin.workspace.visitor import Visitor
@@ -41,7 +42,7 @@ class Choice:
 def choices(pages: Pages, visitor: Visitor) -> list[Choice]:
     """What this visitor may ask for; whether the photos may be used so is decided when they leave."""
     held = visitor.requester.purposes
-    found = [Choice(_TREAT, "The record")] if _TREAT in held else []
+    found = [Choice(_TREAT, _("The record"))] if _TREAT in held else []
     return found + [
         Choice(page.code, page.name) for page in pages.parts.publishing if page.code in held and page.code != _SOCIAL
     ]

@@ -60,7 +60,7 @@ def names_of(
 
 def _called(facet: Facet, value: str) -> str:
     if facet is Facet.AREA:
-        return _("Other") if value.removeprefix("|") == UNPLACED.code else area_of(value).name
+        return _("Other") if value.removeprefix("|") == UNPLACED.code else _(area_of(value).name)
     if facet is Facet.SIDE:
         return _(_SIDES.get(value, value))
     if facet is Facet.OUTCOME:
@@ -72,7 +72,7 @@ def _called(facet: Facet, value: str) -> str:
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)
-        return _words(known.get(f"{system or ''}|{code}", code))
+        return _capital(_(known.get(f"{system or ''}|{code}", code).replace("-", " ")))
     if facet in (Facet.TREATMENT, Facet.PRODUCT):
         code = token(value)[1]
         return _words(code) if _is_own(value) else code
@@ -91,8 +91,11 @@ def _judged(value: str) -> str:
 
 
 def _words(code: str) -> str:
-    spoken = code.replace("-", " ")
-    return spoken[:1].upper() + spoken[1:]
+    return _capital(code.replace("-", " "))
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _is_own(value: str) -> bool:

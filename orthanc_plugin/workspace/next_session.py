@@ -20,7 +20,6 @@ from consent.types import Request
 from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
 from fhir_mapping.errors import Invalid, Refused, VersionMismatch
-from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.udi.parse import parse
 from orthanc_plugin.workspace import done, photographs, words
 from orthanc_plugin.workspace.due import Wanted, wanted
@@ -30,6 +29,7 @@ from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
 from orthanc_plugin.workspace.sealed_state import LARGEST, seal, unseal
 from orthanc_plugin.workspace.session_book import SessionBook
+from orthanc_plugin.workspace.shown_names import region_name, view_name
 from orthanc_plugin.workspace.today import beginning, form, reading, stepping
 from orthanc_plugin.workspace.today.state import State, pack, unpack
 from orthanc_plugin.workspace.treatments import shown
@@ -215,7 +215,7 @@ def view_rows(found: Upcoming) -> list[ViewRow]:
     keyed: list[dict[tuple[str, str, str, str], Shot]] = [
         {each.view.key: each for each in some} for some in (found.baseline, found.latest, found.today)
     ]
-    names = {key: shot.view.name for some in keyed for key, shot in some.items()}
+    names = {key: view_name(shot.view) for some in keyed for key, shot in some.items()}
     if found.last is not None and found.latest == found.today:  # today's session is written: it is the last
         keyed[2] = keyed[1]
     return [ViewRow(name, *(some.get(key) for some in keyed)) for key, name in names.items()]

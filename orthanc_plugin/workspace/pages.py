@@ -17,14 +17,14 @@ from consent.purposes import HCOMPL
 from consent.site import Site
 from consent.types import Requester, Right
 from fhir_mapping.question.text import UNNAMED, Names
-from orthanc_plugin.workspace import language, words
+from orthanc_plugin.workspace import language, shown_names, words
 from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.alignment_book import AlignmentBook
 from orthanc_plugin.workspace.files import Files
 from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.kept_book import KeptBook
 from orthanc_plugin.workspace.portfolio_book import PortfolioBook
-from orthanc_plugin.workspace.record import Pictures, Record, view_name
+from orthanc_plugin.workspace.record import Pictures, Record, view_name, within_sentence
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.texts import Texts
@@ -136,6 +136,8 @@ class Pages:
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
         environment.filters["view_name"] = view_name
+        environment.filters["in_sentence"] = within_sentence
+        environment.filters["shot_name"] = shown_names.view_name
         environment.filters["sized"] = sized
         environment.filters["within"] = within
         environment.globals["age"] = lambda birth: words.age(birth, self.today())

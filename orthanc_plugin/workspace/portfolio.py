@@ -21,7 +21,7 @@ from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.filters import GALLERY_FACETS, Asked, asked, dated, filters, period
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.publishing import Shot, Visit, compared, shot, visit
-from orthanc_plugin.workspace.record import Outcome, Photo, place_name, view_name
+from orthanc_plugin.workspace.record import Outcome, Photo, place_name, posed, view_name
 
 ASKED = (*GALLERY_FACETS, Facet.TAKEN)
 """Facets of a portfolio's question."""
@@ -178,7 +178,7 @@ def _card(visit: Visit, outcome: Outcome) -> Card:
     return Card(
         title=outcome.title,
         area=place_name(first),
-        view=first.view,
+        view=posed(first),
         before=shot(visit, first, first),
         after=shot(visit, latest, first) if paired else None,
         compare=compared(visit, first, latest),

@@ -23,7 +23,7 @@ from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.portfolio import ASKED, Card
 from orthanc_plugin.workspace.portfolio_book import Opened, PortfolioBook
 from orthanc_plugin.workspace.publishing import Visit, compared, shot, visit
-from orthanc_plugin.workspace.record import place_name
+from orthanc_plugin.workspace.record import place_name, posed
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LARGEST = 64 * 1024  # bytes of a form
@@ -171,7 +171,7 @@ def _card(here: Visit, pair: Coupled) -> Card:
     return Card(
         title=pair.title,
         area=place_name(pair.after),
-        view=pair.after.view,
+        view=posed(pair.after),
         before=shot(here, pair.before, pair.before),
         after=shot(here, pair.after, pair.before),
         compare=compared(here, pair.before, pair.after),

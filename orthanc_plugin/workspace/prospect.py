@@ -25,7 +25,7 @@ from orthanc_plugin.workspace.found import Coupled
 from orthanc_plugin.workspace.lock import Lock
 from orthanc_plugin.workspace.pages import Pages, refused_picture
 from orthanc_plugin.workspace.portfolio_book import PortfolioBook
-from orthanc_plugin.workspace.record import Photo, place_name
+from orthanc_plugin.workspace.record import Photo, place_name, posed
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.sealed import Seal
 from orthanc_plugin.workspace.visitor import Visitor
@@ -160,7 +160,7 @@ class ProspectScreen:
         before, after = pair.before, pair.after
         when = words.after(before.at, after.at) if before.at is not None and after.at is not None else "After"
         address = f"{_HOME}/pair?{urlencode([*wanted.pairs(), ('of', turned.seal.name(after.number))])}"
-        return Result(look(before, "Before"), look(after, when), pair.title, place_name(after), after.view, address)
+        return Result(look(before, "Before"), look(after, when), pair.title, place_name(after), posed(after), address)
 
     def _away(self, http: HttpRequest) -> Response:
         visitor = self._pages.visitor(http)

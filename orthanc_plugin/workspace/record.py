@@ -233,7 +233,12 @@ def within_sentence(name: str) -> str:
 
 def view_name(photo: Photo) -> str:
     """``Right hand, dorsal``."""
-    return ", ".join([place_name(photo), *(_(part) for part in photo.view.split(", ") if part)])
+    return ", ".join(filter(None, [place_name(photo), posed(photo)]))
+
+
+def posed(photo: Photo) -> str:
+    """View and expression: ``frontal, smile``."""
+    return ", ".join(_(part) for part in photo.view.split(", ") if part)
 
 
 class Record(Protocol):

@@ -15,14 +15,15 @@ from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.resources.session import session_of
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_resource
-from fhir_mapping.treatment import moments, read
-from fhir_mapping.treatment.elements import parts, region_name, text
+from fhir_mapping.treatment import elements, moments, read
+from fhir_mapping.treatment.elements import parts, text
 from fhir_mapping.treatment.read import Treated
 from fhir_mapping.treatment.session import Given, Implant, Named, Place, Use
 from fhir_mapping.treatment.surroundings import USES, Surroundings
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
+from orthanc_plugin.workspace.shown_names import region_name
 
 OWN_TREATMENTS = "urn:photospine:treatment"
 
@@ -92,14 +93,14 @@ def sessions(connection: Connection, store: RecordReader, kind: str, ids: Iterab
 
 def area_of(code: str) -> Area:
     """The area of a region's code, as people call it: ``Lower eyelid``; one that is not known, as it stands."""
-    return Area(code, region_name(Place(Named("", code))))
+    return Area(code, elements.region_name(Place(Named("", code))))
 
 
 def _area(where: Place) -> Area:
     code = where.region.code
     if code is not None and regions().by_code(code) is not None:
         return area_of(code)
-    return Area(OTHER, region_name(where))
+    return Area(OTHER, elements.region_name(where))
 
 
 def _product(given: Given) -> Product:

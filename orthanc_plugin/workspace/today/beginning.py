@@ -9,6 +9,8 @@ from fhir_mapping import dates
 from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
 from fhir_mapping.treatment.session import Amount, Given, Implant, Setting, Use, plain
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.shown_names import view_name
 from orthanc_plugin.workspace.today.state import (
     Frame,
     Kind,
@@ -101,10 +103,11 @@ def _latest_first(found: Upcoming) -> list[Shot]:
 
 
 def _frame(shot: Shot, day: Callable[[datetime], str]) -> Frame:
+    when = day(shot.at) if shot.at is not None else _("date unknown")
     return Frame(
         document=shot.document,
         version=shot.version,
-        name=f"{shot.view.name}, {day(shot.at) if shot.at is not None else 'date unknown'}",
+        name=f"{view_name(shot.view)}, {when}",
         at=dates.date_time(shot.at) if shot.at is not None else "",
         place=shot.view.place,
         view="|".join(shot.view.key),

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 from consent.regions import regions
 from consent.types import Laterality
-from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Amount, Named, Place
 from fhir_mapping.treatment.units import DOSES
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.shown_names import region_name
 
 LONGEST = 200
 """Characters of a field."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import UNNAMED
 from fhir_mapping.treatment.units import DOSES, shown
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.record import within_sentence
+from orthanc_plugin.workspace.shown_names import region_name
 from orthanc_plugin.workspace.today import machines, outcomes, points, products
 from orthanc_plugin.workspace.today.fields import Fields, areas
 from orthanc_plugin.workspace.today.products import is_over
@@ -148,7 +149,7 @@ def draw(
             "pairs": [(each.value, each.name) for each in outcomes.pairs(state)],
             "frames": [(each.document, each.name) for each in state.frames],
             "injected": [
-                (row.key, f"{row.name or 'Another product'}{f', {row.where.lower()}' if row.where else ''}")
+                (row.key, ", ".join(filter(None, (row.name or _("Another product"), within_sentence(row.where)))))
                 for row in rows
                 if row.new or row.kind in (Kind.GIVEN, Kind.IMPLANT)
             ],

@@ -1,0 +1,31 @@
+"""What the record says of areas and views, in the words and the language of the pages."""
+
+from __future__ import annotations
+
+from consent.regions import regions
+from dicom_bridge.objects.vocabulary import terms
+from fhir_mapping.course.views import View
+from fhir_mapping.treatment import elements
+from fhir_mapping.treatment.session import Place
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.record import sided
+
+
+def region_name(where: Place) -> str:
+    """``Right cheek``; what the tree does not know, as it stands."""
+    known = regions().by_code(where.region.code or "")
+    if known is None:
+        return elements.region_name(where)
+    return sided(_(known.name.replace("-", " ").capitalize()), where.side.value if where.side is not None else None)
+
+
+def view_name(view: View) -> str:
+    """``Right cheek, right lateral``, as the chart calls a photo."""
+    area = region_name(view.place) if view.place is not None else _("Area not stated")
+    said = (_term("view", view.key[2], view.view), _term("expression", view.key[3], view.expression))
+    return ", ".join(filter(None, (area, *said)))
+
+
+def _term(kind: str, code: str, said: str) -> str:
+    name = next((each.name for each in terms(kind) if each.code == code), None)
+    return _(said.lower() if name is None else name.replace("-", " "))
