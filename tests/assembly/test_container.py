@@ -23,9 +23,10 @@ _MORE = ("SIGINT", "serve", "worker", "gateway")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A node's, of which nothing exists yet."""
-    return load(tmp_path / "photospine.toml", {})
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A node's, of which nothing exists yet: no file is named, as in the container."""
+    monkeypatch.chdir(tmp_path)
+    return load(None, {})
 
 
 @pytest.mark.fast
