@@ -6,6 +6,7 @@ file by its hash, and a historical visit by its patient and day. So nothing is l
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,7 @@ FILES_AT_ONCE, BYTES_AT_ONCE = 32, 96 * 2**20
 _VISITS_AT_ONCE = 16
 """Batches whose historical visits are written together: a transaction for each would be most of what it costs."""
 
+_LOG = logging.getLogger(__name__)
 _STOPS = (ArchiveUnavailable, SpoolUnavailable)
 """What is no file's fault: the import ends, and is begun again when that is mended."""
 
@@ -226,7 +228,8 @@ class Importer:
             raise
         except (BridgeError, MappingError, Unfit) as error:
             return _left(candidate, str(error))
-        except FAULTS:
+        except FAULTS as error:
+            _LOG.warning("an object could not be linked: %s", type(error).__name__)
             return _left(candidate, "it cannot be linked: a value of it is none")
         if isinstance(linked, Waits):
             return _left(candidate, f"it waits for a person to link it. {linked.why}")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from consent.directive import Region
-from consent.regions import regions
 from fhir_mapping.signing.spoken import Spoken
 from orthanc_plugin.workspace.language import day, gettext, ngettext, spoken
 from orthanc_plugin.workspace.record import sided, within_sentence
+from orthanc_plugin.workspace.shown_names import tree_name
 
 
 def region_name(region: Region) -> str:
     """``Right hand``."""
-    known = regions().by_code(region.code)
-    name = region.code if known is None else gettext(known.name.replace("-", " ").capitalize())
-    return sided(name, region.laterality.value)
+    return tree_name(region.code, region.laterality) or sided(region.code, region.laterality.value)
 
 
 def speaking() -> Spoken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consent.regions import regions
+from consent.types import Laterality
 from dicom_bridge.objects.vocabulary import terms
 from fhir_mapping.course.views import View
 from fhir_mapping.treatment import elements
@@ -13,10 +14,15 @@ from orthanc_plugin.workspace.record import sided
 
 def region_name(where: Place) -> str:
     """``Right cheek``; what the tree does not know, as it stands."""
-    known = regions().by_code(where.region.code or "")
+    return tree_name(where.region.code or "", where.side) or elements.region_name(where)
+
+
+def tree_name(code: str, side: Laterality | None) -> str | None:
+    """A region of the tree with its side; None for one that the tree does not know."""
+    known = regions().by_code(code)
     if known is None:
-        return elements.region_name(where)
-    return sided(_(known.name.replace("-", " ").capitalize()), where.side.value if where.side is not None else None)
+        return None
+    return sided(_(known.name.replace("-", " ").capitalize()), side.value if side is not None else None)
 
 
 def view_name(view: View) -> str:

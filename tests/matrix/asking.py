@@ -210,7 +210,7 @@ class Judge:
         self._model, self._wire, self._patience = model, Wire(port), patience
         self._finder = model.clinic.finder
         self.late = 0
-        """How often an answer came too late to be given, or a permitted photo was refused, and was asked for again."""
+        """How often a permitted photo was refused, and permitted when it was asked for again or refused for good."""
 
         self._absent: dict[tuple[str, str, int], tuple[int, bytes, bytes]] = {}
 
@@ -223,9 +223,9 @@ class Judge:
         example = self._model.example(cell.door, cell.target)
         got = self.ask(cell, example)
         found = []
-        if got.status == 503 or (cell.permitted and got.status == 403):
-            # What is late is refused, whatever it is. A decision that refuses does so again; how often it was late is
-            # looked at too, and so is what the first answer holds.
+        if cell.permitted and got.status in (403, 503):
+            # What is late is refused. A decision that refuses does so again; how often it was late is looked at too,
+            # and so is what the first answer holds.
             found += [f"leak: {each}" for each in self._leaks(cell, self._finder.seen(got.head, got.body))]
             self.late += 1
             time.sleep(self._patience)

@@ -125,8 +125,7 @@ def test_of_many_guesses_at_once_no_more_are_looked_at_than_in_a_row(tmp_path: P
 
     with ThreadPoolExecutor(20) as pool:
         answers = sorted(pool.map(guess, range(20)))
-    assert answers[:6] == [401] * 6
-    assert set(answers[6:]) <= {429, 503}  # 503: twenty at once are more than a busy database writes in its time
+    assert answers == [401] * 6 + [429] * 14
     assert sessions.looked == 6
 
 
