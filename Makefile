@@ -43,7 +43,7 @@ format: .run/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix .
 
 messages: .run/dev.stamp ## collect the texts of the pages into the catalogues of their languages
-	$(BIN)/pybabel -q extract -F pyproject.toml -k noted -k wrong:2 -k phrase -k plural:1,2 --no-location --sort-output --width 120 -o .run/messages.pot orthanc_plugin/workspace fhir_mapping/signing
+	$(BIN)/pybabel -q extract -F pyproject.toml -k noted -k wrong:2 -k phrase -k plural:1,2 -k worded -k worded_by:2,3 --no-location --sort-output --width 120 -o .run/messages.pot consent dicom_bridge fhir_mapping orthanc_plugin/workspace
 	for po in orthanc_plugin/workspace/locale/*.po; do $(BIN)/pybabel -q update --no-fuzzy-matching --ignore-pot-creation-date --omit-header -w 120 -i .run/messages.pot -o $$po -l $$(basename $$po .po) || exit 1; done
 
 screenshots: .run/dev.stamp .run/assets.stamp .run/wall.stamp .run/portrait.png ## take the pictures of every page anew, from a demo clinic of its own

@@ -25,6 +25,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consent.wording import Value, Wording
+
 FOLDER = Path(__file__).parent / "locale"
 SCRIPTS = Path(__file__).parent / "static"
 COOKIE = "photospine-language"
@@ -105,6 +107,23 @@ def script_texts(code: str) -> Mapping[str, str]:
 def noted(message: str) -> str:
     """Marks a text that stands in a constant, for extraction; it is translated where it is shown."""
     return message
+
+
+def said(text: str) -> str:
+    """What another part of the product says, in the language that is spoken; a text that says nothing of what it was
+    made of, as it is."""
+    if not isinstance(text, Wording):
+        return text
+    message = gettext(text.message) if text.many is None else ngettext(text.message, text.many, text.number)
+    return message % {name: _value(each) for name, each in text.values.items()} if text.values else message
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, str):
+        return said(value)
+    if isinstance(value, int | float):
+        return number(value, "0.######")
+    return day(value) if isinstance(value, date) else ", ".join(map(said, value))
 
 
 def day(value: date | datetime) -> str:

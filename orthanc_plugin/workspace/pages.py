@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -120,8 +120,6 @@ class Pages:
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n", Texts],
         )
-        # Of the i18n extension; what it is given is asked at each answer for the language of that one.
-        cast(Any, environment).install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
         environment.globals["file"] = parts.files.address
         environment.globals["turns"] = turns
         environment.globals["consents"] = consents

@@ -10,6 +10,7 @@ from fhir_mapping.treatment import elements
 from fhir_mapping.treatment.session import Place
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.record import sided
+from orthanc_plugin.workspace.vocabularies import title, words
 
 
 def region_name(where: Place) -> str:
@@ -22,7 +23,7 @@ def tree_name(code: str, side: Laterality | None) -> str | None:
     known = regions().by_code(code)
     if known is None:
         return None
-    return sided(_(known.name.replace("-", " ").capitalize()), side.value if side is not None else None)
+    return sided(_(title(known.name)), side.value if side is not None else None)
 
 
 def view_name(view: View) -> str:
@@ -34,4 +35,4 @@ def view_name(view: View) -> str:
 
 def _term(kind: str, code: str, said: str) -> str:
     name = next((each.name for each in terms(kind) if each.code == code), None)
-    return _(said.lower() if name is None else name.replace("-", " "))
+    return _(said.lower() if name is None else words(name))

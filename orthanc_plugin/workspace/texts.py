@@ -9,8 +9,17 @@ plural, or a text within an expression, says so itself: ``{% trans %}``, ``_("â€
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from jinja2 import Environment, pass_context, pass_eval_context
 from jinja2.ext import Extension
+from jinja2.filters import do_join
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from orthanc_plugin.workspace import language
 
 READ_OUT = frozenset({"alt", "aria-label", "placeholder", "title"})
 """Attributes whose values people read or hear."""
@@ -32,11 +41,44 @@ _FILTER = re.compile(r"\|(?!\|)")
 
 
 class Texts(Extension):
-    """Makes messages of texts."""
+    """Makes messages of texts, and says what is inserted in them in the language of the page."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.finalize = _of_language
+        environment.filters["join"] = _joined
+        environment.globals.update(gettext=_inserting(language.gettext), ngettext=_inserting(language.ngettext))
+        environment.newstyle_gettext = True  # type: ignore[attr-defined]  # jinja2.ext.i18n sets it beside the class
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002  # Jinja's
         """The template, with its texts in ``{% trans %}``."""
         return marked(source)
+
+
+def _of_language(value: Any) -> Any:
+    return language.said(value) if isinstance(value, str) else value
+
+
+def _inserting(texts: Callable[..., str]) -> Callable[..., str]:
+    """A function of gettext as templates call it (``newstyle`` of Jinja's i18n), whose values are said too."""
+
+    @pass_context
+    def asked(context: Context, *messages: Any, **values: Any) -> str:
+        text: str = texts(*messages)
+        if context.eval_ctx.autoescape:
+            text = Markup(text)  # noqa: S704  # a message of ours: what is inserted is escaped
+        values.setdefault("num", messages[-1])
+        said = {name: _of_language(each) for name, each in values.items()}
+        return text % said
+
+    return asked
+
+
+@pass_eval_context
+def _joined(context: EvalContext, values: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
+    found = values if attribute is None else (getattr(each, str(attribute)) for each in values)
+    text: str = do_join(context, map(_of_language, found), d)
+    return text
 
 
 def marked(source: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -18,11 +17,15 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, PackageLoader, nodes
 
 from consent.regions import regions
-from orthanc_plugin.workspace import language, words
+from dicom_bridge.objects.vocabulary import terms
+from dicom_bridge.protocols.reading import all_protocols
+from dicom_bridge.protocols.reasons import reasons
+from orthanc_plugin.workspace import language
+from orthanc_plugin.workspace import words as written
 from orthanc_plugin.workspace.language import COOKIE, FOLDER, SCRIPTS, chosen, script_texts
-from orthanc_plugin.workspace.terms import AREAS, VIEWS
 from orthanc_plugin.workspace.texts import Texts, marked
 from orthanc_plugin.workspace.treatments import area_of
+from orthanc_plugin.workspace.vocabularies import words
 from tests.workspace.client import Client
 from tests.workspace.clinic import Clinic, Sessions
 from tests.workspace.page import application
@@ -31,8 +34,8 @@ pytestmark = pytest.mark.fast
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = FOLDER.parent
-SIGNING = ROOT / "fhir_mapping" / "signing"
-_ASKING = frozenset({"_", "gettext", "ngettext", "noted", "phrase", "plural"})
+PACKAGES = [ROOT / "consent", ROOT / "dicom_bridge", ROOT / "fhir_mapping", PAGES]
+_ASKING = frozenset({"_", "gettext", "ngettext", "noted", "phrase", "plural", "worded", "worded_by"})
 _OWN = ("PDF", "CSV", "FHIR", "TREAT")
 _PLACE = re.compile(r"%\((\w+)\)s|%[sd]")
 
@@ -42,8 +45,9 @@ def _messages() -> set[str | tuple[str, ...]]:
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["babel"]["mappings"]
     methods = [(each["pattern"], each["method"]) for each in tables]
     options = {each["pattern"]: each for each in tables}
-    keywords = {**DEFAULT_KEYWORDS, "noted": None, "wrong": (2,), "phrase": None, "plural": (1, 2)}
-    found = chain(*(extract_from_dir(each, methods, options, keywords) for each in (PAGES, SIGNING)))
+    keywords = {**DEFAULT_KEYWORDS, "noted": None, "wrong": (2,), "phrase": None, "plural": (1, 2),
+                "worded": None, "worded_by": (2, 3)}  # fmt: skip
+    found = chain(*(extract_from_dir(each, methods, options, keywords) for each in PACKAGES))
     return {each[2] for each in found if each[2]}
 
 
@@ -51,7 +55,7 @@ def test_no_text_is_asked_for_within_an_f_string() -> None:
     """Extraction does not look into one: what stands there would be in no catalogue, and missed by nobody."""
     hidden = [
         f"{file.relative_to(ROOT)}:{call.lineno}"
-        for folder in (PAGES, SIGNING)
+        for folder in PACKAGES
         for file in folder.rglob("*.py")
         for text in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(text, ast.JoinedStr)
@@ -102,7 +106,6 @@ def test_a_percent_sign_is_doubled_where_values_are_inserted() -> None:
 
 def test_a_percent_sign_of_a_template_is_one_on_the_page_in_each_language() -> None:
     environment = Environment(extensions=["jinja2.ext.i18n", Texts], autoescape=True)
-    cast(Any, environment).install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
     cell = environment.from_string("<th>From the left, %</th>")
     least = environment.from_string("<p>At least {{ least }} % comparable</p>")
     assert (cell.render(), least.render(least=50)) == ("<th>From the left, %</th>", "<p>At least 50 % comparable</p>")
@@ -233,15 +236,15 @@ def test_dates_intervals_and_numbers_read_as_the_language_writes_them() -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
     token = language._spoken.set(language.languages()["de"])
     try:
-        assert words.day(date(2026, 10, 9)) == "9. Okt. 2026"
-        assert words.partial_date("1984-03") == "März 1984"
-        assert words.interval(start, start + timedelta(days=200)) == "7 Monate"
-        assert words.interval(start, start + timedelta(days=900)) == "2,5 Jahre"
-        assert words.age("1984-03-12", date(2026, 6, 15)) == "42 Jahre"
+        assert written.day(date(2026, 10, 9)) == "9. Okt. 2026"
+        assert written.partial_date("1984-03") == "März 1984"
+        assert written.interval(start, start + timedelta(days=200)) == "7 Monate"
+        assert written.interval(start, start + timedelta(days=900)) == "2,5 Jahre"
+        assert written.age("1984-03-12", date(2026, 6, 15)) == "42 Jahre"
         assert language.number(0.5, "0.00") == "0,50"
     finally:
         language._spoken.reset(token)
-    assert words.day(date(2026, 10, 9)) == "9 Oct 2026"
+    assert written.day(date(2026, 10, 9)) == "9 Oct 2026"
 
 
 _PHYSICAL = re.compile(r"(?:margin|padding|border)-(?:left|right)|(?<![-\w])(?:left|right):|text-align: (?:left|right)")
@@ -264,12 +267,11 @@ def test_every_language_reads_in_the_direction_of_its_script() -> None:
 
 
 def test_the_vocabularies_names_are_messages() -> None:
-    areas = {area_of(code).name for code in regions()._by_code}
-    assert set(AREAS) == areas
-    with (ROOT / "dicom_bridge" / "objects" / "views.toml").open("rb") as source:
-        views = tomllib.load(source)
-    named = {each["name"].replace("-", " ") for kind in ("view", "expression") for each in views[kind]}
-    assert set(VIEWS) == named
+    said = {message.id for message in _german()}
+    assert {area_of(code).name for code in regions()._by_code} <= said
+    assert {words(each.name) for kind in ("view", "expression") for each in terms(kind)} <= said
+    assert {each.name for each in reasons().values()} <= said
+    assert {shot.note for each in all_protocols() for shot in each.shots if shot.note} <= said
 
 
 def test_the_scripts_of_a_page_speak_its_language() -> None:
