@@ -7,11 +7,18 @@ apart again (:func:`orthanc_plugin.workspace.language.said`). Messages are colle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 
-Value = str | int | float | date | Sequence[str]
+Value = str | int | float | Decimal | date | Sequence[str]
+"""Of a Decimal its places are kept."""
+
+_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+_NAME = re.compile(r"%\((\w+)\)s")
 
 
 class Wording(str):
@@ -37,6 +44,10 @@ class Wording(str):
         made.message, made.values, made.many, made.number = message, MappingProxyType(dict(values)), many, number
         return made
 
+    def of(self, **values: Value) -> Wording:
+        """The same text with values, where it stands in a table without them."""
+        return Wording(self.message, values) if values else self
+
     def __reduce__(self) -> tuple[type[Wording], tuple[str, dict[str, Value], str | None, int]]:
         """For copies, and for other processes."""
         return Wording, (self.message, dict(self.values), self.many, self.number)
@@ -60,8 +71,41 @@ def plain(value: Value) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | Decimal):
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
     if isinstance(value, date):
         return value.isoformat()
     return ", ".join(map(str, value))
+
+
+def recognised(text: str, known: tuple[Wording, ...]) -> str:
+    """A text that was kept as English, as the wording that it was made by; a text of none of them, as it is.
+
+    Parameters
+    ----------
+    known
+        Wordings without values; what stands between their words is looked for among them again.
+    """
+    for each, pattern in _patterns(known):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            return each.of(**{name: _recognised_value(value, known) for name, value in found.groupdict().items()})
+    return text
+
+
+def _recognised_value(text: str, known: tuple[Wording, ...]) -> Value:
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    parts = [recognised(each, known) for each in text.split(", ")]
+    return parts if all(isinstance(each, Wording) for each in parts) else text
+
+
+@lru_cache(maxsize=16)
+def _patterns(known: tuple[Wording, ...]) -> tuple[tuple[Wording, re.Pattern[str]], ...]:
+    """Those with more words of their own first."""
+    made = []
+    for each in known:
+        parts = _NAME.split(each.message)
+        source = "".join(f"(?P<{part}>.+?)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+        made.append((sum(map(len, parts[::2])), each, re.compile(source.replace("%%", "%"))))
+    return tuple((each, pattern) for _, each, pattern in sorted(made, key=lambda one: -one[0]))

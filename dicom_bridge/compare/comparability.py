@@ -13,9 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
+from consent.wording import worded
 from dicom_bridge.compare.conditions import Conditions, Focal
+from dicom_bridge.judging.sayings import why_unknown
 from fhir_mapping.resources.appraisal import MEANINGS, Appraisal, Aspect, Finding, Verdict
 
 
@@ -157,30 +160,38 @@ def comparability(one: Conditions, other: Conditions) -> Comparability:
 
 def _stated(one: Conditions, other: Conditions) -> Iterator[Fact]:
     yield _focal(one, other)
-    yield _same(Kind.VIEW, one.view, other.view, ("The same view", "Another view"))
-    yield _same(Kind.FLASH_FIRED, one.flash, other.flash, ("Flash used alike", "Flash in one of the photos alone"))
+    yield _same(Kind.VIEW, one.view, other.view, (worded("The same view"), worded("Another view")))
+    yield _same(
+        Kind.FLASH_FIRED,
+        one.flash,
+        other.flash,
+        (worded("Flash used alike"), worded("Flash in one of the photos alone")),
+    )
     yield _same(
         Kind.EXPRESSION_STATED,
         one.expression,
         other.expression,
-        ("The same expression on record", f"Expression on record: {_both(one.expression, other.expression)}"),
+        (
+            worded("The same expression on record"),
+            worded("Expression on record: %(both)s", both=_both(_name(one.expression), _name(other.expression))),
+        ),
     )
     yield _interval(one, other)
     yield _same(
         Kind.DEVICE,
         one.device,
         other.device,
-        ("The same kind of camera", f"Cameras: {_both(one.device, other.device)}"),
+        (worded("The same kind of camera"), worded("Cameras: %(both)s", both=_both(one.device, other.device))),
     )
 
 
 _NAMES = {
-    Kind.FOCAL_LENGTH: "Focal length",
-    Kind.VIEW: "View",
-    Kind.FLASH_FIRED: "Flash",
-    Kind.EXPRESSION_STATED: "Expression on record",
-    Kind.INTERVAL: "Time between",
-    Kind.DEVICE: "Camera",
+    Kind.FOCAL_LENGTH: worded("Focal length"),
+    Kind.VIEW: worded("View"),
+    Kind.FLASH_FIRED: worded("Flash"),
+    Kind.EXPRESSION_STATED: worded("Expression on record"),
+    Kind.INTERVAL: worded("Time between"),
+    Kind.DEVICE: worded("Camera"),
 }
 
 
@@ -191,7 +202,13 @@ def _same(kind: Kind, one: object | None, other: object | None, words: tuple[str
 
 
 def _both(one: str | None, other: str | None) -> str:
-    return " and ".join(sorted((one or "", other or "")))
+    first, second = sorted((one or "", other or ""))
+    return worded("%(first)s and %(second)s", first=first, second=second)
+
+
+def _name(expression: str | None) -> str | None:
+    """As people read it."""
+    return worded(expression.replace("-", " ")) if expression is not None else None
 
 
 def _focal(one: Conditions, other: Conditions) -> Fact:
@@ -201,8 +218,8 @@ def _focal(one: Conditions, other: Conditions) -> Fact:
     shorter, longer = sorted(lengths)
     off = longer / shorter - 1
     if off <= _FOCAL_WITHIN:
-        return _good(Kind.FOCAL_LENGTH, f"Focal length alike, {longer:.0f} mm", 1.0)
-    words = f"Focal length {shorter:.0f} mm and {longer:.0f} mm"
+        return _good(Kind.FOCAL_LENGTH, worded("Focal length alike, %(length)s mm", length=round(longer)), 1.0)
+    words = worded("Focal length %(shorter)s mm and %(longer)s mm", shorter=round(shorter), longer=round(longer))
     return _differs(Kind.FOCAL_LENGTH, words, _left(off, _FOCAL_WITHIN))
 
 
@@ -221,8 +238,15 @@ def _interval(one: Conditions, other: Conditions) -> Fact:
     years = abs((one.taken - other.taken).total_seconds()) / 86_400 / _YEAR
     likeness = min(1.0, max(0.0, (_LONGEST - years) / (_LONGEST - 1)))
     if years > _LONG:
-        return _differs(Kind.INTERVAL, f"{years:.0f} years lie between: much else has changed", likeness)
-    return _good(Kind.INTERVAL, "Less than a year apart" if years < 1 else f"{years:.1f} years apart", likeness)
+        return _differs(
+            Kind.INTERVAL, worded("%(years)s years lie between: much else has changed", years=round(years)), likeness
+        )
+    apart = (
+        worded("Less than a year apart")
+        if years < 1
+        else worded("%(years)s years apart", years=Decimal(f"{years:.1f}"))
+    )
+    return _good(Kind.INTERVAL, apart, likeness)
 
 
 # --- what was judged ------------------------------------------------------------------------------------------------
@@ -238,7 +262,8 @@ _ASPECTS = {
     Kind.WHITE_BALANCE: Aspect.WHITE_BALANCE,
     Kind.EXPRESSION: Aspect.EXPRESSION,
 }
-_NOT_JUDGED = "not judged against each other"
+_NOT_JUDGED = worded("not judged against each other")
+_NOT_OF_BOTH = worded("not known of both photos")
 
 
 def _judged(one: Conditions, other: Conditions) -> Iterator[Fact]:
@@ -267,7 +292,7 @@ def _of(appraisal: Appraisal, aspect: Aspect) -> Verdict | None:
 def _direct(kind: Kind, aspect: Aspect, appraisal: Appraisal) -> Fact:
     said = _of(appraisal, aspect)
     if said is None or said.finding is Finding.UNKNOWN:
-        return _unknown(kind, aspect, said.words.removeprefix("unknown").lstrip(": ") if said else _NOT_JUDGED)
+        return _unknown(kind, aspect, why_unknown(said.words) if said else _NOT_JUDGED)
     if said.finding is Finding.GOOD:
         return _alike(kind, aspect)
     left = _left(_size(aspect, said.value), said.within) if said.value is not None and said.within else 0.0
@@ -278,15 +303,15 @@ def _by_third(kind: Kind, one: Verdict | None, other: Verdict | None) -> Fact:
     """Both were held against the same photo: what they differ from it by, they differ from each other by."""
     aspect = _ASPECTS[kind]
     if one is None or other is None or one.value is None or other.value is None:
-        return _unknown(kind, aspect, "not known of both photos")
+        return _unknown(kind, aspect, _NOT_OF_BOTH)
     if Finding.UNKNOWN in (one.finding, other.finding) or one.within is None or other.within is None:
-        return _unknown(kind, aspect, "not known of both photos")
+        return _unknown(kind, aspect, _NOT_OF_BOTH)
     off, within = _between(aspect, one.value, other.value), min(one.within, other.within)
     if off > within:
         return _differs(kind, _differing(aspect, off), min(_DOUBTED, _left(off, within)))
     if aspect is Aspect.EXPRESSION and (one.finding, other.finding) != (Finding.GOOD, Finding.GOOD):
         # The number tells of the mouth alone; brows and lids may differ from each other or not.
-        return _unknown(kind, aspect, "both differ from their reference")
+        return _unknown(kind, aspect, worded("both differ from their reference"))
     return _alike(kind, aspect)
 
 
@@ -304,16 +329,18 @@ def _between(aspect: Aspect, one: float, other: float) -> float:
 
 
 def _alike(kind: Kind, aspect: Aspect) -> Fact:
-    return _good(kind, f"{MEANINGS[aspect].name}: alike", 1.0)
+    return _good(kind, worded("%(what)s: alike", what=MEANINGS[aspect].name), 1.0)
 
 
 def _differing(aspect: Aspect, value: float | None) -> str:
     meaning = MEANINGS[aspect]
     if value is None or aspect is Aspect.EXPRESSION or not math.isfinite(value):
-        return f"{meaning.name}: differs"
+        return worded("%(what)s: differs", what=meaning.name)
     size = _size(aspect, value)
-    amount = f"{size:.1f}" if meaning.unit == "stops" else f"{round(size, -2 if meaning.unit == 'K' else 0):.0f}"
-    return f"{meaning.name}: differs by {amount} {meaning.unit}"
+    amount = Decimal(
+        f"{size:.1f}" if meaning.unit == "stops" else f"{round(size, -2 if meaning.unit == 'K' else 0):.0f}"
+    )
+    return worded("%(what)s: differs by %(amount)s %(unit)s", what=meaning.name, amount=amount, unit=meaning.unit)
 
 
 def _left(off: float, within: float) -> float:
@@ -330,8 +357,8 @@ def _differs(kind: Kind, words: str, likeness: float) -> Fact:
 
 
 def _absent(kind: Kind) -> Fact:
-    return Fact(kind, Finding.UNKNOWN, f"{_NAMES[kind]}: not on record of both photos")
+    return Fact(kind, Finding.UNKNOWN, worded("%(what)s: not on record of both photos", what=_NAMES[kind]))
 
 
 def _unknown(kind: Kind, aspect: Aspect, why: str) -> Fact:
-    return Fact(kind, Finding.UNKNOWN, f"{MEANINGS[aspect].name}: {why}")
+    return Fact(kind, Finding.UNKNOWN, worded("%(what)s: %(why)s", what=MEANINGS[aspect].name, why=why))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from dicom_bridge.judging import sayings
 from dicom_bridge.judging.landmarks import eyes_apart
 from fhir_mapping.resources.appraisal import Aspect, Finding, Verdict
 
@@ -76,15 +77,15 @@ def distance(photo: Measured, asked: Shot) -> Verdict:
     ratio = _ratio(photo, lens)
     if asked.ratio is not None:
         if ratio is None:
-            return _unknown("unknown: neither a face nor the camera tells how near it was")
-        return _told(asked.ratio, ratio, f"a ratio of 1:{ratio:.3g}", scale_of(asked))
+            return _unknown(sayings.unknown(sayings.NO_NEARNESS))
+        return _told(asked.ratio, ratio, sayings.A_RATIO.of(ratio=f"1:{ratio:.3g}"), scale_of(asked))
     assert asked.distance_cm is not None
     found = lens.distance_mm
     if found is None and ratio is not None and lens.focal_mm is not None:
         found = lens.focal_mm * (ratio + 1)
     if found is None:
-        return _unknown("unknown: the camera tells no distance")
-    return _told(asked.distance_cm, found / 10, f"a distance of {found / 10:.3g} cm", scale_of(asked))
+        return _unknown(sayings.unknown(sayings.NO_DISTANCE))
+    return _told(asked.distance_cm, found / 10, sayings.A_DISTANCE.of(distance=f"{found / 10:.3g} cm"), scale_of(asked))
 
 
 def _ratio(photo: Measured, lens: Lens) -> float | None:
@@ -99,8 +100,8 @@ def _ratio(photo: Measured, lens: Lens) -> float | None:
 def _told(asked: float, found: float, what: str, wanted: str) -> Verdict:
     nearer = (asked / found - 1) * 100
     if abs(nearer) <= WITHIN:
-        return Verdict(Aspect.DISTANCE, Finding.GOOD, "as near as the protocol asks for", nearer, WITHIN)
-    words = f"too {'near' if nearer > 0 else 'far away'}: {what}, the protocol asks for {wanted}"
+        return Verdict(Aspect.DISTANCE, Finding.GOOD, sayings.AS_NEAR, nearer, WITHIN)
+    words = (sayings.TOO_NEAR if nearer > 0 else sayings.TOO_FAR).of(found=what, asked=wanted)
     return Verdict(Aspect.DISTANCE, Finding.DIFFERS, words, nearer, WITHIN)
 
 

@@ -24,7 +24,7 @@ from consent.store.photos import PhotoState
 from consent.store.tables import photo, photo_patient
 from dicom_bridge.archive import Archive, file_at_hand
 from dicom_bridge.compare.renditions import NotRendered
-from dicom_bridge.judging import choosing
+from dicom_bridge.judging import choosing, sayings
 from dicom_bridge.judging.asked import ALL, ask
 from dicom_bridge.judging.choosing import Candidate, Pair
 from dicom_bridge.judging.distance import lens_of
@@ -205,7 +205,7 @@ class Judging:
         try:
             mine = self._look(patient, pair.photo, eyes, card=card)
         except NotRendered as error:
-            return unjudged(f"unknown: {error}")
+            return unjudged(sayings.unknown(str(error)))
         if mine is None:
             return None
         against = None
@@ -213,7 +213,7 @@ class Judging:
             try:
                 against = self._look(patient, pair.against, eyes, card=card)
             except NotRendered as error:
-                return unjudged(f"unknown: of the reference photo, {error}")
+                return unjudged(sayings.unknown(sayings.OF_REFERENCE.of(why=str(error))))
             if against is None:
                 return None
         return judge(mine, against, eyes.blind, asked)
@@ -251,8 +251,8 @@ def _eyes() -> _Eyes:
     try:
         import numpy  # noqa: F401
     except ImportError:
-        return _Eyes(None, Blind("unknown: the extra `vision` is not installed"), False)
+        return _Eyes(None, Blind(sayings.unknown(sayings.NO_VISION)), False)
     try:
         return _Eyes(open_landmarks(), None, True)
     except NoLandmarks as error:
-        return _Eyes(None, Blind(f"unknown: {error}"), True)
+        return _Eyes(None, Blind(sayings.unknown(str(error))), True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
-from dicom_bridge.judging import differences
+from consent.wording import Wording
+from dicom_bridge.judging import differences, sayings
 from dicom_bridge.judging.differences import Expression, Light, Pose
 from dicom_bridge.judging.distance import distance
 from dicom_bridge.judging.measure import Measured
@@ -41,9 +43,6 @@ _OPENED, _BROWS, _LIDS = 0.07, 0.06, 0.05
 
 _PLAIN = 1e-3
 """Fine detail of a picture that shows none: a wall, or one that is all blurred."""
-
-NO_REFERENCE = "unknown: there is no earlier photo of this view"
-NO_TARGET = "unknown without target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +87,14 @@ def _alone(photo: Measured, blind: Blind | None) -> Iterator[Verdict]:
         if aspect is Aspect.RESOLUTION:
             yield _resolution(photo, None)
         elif aspect is Aspect.EXPOSURE:
-            yield _burnt(photo) or _unknown(aspect, f"{NO_TARGET}, and there is no earlier photo of this view")
+            yield _burnt(photo) or _unknown(aspect, sayings.NO_TARGET_FIRST)
         elif aspect is Aspect.WHITE_BALANCE:
-            yield _unknown(aspect, f"{NO_TARGET}, and there is no earlier photo of this view")
+            yield _unknown(aspect, sayings.NO_TARGET_FIRST)
         else:
-            yield _unknown(aspect, NO_REFERENCE if blind is None or aspect is Aspect.SHARPNESS else blind.why)
+            yield _unknown(
+                aspect,
+                sayings.unknown(sayings.NO_REFERENCE) if blind is None or aspect is Aspect.SHARPNESS else blind.why,
+            )
 
 
 def _against(photo: Measured, reference: Measured, blind: Blind | None) -> Iterator[Verdict]:
@@ -115,135 +117,128 @@ def _sharpness(photo: Measured, reference: Measured) -> Verdict:
     if (photo.face is None) != (reference.face is None):
         return _unknown(Aspect.SHARPNESS, _faceless(photo, reference))
     if reference.detail < _PLAIN:
-        return _unknown(Aspect.SHARPNESS, "unknown: the reference shows no fine detail")
+        return _unknown(Aspect.SHARPNESS, sayings.unknown(sayings.NO_DETAIL))
     value = (photo.detail / reference.detail - 1) * 100
-    words = f"softer: {-value:.0f} % less fine detail than the reference"
+    words = sayings.SOFTER.of(by=f"{-value:.0f}")
     # More detail than the reference is no fault of this photo.
-    return _measured(Aspect.SHARPNESS, value, "as sharp as the reference", words, differs=value < -_within("sharpness"))
+    return _measured(Aspect.SHARPNESS, value, sayings.AS_SHARP, words, differs=value < -_within("sharpness"))
 
 
 def _exposure(photo: Measured, light: Light) -> Iterator[Verdict]:
     if light.stops is None:
-        yield _burnt(photo) or _unknown(Aspect.EXPOSURE, f"{NO_TARGET}: the two photos have no surface in common")
+        yield _burnt(photo) or _unknown(Aspect.EXPOSURE, sayings.NO_TARGET_WHY.of(why=sayings.NOTHING_IN_COMMON))
     else:
-        words = f"{_amount(abs(light.stops))} {'brighter' if light.stops > 0 else 'darker'} than the reference"
-        yield _measured(Aspect.EXPOSURE, light.stops, "as bright as the reference", words)
+        words = (sayings.BRIGHTER if light.stops > 0 else sayings.DARKER).of(by=_amount(abs(light.stops)))
+        yield _measured(Aspect.EXPOSURE, light.stops, sayings.AS_BRIGHT, words)
     if light.kelvin is None:
-        why = ": skin and backdrop have changed colour differently" if light.contradictory else ""
-        yield _unknown(Aspect.WHITE_BALANCE, NO_TARGET + why)
+        apart = sayings.NO_TARGET_WHY.of(why=sayings.COLOURS_APART)
+        yield _unknown(Aspect.WHITE_BALANCE, apart if light.contradictory else sayings.NO_TARGET)
     else:
-        tinge = "bluer" if light.kelvin > 0 else "more orange"
-        words = f"{tinge} by about {round(abs(light.kelvin), -2):.0f} kelvin"
-        yield _measured(Aspect.WHITE_BALANCE, light.kelvin, "the same colour of light as the reference", words)
+        yield _measured(Aspect.WHITE_BALANCE, light.kelvin, sayings.SAME_COLOUR, _tinge(light.kelvin))
 
 
 def _by_card(photo: Measured, reference: Measured | None, blind: Blind | None) -> Iterator[Verdict]:
     """Exposure and white balance by the colour card, and by nothing else where a protocol asks for one."""
     card = photo.card
     if card is None:
-        why = f"{NO_TARGET}: the protocol asks for a colour card, and none is seen" if blind is None else blind.why
+        why = sayings.NO_TARGET_WHY.of(why=sayings.NO_CARD) if blind is None else blind.why
         yield _unknown(Aspect.EXPOSURE, why)
         yield _unknown(Aspect.WHITE_BALANCE, why)
         return
     former = None if reference is None else reference.card
     stops = card.stops - (0.0 if former is None else former.stops)
     kelvin = differences.cooler(card.warm - (0.0 if former is None else former.warm))
-    brighter = f"{_amount(abs(stops))} {'brighter' if stops > 0 else 'darker'}"
-    bluer = f"{'bluer' if kelvin > 0 else 'more orange'} by about {round(abs(kelvin), -2):.0f} kelvin"
-    known = "they should be" if former is None else "on the reference"
+    brighter = (sayings.CARD_BRIGHTER if stops > 0 else sayings.CARD_DARKER).of(by=_amount(abs(stops)))
+    than = sayings.CARD_THAN_ASKED if former is None else sayings.CARD_THAN_BEFORE
     for aspect, value, good, bad in (
-        (Aspect.EXPOSURE, stops, "the colour card is as bright as it should be", brighter),
-        (Aspect.WHITE_BALANCE, kelvin, "the greys of the colour card are grey", bluer),
+        (Aspect.EXPOSURE, stops, sayings.CARD_AS_BRIGHT, brighter),
+        (Aspect.WHITE_BALANCE, kelvin, sayings.CARD_GREY, _tinge(kelvin)),
     ):
-        bad = f"the greys of the colour card are {bad} than {known}"
         within = WITHIN[aspect] if former is not None else _ALONE[aspect]
         wrong = abs(value) > within
-        yield Verdict(aspect, Finding.DIFFERS if wrong else Finding.GOOD, bad if wrong else good, value, within)
+        yield Verdict(
+            aspect, Finding.DIFFERS if wrong else Finding.GOOD, than.of(what=bad) if wrong else good, value, within
+        )
 
 
 def _burnt(photo: Measured) -> Verdict | None:
     if photo.burnt <= _BURNT:
         return None
-    return Verdict(Aspect.EXPOSURE, Finding.DIFFERS, f"too bright: {photo.burnt:.0%} of it is burnt out")
+    return Verdict(Aspect.EXPOSURE, Finding.DIFFERS, sayings.BURNT.of(share=f"{photo.burnt:.0%}"))
 
 
 def _resolution(photo: Measured, reference: Measured | None) -> Verdict:
     side = min(photo.width, photo.height)
     if side < LEAST_PIXELS:
-        words = f"small: {side} pixels along the shorter side, {LEAST_PIXELS} are needed"
+        words = sayings.SMALL.of(side=side, least=LEAST_PIXELS)
         return Verdict(Aspect.RESOLUTION, Finding.DIFFERS, words, float(side))
     if reference is not None and side < 0.6 * min(reference.width, reference.height):
-        words = f"smaller than the reference: {side} pixels along the shorter side"
+        words = sayings.SMALLER.of(side=side)
         return Verdict(Aspect.RESOLUTION, Finding.DIFFERS, words, float(side))
-    return Verdict(Aspect.RESOLUTION, Finding.GOOD, "enough pixels", float(side))
+    return Verdict(Aspect.RESOLUTION, Finding.GOOD, sayings.ENOUGH_PIXELS, float(side))
 
 
 def _posed(pose: Pose) -> Iterator[Verdict]:
     larger = (pose.scale - 1) * 100
-    words = f"{abs(larger):.0f} % {'larger: too near' if larger > 0 else 'smaller: too far away'}"
-    yield _measured(Aspect.SCALE, larger, "the same distance as the reference", words)
+    words = (sayings.LARGER if larger > 0 else sayings.SMALLER_FAR).of(by=f"{abs(larger):.0f}")
+    yield _measured(Aspect.SCALE, larger, sayings.SAME_DISTANCE, words)
     off = max(abs(pose.right), abs(pose.down)) * 100
     if abs(pose.right) >= abs(pose.down):
-        where = "right" if pose.right > 0 else "left"
+        where = sayings.TOO_RIGHT if pose.right > 0 else sayings.TOO_LEFT
     else:
-        where = "bottom" if pose.down > 0 else "top"
-    words = f"too far to the {where} of the picture, by {off:.0f} % of its width"
-    yield _measured(Aspect.POSITION, off, "in the same place as in the reference", words)
+        where = sayings.TOO_LOW if pose.down > 0 else sayings.TOO_HIGH
+    yield _measured(Aspect.POSITION, off, sayings.SAME_PLACE, where.of(by=f"{off:.0f}"))
     for aspect, value, toward, away, same in (
-        (Aspect.YAW, pose.yaw, "turned {} to the patient's left", "turned {} to the patient's right", "turned"),
-        (Aspect.PITCH, pose.pitch, "chin {} too high", "chin {} too low", "held"),
-        (Aspect.ROLL, pose.roll, "leaning {} to the patient's left", "leaning {} to the patient's right", "upright"),
+        (Aspect.YAW, pose.yaw, sayings.TURNED_LEFT, sayings.TURNED_RIGHT, sayings.TURNED_ALIKE),
+        (Aspect.PITCH, pose.pitch, sayings.CHIN_HIGH, sayings.CHIN_LOW, sayings.HELD_ALIKE),
+        (Aspect.ROLL, pose.roll, sayings.LEANING_LEFT, sayings.LEANING_RIGHT, sayings.UPRIGHT),
     ):
-        words = (toward if value > 0 else away).format(_degrees(value))
-        yield _measured(aspect, value, f"{same} as in the reference", words)
+        yield _measured(aspect, value, same, (toward if value > 0 else away).of(by=_degrees(value)))
 
 
 def _expression(found: Expression) -> Verdict:
     wider = found.wider * 100
-    said = []
+    said: list[str] = []
     if wider > _within("expression") and found.lifted > 0:
-        said.append("smiles more")
+        said.append(sayings.SMILES_MORE)
     elif wider < -_within("expression") and found.lifted < 0:
-        said.append("smiles less")
+        said.append(sayings.SMILES_LESS)
     elif abs(wider) > _within("expression"):
-        said.append("mouth is wider" if wider > 0 else "mouth is narrower")
+        said.append(sayings.MOUTH_WIDER if wider > 0 else sayings.MOUTH_NARROWER)
     for value, most, more, less in (
-        (found.opened, _OPENED, "mouth is further open", "mouth is further closed"),
-        (found.brows, _BROWS, "brows are higher", "brows are lower"),
-        (found.lids, _LIDS, "eyes are further open", "eyes are further closed"),
+        (found.opened, _OPENED, sayings.MOUTH_OPENED, sayings.MOUTH_CLOSED),
+        (found.brows, _BROWS, sayings.BROWS_UP, sayings.BROWS_DOWN),
+        (found.lids, _LIDS, sayings.EYES_OPENED, sayings.EYES_CLOSED),
     ):
         if abs(value) > most:
             said.append(more if value > 0 else less)
-    words = f"{', '.join(said)} than in the reference"
-    return _measured(Aspect.EXPRESSION, wider, "the same expression as in the reference", words, differs=bool(said))
+    words = sayings.ANOTHER_EXPRESSION.of(changes=said)
+    return _measured(Aspect.EXPRESSION, wider, sayings.SAME_EXPRESSION, words, differs=bool(said))
 
 
 def _lit(light: Light, faceless: str | None) -> Iterator[Verdict]:
     if light.to_left is None:
-        yield _unknown(Aspect.LIGHT_DIRECTION, faceless or f"{NO_TARGET}: a cheek is burnt out or hidden")
+        yield _unknown(Aspect.LIGHT_DIRECTION, faceless or sayings.NO_TARGET_WHY.of(why=sayings.CHEEK_LOST))
     else:
-        side = "left" if light.to_left > 0 else "right"
-        words = f"{_amount(abs(light.to_left))} more light on the patient's {side} side"
-        yield _measured(Aspect.LIGHT_DIRECTION, light.to_left, "light from the same side", words)
-    if light.forward is None:
-        yield _unknown(Aspect.FLASH, faceless or f"{NO_TARGET}: the backdrop is another one")
-    elif light.burnt and abs(light.forward) <= WITHIN[Aspect.FLASH]:
-        yield _unknown(Aspect.FLASH, f"{NO_TARGET}: a part of the face is burnt out")
-    else:
-        words = (
-            f"face {_amount(light.forward)} brighter against the backdrop: a flash, or a lamp in front"
-            if light.forward > 0
-            else f"face {_amount(-light.forward)} darker against the backdrop: a flash or lamp is missing"
+        more = sayings.MORE_LEFT if light.to_left > 0 else sayings.MORE_RIGHT
+        yield _measured(
+            Aspect.LIGHT_DIRECTION, light.to_left, sayings.SAME_SIDE, more.of(by=_amount(abs(light.to_left)))
         )
-        yield _measured(Aspect.FLASH, light.forward, "the face stands out from the backdrop as before", words)
+    if light.forward is None:
+        yield _unknown(Aspect.FLASH, faceless or sayings.NO_TARGET_WHY.of(why=sayings.OTHER_BACKDROP))
+    elif light.burnt and abs(light.forward) <= WITHIN[Aspect.FLASH]:
+        yield _unknown(Aspect.FLASH, sayings.NO_TARGET_WHY.of(why=sayings.FACE_BURNT))
+    else:
+        words = (sayings.FLASHED if light.forward > 0 else sayings.NOT_FLASHED).of(by=_amount(abs(light.forward)))
+        yield _measured(Aspect.FLASH, light.forward, sayings.STANDS_OUT, words)
 
 
 def _faceless(photo: Measured, reference: Measured) -> str:
     if photo.face is None and reference.face is None:
-        return "unknown: no face is seen"
+        return sayings.unknown(sayings.NO_FACE)
     if photo.face is None or reference.face is None:
-        return f"unknown: no face is seen in {'this photo' if photo.face is None else 'the reference'}"
-    return "unknown: the face is seen from too different a side"
+        return sayings.unknown(sayings.NO_FACE_HERE) if photo.face is None else sayings.unknown(sayings.NO_FACE_THERE)
+    return sayings.unknown(sayings.TURNED_TOO_FAR)
 
 
 def _measured(aspect: Aspect, value: float, good: str, bad: str, *, differs: bool | None = None) -> Verdict:
@@ -256,18 +251,22 @@ def _unknown(aspect: Aspect, why: str) -> Verdict:
     return Verdict(aspect, Finding.UNKNOWN, why)
 
 
+def _tinge(kelvin: float) -> Wording:
+    tinge = sayings.BLUER if kelvin > 0 else sayings.MORE_ORANGE
+    return tinge.of(by=f"{round(abs(kelvin), -2):.0f}")
+
+
 def _within(aspect: str) -> float:
     return WITHIN[Aspect(aspect)]
 
 
 def _degrees(value: float) -> str:
     whole = round(abs(value))
-    return f"{whole} degree{'' if whole == 1 else 's'}"
+    return sayings.ONE_DEGREE if whole == 1 else sayings.DEGREES.of(degrees=whole)
 
 
 def _amount(stops: float) -> str:
     """Stops as people say them."""
     quarters = max(1, round(stops * 4))
-    return {1: "a quarter of a stop", 2: "half a stop", 3: "three quarters of a stop", 4: "a stop"}.get(
-        quarters, f"{stops:.1f} stops"
-    )
+    known = {1: sayings.QUARTER_STOP, 2: sayings.HALF_STOP, 3: sayings.THREE_QUARTERS, 4: sayings.ONE_STOP}
+    return known.get(quarters) or sayings.STOPS.of(stops=Decimal(f"{stops:.1f}"))

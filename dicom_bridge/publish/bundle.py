@@ -13,11 +13,12 @@ import hmac
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from consent.types import DirectiveRef, Request
+from consent.wording import Wording
 from dicom_bridge.compare.renditions import Rendition
 from dicom_bridge.publish.pair import Half, Pair
 from dicom_bridge.publish.sheet import Row, sheet
@@ -105,13 +106,17 @@ def manifest(entries: Sequence[Entry], names: Names, request: Request) -> list[d
     ]
 
 
-def bundle(entries: Sequence[Entry], names: Names, request: Request, title: str) -> bytes:
+def bundle(
+    entries: Sequence[Entry], names: Names, request: Request, title: str, say: Callable[[Wording], str] = str
+) -> bytes:
     """The ZIP.
 
     Parameters
     ----------
     title
         What the purpose is called.
+    say
+        Says a text in the language that the rest is in.
     """
     rows = manifest(entries, names, request)
     pictures = {
@@ -119,7 +124,7 @@ def bundle(entries: Sequence[Entry], names: Names, request: Request, title: str)
         for place, entry in enumerate(entries, 1)
         for side, item in entry.items
     }
-    page = sheet([Row(entry.pair, entry.before.page, entry.after.page) for entry in entries], title)
+    page = sheet([Row(entry.pair, entry.before.page, entry.after.page) for entry in entries], title, say)
     told = {"purpose": request.purpose, "channel": request.channel or "", "pairs": len(entries), "pictures": rows}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

@@ -20,6 +20,7 @@ from consent.service import Answer, DecisionPoint
 from consent.store import clock
 from consent.store.engine import transaction
 from consent.types import Obligation, Request
+from consent.wording import Wording
 from dicom_bridge.compare.renditions import NotRendered, render
 from dicom_bridge.publish.bundle import Entry, Item, Names, bundle
 from dicom_bridge.publish.pair import Half, Pair
@@ -78,7 +79,16 @@ class Exporter:
         self._engine, self._point, self._pixels, self._key = engine, point, pixels, key
         self._door, self._mark, self._os_user = door, mark, os_user
 
-    def export(self, request: Request, pairs: Sequence[Pair], title: str, *, question: str, saved: str) -> Export:
+    def export(
+        self,
+        request: Request,
+        pairs: Sequence[Pair],
+        title: str,
+        *,
+        question: str,
+        saved: str,
+        say: Callable[[Wording], str] = str,
+    ) -> Export:
         """Make the file. It is recorded, as an export of the photos that it holds, when this returns.
 
         Parameters
@@ -87,6 +97,8 @@ class Exporter:
             What the purpose is called.
         question, saved
             What was asked, as text, and the id of the saved question.
+        say
+            Says a text in the language of the pairs' words.
 
         Raises
         ------
@@ -102,7 +114,7 @@ class Exporter:
             if (before := items.get(pair.before.number)) and (after := items.get(pair.after.number))
         ]
         while True:
-            body = bundle(entries, names, request, title)
+            body = bundle(entries, names, request, title, say)
             late = {half.number for entry in entries for half in entry.pair.halves if not self._still(request, half)}
             if not late:
                 break

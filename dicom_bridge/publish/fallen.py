@@ -35,14 +35,6 @@ class Fate(StrEnum):
     """It is not what is asked for any more."""
 
 
-WORDS = {
-    Fate.INELIGIBLE: "no longer eligible",
-    Fate.REPLACED: "replaced by a newer photo of the same view",
-    Fate.BEHIND: "behind newer results",
-    Fate.UNASKED: "no longer what is asked for",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Since the pairs were taken in."""

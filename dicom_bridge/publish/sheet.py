@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+from consent.wording import Wording, worded
 from dicom_bridge.compare.renditions import Rendition, render
 from dicom_bridge.publish.pair import Half, Pair
 from fhir_mapping.advisory.letters import fonts
@@ -44,13 +45,15 @@ def on_page(jpeg: bytes) -> Rendition:
     return render(jpeg, width=_WIDTH, shown=False)
 
 
-def sheet(rows: Sequence[Row], title: str) -> bytes:
+def sheet(rows: Sequence[Row], title: str, say: Callable[[Wording], str] = str) -> bytes:
     """The PDF.
 
     Parameters
     ----------
     title
         What the purpose is called.
+    say
+        Says a text in the language that the rest is in.
     """
     regular, bold = fonts()
     out = io.BytesIO()
@@ -58,17 +61,19 @@ def sheet(rows: Sequence[Row], title: str) -> bytes:
     canvas.setTitle(title)
     canvas.setAuthor("Photospine")
     for place, row in enumerate(rows, 1):
-        _page(canvas, row, regular, bold)
+        _page(canvas, row, regular, bold, say)
         canvas.setFont(regular, 8)
         canvas.setFillColor(_SOFT)
         canvas.drawString(_MARGIN, 8 * mm, title)
-        canvas.drawRightString(_PAGE[0] - _MARGIN, 8 * mm, f"{place} of {len(rows)}")
+        canvas.drawRightString(
+            _PAGE[0] - _MARGIN, 8 * mm, say(worded("%(place)s of %(all)s", place=place, all=len(rows)))
+        )
         canvas.showPage()
     canvas.save()
     return out.getvalue()
 
 
-def _page(canvas: Any, row: Row, regular: str, bold: str) -> None:
+def _page(canvas: Any, row: Row, regular: str, bold: str, say: Callable[[Wording], str]) -> None:
     pair, top = row.pair, _PAGE[1] - _MARGIN
     canvas.setFillColor(_INK)
     canvas.setFont(bold, 17)
@@ -86,15 +91,17 @@ def _page(canvas: Any, row: Row, regular: str, bold: str) -> None:
     base = top - _HEAD - height
     for half, picture, width in zip(pair.halves, pictures, widths, strict=True):
         canvas.drawImage(ImageReader(io.BytesIO(picture.jpeg)), at, base, width, height)
-        _caption(canvas, half, at, base - 14, regular, bold)
+        _caption(canvas, half, at, base - 14, regular, bold, say)
         at += width + _GAP
 
 
-def _caption(canvas: Any, half: Half, at: float, base: float, regular: str, bold: str) -> None:
+def _caption(
+    canvas: Any, half: Half, at: float, base: float, regular: str, bold: str, say: Callable[[Wording], str]
+) -> None:
     canvas.setFillColor(_INK)
     canvas.setFont(bold, 11)
     canvas.drawString(at, base, half.when)
     if half.session is not None:
         canvas.setFillColor(_SOFT)
         canvas.setFont(regular, 9)
-        canvas.drawString(at, base - 12, f"Session {half.session}")
+        canvas.drawString(at, base - 12, say(worded("Session %(number)s", number=half.session)))

@@ -35,6 +35,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from consent.wording import worded
 from fhir_mapping import dates, references
 from fhir_mapping.treatment.elements import UCUM, Json, codes, named, parts, text
 
@@ -88,19 +89,25 @@ class Meaning:
 
 
 MEANINGS: Mapping[Aspect, Meaning] = {
-    Aspect.SHARPNESS: Meaning("Sharpness", "%", "%", "finer detail"),
-    Aspect.EXPOSURE: Meaning("Exposure", "stops", "{stop}", "brighter"),
-    Aspect.WHITE_BALANCE: Meaning("White balance", "K", "K", "cooler: the light was bluer by so many kelvin"),
-    Aspect.RESOLUTION: Meaning("Resolution", "px", "{px}", "pixels along the shorter side"),
-    Aspect.SCALE: Meaning("Scale", "%", "%", "larger in the picture: the camera was nearer"),
-    Aspect.POSITION: Meaning("Position", "%", "%", "off its place, in hundredths of the picture's width"),
-    Aspect.YAW: Meaning("Head turn", "degrees", "deg", "turned to the patient's left"),
-    Aspect.PITCH: Meaning("Head tilt up or down", "degrees", "deg", "chin up"),
-    Aspect.ROLL: Meaning("Head tilt to the side", "degrees", "deg", "leaning to the patient's left shoulder"),
-    Aspect.EXPRESSION: Meaning("Expression", "%", "%", "mouth wider"),
-    Aspect.LIGHT_DIRECTION: Meaning("Light direction", "stops", "{stop}", "more light on the patient's left side"),
-    Aspect.FLASH: Meaning("Flash", "stops", "{stop}", "brighter against the background, with highlights"),
-    Aspect.DISTANCE: Meaning("Distance", "%", "%", "nearer than the protocol asks for"),
+    Aspect.SHARPNESS: Meaning(worded("Sharpness"), "%", "%", "finer detail"),
+    Aspect.EXPOSURE: Meaning(worded("Exposure"), worded("stops"), "{stop}", "brighter"),
+    Aspect.WHITE_BALANCE: Meaning(worded("White balance"), "K", "K", "cooler: the light was bluer by so many kelvin"),
+    Aspect.RESOLUTION: Meaning(worded("Resolution"), "px", "{px}", "pixels along the shorter side"),
+    Aspect.SCALE: Meaning(worded("Scale"), "%", "%", "larger in the picture: the camera was nearer"),
+    Aspect.POSITION: Meaning(worded("Position"), "%", "%", "off its place, in hundredths of the picture's width"),
+    Aspect.YAW: Meaning(worded("Head turn"), worded("degrees"), "deg", "turned to the patient's left"),
+    Aspect.PITCH: Meaning(worded("Head tilt up or down"), worded("degrees"), "deg", "chin up"),
+    Aspect.ROLL: Meaning(
+        worded("Head tilt to the side"), worded("degrees"), "deg", "leaning to the patient's left shoulder"
+    ),
+    Aspect.EXPRESSION: Meaning(worded("Expression"), "%", "%", "mouth wider"),
+    Aspect.LIGHT_DIRECTION: Meaning(
+        worded("Light direction"), worded("stops"), "{stop}", "more light on the patient's left side"
+    ),
+    Aspect.FLASH: Meaning(
+        worded("Flash"), worded("stops"), "{stop}", "brighter against the background, with highlights"
+    ),
+    Aspect.DISTANCE: Meaning(worded("Distance"), "%", "%", "nearer than the protocol asks for"),
 }
 
 

@@ -51,7 +51,7 @@ from orthanc_plugin.workspace.aligning import Aligner
 from orthanc_plugin.workspace.app import create_app
 from orthanc_plugin.workspace.deposits import Deposits
 from orthanc_plugin.workspace.files import Files
-from orthanc_plugin.workspace.pages import Parts, PublishingPage
+from orthanc_plugin.workspace.pages import PUBLISHING, Parts, PublishingPage
 from orthanc_plugin.workspace.passthrough import Passthrough, Upstream
 from orthanc_plugin.workspace.pictures import DecidedPictures, Originals
 from orthanc_plugin.workspace.queue import Queue
@@ -69,7 +69,6 @@ from orthanc_plugin.workspace.visitor import Door
 
 ROLE = "serve"
 _CONNECTIONS = 32  # to Orthanc
-_PAGES = {"PORTFOLIO": "Portfolio", "WEB": "Website", "SOCIAL": "Social media", "CONF": "Conferences"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def publishing_pages(site: Site) -> tuple[PublishingPage, ...]:
     """The galleries of a site, in the order of its purposes."""
     catalog = Catalog.of(site)
     return tuple(
-        PublishingPage(code, _PAGES.get(code, code)) for code in catalog.codes() if catalog.is_publishing(code)
+        PublishingPage(code, PUBLISHING.get(code, code)) for code in catalog.codes() if catalog.is_publishing(code)
     )
 
 

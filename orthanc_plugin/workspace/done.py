@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from dicom_bridge.judging.sayings import read_back
 from fhir_mapping.course.views import Shot
 from fhir_mapping.outcome.outcome import Outcome
 from fhir_mapping.outcome.vocabulary import vocabulary
 from fhir_mapping.resources.appraisal import Appraisal, Finding
 from fhir_mapping.treatment.session import Amount, Point, Session, plain
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.record import within_sentence
 from orthanc_plugin.workspace.shown_names import region_name, view_name
 
@@ -118,14 +120,14 @@ def taken(appraisal: Appraisal | None) -> TakenLine | None:
     """How a photo was taken, in words; None where nobody judged it, or that may not be told."""
     if appraisal is None:
         return None
-    off = tuple(each.words for each in appraisal.verdicts if each.finding is Finding.DIFFERS)
-    unknown = next((each.words for each in appraisal.verdicts if each.finding is Finding.UNKNOWN), "")
+    off = tuple(read_back(each.words) for each in appraisal.verdicts if each.finding is Finding.DIFFERS)
+    unknown = next((read_back(each.words) for each in appraisal.verdicts if each.finding is Finding.UNKNOWN), "")
     if off or appraisal.finding is Finding.UNKNOWN:
         return TakenLine(off, "" if off else unknown)
     if appraisal.reference is None:
         return TakenLine((), _("the first photo of this view"))
     if unknown:
-        return TakenLine((), _("nothing differs that could be judged; %s") % unknown)
+        return TakenLine((), _("nothing differs that could be judged; %s") % said(unknown))
     return TakenLine((), _("taken as the first photo of this view was"))
 
 

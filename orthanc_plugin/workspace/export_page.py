@@ -20,8 +20,9 @@ from dicom_bridge.compare.sheet import TYPES, Form, Panel, Sheet, written
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.pages import Pages
-from orthanc_plugin.workspace.record import Photo, Treatment, place_name, view_name
+from orthanc_plugin.workspace.record import Photo, Treatment, place_name, view_name, within_sentence
 from orthanc_plugin.workspace.visitor import Visitor
 
 ROUTE = "/chart/compare/export"
@@ -134,9 +135,10 @@ class ExportPage:
         return [known[each.number] for each in charted if each.number in known]
 
     def _dated(self, photo: Photo, treatment: Treatment | None) -> tuple[str, ...]:
-        day = words.day(photo.at, self._pages.parts.site.zone) if photo.at else "Date unknown"
+        day = words.day(photo.at, self._pages.parts.site.zone) if photo.at else _("Date unknown")
         session = photo.session or (treatment.session if treatment is not None else None)
-        heading = f"{day} · Session {session}" if session else day
+        numbered = _("Session %(number)s") % {"number": session} if session else ""
+        heading = " · ".join(filter(None, (day, numbered)))
         return tuple(each for each in (heading, view_name(photo), treatment.title if treatment else "") if each)
 
     def _sheet(self, question: Request, purpose: Choice, leaving: Sequence[_Leaving]) -> Sheet | None:
@@ -150,18 +152,17 @@ class ExportPage:
             if found is None:
                 return None
             panels.append(Panel(found.jpeg, each.lines))
-        return Sheet(place_name(leaving[0].photo), tuple(panels), f"For: {purpose.name.lower()}")
+        return Sheet(place_name(leaving[0].photo), tuple(panels), _("For: %s") % within_sentence(said(purpose.name)))
 
 
 def _undated(photo: Photo, both: Sequence[Photo]) -> tuple[str, ...]:
     """``Before``, ``After 12 weeks``."""
     first = min(both, key=lambda each: (each.at is None, each.at.timestamp() if each.at else 0.0, each.number))
     if photo.number == first.number:
-        return ("Before",)
+        return (_("Before"),)
     if photo.at is None or first.at is None:
-        return ("After",)
-    between = words.interval(first.at, photo.at)
-    return ("Same day" if between == "same day" else f"After {between}",)
+        return (_("After"),)
+    return (words.after(first.at, photo.at),)
 
 
 def _camera(known: Conditions) -> str:
@@ -171,5 +172,5 @@ def _camera(known: Conditions) -> str:
         length = known.focal.film or known.focal.lens
         told.append(f"{length:.0f} mm" if length else "")
     if known.flash is not None:
-        told.append("flash" if known.flash else "no flash")
+        told.append(_("flash") if known.flash else _("no flash"))
     return ", ".join(each for each in told if each)

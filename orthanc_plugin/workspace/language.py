@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -121,6 +122,8 @@ def said(text: str) -> str:
 def _value(value: Value) -> str:
     if isinstance(value, str):
         return said(value)
+    if isinstance(value, Decimal):
+        return number(value, "0." + "0" * max(0, -int(value.as_tuple().exponent)))
     if isinstance(value, int | float):
         return number(value, "0.######")
     return day(value) if isinstance(value, date) else ", ".join(map(said, value))
@@ -146,7 +149,7 @@ def long_month(value: date) -> str:
     return str(format_date(value, "MMMM y", locale=spoken().locale))
 
 
-def number(value: float, pattern: str | None = None) -> str:
+def number(value: float | Decimal, pattern: str | None = None) -> str:
     """``1.5``, ``1,5``; ``pattern`` as CLDR writes it."""
     return str(format_decimal(value, format=pattern, locale=spoken().locale))
 

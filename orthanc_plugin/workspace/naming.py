@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,9 +17,12 @@ from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
 from fhir_mapping.treatment.people import person_name
+from fhir_mapping.treatment.settings import known_settings
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted
+from orthanc_plugin.workspace.language import noted, number
+from orthanc_plugin.workspace.record import within_sentence
 from orthanc_plugin.workspace.treatments import area_of
+from orthanc_plugin.workspace.vocabularies import title, words
 
 _SIDES = {"R": noted("Right"), "L": noted("Left"), "B": noted("Both")}
 _OWN = "urn:photospine:"
@@ -50,7 +54,7 @@ def names_of(
     """
     if facet in (Facet.CLINICIAN, Facet.PHOTOGRAPHER):
         return _people(connection, store, counts) if typed or facet is Facet.CLINICIAN else {}
-    found = {each: _called(facet, each) for each in counts}
+    found = {each: value_name(facet, each) for each in counts}
     if typed and facet in _CALLED:
         foreign = sorted((each for each in counts if not _is_own(each)), key=lambda each: -counts[each])
         for each in foreign[:_MOST]:
@@ -58,7 +62,8 @@ def names_of(
     return found
 
 
-def _called(facet: Facet, value: str) -> str:
+def value_name(facet: Facet, value: str) -> str:
+    """What a value is called by its code alone."""
     if facet is Facet.AREA:
         return _("Other") if value.removeprefix("|") == UNPLACED.code else _(area_of(value).name)
     if facet is Facet.SIDE:
@@ -67,31 +72,38 @@ def _called(facet: Facet, value: str) -> str:
         return _judged(value)
     if facet is Facet.SETTING:
         setting, amount, unit = parts(value, "$")
-        shown = f"{amount}{'' if unit == '1' else f' {plain(unit)}'}".replace("cm2", "cm²")
-        return f"{_words(token(setting)[1])} {shown}"
+        shown = f"{_amount(amount)}{'' if unit == '1' else f' {plain(unit)}'}".replace("cm2", "cm²")
+        code = token(setting)[1]
+        setting_known = known_settings().get(code)
+        return f"{_(setting_known.name) if setting_known is not None else title(code)} {shown}"
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)
-        return _capital(_(known.get(f"{system or ''}|{code}", code).replace("-", " ")))
+        return _capital(_(words(known.get(f"{system or ''}|{code}", code))))
     if facet in (Facet.TREATMENT, Facet.PRODUCT):
         code = token(value)[1]
-        return _words(code) if _is_own(value) else code
+        return _(title(code)) if _is_own(value) else code
     return value
 
 
 def _judged(value: str) -> str:
-    words = vocabulary()
+    known = vocabulary()
     what, grade, rater = (plain(part).removeprefix("-") for part in [*parts(value, "$"), "", ""][:3])
     system, code = token(what)
-    name = words.characteristics.get(code) if system == SYSTEM else None
-    known = words.grades.get(grade)
-    said = known.name.lower() if known is not None else _words(grade).lower()
-    return ", ".join(each for each in (f"{name or _words(code)}: {said}" if said else name or _words(code),
-                                       _(_RATERS.get(rater, ""))) if each)  # fmt: skip
+    characteristic = known.characteristics.get(code) if system == SYSTEM else None
+    name = _(characteristic) if characteristic is not None else title(code)
+    graded = known.grades.get(grade)
+    said = within_sentence(_(graded.name)) if graded is not None else words(grade)
+    by = _(_RATERS.get(rater, ""))
+    return ", ".join(each for each in (f"{name}: {said}" if said else name, by) if each)
 
 
-def _words(code: str) -> str:
-    return _capital(code.replace("-", " "))
+def _amount(value: str) -> str:
+    """A number of a question, as the language writes it; what is none, as it stands."""
+    try:
+        return number(Decimal(value), "0.######")
+    except InvalidOperation:
+        return value
 
 
 def _capital(said: str) -> str:

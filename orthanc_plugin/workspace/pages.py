@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from consent.purposes import HCOMPL
 from consent.site import Site
 from consent.types import Requester, Right
+from consent.wording import worded
 from fhir_mapping.question.text import UNNAMED, Names
 from orthanc_plugin.workspace import language, shown_names, words
 from orthanc_plugin.workspace.aligning import Aligner
@@ -31,6 +32,15 @@ from orthanc_plugin.workspace.texts import Texts
 from orthanc_plugin.workspace.visitor import Door, Visitor
 
 THEMES = frozenset({"light", "dark"})
+
+
+PUBLISHING = {
+    "PORTFOLIO": worded("Portfolio"),
+    "WEB": worded("Website"),
+    "SOCIAL": worded("Social media"),
+    "CONF": worded("Conferences"),
+}
+"""What pages call publishing purposes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Pages:
         environment.filters["month"] = language.month
         environment.filters["long_month"] = language.long_month
         environment.filters["decimal"] = lambda value: language.number(value, "0.00")
+        environment.filters["plain_number"] = lambda value: language.number(value, "0.######")
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
         environment.filters["view_name"] = view_name

@@ -16,7 +16,9 @@ from fhir_mapping.question.question import Question
 from fhir_mapping.question.text import Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.found import Coupled, PairPage, PhotoPage
-from orthanc_plugin.workspace.record import Photo, place_name
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import said
+from orthanc_plugin.workspace.record import Photo, place_name, posed
 from orthanc_plugin.workspace.stored_pairs import StoredPairs
 
 
@@ -108,7 +110,9 @@ class PortfolioBook:
             raise RuntimeError("nothing is exported from here")
         opened = self.take_in(request, word, route)
         pairs = described(self._record, opened.page.pairs)
-        return self._exporter.export(request, pairs, title, question=opened.saved.question, saved=opened.saved.id)
+        return self._exporter.export(
+            request, pairs, title, question=opened.saved.question, saved=opened.saved.id, say=said
+        )
 
 
 def described(record: StoredPairs, pairs: Sequence[Coupled]) -> list[Pair]:
@@ -116,10 +120,10 @@ def described(record: StoredPairs, pairs: Sequence[Coupled]) -> list[Pair]:
     uids = record.sop_uids({number for pair in numbers(pairs) for number in pair})
     return [
         Pair(
-            Half(each.before.number, uids[each.before.number], "Before", each.before.session),
+            Half(each.before.number, uids[each.before.number], _("Before"), each.before.session),
             Half(each.after.number, uids[each.after.number], _when(each.before, each.after), each.after.session),
             place_name(each.after),
-            each.after.view,
+            posed(each.after),
             each.title,
         )
         for each in pairs
@@ -133,4 +137,4 @@ def numbers(pairs: Sequence[Coupled]) -> list[tuple[int, int]]:
 
 
 def _when(before: Photo, after: Photo) -> str:
-    return "After" if before.at is None or after.at is None else words.after(before.at, after.at)
+    return _("After") if before.at is None or after.at is None else words.after(before.at, after.at)

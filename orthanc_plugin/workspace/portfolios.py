@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dicom_bridge.publish.fallen import WORDS, Changes, Fate
+from dicom_bridge.publish.fallen import Changes, Fate
 from dicom_bridge.publish.saved import NotSaved
 from fhir_mapping.errors import MappingError, NotFound
 from fhir_mapping.question import text
@@ -19,11 +19,14 @@ from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.filters import NAMES, asked
 from orthanc_plugin.workspace.forms import Fields, posted
 from orthanc_plugin.workspace.found import Coupled
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import ngettext
+from orthanc_plugin.workspace.naming import value_name
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.portfolio import ASKED, Card
 from orthanc_plugin.workspace.portfolio_book import Opened, PortfolioBook
 from orthanc_plugin.workspace.publishing import Visit, compared, shot, visit
-from orthanc_plugin.workspace.record import place_name, posed
+from orthanc_plugin.workspace.record import place_name, posed, within_sentence
 from orthanc_plugin.workspace.visitor import Visitor
 
 _LARGEST = 64 * 1024  # bytes of a form
@@ -152,19 +155,39 @@ class Portfolios:
 
 def _spoken(facet: str, value: str) -> str:
     """A value of a question in words; references name nobody here."""
-    code = token(parts(value, "$")[0])[1] if facet != Facet.TAKEN else value
-    return NAMES[Facet(facet)].lower() if "/" in code else code.replace("-", " ").replace("..", " to ")
+    if facet == Facet.TAKEN:
+        first, _dots, last = value.partition("..")
+        return _("%(first)s to %(last)s") % {"first": words.partial_date(first), "last": words.partial_date(last)}
+    named = "/" in token(parts(value, "$")[0])[1]
+    return within_sentence(_(NAMES[Facet(facet)]) if named else value_name(Facet(facet), value))
 
 
 def said(changes: Changes) -> list[str]:
     """What came and went, in sentences that tell of nobody."""
     lines = []
     if changes.came:
-        lines.append(f"{len(changes.came)} {'pair' if len(changes.came) == 1 else 'pairs'} became eligible")
+        came = len(changes.came)
+        lines.append(ngettext("%d pair became eligible", "%d pairs became eligible", came) % came)
     for fate in Fate:
         if number := changes.counted(fate):
-            lines.append(f"{number} {'is' if number == 1 else 'are'} {WORDS[fate]}")
+            lines.append(_gone(fate, number) % number)
     return lines
+
+
+def _gone(fate: Fate, number: int) -> str:
+    match fate:
+        case Fate.INELIGIBLE:
+            return ngettext("%d is no longer eligible", "%d are no longer eligible", number)
+        case Fate.REPLACED:
+            return ngettext(
+                "%d is replaced by a newer photo of the same view",
+                "%d are replaced by newer photos of the same view",
+                number,
+            )
+        case Fate.BEHIND:
+            return ngettext("%d is behind newer results", "%d are behind newer results", number)
+        case Fate.UNASKED:
+            return ngettext("%d is no longer what is asked for", "%d are no longer what is asked for", number)
 
 
 def _card(here: Visit, pair: Coupled) -> Card:

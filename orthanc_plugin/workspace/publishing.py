@@ -9,6 +9,8 @@ from starlette.requests import Request as HttpRequest
 
 from consent.types import Request
 from orthanc_plugin.workspace import words
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.pages import Pages, PublishingPage
 from orthanc_plugin.workspace.record import Photo
 from orthanc_plugin.workspace.sealed import Seal
@@ -58,7 +60,8 @@ class Visit:
     def title(self) -> str:
         """What the page is called: ``Portfolio``, ``Social media, Instagram``."""
         channel = self.question.channel
-        return f"{self.page.name}, {channel.capitalize()}" if channel else self.page.name
+        name = said(self.page.name)
+        return f"{name}, {channel.capitalize()}" if channel else name
 
 
 def visit(pages: Pages, http: HttpRequest, visitor: Visitor | None) -> Visit | None:
@@ -88,7 +91,7 @@ def shot(
         The one from which time is counted.
     """
     if photo is first or photo.at is None or first.at is None:
-        when = "Before" if photo is first else ""
+        when = _("Before") if photo is first else ""
     else:
         when = words.after(first.at, photo.at)
     name = visit.seal.name(photo.number)

@@ -26,7 +26,8 @@ def extract(
     for path in options["texts"].split():
         place, _, form = path.partition(":")
         for text in _at(read, place.split(".")):
-            yield 0, "noted", _FORMS[form](text), []
+            if not text.rpartition("|")[2].isdigit():  # a code of another system, which is no name
+                yield 0, "noted", _FORMS[form](text), []
 
 
 def _at(value: Any, path: list[str]) -> Iterable[str]:
