@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime, tzinfo
 from urllib.parse import urlencode
 
 from consent.types import Request
+from consent.wording import worded
 from dicom_bridge.compare.comparability import Cause, CauseFound, Comparability, comparability
 from dicom_bridge.compare.conditions import Conditions
 from dicom_bridge.compare.held import Held, Mode
 from dicom_bridge.compare.kept import KeptComparison
 from fhir_mapping.resources.appraisal import Finding
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted
+from orthanc_plugin.workspace.language import noted, said
 from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment, view_name, within_sentence
 from orthanc_plugin.workspace.timeline import earlier_ones
 from orthanc_plugin.workspace.viewer import COMPARE
@@ -248,10 +249,10 @@ def kept_line(kept: KeptComparison, known: Mapping[str, Photo], places: Places) 
 
 
 def _held_in_words(held: Held) -> str:
-    said = [_(_MODES[held.mode])]
-    said += [_("aligned")] if held.aligned else []
-    said += [_("equal light")] if held.stops is not None else []
-    return ", ".join(said)
+    words = [_(_MODES[held.mode])]
+    words += [_("aligned")] if held.aligned else []
+    words += [_("equal light")] if held.stops is not None else []
+    return ", ".join(words)
 
 
 _MODES = {
@@ -264,13 +265,13 @@ _MODES = {
 _DAY = len("20260503")
 
 _NAMES: Mapping[Cause, str] = {
-    Cause.DISTANCE: "Distance",
-    Cause.POSE: "Pose",
-    Cause.LIGHT: "Light",
-    Cause.COLOUR: "Colour",
-    Cause.EXPRESSION: "Expression",
-    Cause.INTERVAL: "Interval",
-    Cause.DEVICE: "Device",
+    Cause.DISTANCE: worded("Distance"),
+    Cause.POSE: worded("Pose"),
+    Cause.LIGHT: worded("Light"),
+    Cause.COLOUR: worded("Colour"),
+    Cause.EXPRESSION: worded("Expression"),
+    Cause.INTERVAL: worded("Interval"),
+    Cause.DEVICE: worded("Device"),
 }
 
 
@@ -300,7 +301,7 @@ class ComparableLine:
 
     def named(self, state: str) -> str:
         """Causes in that state, as a sentence has them."""
-        return ", ".join(within_sentence(_(each.name)) for each in self.causes if each.state == state)
+        return ", ".join(within_sentence(said(each.name)) for each in self.causes if each.state == state)
 
 
 def comparable(found: Comparability) -> ComparableLine:

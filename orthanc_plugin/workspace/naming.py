@@ -16,6 +16,7 @@ from fhir_mapping.question.facets import UNPLACED, Facet
 from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
+from fhir_mapping.treatment import units
 from fhir_mapping.treatment.people import person_name
 from fhir_mapping.treatment.settings import known_settings
 from orthanc_plugin.workspace.language import gettext as _
@@ -31,6 +32,15 @@ _RATERS = {
     "investigator": noted("says the clinician"),
     "measured": noted("measured"),
 }
+TREATMENTS = (
+    noted("Laser pigment"),
+    noted("Platelet rich plasma"),
+    noted("Toxin"),
+    noted("Filler"),
+    noted("Peel"),
+)
+"""What treatments and products of our own codes are called besides those that a protocol names."""
+
 #: The resources whose codes say what a treatment or a product is called, and the search parameter that finds these.
 _CALLED = {
     Facet.TREATMENT: (("Procedure", "code"),),
@@ -72,7 +82,7 @@ def value_name(facet: Facet, value: str) -> str:
         return _judged(value)
     if facet is Facet.SETTING:
         setting, amount, unit = parts(value, "$")
-        shown = f"{_amount(amount)}{'' if unit == '1' else f' {plain(unit)}'}".replace("cm2", "cm²")
+        shown = f"{_amount(amount)} {units.shown(plain(unit))}".strip()
         code = token(setting)[1]
         setting_known = known_settings().get(code)
         return f"{_(setting_known.name) if setting_known is not None else title(code)} {shown}"

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from consent.regions import regions
 from consent.store.write import among
+from consent.wording import worded
 from fhir_mapping import references
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.resources.session import session_of
@@ -24,6 +25,7 @@ from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 from orthanc_plugin.workspace.shown_names import region_name
+from orthanc_plugin.workspace.vocabularies import title
 
 OWN_TREATMENTS = "urn:photospine:treatment"
 
@@ -93,7 +95,8 @@ def sessions(connection: Connection, store: RecordReader, kind: str, ids: Iterab
 
 def area_of(code: str) -> Area:
     """The area of a region's code, as people call it: ``Lower eyelid``; one that is not known, as it stands."""
-    return Area(code, elements.region_name(Place(Named("", code))))
+    name = elements.region_name(Place(Named("", code)))
+    return Area(code, name if regions().by_code(code) is None else worded(name))
 
 
 def _area(where: Place) -> Area:
@@ -134,5 +137,5 @@ def _coded_title(concept: Any) -> str:
     """A treatment's name by a code of ours; the display beside another system's code is what a sender typed."""
     for coding in parts(concept, "coding"):
         if coding.get("system") == OWN_TREATMENTS and text(coding, "code"):
-            return text(coding, "code").replace("-", " ").capitalize()
+            return worded(title(text(coding, "code")))
     return ""
