@@ -196,6 +196,8 @@ class Pipeline:
             return False
         if now.state is not State.DONE:
             self._recovery.recover(entry.batch)
+        else:  # another process finished it, perhaps while this one kept the file again
+            self._way.spool.drop(entry.sop_uid)
         return True
 
     # --- files that are new -----------------------------------------------------------------------------------------

@@ -63,3 +63,22 @@ def test_a_file_that_is_sent_for_two_patients_at_once_is_linked_to_the_first(wor
         (taken,) = pipeline(node, archive, at).take(his.files, world.plan(his))
     assert taken.outcome is Outcome.UNLINKED
     world.whole(hers)
+
+
+def test_a_file_that_another_process_took_in_meanwhile_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = world.visit()
+    outcomes: list[Outcome] = []
+    with world.node() as node, open_archive(node) as archive:
+        changes = archive.changes
+
+        def beside(batch: str, since: int, most: int) -> object:  # the last thing before an original is kept
+            if not outcomes:
+                outcomes.extend(each.outcome for each in world.take(visit))
+            return changes(batch, since, most)
+
+        monkeypatch.setattr(archive, "changes", beside)
+        (taken,) = pipeline(node, archive).take(visit.files, world.plan(visit))
+    assert (outcomes, taken.outcome) == ([Outcome.ADDED], Outcome.KNOWN)
+    world.whole(visit)
