@@ -9,8 +9,10 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from orthanc_plugin.workspace.language import COOKIE
 from tests import counts
 from tests.pages.conftest import Standing
+from tests.pages.english import english_on
 from tests.pages.places import PLACES, WIDTHS, Place, open_place, sign_in
 from tests.workspace.conftest import assets
 
@@ -127,6 +129,23 @@ def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(opened: Page)
     assert reached == sorted(reached), "the keyboard goes another way than the page reads"
     assert wrong == []
     assert "skip" in stops[0]
+
+
+@_EVERYWHERE
+def test_in_german_it_says_nothing_in_english_and_is_not_wider_than_its_window(
+    opened: Page, standing: Standing
+) -> None:
+    page = opened
+    page.context.add_cookies([{"name": COOKIE, "value": "de", "url": standing.address}])
+    page.reload()
+    page.wait_for_load_state("networkidle")
+    assert page.get_attribute("html", "lang") == "de"
+    assert english_on(page) == {}
+    wide = {}
+    for width, _ in WIDTHS.values():
+        page.set_viewport_size({"width": width, "height": WIDTHS["desktop"][1]})
+        wide[width] = page.evaluate("document.documentElement.scrollWidth")
+    assert all(wide[width] <= width for width in wide), wide
 
 
 def test_the_first_stop_leads_past_the_bar(browser: Browser, standing: Standing) -> None:
