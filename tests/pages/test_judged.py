@@ -132,9 +132,7 @@ def test_every_action_is_reached_by_the_keyboard_in_order_and_seen(opened: Page)
 
 
 @_EVERYWHERE
-def test_in_german_it_says_nothing_in_english_and_is_not_wider_than_its_window(
-    opened: Page, standing: Standing
-) -> None:
+def test_in_german_it_says_nothing_in_english_and_is_no_wider_than_its_window(opened: Page, standing: Standing) -> None:
     page = opened
     page.context.add_cookies([{"name": COOKIE, "value": "de", "url": standing.address}])
     page.reload()
