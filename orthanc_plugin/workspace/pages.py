@@ -133,6 +133,7 @@ class Pages:
         environment.filters["decimal"] = lambda value: language.number(value, "0.00")
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
+        environment.filters["sentence"] = words.sentence
         environment.filters["view_name"] = view_name
         environment.filters["in_sentence"] = within_sentence
         environment.filters["shot_name"] = shown_names.view_name
