@@ -38,6 +38,9 @@ class BodyRegion:
     also: tuple[str, ...] = ()
     """Further SNOMED codes that mean the same region."""
 
+    called: str = ""
+    """As people read it on a page, where that is not the name in capitals and spaces: ``Décolleté``."""
+
     @property
     def system(self) -> str:
         """The code system's address in FHIR."""
@@ -106,6 +109,7 @@ def regions() -> Regions:
                 parents=tuple(entry["parents"]),
                 paired=entry["paired"],
                 also=tuple(entry.get("also", ())),
+                called=entry.get("called", ""),
             )
             for entry in tomllib.loads(text)["region"]
         )

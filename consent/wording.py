@@ -8,7 +8,7 @@ apart again (:func:`orthanc_plugin.workspace.language.said`). Messages are colle
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -63,6 +63,12 @@ def worded(message: str, /, **values: Value) -> Wording:
 def worded_by(number: int, one: str, many: str, /, **values: Value) -> Wording:
     """One of two texts by a number: ``worded_by(weeks, "a week", "%(weeks)s weeks", weeks=weeks)``."""
     return Wording(one, values, many, number)
+
+
+def joined(texts: Iterable[str], between: str = ", ") -> Wording:
+    """Several texts as one: ``Cheek, right lateral``."""
+    values = {f"text{place}": each for place, each in enumerate(texts)}
+    return Wording(between.join(f"%({name})s" for name in values), values)
 
 
 def plain(value: Value) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from consent.wording import Wording, worded
 from dicom_bridge.protocols.protocol import Shot
 from fhir_mapping.treatment.elements import region_name
 from fhir_mapping.treatment.session import Named, Place
@@ -129,9 +130,9 @@ def shot_name(shot: Shot) -> str:
     return ", ".join(filter(None, (area, shot.view.meaning, expression)))
 
 
-def time_name(time: str) -> str:
+def time_name(time: str) -> Wording:
     """``follow-up 2 weeks`` of ``follow-up-2-weeks``."""
-    return time.replace("-", " ").replace("follow up", "follow-up")
+    return worded(time.replace("-", " ").replace("follow up", "follow-up"))
 
 
 def spoken(day: date) -> str:

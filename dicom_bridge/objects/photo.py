@@ -11,6 +11,7 @@ from pydicom.uid import UID, JPEGBaseline8Bit
 
 from consent.regions import BodyRegion
 from consent.types import Laterality
+from consent.wording import Wording, joined, worded
 from dicom_bridge.errors import DescriptionRefused
 from dicom_bridge.intake.camera import CameraFacts
 from dicom_bridge.intake.photo import IncomingPhoto
@@ -122,13 +123,23 @@ def _series(dataset: Dataset, description: PhotoDescription) -> None:
     )
 
 
-def series_words(region: BodyRegion | None, side: Laterality | None, view: Term | None, expression: Term | None) -> str:
+def series_words(
+    region: BodyRegion | None, side: Laterality | None, view: Term | None, expression: Term | None
+) -> Wording:
     """What a viewer shows beside the thumbnail: region, side, view, expression. The session is not the series'."""
-    words = [] if region is None else [region.name.replace("-", " ").capitalize()]
-    if region is not None and region.paired and side is not None:
-        words.append({"R": "right", "L": "left", "B": "both sides"}[side.value])
-    words += [each.meaning for each in (view, expression) if each is not None]
-    return ", ".join(words)
+    shown = [] if region is None else [_area_words(region, side)]
+    return joined([*shown, *(worded(each.meaning) for each in (view, expression) if each is not None)])
+
+
+def _area_words(region: BodyRegion, side: Laterality | None) -> Wording:
+    area = worded(region.name.replace("-", " ").capitalize())
+    if not region.paired or side is None:
+        return area
+    return {
+        Laterality.RIGHT: worded("%(area)s, right", area=area),
+        Laterality.LEFT: worded("%(area)s, left", area=area),
+        Laterality.BOTH: worded("%(area)s, both sides", area=area),
+    }[side]
 
 
 def _equipment(dataset: Dataset, visit: VisitModule, camera: CameraFacts) -> None:

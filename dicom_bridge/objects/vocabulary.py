@@ -44,6 +44,9 @@ class Term:
     orientation: tuple[str, str] | None = None
     """Patient Orientation (0020,0020) of a view, where it follows from it."""
 
+    called: str = ""
+    """As people read it on a page, where that is not the name with spaces: ``upward gaze``."""
+
     @property
     def code(self) -> str:
         """``system|code``."""
@@ -98,6 +101,7 @@ def _read() -> dict[str, dict[str, Term]]:
                 group=Group(**values["group"][kind]),
                 system=SNOMED if entry["scheme"] != OWN_SCHEME else _OWN[kind],
                 orientation=tuple(entry["orientation"]) if "orientation" in entry else None,
+                called=entry.get("called", ""),
             )
             for entry in values[kind]
         }

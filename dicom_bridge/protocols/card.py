@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from reportlab.graphics.shapes import Drawing, Path
@@ -15,12 +15,15 @@ from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import KeepInFrame, Paragraph, Spacer, Table, TableStyle
 
+from consent.regions import BodyRegion
+from consent.wording import worded
 from dicom_bridge.protocols.pictogram import SIZE, pictogram
 from dicom_bridge.protocols.protocol import Protocol, Shot
 from dicom_bridge.protocols.words import (
     BACKGROUND,
     LIGHTING,
     TARGET,
+    area_words,
     due_words,
     for_words,
     name_words,
@@ -57,9 +60,10 @@ def _drawing(shot: Shot, side: float) -> Any:
 
 
 class _Writer:
-    """Paragraphs in fonts that hold the site's letters."""
+    """Paragraphs in fonts that hold the site's letters, in the language of whoever asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Callable[[str], str], area: Callable[[BodyRegion], str]) -> None:
+        self.said, self.area = said, area
         regular, bold = fonts()
         base = {"alignment": TA_LEFT, "splitLongWords": True, "textColor": _INK}
         self.text = ParagraphStyle("text", fontName=regular, fontSize=9.2, leading=11.8, **base)
@@ -70,15 +74,28 @@ class _Writer:
 
     def say(self, value: str, style: ParagraphStyle | None = None) -> Any:
         style = style or self.text
-        return Paragraph(markup(value, style.fontName).text, style)
+        return Paragraph(markup(self.said(value), style.fontName).text, style)
+
+    def sentence(self, value: str) -> Any:
+        """What stands alone begins with a capital."""
+        said = self.said(value)
+        return self.say(said[:1].upper() + said[1:])
 
 
-def card(protocol: Protocol) -> bytes:
-    """The card as PDF, one page; the same protocol gives the same bytes."""
-    writer = _Writer()
+def card(protocol: Protocol, said: Callable[[str], str] = str, area: Callable[[BodyRegion], str] = area_words) -> bytes:
+    """The card as PDF, one page; the same protocol gives the same bytes.
+
+    Parameters
+    ----------
+    said
+        How a text is said; English, where nothing else is told.
+    area
+        How an area is called within a sentence.
+    """
+    writer = _Writer(said, area)
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=A4, invariant=1)
-    canvas.setTitle(f"{protocol.title}: photographs")
+    canvas.setTitle(said(worded("%(title)s: photographs", title=protocol.title)))
     canvas.setAuthor("Photospine")
     frame = KeepInFrame(_WIDTH, _HEIGHT, _flow(protocol, writer), mode="shrink")
     _, height = frame.wrapOn(canvas, _WIDTH, _HEIGHT)
@@ -90,19 +107,23 @@ def card(protocol: Protocol) -> bytes:
 
 def _flow(protocol: Protocol, writer: _Writer) -> list[Any]:
     say = writer.say
-    whose = "this clinic's" if protocol.own else "Photospine's"
+    values = {"areas": for_words(protocol, writer.area), "name": protocol.name, "version": protocol.version}
+    about = worded("For: %(areas)s · %(name)s, Photospine's version %(version)s", **values)
+    if protocol.own:
+        about = worded("For: %(areas)s · %(name)s, this clinic's version %(version)s", **values)
     flow: list[Any] = [
         say(protocol.title, writer.title),
-        say(f"For: {for_words(protocol)} · {protocol.name}, {whose} version {protocol.version}", writer.soft),
+        say(about, writer.soft),
         Spacer(1, 4 * mm),
-        _grid(protocol.required, "Take each of these", protocol, writer),
+        _grid(protocol.required, worded("Take each of these"), protocol, writer),
     ]
     optional = [each for each in protocol.shots if not each.required]
     if optional:
-        flow += [Spacer(1, 3 * mm), _grid(optional, "And where it helps", protocol, writer)]
+        flow += [Spacer(1, 3 * mm), _grid(optional, worded("And where it helps"), protocol, writer)]
     flow += [Spacer(1, 4 * mm), _below(protocol, writer), Spacer(1, 3 * mm)]
-    flow += [say(f"After: {each.citation}{f'. {each.url}' if each.url else ''}", writer.soft)
-             for each in protocol.sources]  # fmt: skip
+    for each in protocol.sources:
+        source = f"{each.citation}{f'. {each.url}' if each.url else ''}"
+        flow.append(say(worded("After: %(source)s", source=source), writer.soft))
     return flow
 
 
@@ -135,41 +156,42 @@ def _cell(shot: Shot, protocol: Protocol, writer: _Writer, side: float) -> list[
     made = [
         _drawing(shot, side),
         Spacer(1, 1 * mm),
-        writer.say(f"{number}  {name_words(shot.name)}", writer.strong),
+        writer.say(f"{number}  {writer.said(name_words(shot.name))}", writer.strong),
         writer.say(shot_words(shot)),
         writer.say(scale_words(shot), writer.soft),
     ]
     if shot.note:
         made.append(writer.say(shot.note))
     if shot.lighting is not usual.lighting:
-        made.append(writer.say(f"Light: {LIGHTING[shot.lighting]}", writer.soft))
+        made.append(writer.say(worded("Light: %(light)s", light=LIGHTING[shot.lighting]), writer.soft))
     if shot.background is not usual.background:
-        made.append(writer.say(f"Background: {BACKGROUND[shot.background]}", writer.soft))
+        made.append(
+            writer.say(worded("Background: %(background)s", background=BACKGROUND[shot.background]), writer.soft)
+        )
     if shot.target is not usual.target:
-        made.append(writer.say(f"Target: {TARGET[shot.target] if shot.target else 'none'}", writer.soft))
+        target = TARGET[shot.target] if shot.target else worded("none")
+        made.append(writer.say(worded("Target: %(target)s", target=target), writer.soft))
     return made
 
 
 def _below(protocol: Protocol, writer: _Writer) -> Any:
     """How it is always done, beside when."""
     say, first = writer.say, protocol.shots[0]
-    how = [say("Always the same", writer.head)]
+    how = [say(worded("Always the same"), writer.head)]
     for word, value in (
-        ("Patient", protocol.posture),
-        ("Camera", protocol.lens),
-        ("Light", LIGHTING[first.lighting]),
-        ("Background", BACKGROUND[first.background]),
-        *((("Target", TARGET[first.target]),) if first.target is not None else ()),
+        (worded("Patient"), protocol.posture),
+        (worded("Camera"), protocol.lens),
+        (worded("Light"), LIGHTING[first.lighting]),
+        (worded("Background"), BACKGROUND[first.background]),
+        *(((worded("Target"), TARGET[first.target]),) if first.target is not None else ()),
     ):
-        how += [say(word, writer.soft), say(value[:1].upper() + value[1:])]
-    when = [say("When", writer.head)]
+        how += [say(word, writer.soft), writer.sentence(value)]
+    when = [say(worded("When"), writer.head)]
     for time in protocol.times:
-        words = due_words(time)
-        numbers = "all of the first box"
+        numbers = worded("all of the first box")
         if set(time.shots) != set(protocol.required):
-            numbers = "shots " + ", ".join(str(protocol.shots.index(each) + 1) for each in time.shots)
-        when += [say(name_words(time.name), writer.strong), say(words[:1].upper() + words[1:]),
-                 say(numbers, writer.soft)]  # fmt: skip
+            numbers = worded("shots %(numbers)s", numbers=[str(protocol.shots.index(each) + 1) for each in time.shots])
+        when += [say(name_words(time.name), writer.strong), writer.sentence(due_words(time)), say(numbers, writer.soft)]
     table = Table([[how, when]], colWidths=[_WIDTH * 0.56, _WIDTH * 0.44])
     table.setStyle(
         TableStyle(

@@ -123,7 +123,7 @@ def observation(visited: Visited, why: Mapping[str, Why], person: Person, now: d
 
 def _component(asked: Asked, why: Why | None) -> dict[str, Any]:
     coding = {"system": SHOTS, "version": asked.protocol.version, "code": asked.code}
-    made: dict[str, Any] = {"code": {"coding": [coding], "text": shot_words(asked.shot)}}
+    made: dict[str, Any] = {"code": {"coding": [coding], "text": str(shot_words(asked.shot))}}
     if asked.photo is not None:
         made["extension"] = [{"url": PHOTO_EXTENSION, "valueReference": {"reference": asked.photo.reference}}]
         made["valueCodeableConcept"] = {"coding": [{"system": SYSTEM, "code": "taken"}], "text": "Taken"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,10 +12,12 @@ from consent.audit.record import Kind, of_request
 from consent.store import clock
 from consent.store.engine import reading
 from consent.types import Request
+from consent.wording import joined, worded
 from dicom_bridge.protocols.closing import Closed, Person, Why, closing_id, observation, read
 from dicom_bridge.protocols.protocol import Protocol
 from dicom_bridge.protocols.reasons import reasons
-from dicom_bridge.protocols.wanted import Visited, visited
+from dicom_bridge.protocols.wanted import Asked, Visited, visited
+from dicom_bridge.protocols.words import shot_words
 from fhir_mapping.api import access
 from fhir_mapping.api.node import Node
 from fhir_mapping.api.writes import perform
@@ -34,14 +36,14 @@ class Looked:
     closed: Closed | None
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Codes of the photos that are not there."""
-        return tuple(each.code for each in self.visited.asked if each.photo is None)
+    def missing(self) -> tuple[Asked, ...]:
+        """The photos that are not there."""
+        return tuple(each for each in self.visited.asked if each.photo is None)
 
     @property
-    def baseline(self) -> tuple[str, ...]:
-        """Codes of those missing that belong to the set before the first treatment."""
-        return tuple(each.code for each in self.visited.asked if each.photo is None and each.baseline)
+    def baseline(self) -> tuple[Asked, ...]:
+        """Those missing that belong to the set before the first treatment."""
+        return tuple(each for each in self.missing if each.baseline)
 
 
 class Closings:
@@ -128,7 +130,7 @@ class Closings:
             found, _ = visited(node.decisions, connection, node.record, request, visit, self.protocols)
             looked = Looked(found, None)
             _require(looked, why, self.strict)
-            told = {code: why[code] for code in looked.missing}
+            told = {each.code: why[each.code] for each in looked.missing}
             made = observation(found, told, person, self._now(connection))
             stored = node.record.update(connection, "Observation", made["id"], made, source=SOURCE, if_match=version)
             return Looked(found, read(stored.json(), stored.version))
@@ -139,26 +141,38 @@ class Closings:
 
 def _require(looked: Looked, why: Mapping[str, Why], strict: bool) -> None:
     if not looked.visited.asked:
-        raise Invalid(Issue("required", "No protocol asks this visit for photos: there is nothing to close."))
+        raise Invalid(Issue("required", worded("No protocol asks this visit for photos: there is nothing to close.")))
     if strict and looked.baseline:
         raise Invalid(
             Issue(
                 "required",
-                "The set before the first treatment is not whole, and this clinic closes no session without it: "
-                f"{', '.join(looked.baseline)}. Take it before the treatment begins.",
+                worded(
+                    "The set before the first treatment is not whole, and this clinic closes no session without it: "
+                    "%(shots)s. Take it before the treatment begins.",
+                    shots=joined((shot_words(each.shot) for each in looked.baseline), "; "),
+                ),
             )
         )
-    for code in looked.missing:
-        given = why.get(code)
-        if given is None:
-            raise Invalid(Issue("required", f"{code}: the photo is not there; say why.", code))
-        reason = reasons().get(given.reason)
-        if reason is None:
-            raise Invalid(Issue("value", f"{code}: {given.reason!r} is none of {', '.join(reasons())}.", code))
-        if reason.told and not given.told.strip():
-            raise Invalid(Issue("required", f"{code}: say in a sentence which reason.", code))
-        if len(given.told) > _LONGEST:
-            raise Invalid(Issue("too-long", f"{code}: a reason is {_LONGEST} characters at most.", code))
+    for each in looked.missing:
+        fault = _fault(shot_words(each.shot), why.get(each.code))
+        if fault is not None:
+            raise Invalid(replace(fault, element=each.code))
+
+
+def _fault(shot: str, given: Why | None) -> Issue | None:
+    """What is wrong with the reason for a photo that is missing."""
+    if given is None:
+        return Issue("required", worded("%(shot)s: the photo is not there; say why.", shot=shot))
+    reason = reasons().get(given.reason)
+    if reason is None:
+        text = worded("%(shot)s: %(reason)s is none of %(known)s.", shot=shot, reason=repr(given.reason),
+                      known=tuple(reasons()))  # fmt: skip
+        return Issue("value", text)
+    if reason.told and not given.told.strip():
+        return Issue("required", worded("%(shot)s: say in a sentence which reason.", shot=shot))
+    if len(given.told) > _LONGEST:
+        return Issue("too-long", worded("%(shot)s: a reason is %(most)s characters at most.", shot=shot, most=_LONGEST))
+    return None
 
 
 def _closed(connection: Connection, store: RecordStore, visit: str) -> Closed | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from consent.types import Laterality
+from consent.wording import worded
 from dicom_bridge.errors import BridgeError, UnknownCode
 from dicom_bridge.objects.vocabulary import Term, find_expression, find_region, find_view
 from dicom_bridge.protocols.lines import line_of
@@ -239,13 +240,13 @@ def _protocol(file: _Table, name: str, own: bool) -> Protocol:
     return Protocol(
         name=name,
         version=file.text("version"),
-        title=file.text("title"),
+        title=worded(file.text("title")),
         applies=_applies(file.table("applies")),
         sources=tuple(Source(each.text("citation"), each.text("url", "")) for each in sources),
         shots=shots,
         times=times,
-        lens=conditions.text("lens"),
-        posture=conditions.text("posture"),
+        lens=worded(conditions.text("lens")),
+        posture=worded(conditions.text("posture")),
         own=own,
     )
 
@@ -303,7 +304,7 @@ def _shot(table: _Table, conditions: _Table) -> Shot:
         ratio=ratio,
         lighting=(table if table.has("lighting") else conditions).choice("lighting", Lighting),
         background=(table if table.has("background") else conditions).choice("background", Background),
-        note=table.text("note", ""),
+        note=worded(table.text("note", "")),
         target=_target(table if table.has("target") else conditions),
         treated=treated,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from consent.wording import worded
+
 REASONS = "urn:photospine:missing-reason"
 
 
@@ -25,4 +27,7 @@ class Reason:
 def reasons() -> Mapping[str, Reason]:
     """The list, in its order, by code."""
     text = resources.files("dicom_bridge.protocols").joinpath("reasons.toml").read_text("utf-8")
-    return {each["code"]: Reason(**each) for each in tomllib.loads(text)["reason"]}
+    return {
+        each["code"]: Reason(each["code"], worded(each["name"]), each.get("told", False))
+        for each in tomllib.loads(text)["reason"]
+    }

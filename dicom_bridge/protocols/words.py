@@ -2,74 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from consent.regions import BodyRegion
+from consent.wording import Wording, joined, worded, worded_by
 from dicom_bridge.objects.photo import series_words
 from dicom_bridge.protocols.protocol import Background, Lighting, Protocol, Shot, Since, Target, TimePoint
 
 LIGHTING = {
-    Lighting.TWO_DIFFUSE: "two diffused lights of the same power, 45° on either side",
-    Lighting.EVEN: "even, diffused light from the front, no shadows",
-    Lighting.RAKING: "one light from the side at a low angle",
-    Lighting.CROSS_POLARISED: "cross-polarised light (filter on light and lens)",
-    Lighting.OVERHEAD: "diffused light from above and in front",
+    Lighting.TWO_DIFFUSE: worded("two diffused lights of the same power, 45° on either side"),
+    Lighting.EVEN: worded("even, diffused light from the front, no shadows"),
+    Lighting.RAKING: worded("one light from the side at a low angle"),
+    Lighting.CROSS_POLARISED: worded("cross-polarised light (filter on light and lens)"),
+    Lighting.OVERHEAD: worded("diffused light from above and in front"),
 }
 BACKGROUND = {
-    Background.BLUE: "plain medium blue",
-    Background.BLACK: "plain black",
-    Background.GREY: "plain neutral grey",
-    Background.WHITE: "plain white",
+    Background.BLUE: worded("plain medium blue"),
+    Background.BLACK: worded("plain black"),
+    Background.GREY: worded("plain neutral grey"),
+    Background.WHITE: worded("plain white"),
 }
 TARGET = {
-    Target.COLOUR_CARD: "a colour card of 24 patches in the picture, beside the area and in the same light",
+    Target.COLOUR_CARD: worded(
+        "a colour card of 24 patches in the picture, beside the area and in the same light",
+    ),
 }
 _SINCE = {
-    Since.FIRST_SESSION: "the first session",
-    Since.EACH_SESSION: "each session",
-    Since.LAST_SESSION: "the last session",
+    Since.FIRST_SESSION: worded("the first session"),
+    Since.EACH_SESSION: worded("each session"),
+    Since.LAST_SESSION: worded("the last session"),
 }
 _WEEK, _MONTH = 7, 30.4
 _LONG = 84  # days from which months are easier to read than weeks
 
 
-def shot_words(shot: Shot) -> str:
-    """``Right cheek, right lateral, face at rest``; for the treated area: ``Treated area, close-up``."""
+def shot_words(shot: Shot) -> Wording:
+    """``Cheek, right, right lateral, face at rest``; for the treated area: ``Treated area, close-up``."""
     if shot.treated and shot.region.name == "body":
-        seen = [each.meaning for each in (shot.view, shot.expression) if each is not None]
-        return ", ".join(["Treated area", *seen])
+        seen = (worded(each.meaning) for each in (shot.view, shot.expression) if each is not None)
+        return joined([worded("Treated area"), *seen])
     return series_words(shot.region, shot.side, shot.view, shot.expression)
 
 
-def scale_words(shot: Shot) -> str:
-    """``1:10 (frame 36 x 24 cm)`` or ``40 cm``."""
+def scale_words(shot: Shot) -> Wording:
+    """``1:10 (frame 36 x 24 cm)`` or ``40 cm from the lens``."""
     if shot.ratio is None:
-        return f"{shot.distance_cm:g} cm from the lens"
-    return f"1:{shot.ratio:g} (frame {3.6 * shot.ratio:.3g} x {2.4 * shot.ratio:.3g} cm)"
+        return worded("%(distance)s cm from the lens", distance=shot.distance_cm or 0.0)
+    width, height = (float(f"{each * shot.ratio:.3g}") for each in (3.6, 2.4))
+    return worded("1:%(ratio)s (frame %(width)s x %(height)s cm)", ratio=shot.ratio, width=width, height=height)
 
 
-def name_words(name: str) -> str:
+def name_words(name: str) -> Wording:
     """A name within a protocol as people read it: ``Follow up 2 weeks``."""
-    words = name.replace("-", " ")
-    return words[:1].upper() + words[1:]
+    return worded(name.replace("-", " ").capitalize())
 
 
-def due_words(time: TimePoint) -> str:
-    """``2 weeks after each session (from day 10 to day 28)``."""
+def due_words(time: TimePoint) -> Wording:
+    """``2 weeks after each session (day 10 to day 28)``."""
     since = _SINCE[time.since]
     first, last = time.days - time.before, time.days + time.after
+    if last <= 0 and first:
+        return worded("before %(since)s, at most %(span)s ahead", since=since, span=_span(-first))
     if last <= 0:
-        ahead = f", at most {_span(-first)} ahead" if first else ""
-        return f"before {since}{ahead}"
-    when = f"{_span(time.days)} after {since}" if time.days else f"on the day of {since}"
-    return when if first == last else f"{when} (day {first} to day {last})"
+        return worded("before %(since)s", since=since)
+    when = worded("on the day of %(since)s", since=since)
+    if time.days:
+        when = worded("%(span)s after %(since)s", span=_span(time.days), since=since)
+    return when if first == last else worded("%(when)s (day %(first)s to day %(last)s)", when=when, first=first,
+                                             last=last)  # fmt: skip
 
 
-def _span(days: int) -> str:
+def _span(days: int) -> Wording:
     if days >= _LONG:
-        return f"{round(days / _MONTH)} months"
+        return worded("%(number)s months", number=round(days / _MONTH))
     if days % _WEEK == 0:
-        return "a week" if days == _WEEK else f"{days // _WEEK} weeks"
-    return "a day" if days == 1 else f"{days} days"
+        return worded_by(days // _WEEK, "a week", "%(number)s weeks", number=days // _WEEK)
+    return worded_by(days, "a day", "%(number)s days", number=days)
 
 
-def for_words(protocol: Protocol) -> str:
-    """Areas that it is for."""
-    return ", ".join(each.name.replace("-", " ") for each in protocol.applies.regions)
+def area_words(region: BodyRegion) -> str:
+    """``lower eyelid``, as within a sentence."""
+    return region.name.replace("-", " ")
+
+
+def for_words(protocol: Protocol, area: Callable[[BodyRegion], str] = area_words) -> str:
+    """Areas that it is for, each as ``area`` calls it."""
+    return ", ".join(map(area, protocol.applies.regions))

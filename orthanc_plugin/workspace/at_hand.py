@@ -12,6 +12,7 @@ from fhir_mapping.course.upcoming import Upcoming
 from orthanc_plugin.workspace import photographs
 from orthanc_plugin.workspace.photographs import Still
 from orthanc_plugin.workspace.record import Treatment
+from orthanc_plugin.workspace.shown_names import treatment_name, view_name
 from orthanc_plugin.workspace.treatments import shown
 
 
@@ -42,12 +43,12 @@ def at_hand(found: Upcoming, protocols: Sequence[Protocol], zone: ZoneInfo) -> A
     if plan is None and last is None:
         return None
     return AtHand(
-        title="" if plan is None else plan.title or plan.treatment.text,
+        title="" if plan is None else plan.title or treatment_name(plan.treatment.text),
         goals=() if plan is None else plan.goals,
         done=len(found.sessions),
         planned=None if plan is None else plan.sessions,
         due=found.due,
         last=None if last is None else shown(last, zone),
         still=photographs.still(protocols, found),
-        views=tuple(each.name for each in found.missing),
+        views=tuple(map(view_name, found.missing)),
     )

@@ -12,13 +12,14 @@ from starlette.routing import BaseRoute, Route
 
 from dicom_bridge.gaps.arrivals import Presence
 from dicom_bridge.gaps.convergence import Month, together
-from dicom_bridge.gaps.gap import Gap, Kind, Severity, State, shot_name, time_name
+from dicom_bridge.gaps.gap import Gap, Kind, Severity, State, time_name
 from dicom_bridge.gaps.report import Hers
 from orthanc_plugin.workspace.gap_book import GapBook
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
+from orthanc_plugin.workspace.shown_names import shot_name, treatment_name
 
 ROUTE = "/chart/due"
 _LISTED = 100
@@ -117,7 +118,7 @@ def wanted(gaps: Iterable[Gap]) -> tuple[Wanted, ...]:
         grouped.setdefault((each.session, each.time, each.state), []).append(each)
     return tuple(
         Wanted(
-            treatment=some[0].treatment,
+            treatment=treatment_name(some[0].treatment),
             time=time_name(some[0].time),
             state=_WORDS[some[0].state],
             grave=any(each.severity is Severity.HIGH for each in some),

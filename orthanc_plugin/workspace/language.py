@@ -27,6 +27,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent.wording import Value, Wording
+from orthanc_plugin.workspace.vocabularies import called
 
 FOLDER = Path(__file__).parent / "locale"
 SCRIPTS = Path(__file__).parent / "static"
@@ -57,10 +58,18 @@ class Language:
         return str(self.locale.text_direction)
 
 
+class _English(NullTranslations):
+    """Messages are the English texts; names of the vocabularies are read as people read them."""
+
+    def ugettext(self, message: str) -> str:
+        """A text."""
+        return called().get(message, message)
+
+
 @cache
 def languages() -> dict[str, Language]:
     """Those that there are, by code; the first one is that of the messages."""
-    english = Language("en", "English", Locale("en"), "d MMM y", "MMM", "MMM y", NullTranslations())
+    english = Language("en", "English", Locale("en"), "d MMM y", "MMM", "MMM y", _English())
     german = Language("de", "Deutsch", Locale("de"), "d. MMM y", "MMM", "MMM y", _catalogue("de"))
     return {each.code: each for each in (english, german)}
 

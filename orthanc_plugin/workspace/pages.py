@@ -144,6 +144,7 @@ class Pages:
         environment.filters["plain_number"] = lambda value: language.number(value, "0.######")
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
+        environment.filters["sentence"] = words.sentence
         environment.filters["view_name"] = view_name
         environment.filters["in_sentence"] = within_sentence
         environment.filters["shot_name"] = shown_names.view_name

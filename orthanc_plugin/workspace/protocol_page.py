@@ -9,9 +9,10 @@ from starlette.routing import BaseRoute, Route
 from dicom_bridge.protocols.card import card
 from dicom_bridge.protocols.protocol import Protocol
 from dicom_bridge.protocols.words import BACKGROUND, LIGHTING, TARGET, due_words, for_words, name_words
-from orthanc_plugin.workspace import photographs
+from orthanc_plugin.workspace import language, photographs
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
+from orthanc_plugin.workspace.shown_names import area_name
 
 
 class ProtocolPage:
@@ -34,7 +35,9 @@ class ProtocolPage:
             return self._pages.sign_in_first(http)
         if visitor.asks("TREAT") is None:
             return self._pages.refuse(http, visitor)
-        listed = [(each.name, each.title, for_words(each), len(each.required), each.own) for each in self._known()]
+        listed = [
+            (each.name, each.title, for_words(each, area_name), len(each.required), each.own) for each in self._known()
+        ]
         return self._pages.show(http, "protocols.html", visitor, section="chart", listed=listed)
 
     def _look(self, http: HttpRequest) -> Response:
@@ -52,7 +55,7 @@ class ProtocolPage:
             visitor,
             section="chart",
             protocol=protocol,
-            about=for_words(protocol),
+            about=for_words(protocol, area_name),
             required=photographs.lines_of(protocol, protocol.required),
             optional=photographs.lines_of(protocol, optional),
             light=LIGHTING[first.lighting],
@@ -69,7 +72,8 @@ class ProtocolPage:
         if visitor.asks("TREAT") is None or protocol is None:
             return self._pages.refuse(http, visitor)
         named = f'inline; filename="{protocol.name}.pdf"'
-        return Response(card(protocol), media_type="application/pdf", headers={"Content-Disposition": named})
+        made = card(protocol, language.said, area_name)
+        return Response(made, media_type="application/pdf", headers={"Content-Disposition": named})
 
     def _known(self) -> tuple[Protocol, ...]:
         return self._book.protocols()

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, BinaryIO
+
+from consent.regions import regions
+from dicom_bridge.gaps.gap import time_name
+from dicom_bridge.objects.vocabulary import terms
+
+_OWN = "urn:photospine:"
+_SHORT = {"Ipl": "IPL", "Prp": "PRP"}
+"""Treatments whose codes are abbreviations."""
 
 
 def extract(
@@ -19,15 +28,15 @@ def extract(
     Parameters
     ----------
     options
-        ``texts``: where they stand, with spaces between; behind a colon ``words`` or ``title``, where names are written
-        with hyphens and read without: ``shot.note time.name:title``.
+        ``texts``: where they stand, with spaces between; behind a colon, where names are written with hyphens and read
+        without, the form in which they are: ``shot.note time.name:title``.
     """
     read = tomllib.load(source)
     for path in options["texts"].split():
         place, _, form = path.partition(":")
         for text in _at(read, place.split(".")):
-            if not text.rpartition("|")[2].isdigit():  # a code of another system, which is no name
-                yield 0, "noted", _FORMS[form](text), []
+            if message := _FORMS[form](text):
+                yield 0, "noted", message, []
 
 
 def _at(value: Any, path: list[str]) -> Iterable[str]:
@@ -51,4 +60,23 @@ def title(name: str) -> str:
     return words(name).capitalize()
 
 
-_FORMS: Mapping[str, Callable[[str], str]] = {"": str, "words": words, "title": title}
+def own_title(code: str) -> str:
+    """The title of a code of ours; of another system's, nothing: it is no name."""
+    return title(code) if code.startswith(_OWN) else ""
+
+
+@cache
+def called() -> Mapping[str, str]:
+    """Names that do not read well in English where they are made of what people type, and how they are read."""
+    made = {title(each.name): each.called for each in regions() if each.called}
+    return _SHORT | made | {words(each.name): each.called for kind in ("view", "expression") for each in terms(kind)
+                   if each.called}  # fmt: skip
+
+
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "": str,
+    "words": words,
+    "title": title,
+    "own_title": own_title,
+    "time": time_name,
+}

@@ -82,6 +82,12 @@ def about_old(moment: datetime, now: datetime) -> str:
     return ngettext("about %d year old", "about %d years old", months // 12) % (months // 12)
 
 
+def sentence(text: str) -> str:
+    """A text that stands alone: it begins with a capital, in the language that is spoken."""
+    said = language.said(text)
+    return said[:1].upper() + said[1:]
+
+
 def initials(name: str) -> str:
     """Two letters for a list entry."""
     words = [word for word in name.replace(",", " ").split() if word[:1].isalpha()]

@@ -51,7 +51,7 @@ def test_a_visit_is_closed_and_a_file_opens_it_again(world: World) -> None:
         FROWN: False,
     }
     status, said = _session(world, "close", rest.encounter)
-    assert (status, f"{FROWN}: the photo is not there; say why." in said) == (1, True)
+    assert (status, f"{FROWN}: Glabella, frontal, frown: the photo is not there; say why." in said) == (1, True)
     for wrong in (FROWN, f"{FROWN}=", "=forgotten"):
         assert _session(world, "close", rest.encounter, "--missing", wrong)[0] == 1
     status, said = _session(
