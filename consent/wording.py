@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 
-Value = str | int | float | date | Sequence[str]
+Value = str | int | float | Decimal | date | Sequence[str]
+"""A decimal keeps the digits that it was written with."""
 
 
 class Wording(str):
@@ -60,6 +62,8 @@ def plain(value: Value) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, date):

@@ -16,8 +16,10 @@ from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
 from fhir_mapping.treatment.people import person_name
+from fhir_mapping.treatment.settings import known_settings
+from fhir_mapping.treatment.units import shown
+from orthanc_plugin.workspace.language import digits, noted, said
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.treatments import area_of
 
 _SIDES = {"R": noted("Right"), "L": noted("Left"), "B": noted("Both")}
@@ -67,15 +69,16 @@ def _called(facet: Facet, value: str) -> str:
         return _judged(value)
     if facet is Facet.SETTING:
         setting, amount, unit = parts(value, "$")
-        shown = f"{amount}{'' if unit == '1' else f' {plain(unit)}'}".replace("cm2", "cm²")
-        return f"{_words(token(setting)[1])} {shown}"
+        coded = known_settings().get(token(setting)[1])
+        name = _words(token(setting)[1]) if coded is None else said(coded.name)
+        return " ".join(filter(None, (name, digits(amount), said(shown(plain(unit))))))
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)
         return _capital(_(known.get(f"{system or ''}|{code}", code).replace("-", " ")))
     if facet in (Facet.TREATMENT, Facet.PRODUCT):
         code = token(value)[1]
-        return _words(code) if _is_own(value) else code
+        return _(_words(code)) if _is_own(value) else code
     return value
 
 
@@ -85,9 +88,9 @@ def _judged(value: str) -> str:
     system, code = token(what)
     name = words.characteristics.get(code) if system == SYSTEM else None
     known = words.grades.get(grade)
-    said = known.name.lower() if known is not None else _words(grade).lower()
-    return ", ".join(each for each in (f"{name or _words(code)}: {said}" if said else name or _words(code),
-                                       _(_RATERS.get(rater, ""))) if each)  # fmt: skip
+    change = (said(known.name) if known is not None else _words(grade)).lower()
+    about = said(name) if name is not None else _words(code)
+    return ", ".join(filter(None, (f"{about}: {change}" if change else about, _(_RATERS.get(rater, "")))))
 
 
 def _words(code: str) -> str:
@@ -130,8 +133,8 @@ def _display(connection: Connection, store: RecordReader, facet: Facet, value: s
         )
         for identity in connection.execute(query.limit(1)).scalars():
             for stored in store.read_many(connection, kind, [identity]):
-                for said in _said(stored.json(), system, code):
-                    return said
+                for display in _said(stored.json(), system, code):
+                    return display
     return ""
 
 

@@ -15,7 +15,7 @@ from dicom_bridge.protocols.closing import Why
 from fhir_mapping import references
 from fhir_mapping.course.session import Done
 from fhir_mapping.errors import Refused, VersionMismatch
-from orthanc_plugin.workspace import done, photographs
+from orthanc_plugin.workspace import done, language, photographs
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
@@ -69,7 +69,7 @@ class SessionPage:
         except VersionMismatch:
             return self._look(http, fault=_(_CHANGED), status=409, typed=why)
         except Refused as refusal:
-            told = " ".join(issue.text for issue in refusal.issues) or _("The record does not take it.")
+            told = " ".join(language.said(issue.text) for issue in refusal.issues) or _("The record does not take it.")
             return self._look(http, fault=told, status=422, typed=why)
         return RedirectResponse(f"/chart/session/{quote(procedure, safe='')}#photographs", status_code=303)
 

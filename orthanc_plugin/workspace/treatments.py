@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from consent.regions import regions
 from consent.store.write import among
+from consent.wording import worded
 from fhir_mapping import references
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.resources.session import session_of
@@ -24,8 +25,8 @@ from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 from orthanc_plugin.workspace.shown_names import region_name
-
-OWN_TREATMENTS = "urn:photospine:treatment"
+from orthanc_plugin.workspace.treatment_names import OWN_TREATMENTS, setting_name, treatment_name
+from orthanc_plugin.workspace.vocabularies import title
 
 HOW = {Use.GIVEN: "", Use.HANDED: noted("Handed to the patient"), Use.HOME: noted("Used at home")}
 """How a product reached her, where it was not given in the clinic."""
@@ -58,10 +59,12 @@ def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
     """A session as pages show it."""
     session = treated.session
     kind, _slash, identity = treated.reference.partition("/")
+    begun = moments.begun(session, zone)
     return Treatment(
         id=identity,
-        title=session.title.text or _(_ALONE.get(kind, noted("Treatment"))),
-        at=moments.begun(session, zone),
+        title=treatment_name(session.title) or _(_ALONE.get(kind, noted("Treatment"))),
+        at=begun,
+        stated=moments.roughly(session) if begun is not None else "",
         visit=references.id_of(session.encounter) if session.encounter else None,
         areas=tuple(dict.fromkeys(map(_area, session.places))),
         where=", ".join(dict.fromkeys(map(region_name, session.places))),
@@ -70,9 +73,7 @@ def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
         device=", ".join(dict.fromkeys(each.name for each in session.machines if each.name)),
         products=(*map(_product, session.given), *map(_implant, session.implants)),
         settings=tuple(
-            Setting(setting.name.text or _("Setting"), setting.shown)
-            for each in session.machines
-            for setting in each.settings
+            Setting(setting_name(setting.name), setting.shown) for each in session.machines for setting in each.settings
         ),
         note=session.note,
         procedure=kind == "Procedure",
@@ -93,7 +94,7 @@ def sessions(connection: Connection, store: RecordReader, kind: str, ids: Iterab
 
 def area_of(code: str) -> Area:
     """The area of a region's code, as people call it: ``Lower eyelid``; one that is not known, as it stands."""
-    return Area(code, elements.region_name(Place(Named("", code))))
+    return Area(code, worded(elements.region_name(Place(Named("", code)))))
 
 
 def _area(where: Place) -> Area:
@@ -134,5 +135,5 @@ def _coded_title(concept: Any) -> str:
     """A treatment's name by a code of ours; the display beside another system's code is what a sender typed."""
     for coding in parts(concept, "coding"):
         if coding.get("system") == OWN_TREATMENTS and text(coding, "code"):
-            return text(coding, "code").replace("-", " ").capitalize()
+            return worded(title(text(coding, "code")))
     return ""
