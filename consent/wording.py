@@ -77,8 +77,10 @@ def plain(value: Value) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, int | Decimal):
-        return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, date):
         return value.isoformat()
     return ", ".join(map(str, value))

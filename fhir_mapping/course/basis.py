@@ -18,7 +18,7 @@ from consent.store.write import among
 from consent.types import Obligation, Request
 from fhir_mapping import references, text
 from fhir_mapping.course.looked_at import shown_in
-from fhir_mapping.course.views import view_of
+from fhir_mapping.course.views import View, view_of
 from fhir_mapping.outcome.outcome import is_outcome
 from fhir_mapping.projections.standing import formers, standing
 from fhir_mapping.resources.alignment import is_alignment
@@ -27,6 +27,7 @@ from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_version
 from fhir_mapping.treatment.elements import Json, named, parts
 from fhir_mapping.treatment.elements import text as said
+from fhir_mapping.treatment.session import UNNAMED, Named
 
 FULFILS = frozenset({Obligation.WATERMARK})
 DOCUMENT = "DocumentReference/"
@@ -85,6 +86,18 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Thing:
+    """What one of them is called, in parts, so that it can be said in another language."""
+
+    called: Named = UNNAMED
+    view: View | None = None
+    """Of a photo."""
+
+    day: str = ""
+    """FHIR date; empty where none is stated."""
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """The answer."""
 
@@ -103,6 +116,9 @@ class Basis:
 
     patient: str = ""
     """Id of the patient whom it is about."""
+
+    things: Mapping[str, Thing] = field(default_factory=dict)
+    """The same as ``names``, in parts."""
 
 
 def basis(
@@ -145,10 +161,11 @@ def basis(
         return None
     carries = tuple(link for link in found if link.lower == about)
     below = tuple(link for link in found if link.lower != about)
-    names = {each: _name(known.get(each, {}), each) for each in sorted(shown)}
+    things = {each: _thing(known.get(each, {}), each) for each in sorted(shown)}
+    names = {each: _name(thing, each) for each, thing in things.items()}
     patients = references.local_of(known.get(about, {}), reader.base, "subject")
     patient = next((references.id_of(each) for each in patients if each.startswith("Patient/")), "")
-    return Basis(about, below, carries, names, more, patient)
+    return Basis(about, below, carries, names, more, patient, things)
 
 
 def _told(about: str, links: Sequence[Link]) -> list[Link]:
@@ -160,12 +177,12 @@ def _told(about: str, links: Sequence[Link]) -> list[Link]:
     return found
 
 
-def _name(resource: Json, reference: str) -> str:
-    """What people call it: of a photo its view, of a session its treatment; with its day, where one is stated."""
-    kind = reference.partition("/")[0]
-    title = said(resource, "title") or named(resource.get("code")).text
-    if kind == "DocumentReference":
-        title = view_of(resource).name
+def _thing(resource: Json, reference: str) -> Thing:
+    """Of a photo its view, of a session its treatment; with its day, where one is stated."""
+    called = named(resource.get("code"))
+    if said(resource, "title"):
+        called = Named(said(resource, "title"))
+    view = view_of(resource) if reference.startswith(DOCUMENT) else None
     stated = next(
         filter(
             None,
@@ -178,8 +195,15 @@ def _name(resource: Json, reference: str) -> str:
         ),
         "",
     )
+    return Thing(called, view, stated[:10])
+
+
+def _name(thing: Thing, reference: str) -> str:
+    """What people call it."""
+    kind = reference.partition("/")[0]
     words = {"Procedure": "Session", "CarePlan": "Plan", "Observation": "Outcome"}.get(kind, kind)
-    return ", ".join(filter(None, (title or words, stated[:10])))
+    title = thing.called.text if thing.view is None else thing.view.name
+    return ", ".join(filter(None, (title or words, thing.day)))
 
 
 def _links(connection: Connection, base: str | None, about: str) -> tuple[list[Link], Mapping[str, Json], bool]:

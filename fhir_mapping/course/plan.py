@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from consent.wording import Wording, worded, worded_by
 from fhir_mapping import references
 from fhir_mapping.search.paths import listed
 from fhir_mapping.treatment.elements import Json, concept, named, parts, place, places, site, text
@@ -22,7 +23,14 @@ from fhir_mapping.treatment.session import UNNAMED, Named, Place
 AREA_EXTENSION = "urn:photospine:area"
 """Extension on CarePlan (valueCodeableConcept): an area that it is about; R4 has no element for it."""
 
-_UNITS = {"d": "day", "wk": "week", "mo": "month", "a": "year"}
+_UNITS = ("d", "wk", "mo", "a")
+_STATUSES = {
+    "on-hold": worded("on-hold"),
+    "completed": worded("completed"),
+    "revoked": worded("revoked"),
+    "entered-in-error": worded("entered-in-error"),
+    "unknown": worded("unknown"),
+}
 OPEN = frozenset({"active", "on-hold", "draft"})
 """Statuses of a plan that another session may belong to."""
 
@@ -67,11 +75,17 @@ class Plan:
         """``6 sessions, 5 weeks apart``."""
         said = []
         if self.sessions is not None:
-            said.append(f"{self.sessions} session{'s' if self.sessions != 1 else ''}")
+            said.append(worded_by(self.sessions, "%(count)s session", "%(count)s sessions", count=self.sessions))
         if self.every is not None and self.unit in _UNITS:
-            unit = _UNITS[self.unit]
-            said.append(f"{self.every} {unit}s apart" if self.every != 1 else f"a {unit} apart")
-        return ", ".join(said)
+            said.append(_apart(self.every, self.unit))
+        if len(said) > 1:
+            return Wording("%(sessions)s, %(apart)s", {"sessions": said[0], "apart": said[1]})
+        return said[0] if said else ""
+
+    @property
+    def stands(self) -> str:
+        """How it stands, in words, where another session cannot simply belong to it."""
+        return "" if self.status in ("active", "draft") else _STATUSES.get(self.status, self.status)
 
     def after(self, day: date) -> date | None:
         """The day that the rhythm wants after one; None where it says none, or the calendar ends."""
@@ -85,6 +99,16 @@ class Plan:
             return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
         except (ValueError, OverflowError):
             return None
+
+
+def _apart(every: int, unit: str) -> Wording:
+    if unit == "d":
+        return worded_by(every, "a day apart", "%(count)s days apart", count=every)
+    if unit == "wk":
+        return worded_by(every, "a week apart", "%(count)s weeks apart", count=every)
+    if unit == "mo":
+        return worded_by(every, "a month apart", "%(count)s months apart", count=every)
+    return worded_by(every, "a year apart", "%(count)s years apart", count=every)
 
 
 def care_plan(plan: Plan) -> dict[str, Any]:

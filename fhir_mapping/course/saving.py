@@ -11,6 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from consent.store.versions import group
+from consent.wording import worded
 from fhir_mapping import references
 from fhir_mapping.course.looked_at import Shown, provenance
 from fhir_mapping.course.plan import with_session
@@ -23,6 +24,13 @@ from fhir_mapping.tables import fhir_resource
 from fhir_mapping.treatment.build import KEYS, PROCEDURE_URL, transaction
 from fhir_mapping.treatment.session import Session
 
+_KINDS = {
+    "CarePlan": worded("CarePlan"),
+    "DocumentReference": worded("DocumentReference"),
+    "Encounter": worded("Encounter"),
+    "Patient": worded("Patient"),
+    "Procedure": worded("Procedure"),
+}
 _WRITES = ("Provenance", *(kind for kind in CLINICAL if kind != "Consent"))
 
 
@@ -149,4 +157,6 @@ def _require_hers(
     hers = group(connection, [session.patient])
     for reference in sorted(named):
         if owners.get(reference, session.patient) not in hers:
-            raise Invalid(Issue("value", f"{reference.partition('/')[0]}: it is another patient's.", "Procedure"))
+            kind = reference.partition("/")[0]
+            what = _KINDS.get(kind, kind)
+            raise Invalid(Issue("value", worded("%(what)s: it is another patient's.", what=what), "Procedure"))

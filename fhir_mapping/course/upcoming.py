@@ -264,11 +264,14 @@ def _of_plan(plan: Plan, sessions: Sequence[Treated]) -> list[Treated]:
 
 
 def _due(plan: Plan | None, last: Treated | None, done: int, reader: RecordReader) -> date | None:
-    """The day that the plan's rhythm wants after the last session; None where it wants no other, or says no rhythm."""
+    """The day that the plan's rhythm wants after the last session; None where it wants no other, says no rhythm, or
+    that session's day is not known."""
     if plan is None or last is None or (plan.sessions is not None and done >= plan.sessions):
         return None
     begun = moments.begun(last.session, reader.site.zone)
-    return None if begun is None else plan.after(begun.astimezone(reader.site.zone).date())
+    if begun is None or moments.roughly(last.session):
+        return None
+    return plan.after(begun.astimezone(reader.site.zone).date())
 
 
 def _outcomes(

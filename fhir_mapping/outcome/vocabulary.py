@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 
+from consent.wording import Wording, worded
+
 SYSTEM = "urn:photospine:outcome"
 """Our code system of characteristics, grades and raters."""
 
@@ -29,7 +31,7 @@ class Grade:
     """A step of the Global Aesthetic Improvement Scale."""
 
     code: str
-    name: str
+    name: Wording
     change: int
     """3 very much improved, 0 no change, below 0 worse."""
 
@@ -42,7 +44,7 @@ class Scale:
     """A validated scale of a finding."""
 
     code: str
-    name: str
+    name: Wording
     source: str
     steps: tuple[str, ...]
     """In order; empty: a number."""
@@ -69,12 +71,12 @@ class Scale:
 class Vocabulary:
     """All of it, by code."""
 
-    characteristics: Mapping[str, str]
+    characteristics: Mapping[str, Wording]
     """Code -> name."""
 
     grades: Mapping[str, Grade]
     scales: Mapping[str, Scale]
-    raters: Mapping[str, str]
+    raters: Mapping[str, Wording]
 
     def characteristic(self, said: str) -> str | None:
         """The code of a characteristic that is called so: ``Hair density``, ``hair-density``, ``wrinkles, static``."""
@@ -102,16 +104,18 @@ def vocabulary() -> Vocabulary:
     """Read once."""
     data = tomllib.loads(resources.files("fhir_mapping.outcome").joinpath("outcomes.toml").read_text("utf-8"))
     return Vocabulary(
-        characteristics={each["code"]: each["name"] for each in data["characteristic"]},
+        characteristics={each["code"]: worded(each["name"]) for each in data["characteristic"]},
         grades={
-            each["code"]: Grade(each["code"], each["name"], each["change"], tuple(each["words"]))
+            each["code"]: Grade(each["code"], worded(each["name"]), each["change"], tuple(each["words"]))
             for each in data["grade"]
         },
         scales={
-            each["code"]: Scale(each["code"], each["name"], each["source"], tuple(each["steps"]), each["better"])
+            each["code"]: Scale(
+                each["code"], worded(each["name"]), each["source"], tuple(each["steps"]), each["better"]
+            )
             for each in data["scale"]
         },
-        raters={each["code"]: each["name"] for each in data["rater"]},
+        raters={each["code"]: worded(each["name"]) for each in data["rater"]},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from consent.wording import worded
 from fhir_mapping.search.index import lots_of
 from fhir_mapping.search.paths import listed
 from fhir_mapping.treatment.elements import Json, amount, codes, named, parts, place, system_and_code, text
@@ -163,7 +164,7 @@ def _value(part: Json) -> Amount | str | None:
     if read is not None:
         return read
     if isinstance(part.get("valueBoolean"), bool):
-        return "yes" if part["valueBoolean"] else "no"
+        return worded("yes") if part["valueBoolean"] else worded("no")
     if isinstance(part.get("valueInteger"), int):
         return str(part["valueInteger"])
     for member in ("valueString", "valueDateTime", "valueTime"):

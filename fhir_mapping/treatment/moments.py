@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ _UTC = ZoneInfo("UTC")
 _UNDATED = datetime.min.replace(tzinfo=UTC)
 _MOMENTS = ("performedDateTime", "effectiveDateTime", "whenHandedOver", "recordedOn", "timingDateTime", "dateAsserted")
 _PERIODS = ("performedPeriod", "effectivePeriod", "timingPeriod")
+_ROUGH = re.compile(r"\d{4}(-\d\d)?")
 
 
 def stated(resource: Json) -> tuple[str, str]:
@@ -42,6 +44,12 @@ def begun(session: Session, zone: ZoneInfo) -> datetime | None:
             except (ValueError, OverflowError):
                 return None
     return None
+
+
+def roughly(session: Session) -> str:
+    """What is stated of its time, where that is less than a day: ``2026``, ``2026-03``; else nothing."""
+    said = session.start or session.end
+    return said if _ROUGH.fullmatch(said) else ""
 
 
 def order(session: Session) -> datetime:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from consent.types import Laterality
+from consent.wording import Wording
+from fhir_mapping.treatment import units
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,9 @@ class Amount:
     comparator: str = ""
 
     @property
-    def shown(self) -> str:
+    def shown(self) -> Wording:
         """``2.4 J/cm²``."""
-        unit = self.unit or ("" if self.code == "1" else self.code)
-        return f"{self.comparator}{plain(self.value)}{' ' if unit else ''}{unit.replace('/cm2', '/cm²')}"
+        return units.amount(Decimal(plain(self.value)), self.unit or self.code, self.comparator)
 
 
 @dataclass(frozen=True, slots=True)

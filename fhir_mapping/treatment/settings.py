@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from consent.wording import Wording, worded
+
 SETTINGS = "urn:photospine:setting"
 """Our code system of device settings (fhir-record: no LOINC or IEEE 11073 codes were found)."""
 
@@ -23,7 +25,7 @@ class KnownSetting:
     """A setting with a code."""
 
     code: str
-    name: str
+    name: Wording
     units: tuple[str, ...]
     """UCUM codes, the usual one first."""
 
@@ -33,6 +35,6 @@ def known_settings() -> Mapping[str, KnownSetting]:
     """All of them, by code."""
     text = resources.files("fhir_mapping.treatment").joinpath("settings.toml").read_text("utf-8")
     return {
-        each["code"]: KnownSetting(each["code"], each["name"], tuple(each["units"]))
+        each["code"]: KnownSetting(each["code"], worded(each["name"]), tuple(each["units"]))
         for each in tomllib.loads(text)["setting"]
     }

@@ -1,6 +1,10 @@
-"""Units that doses are counted in: as people read them, and in UCUM."""
+"""Units of doses and settings: as people read them, and in UCUM."""
 
 from __future__ import annotations
+
+from decimal import Decimal
+
+from consent.wording import Value, Wording, worded, worded_by
 
 #: Shown -> UCUM. Packs and applications are annotations: UCUM has no unit for what is merely counted.
 DOSES = {
@@ -15,7 +19,38 @@ DOSES = {
     "application": "{application}",
 }
 
+_SHOWN = {code: name for name, code in DOSES.items()}
+_SHOWN |= {"1": "", "us": "µs", "Cel": "°C", "[g]": "× g", "[pH]": ""}
+_COUNTED = {
+    "piece": worded("piece"),
+    "tube": worded("tube"),
+    "bottle": worded("bottle"),
+    "application": worded("application"),
+}
+
 
 def shown(code: str) -> str:
-    """A UCUM unit as people read it."""
-    return code.replace("/cm2", "/cm²").replace("mm2", "mm²").replace("us", "µs") if code != "1" else ""
+    """A UCUM unit as people read it; one that is written otherwise, as it stands."""
+    said = _SHOWN.get(code, code.replace("m2", "m²"))
+    return _COUNTED.get(said, said)
+
+
+def amount(value: Decimal, unit: str, comparator: str = "") -> Wording:
+    """``2.4 J/cm²``: a number with its unit, which is UCUM or as people write it."""
+    number: Value = value
+    if comparator:
+        number = Wording("%(comparator)s%(value)s", {"comparator": comparator, "value": value})
+    said = shown(unit)
+    many = 1 if value == 1 else 2
+    match str(said):
+        case "":
+            return Wording("%(number)s", {"number": number})
+        case "piece":
+            return worded_by(many, "%(number)s piece", "%(number)s piece", number=number)
+        case "tube":
+            return worded_by(many, "%(number)s tube", "%(number)s tube", number=number)
+        case "bottle":
+            return worded_by(many, "%(number)s bottle", "%(number)s bottle", number=number)
+        case "application":
+            return worded_by(many, "%(number)s application", "%(number)s application", number=number)
+    return Wording("%(number)s %(unit)s", {"number": number, "unit": said})

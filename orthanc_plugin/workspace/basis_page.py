@@ -9,12 +9,14 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from fhir_mapping.course.basis import POINTING, Basis, How, Link
+from fhir_mapping.course.basis import POINTING, Basis, How, Link, Thing
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted
+from orthanc_plugin.workspace.language import noted, said
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.session_book import SessionBook
+from orthanc_plugin.workspace.shown_names import view_name
+from orthanc_plugin.workspace.treatment_names import part_name
 
 ROUTE = "/chart/basis"
 _KINDS = {
@@ -23,6 +25,9 @@ _KINDS = {
     "CarePlan": noted("Plan"),
     "Observation": noted("Outcome"),
 }
+_CALLED = {**_KINDS, "MedicationAdministration": noted("Given in the clinic")}
+"""What is named where it has no name of its own."""
+
 _LONGEST_ID = 64
 _PHOTO = "DocumentReference/"
 
@@ -159,10 +164,10 @@ def _group(found: Basis, title: str, links: list[Link], *, upwards: bool = False
     entries = []
     for link in links:
         end = link.upper if upwards else link.lower
-        version = f"version {link.version}" if link.version is not None else ""
-        said = " · ".join(filter(None, ("" if common else _told(link), version)))
+        version = _("version %(version)s") % {"version": link.version} if link.version is not None else ""
+        how = " · ".join(filter(None, ("" if common else _told(link), version)))
         photo = end.partition("/")[2] if end.startswith(_PHOTO) else ""
-        entries.append(Entry(end, _said(found, end), photo, said))
+        entries.append(Entry(end, _said(found, end), photo, how))
     return Group(title, common, tuple(dict.fromkeys(entries)))
 
 
@@ -170,11 +175,13 @@ def _told(link: Link) -> str:
     """By whom and when it was decided."""
     if link.how is not How.SHOWN:
         return ""
-    return " · ".join(filter(None, (words.partial_date(link.when), f"by {link.by}" if link.by else "")))
+    by = _("by %(name)s") % {"name": link.by} if link.by else ""
+    return " · ".join(filter(None, (words.partial_date(link.when), by)))
 
 
 def _said(found: Basis, reference: str) -> str:
     """A name as people read it: its day in words."""
-    name = found.names.get(reference, reference)
-    said, mark, day = name.rpartition(", ")
-    return f"{said}, {words.partial_date(day)}" if mark else name
+    thing = found.things.get(reference, Thing())
+    name = view_name(thing.view) if thing.view is not None else said(part_name(thing.called))
+    kind = reference.partition("/")[0]
+    return ", ".join(filter(None, (name or _(_CALLED.get(kind, kind)), words.partial_date(thing.day))))

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from consent.wording import worded
 from dicom_bridge.judging.sayings import read_back
 from fhir_mapping.course.views import Shot
 from fhir_mapping.outcome.outcome import Outcome
-from fhir_mapping.outcome.vocabulary import vocabulary
+from fhir_mapping.outcome.vocabulary import Rater, Scale, vocabulary
 from fhir_mapping.resources.appraisal import Appraisal, Finding
 from fhir_mapping.treatment.session import Amount, Point, Session, plain
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import said
-from orthanc_plugin.workspace.record import within_sentence
+from orthanc_plugin.workspace.language import in_order, noted, said
 from orthanc_plugin.workspace.shown_names import region_name, view_name
+
+_BY = {
+    Rater.INVESTIGATOR: noted("By clinician"),
+    Rater.PATIENT: noted("By patient"),
+    Rater.MEASURED: noted("By measured"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One injection point: percent of the photo's width and height."""
 
-    x: str
-    y: str
+    x: Decimal
+    y: Decimal
     dose: str
 
 
@@ -43,7 +49,7 @@ class MarkedPhoto:
     @property
     def places(self) -> list[tuple[str, str]]:
         """Where its points are drawn."""
-        return [(each.x, each.y) for each in self.marks]
+        return [(plain(each.x), plain(each.y)) for each in self.marks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +102,18 @@ def maps(session: Session, shots: Iterable[Shot]) -> list[MarkedPhoto]:
 def line(outcome: Outcome) -> OutcomeLine:
     """An outcome in words."""
     words = vocabulary()
-    grade = "" if outcome.change is None else _(words.of_change(outcome.change).name)
     graded = outcome.graded
     scale = ""
     if graded is not None:
         steps = " → ".join(filter(None, (graded.before, graded.after)))
-        scale = f"{words.scales[graded.scale].name}: {steps}"
+        scale = f"{said(words.scales[graded.scale].name)}: {steps}"
     ends = [each.partition("/")[2] for each in (outcome.before, outcome.after) if each is not None]
     return OutcomeLine(
-        what=_(words.characteristics[outcome.characteristic]),
+        what=words.characteristics[outcome.characteristic],
         where=region_name(outcome.place) if outcome.place is not None else "",
-        change=grade,
+        change="" if outcome.change is None else words.of_change(outcome.change).name,
         better=(outcome.change or 0),
-        by="" if outcome.rater is None else within_sentence(_(words.raters[outcome.rater.value])),
+        by="" if outcome.rater is None else _(_BY[outcome.rater]),
         scale=scale,
         measured=outcome.measured.shown if outcome.measured is not None else "",
         compare=f"left={ends[0]}&right={ends[1]}" if len(ends) > 1 else "",
@@ -131,26 +136,29 @@ def taken(appraisal: Appraisal | None) -> TakenLine | None:
     return TakenLine((), _("taken as the first photo of this view was"))
 
 
-def choices() -> dict[str, list[tuple[str, str]]]:
+def choices() -> dict[str, Sequence[tuple[str, str]]]:
     """What an outcome can be: value and words of each choice."""
     words = vocabulary()
     return {
-        "characteristics": sorted(words.characteristics.items(), key=lambda each: each[1]),
+        "characteristics": sorted(words.characteristics.items(), key=lambda each: in_order(said(each[1]))),
         "grades": [(code, each.name) for code, each in words.grades.items()],
-        "scales": [
-            (code, f"{each.name} ({each.steps[0]} to {each.steps[-1]})" if each.steps else each.name)
-            for code, each in words.scales.items()
-        ],
+        "scales": [(code, _scale(each)) for code, each in words.scales.items()],
         "raters": list(words.raters.items()),
     }
+
+
+def _scale(scale: Scale) -> str:
+    if not scale.steps:
+        return scale.name
+    return worded("%(name)s (%(first)s to %(last)s)", name=scale.name, first=scale.steps[0], last=scale.steps[-1])
 
 
 def _mark(point: Point) -> Mark:
     return Mark(_percent(point.x), _percent(point.y), point.dose.shown if point.dose is not None else "")
 
 
-def _percent(fraction: Decimal) -> str:
-    return plain((fraction * 100).normalize())
+def _percent(fraction: Decimal) -> Decimal:
+    return Decimal(plain((fraction * 100).normalize()))
 
 
 def _total(points: Iterable[Point]) -> str:

@@ -14,13 +14,14 @@ from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from unicodedata import normalize
 
 from babel import Locale
 from babel.dates import format_date
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request as HttpRequest
@@ -132,7 +133,7 @@ def _value(value: Value) -> str:
     if isinstance(value, str):
         return said(value)
     if isinstance(value, Decimal):
-        return number(value, "0." + "0" * max(0, -int(value.as_tuple().exponent)))
+        return digits(f"{value:f}")
     if isinstance(value, int | float):
         return number(value, "0.######")
     return day(value) if isinstance(value, date) else ", ".join(map(said, value))
@@ -161,6 +162,16 @@ def long_month(value: date) -> str:
 def number(value: float | Decimal, pattern: str | None = None) -> str:
     """``1.5``, ``1,5``; ``pattern`` as CLDR writes it."""
     return str(format_decimal(value, format=pattern, locale=spoken().locale))
+
+
+def digits(written: str) -> str:
+    """A number as it was written, with a point, under the decimal sign of the language: ``2.40``, ``2,40``."""
+    return written.replace(".", get_decimal_symbol(spoken().locale))
+
+
+def in_order(name: str) -> str:
+    """To sort names by: a letter with dots stands beside the one without."""
+    return "".join(letter for letter in normalize("NFKD", name) if letter.isalnum() or letter == " ").casefold()
 
 
 def chosen(cookie: str | None, accepted: str | None) -> Language:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,12 +15,11 @@ from fhir_mapping.question.facets import UNPLACED, Facet
 from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
-from fhir_mapping.treatment import units
 from fhir_mapping.treatment.people import person_name
 from fhir_mapping.treatment.settings import known_settings
+from fhir_mapping.treatment.units import shown
+from orthanc_plugin.workspace.language import digits, noted, said
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted, number
-from orthanc_plugin.workspace.record import within_sentence
 from orthanc_plugin.workspace.treatments import area_of
 from orthanc_plugin.workspace.vocabularies import title, words
 
@@ -32,15 +30,6 @@ _RATERS = {
     "investigator": noted("says the clinician"),
     "measured": noted("measured"),
 }
-TREATMENTS = (
-    noted("Laser pigment"),
-    noted("Platelet rich plasma"),
-    noted("Toxin"),
-    noted("Filler"),
-    noted("Peel"),
-)
-"""What treatments and products of our own codes are called besides those that a protocol names."""
-
 #: The resources whose codes say what a treatment or a product is called, and the search parameter that finds these.
 _CALLED = {
     Facet.TREATMENT: (("Procedure", "code"),),
@@ -82,10 +71,9 @@ def value_name(facet: Facet, value: str) -> str:
         return _judged(value)
     if facet is Facet.SETTING:
         setting, amount, unit = parts(value, "$")
-        shown = f"{_amount(amount)} {units.shown(plain(unit))}".strip()
-        code = token(setting)[1]
-        setting_known = known_settings().get(code)
-        return f"{_(setting_known.name) if setting_known is not None else title(code)} {shown}"
+        coded = known_settings().get(token(setting)[1])
+        name = title(token(setting)[1]) if coded is None else said(coded.name)
+        return " ".join(filter(None, (name, digits(amount), said(shown(plain(unit))))))
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)
@@ -100,20 +88,11 @@ def _judged(value: str) -> str:
     known = vocabulary()
     what, grade, rater = (plain(part).removeprefix("-") for part in [*parts(value, "$"), "", ""][:3])
     system, code = token(what)
-    characteristic = known.characteristics.get(code) if system == SYSTEM else None
-    name = _(characteristic) if characteristic is not None else title(code)
+    name = known.characteristics.get(code) if system == SYSTEM else None
     graded = known.grades.get(grade)
-    said = within_sentence(_(graded.name)) if graded is not None else words(grade)
-    by = _(_RATERS.get(rater, ""))
-    return ", ".join(each for each in (f"{name}: {said}" if said else name, by) if each)
-
-
-def _amount(value: str) -> str:
-    """A number of a question, as the language writes it; what is none, as it stands."""
-    try:
-        return number(Decimal(value), "0.######")
-    except InvalidOperation:
-        return value
+    change = (said(graded.name) if graded is not None else words(grade)).lower()
+    about = said(name) if name is not None else title(code)
+    return ", ".join(filter(None, (f"{about}: {change}" if change else about, _(_RATERS.get(rater, "")))))
 
 
 def _capital(said: str) -> str:
@@ -152,8 +131,8 @@ def _display(connection: Connection, store: RecordReader, facet: Facet, value: s
         )
         for identity in connection.execute(query.limit(1)).scalars():
             for stored in store.read_many(connection, kind, [identity]):
-                for said in _said(stored.json(), system, code):
-                    return said
+                for display in _said(stored.json(), system, code):
+                    return display
     return ""
 
 

@@ -21,7 +21,7 @@ from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
 from fhir_mapping.errors import Invalid, Refused, VersionMismatch
 from fhir_mapping.udi.parse import parse
-from orthanc_plugin.workspace import done, photographs, words
+from orthanc_plugin.workspace import done, language, photographs, words
 from orthanc_plugin.workspace.due import Wanted, wanted
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
@@ -104,7 +104,7 @@ class NextSession:
         try:
             udi = parse(fields.get("scan", ""))
         except Invalid as refusal:
-            return JSONResponse({"wrong": refusal.issues[0].text})
+            return JSONResponse({"wrong": language.said(refusal.issues[0].text)})
         name = self._book.product(udi)
         told = {
             "name": name.text if name is not None else None,
@@ -147,7 +147,7 @@ class NextSession:
         except VersionMismatch:
             return self._show(http, visitor, question, person, typed=typed, told=_(_CHANGED), status=409)
         except Refused as refusal:
-            told = "; ".join(issue.text for issue in refusal.issues) or _("The record does not take it.")
+            told = "; ".join(language.said(issue.text) for issue in refusal.issues) or _("The record does not take it.")
             return self._show(http, visitor, question, person, typed=typed, told=told, status=422)
         saved = urlencode({"saved": procedure.partition("/")[2]})
         path = _action(person.id, state.plan)

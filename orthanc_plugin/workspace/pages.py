@@ -29,6 +29,7 @@ from orthanc_plugin.workspace.record import Pictures, Record, view_name, within_
 from orthanc_plugin.workspace.rooms import ROOMS
 from orthanc_plugin.workspace.session_book import SessionBook
 from orthanc_plugin.workspace.texts import Texts
+from orthanc_plugin.workspace.treatment_names import treatment_name
 from orthanc_plugin.workspace.visitor import Door, Visitor
 
 THEMES = frozenset({"light", "dark"})
@@ -138,16 +139,18 @@ class Pages:
         environment.globals["home_of"] = lambda visitor: ROOMS[visitor.shown.mode].home
         environment.globals["script_texts"] = language.script_texts
         environment.filters["day"] = lambda value: words.day(value, zone)
+        environment.filters["when"] = lambda treatment: words.when(treatment.stated, treatment.at, zone)
         environment.filters["month"] = language.month
         environment.filters["long_month"] = language.long_month
         environment.filters["decimal"] = lambda value: language.number(value, "0.00")
-        environment.filters["plain_number"] = lambda value: language.number(value, "0.######")
+        environment.filters["digits"] = lambda value: language.digits(f"{value:f}")
         environment.filters["partial_date"] = words.partial_date
         environment.filters["initials"] = words.initials
         environment.filters["sentence"] = words.sentence
         environment.filters["view_name"] = view_name
         environment.filters["in_sentence"] = within_sentence
         environment.filters["shot_name"] = shown_names.view_name
+        environment.filters["treatment_name"] = treatment_name
         environment.filters["sized"] = sized
         environment.filters["within"] = within
         environment.globals["age"] = lambda birth: words.age(birth, self.today())

@@ -99,6 +99,9 @@ class Treatment:
     procedure: bool = True
     """Whether it is a Procedure, and not a use that belongs to none."""
 
+    stated: str = ""
+    """Its year or month, where the record does not state a day; ``at`` is the beginning of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:

@@ -36,6 +36,8 @@ class Day:
 
     date: date | None
     blocks: tuple[Block, ...]
+    stated: str = ""
+    """The year or month that is known of what bears no day; ``date`` is the first day of it."""
 
     @property
     def sessions(self) -> list[int]:
@@ -115,12 +117,15 @@ def days(course: Course, whole: Course, zone: tzinfo) -> list[Day]:
     whole
         The course with all treatments: a photo may belong to one that a filter leaves out.
     """
-    dates = {_day(entry.at, zone) for entry in course.treatments} | {_day(photo.at, zone) for photo in course.photos}
+    dates = {(_day(entry.at, zone), entry.stated) for entry in course.treatments}
+    dates |= {(_day(photo.at, zone), "") for photo in course.photos}
     made = []
-    for day in sorted(dates, key=lambda value: (value is not None, value or date.min), reverse=True):
-        treatments = [entry for entry in course.treatments if _day(entry.at, zone) == day]
-        photos = [photo for photo in course.photos if _day(photo.at, zone) == day]
-        made.append(Day(date=day, blocks=tuple(_blocks(treatments, photos, whole))))
+    for day, stated in sorted(
+        dates, key=lambda each: (each[0] is not None, each[0] or date.min, not each[1]), reverse=True
+    ):
+        treatments = [each for each in course.treatments if (_day(each.at, zone), each.stated) == (day, stated)]
+        photos = [photo for photo in course.photos if _day(photo.at, zone) == day and not stated]
+        made.append(Day(date=day, blocks=tuple(_blocks(treatments, photos, whole)), stated=stated))
     return made
 
 

@@ -25,9 +25,8 @@ from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import OTHER, Area, Product, Setting, Treatment
 from orthanc_plugin.workspace.shown_names import region_name
+from orthanc_plugin.workspace.treatment_names import OWN_TREATMENTS, setting_name, treatment_name
 from orthanc_plugin.workspace.vocabularies import title
-
-OWN_TREATMENTS = "urn:photospine:treatment"
 
 HOW = {Use.GIVEN: "", Use.HANDED: noted("Handed to the patient"), Use.HOME: noted("Used at home")}
 """How a product reached her, where it was not given in the clinic."""
@@ -60,10 +59,12 @@ def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
     """A session as pages show it."""
     session = treated.session
     kind, _slash, identity = treated.reference.partition("/")
+    begun = moments.begun(session, zone)
     return Treatment(
         id=identity,
-        title=session.title.text or _(_ALONE.get(kind, noted("Treatment"))),
-        at=moments.begun(session, zone),
+        title=treatment_name(session.title) or _(_ALONE.get(kind, noted("Treatment"))),
+        at=begun,
+        stated=moments.roughly(session) if begun is not None else "",
         visit=references.id_of(session.encounter) if session.encounter else None,
         areas=tuple(dict.fromkeys(map(_area, session.places))),
         where=", ".join(dict.fromkeys(map(region_name, session.places))),
@@ -72,9 +73,7 @@ def shown(treated: Treated, zone: ZoneInfo) -> Treatment:
         device=", ".join(dict.fromkeys(each.name for each in session.machines if each.name)),
         products=(*map(_product, session.given), *map(_implant, session.implants)),
         settings=tuple(
-            Setting(setting.name.text or _("Setting"), setting.shown)
-            for each in session.machines
-            for setting in each.settings
+            Setting(setting_name(setting.name), setting.shown) for each in session.machines for setting in each.settings
         ),
         note=session.note,
         procedure=kind == "Procedure",

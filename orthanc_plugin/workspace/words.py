@@ -72,6 +72,19 @@ def after(first: datetime, photo: datetime) -> str:
     return _("After %s") % interval(first, photo) if photo.date() != first.date() else _("Same day")
 
 
+def when(stated: str, moment: datetime | None, zone: tzinfo) -> str:
+    """A day as exactly as it is known: ``12 May 2026``, ``May 2026``, ``2026``.
+
+    Parameters
+    ----------
+    stated
+        The year or month, where the day is not known; then ``moment`` is the beginning of it.
+    """
+    if stated:
+        return partial_date(stated)
+    return day(moment, zone) if moment is not None else _("Date unknown")
+
+
 def about_old(moment: datetime, now: datetime) -> str:
     """How long ago something was, so roughly that its day cannot be reckoned: ``about 4 months old``."""
     months = int((now - moment).days / 30.44)

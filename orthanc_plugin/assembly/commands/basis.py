@@ -64,7 +64,9 @@ def show(
         if found is None or not readable:
             raise NotFound(Issue("not-found", "There is nothing of that name, or it may not be seen."))
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        told = dataclasses.asdict(found)
+        del told["things"]
+        typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         for line in _lines(found):
             typer.echo(line)

@@ -8,9 +8,11 @@ from datetime import datetime
 from fhir_mapping import dates
 from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
-from fhir_mapping.treatment.session import Amount, Given, Implant, Setting, Use, plain
+from fhir_mapping.treatment.session import Amount, Given, Implant, Setting, Use
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.shown_names import view_name
+from orthanc_plugin.workspace.today.fields import as_typed
 from orthanc_plugin.workspace.today.state import (
     Frame,
     Kind,
@@ -66,14 +68,14 @@ def fields_of(found: Upcoming) -> dict[str, str]:
     rows += [(each.lot, each.expires, each.amount, False) for each in form.implants]
     for number, (lot, expires, dose, at_home) in enumerate(rows):
         made |= {f"lot-{number}": lot, f"expires-{number}": expires}
-        made |= {f"dose-{number}": plain(dose.value)} if dose is not None else {}
+        made |= {f"dose-{number}": as_typed(dose.value)} if dose is not None else {}
         # What she uses at home is said anew where it is said at all, and not with each session.
         made |= {} if at_home else {f"given-{number}": "on"}
     for machine, each in enumerate(form.machines):
         made[f"used-{machine}"] = "on"
         for number, setting in enumerate(each.settings):
             value = setting.value
-            made[f"setting-{machine}-{number}"] = plain(value.value) if isinstance(value, Amount) else value
+            made[f"setting-{machine}-{number}"] = as_typed(value.value) if isinstance(value, Amount) else said(value)
     if not form.machines and not rows:
         made["machines"] = "1"
     return made

@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from consent.regions import regions
 from consent.types import Laterality
-from fhir_mapping.treatment.session import Amount, Named, Place
+from fhir_mapping.treatment.session import Amount, Named, Place, plain
 from fhir_mapping.treatment.units import DOSES
+from orthanc_plugin.workspace.language import digits, in_order, said
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.shown_names import region_name
 
@@ -36,7 +37,8 @@ class Fields:
 
     def wrong(self, name: str, words: str, **inserted: str) -> None:
         """Something is wrong with a field, said in words that insert ``%(name)s``; the first fault counts."""
-        self.errors.setdefault(name, _(words) % inserted if inserted else _(words))
+        text = _(said(words))
+        self.errors.setdefault(name, text % {key: said(each) for key, each in inserted.items()} if inserted else text)
 
     def ticked(self, name: str) -> bool:
         """Whether a box is ticked."""
@@ -114,7 +116,13 @@ class Fields:
 def areas() -> list[tuple[str, str]]:
     """The areas that can be chosen: code and name, by name."""
     found = [(each.code, region_name(Place(Named("", each.code)))) for each in regions()]
-    return sorted(found, key=lambda each: each[1])
+    return sorted(found, key=lambda each: in_order(each[1]))
+
+
+def as_typed(value: Decimal) -> str:
+    """A number of the record as a field holds it: with the reader's decimal sign, unless that could be misread."""
+    typed = digits(plain(value))
+    return plain(value) if _OF_TWO_READINGS.fullmatch(typed) else typed
 
 
 def _is_day(said: str) -> bool:

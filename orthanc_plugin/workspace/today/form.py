@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,6 +15,7 @@ from orthanc_plugin.workspace.today import machines, outcomes, points, products
 from orthanc_plugin.workspace.today.fields import Fields, areas
 from orthanc_plugin.workspace.today.products import is_over
 from orthanc_plugin.workspace.today.state import KINDS, Kind, State
+from orthanc_plugin.workspace.treatment_names import setting_name, treatment_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Form:
     errors: Mapping[str, str]
     """Field -> what is wrong with it."""
 
-    choices: Mapping[str, list[tuple[str, str]]]
+    choices: Mapping[str, Sequence[tuple[str, str]]]
     """Of each kind of choice: value and words."""
 
     def value(self, name: str) -> str:
@@ -117,7 +118,7 @@ def draw(
     state: State,
     sent: Mapping[str, str],
     errors: Mapping[str, str],
-    words: Mapping[str, list[tuple[str, str]]],
+    words: Mapping[str, Sequence[tuple[str, str]]],
     today: date,
 ) -> Form:
     """The form with these fields.
@@ -130,7 +131,7 @@ def draw(
     fields = Fields(sent)
     rows = tuple(_row(key, state, fields, today) for key, _ in products.keys(state, fields))
     return Form(
-        title=state.title.text if state.title != UNNAMED else "",
+        title=treatment_name(state.title) if state.title != UNNAMED else "",
         where=", ".join(region_name(each) for each in state.places),
         rows=rows,
         machines=_machines(state, fields),
@@ -142,8 +143,8 @@ def draw(
             **words,
             "areas": areas(),
             "sides": [("R", _("Right")), ("L", _("Left")), ("B", _("Both"))],
-            "units": [(each, each) for each in DOSES],
-            "how": [(kind.value, said) for kind, said in KINDS.items()],
+            "units": [(each, shown(each)) for each in DOSES],
+            "how": [(kind.value, _(each)) for kind, each in KINDS.items()],
             "settings": machines.choices(),
             "house": list(state.house),
             "pairs": [(each.value, each.name) for each in outcomes.pairs(state)],
@@ -169,10 +170,10 @@ def _row(key: str, state: State, fields: Fields, today: date) -> Row:
         key=key,
         name=known.name.text or _("Product"),
         new=False,
-        how="" if known.kind is Kind.GIVEN else KINDS[known.kind],
+        how="" if known.kind is Kind.GIVEN else _(KINDS[known.kind]),
         kind=known.kind,
         where=region_name(known.place) if known.place is not None else "",
-        unit=(known.unit[0] or shown(known.unit[1])) if known.unit is not None else "",
+        unit=shown(known.unit[0] or known.unit[1]) if known.unit is not None else "",
         note=known.note,
         touched=True,
         expired=expired,
@@ -185,10 +186,8 @@ def _machines(state: State, fields: Fields) -> tuple[MachineRow, ...]:
         settings = tuple(
             SettingRow(
                 f"{number}-{at}",
-                one.name.text or _("Setting"),
-                (one.unit[0].replace("/cm2", "/cm²") or shown(one.unit[1]))
-                if one.unit is not None and one.unit[1] != "1"
-                else "",
+                setting_name(one.name),
+                shown(one.unit[0] or one.unit[1]) if one.unit is not None and one.unit[1] != "1" else "",
             )
             for at, one in enumerate(each.settings)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fhir_mapping.treatment.session import Amount, Machine, Named, Setting
 from fhir_mapping.treatment.settings import SETTINGS, known_settings
 from fhir_mapping.treatment.units import shown
+from orthanc_plugin.workspace.language import in_order, said
 from orthanc_plugin.workspace.today.fields import Fields
 from orthanc_plugin.workspace.today.state import State
 
@@ -21,9 +22,9 @@ def choices() -> list[tuple[str, str]]:
     found = []
     for each in known_settings().values():
         for unit in each.units:
-            words = f"{each.name}, {shown(unit)}" if shown(unit) else each.name
+            words = ", ".join(filter(None, (said(each.name), said(shown(unit)))))
             found.append((f"{each.code}|{unit}", words))
-    return sorted(found, key=lambda each: each[1])
+    return sorted(found, key=lambda each: in_order(each[1]))
 
 
 def read(state: State, fields: Fields) -> tuple[Machine, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 from consent.types import Laterality
 from fhir_mapping.course.looked_at import Shown
 from fhir_mapping.treatment.session import Amount, Lot, Named, Place
+from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 
 
 class Kind(StrEnum):
@@ -22,10 +24,10 @@ class Kind(StrEnum):
 
 
 KINDS: Mapping[Kind, str] = {
-    Kind.GIVEN: "Given in the clinic",
-    Kind.HANDED: "Handed to the patient",
-    Kind.HOME: "Used at home",
-    Kind.IMPLANT: "Filler or implant",
+    Kind.GIVEN: noted("Given in the clinic"),
+    Kind.HANDED: noted("Handed to the patient"),
+    Kind.HOME: noted("Used at home"),
+    Kind.IMPLANT: noted("Filler or implant"),
 }
 
 
@@ -187,7 +189,7 @@ def unit_of(amount: Amount | str | None) -> tuple[str, str] | None:
 def expired_note(name: Named, gone: Sequence[Lot]) -> str:
     """Why a row of last time has no lot."""
     lot = next((each.lot for each in gone if each.name == name), "")
-    return f"Lot {lot} of last time has expired" if lot else ""
+    return _("Lot %(lot)s of last time has expired") % {"lot": lot} if lot else ""
 
 
 def _named(name: Named) -> list[str | None]:
