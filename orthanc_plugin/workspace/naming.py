@@ -16,10 +16,11 @@ from fhir_mapping.search.values import parts, plain, token
 from fhir_mapping.store.reader import RecordReader
 from fhir_mapping.tables import fhir_token
 from fhir_mapping.treatment.people import person_name
-from fhir_mapping.treatment.settings import known_settings
+from fhir_mapping.treatment.session import Named
 from fhir_mapping.treatment.units import shown
 from orthanc_plugin.workspace.language import digits, noted, said
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.treatment_names import setting_name
 from orthanc_plugin.workspace.treatments import area_of
 from orthanc_plugin.workspace.vocabularies import title, words
 
@@ -71,8 +72,8 @@ def value_name(facet: Facet, value: str) -> str:
         return _judged(value)
     if facet is Facet.SETTING:
         setting, amount, unit = parts(value, "$")
-        coded = known_settings().get(token(setting)[1])
-        name = title(token(setting)[1]) if coded is None else said(coded.name)
+        system, code = token(setting)
+        name = said(setting_name(Named("", f"{system or ''}|{code}")))
         return " ".join(filter(None, (name, digits(amount), said(shown(plain(unit))))))
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}

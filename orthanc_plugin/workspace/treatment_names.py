@@ -5,7 +5,7 @@ from __future__ import annotations
 from consent.wording import worded
 from fhir_mapping.outcome.vocabulary import SYSTEM, vocabulary
 from fhir_mapping.treatment.elements import system_and_code
-from fhir_mapping.treatment.points import MAP
+from fhir_mapping.treatment.points import MAP, POINT
 from fhir_mapping.treatment.session import Named
 from fhir_mapping.treatment.settings import AMOUNT_USED, DEVICE_SETTINGS, SETTINGS, known_settings
 from orthanc_plugin.workspace.vocabularies import title
@@ -23,6 +23,7 @@ TREATMENTS = (
 
 _PARTS = {
     MAP: worded("Injection points"),
+    POINT: worded("Injection point"),
     DEVICE_SETTINGS: worded("Device settings"),
     AMOUNT_USED: worded("Amount used"),
 }
@@ -41,7 +42,9 @@ def setting_name(name: Named) -> str:
     for known in known_settings().values():
         if called == known.name.casefold() or (not called and code == known.code):
             return known.name
-    return name.text or worded("Setting")
+    if name.code in _PARTS:
+        return _PARTS[name.code]
+    return name.text or (worded(title(name.code)) if name.code else worded("Setting"))
 
 
 def part_name(name: Named) -> str:

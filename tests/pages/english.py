@@ -30,7 +30,7 @@ _TEXTS = """() => {
 CALLED = (
     "Anna Demou demo-anna Maria Demou demo-maria Eleni Papadopoulou-Demo demo-eleni Nikos Demopoulos demo-nikos",
     "Dimitra Paradeigma demo-dimitra Katerina Demou demo-katerina Demo Clinician Demo Doctor",
-    "clinician doctor integrator",
+    "clinician doctor integrator; a search for nobody",
     "Laser of facial pigment; Laser of pigment, both hands; Microneedling of acne scars; Botulinum toxin, forehead",
     "Botulinum toxin, glabella; Botulinum toxin type A, 100 U; Platelet-rich plasma, scalp; Lidocaine cream 4 %",
     "Q-switched Nd:YAG laser; Microneedling pen; Even tone on both cheeks; No visible spots in daylight",

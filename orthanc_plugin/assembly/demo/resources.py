@@ -183,7 +183,7 @@ def _visit_entries(course: Course, number: int) -> list[Json]:
                         "code": {"coding": [{"system": _SETTINGS, "code": code}], "text": name},
                         "valueQuantity": {
                             "value": value,
-                            "unit": unit if unit != "1" else name.lower(),
+                            **({"unit": unit} if unit != "1" else {}),  # what is merely counted has none
                             "system": _UCUM,
                             "code": unit,
                         },
