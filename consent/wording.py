@@ -94,18 +94,26 @@ def recognised(text: str, known: tuple[Wording, ...]) -> str:
     known
         Wordings without values; what stands between their words is looked for among them again.
     """
+    first: Wording | None = None
     for each, pattern in _patterns(known):
         found = pattern.fullmatch(text)
-        if found is not None:
-            return each.of(**{name: _recognised_value(value, known) for name, value in found.groupdict().items()})
-    return text
+        if found is None:
+            continue
+        values = {name: _recognised_value(value, known) for name, value in found.groupdict().items()}
+        made = each.of(**values)
+        if not any(type(value) is str for value in values.values()):  # each of them is known, too
+            return made
+        first = first or made
+    return first or text
 
 
 def _recognised_value(text: str, known: tuple[Wording, ...]) -> Value:
     if _NUMBER.fullmatch(text):
         return Decimal(text)
     parts = [recognised(each, known) for each in text.split(", ")]
-    return parts if all(isinstance(each, Wording) for each in parts) else text
+    if not all(isinstance(each, Wording) for each in parts):
+        return text
+    return parts if len(parts) > 1 else parts[0]
 
 
 @lru_cache(maxsize=16)
