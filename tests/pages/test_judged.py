@@ -62,6 +62,12 @@ _AT = """() => {
 }"""
 
 
+_OUT_OF_PLACE = """() => [...document.querySelectorAll('main :is(p, li, dt, dd, h1, h2, h3, td)')].filter(e =>
+  e.textContent.trim() && e.checkVisibility({visibilityProperty: true}) && !e.closest('.hidden, .panes, .tray')
+  && ['absolute', 'fixed'].includes(getComputedStyle(e).position)).map(e => e.outerHTML.slice(0, 120))"""
+"""What is read stands in its place; on photos alone does text lie over something."""
+
+
 def _open(browser: Browser, standing: Standing, place: Place, width: str = "desktop") -> Page:
     size = WIDTHS[width]
     context = browser.new_context(
@@ -90,6 +96,7 @@ _EVERYWHERE = pytest.mark.parametrize("opened", PLACES, indirect=True, ids=lambd
 def test_axe_finds_nothing_and_nothing_is_wider_than_its_window(opened: Page) -> None:
     started, faults, page = time.monotonic(), {}, opened
     asked = counts.count(_NAME, small=2, full=len(_LOOKS))
+    assert page.evaluate(_OUT_OF_PLACE) == []
     page.add_script_tag(path=str(assets() / "node_modules" / "axe-core" / "axe.min.js"))
     for width, scheme in _LOOKS[:asked]:
         page.set_viewport_size({"width": WIDTHS[width][0], "height": WIDTHS[width][1]})
