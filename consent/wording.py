@@ -7,11 +7,17 @@ apart again (:func:`orthanc_plugin.workspace.language.said`). Messages are colle
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 
 Value = str | int | float | date | Sequence[str]
+
+
+class PartialDate(str):
+    """A day, a month or a year as FHIR writes it (R4 date), among the values of a text."""
+
+    __slots__ = ()
 
 
 class Wording(str):
@@ -30,16 +36,24 @@ class Wording(str):
 
     number: int
 
-    def __new__(cls, message: str, values: Mapping[str, Value], many: str | None = None, number: int = 1) -> Wording:
-        """Made by :func:`worded` and :func:`worded_by`."""
+    def __new__(
+        cls,
+        message: str,
+        values: Mapping[str, Value],
+        many: str | None = None,
+        number: int = 1,
+        code: str | None = None,
+    ) -> Wording:
+        """Made by :func:`worded`, :func:`worded_by` and :func:`coded`."""
         text = message if many is None or number == 1 else many
-        made = super().__new__(cls, text % {name: plain(each) for name, each in values.items()} if values else text)
+        text = text % {name: plain(each) for name, each in values.items()} if values else text
+        made = super().__new__(cls, text if code is None else code)
         made.message, made.values, made.many, made.number = message, MappingProxyType(dict(values)), many, number
         return made
 
-    def __reduce__(self) -> tuple[type[Wording], tuple[str, dict[str, Value], str | None, int]]:
+    def __reduce__(self) -> tuple[type[Wording], tuple[str, dict[str, Value], str | None, int, str]]:
         """For copies, and for other processes."""
-        return Wording, (self.message, dict(self.values), self.many, self.number)
+        return Wording, (self.message, dict(self.values), self.many, self.number, str(self))
 
 
 def worded(message: str, /, **values: Value) -> Wording:
@@ -52,6 +66,25 @@ def worded(message: str, /, **values: Value) -> Wording:
 def worded_by(number: int, one: str, many: str, /, **values: Value) -> Wording:
     """One of two texts by a number: ``worded_by(weeks, "a week", "%(weeks)s weeks", weeks=weeks)``."""
     return Wording(one, values, many, number)
+
+
+def coded(code: str, name: str) -> Wording:
+    """A code, or a term of a vocabulary, that pages call otherwise than records do.
+
+    Parameters
+    ----------
+    name
+        A message; see :func:`worded`.
+    """
+    return Wording(name, {}, code=code)
+
+
+def in_a_row(texts: Iterable[str]) -> str:
+    """Texts one behind another, with a space between."""
+    first, *more = [*texts] or [""]
+    for each in more:
+        first = worded("%(text)s %(more)s", text=first, more=each)
+    return first
 
 
 def plain(value: Value) -> str:

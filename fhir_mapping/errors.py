@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from consent.wording import worded
+
 
 class MappingError(Exception):
     """Root of what can go wrong between FHIR and this product."""
@@ -94,7 +96,7 @@ class NotFound(Refused):
     status = 404
 
     def __init__(self, issues: Iterable[Issue] | Issue | None = None) -> None:
-        super().__init__(Issue("not-found", "There is no such resource.") if issues is None else issues)
+        super().__init__(Issue("not-found", worded("There is no such resource.")) if issues is None else issues)
 
 
 class NotAllowed(Refused):
