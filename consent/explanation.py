@@ -12,19 +12,20 @@ from consent.purposes import BTG
 from consent.reasons import Reason
 from consent.rules.site import SiteRuleId, site_rules
 from consent.types import Decision, DirectiveRef, Request
+from consent.wording import joined, worded
 
 PASSED = (
-    "The facts were whole, and as new as the database's version of them.",
-    "The requester holds the purpose, and gave what it asks for.",
-    "The photo is linked to a patient, and to a visit or a treatment.",
-    "The requester is confined to nobody else.",
-    "No rule of the site or the jurisdiction forbids it.",
-    "The purpose is no duty.",
-    "The purpose is not emergency access, or her own Consents say what holds in an emergency.",
-    "She is not held by a Consent that cannot be honoured.",
-    "None of her Consents that count denies it.",
-    "None of her Consents that count permits it.",
-    "She has not spoken about treatment, or the purpose is another one.",
+    worded("The facts were whole, and as new as the database's version of them."),
+    worded("The requester holds the purpose, and gave what it asks for."),
+    worded("The photo is linked to a patient, and to a visit or a treatment."),
+    worded("The requester is confined to nobody else."),
+    worded("No rule of the site or the jurisdiction forbids it."),
+    worded("The purpose is no duty."),
+    worded("The purpose is not emergency access, or her own Consents say what holds in an emergency."),
+    worded("She is not held by a Consent that cannot be honoured."),
+    worded("None of her Consents that count denies it."),
+    worded("None of her Consents that count permits it."),
+    worded("She has not spoken about treatment, or the purpose is another one."),
 )
 """What it means that a step of the decision table did not answer, by the step's number."""
 
@@ -80,7 +81,8 @@ def _part(request: Request, decision: Decision, facts: Facts) -> Part:
     patient = None if decision.patient is None else facts.patients.get(decision.patient)
     answering = _answering(decision)
     if request.purpose == BTG and decision.permitted:
-        answering += " It is audited as an emergency override, and shown to the patient."
+        overridden = worded("It is audited as an emergency override, and shown to the patient.")
+        answering = joined((answering, overridden), " ")
     return Part(
         decision,
         (*PASSED[: decision.step], answering),
@@ -99,7 +101,7 @@ def _answering(decision: Decision) -> str:
     said = Reason(decision.reason).sentence
     if decision.rule is not None:
         rule = site_rules()[SiteRuleId(decision.rule)]
-        said += f" {rule.sentence} ({rule.source})"
+        said = worded("%(reason)s %(rule)s (%(source)s)", reason=said, rule=rule.sentence, source=rule.source)
     return said
 
 

@@ -15,18 +15,19 @@ from consent.store.history import Past
 from consent.store.load import Loader
 from consent.store.tables import photo
 from consent.types import Request
+from consent.wording import worded
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _ORTHANC = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _DOCUMENT = "DocumentReference/"
 
-NOT_KEPT = "The account is read as it is today: its purposes and whom it stands for in the record are not kept."
-BY_TIME = (
+NOT_KEPT = worded("The account is read as it is today: its purposes and whom it stands for in the record are not kept.")
+BY_TIME = worded(
     "Photo, patients, Consents, memberships and settings are those that held at that time, to the length of a commit."
 )
-AHEAD = "The facts are today's; what is written until then is not known."
-NOW = "The facts are those of this moment."
+AHEAD = worded("The facts are today's; what is written until then is not known.")
+NOW = worded("The facts are those of this moment.")
 
 
 @dataclass(frozen=True, slots=True)

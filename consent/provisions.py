@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from consent.directive import Actors, Data, Directive, Label, Reach, Region, Rule, Span
+from consent.directive import Actors, Data, Directive, Reach, Region, Rule, Span
+from consent.purposes import TREAT, named
 from consent.regions import regions
 from consent.site import Site
 from consent.types import Effect, Laterality
+from consent.wording import coded, joined, worded
 
 OPT_OUT = "policyRule"
 
-_DATA = {
-    Reach.PHOTO: "the photo {}",
-    Reach.VISIT: "the photos of the visit {}",
-    Reach.LINKED: "the photos linked to {}",
-    Reach.AUTHOR: "the photos made by {}",
-    Reach.NOTHING: "no photo ({} names none)",
-}
-_SIDES = {Laterality.RIGHT: " (right)", Laterality.LEFT: " (left)", Laterality.BOTH: ""}
+_NOBODY = worded("nobody")
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -33,81 +28,103 @@ def sentence(directive: Directive, path: str, site: Site) -> str:
         As in :class:`consent.types.DirectiveRef`: ``provision``, ``provision.provision[0]``, ``policyRule``.
     """
     zone = ZoneInfo(site.time_zone)
+    said: str
     if path == OPT_OUT and directive.opt_out:
-        said = "denies every purpose but duties, emergency access and the patient's own view"
+        said = worded("denies every purpose but duties, emergency access and the patient's own view")
     else:
         rules = [*([] if directive.root is None else [directive.root]), *directive.nested]
         rule = next((each for each in rules if each.path == path), None)
-        said = "says nothing that is read" if rule is None else _rule(rule, zone)
-    signers = _listed(directive.performers) or "nobody"
-    when = "at no stated time" if directive.signed is None else _span(directive.signed, zone)
-    replaced = (
-        f"; it replaces {_listed(f'Consent/{each}' for each in directive.replaces)}" if directive.replaces else ""
+        said = worded("says nothing that is read") if rule is None else _rule(rule, zone)
+    replaces = [f"Consent/{each}" for each in directive.replaces]
+    return worded(
+        "It %(said)s. Signed by %(signers)s, %(when)s, for %(organizations)s%(replaced)s.",
+        said=said,
+        signers=[*directive.performers] or _NOBODY,
+        when=worded("at no stated time") if directive.signed is None else _span(directive.signed, zone),
+        organizations=[*directive.organizations] or _NOBODY,
+        replaced=worded("; it replaces %(consents)s", consents=replaces) if replaces else "",
     )
-    return f"It {said}. Signed by {signers}, {when}, for {_listed(directive.organizations) or 'nobody'}{replaced}."
 
 
 def _rule(rule: Rule, zone: ZoneInfo) -> str:
     permits = rule.effect is Effect.PERMIT
-    parts = ["permits" if permits else "denies", _purposes(rule, permits=permits)]
+    parts: list[str] = [worded("permits") if permits else worded("denies"), _purposes(rule, permits=permits)]
     if rule.actors is not None:
-        parts.append(_actors(rule.actors))
+        parts += _actors(rule.actors)
     if rule.data is not None:
-        parts.append("of " + _any(_data(each) for each in rule.data))
+        parts.append(worded("of %(photos)s", photos=_any(_data(each) for each in rule.data)))
     if rule.data_period is not None:
-        parts.append(f"taken {_span(rule.data_period, zone)}")
+        parts.append(worded("taken %(when)s", when=_span(rule.data_period, zone)))
     if rule.regions is not None:
-        what = "showing nothing but" if permits else "showing any of"
-        parts.append(f"{what} {_listed(_region(each) for each in rule.regions) or 'no region'}")
+        shown = [_region(each) for each in rule.regions] or worded("no region")
+        parts.append(
+            worded("showing nothing but %(regions)s", regions=shown)
+            if permits
+            else worded("showing any of %(regions)s", regions=shown)
+        )
     if rule.labels is not None:
-        parts.append(f"labelled {_listed(_label(each) for each in rule.labels) or 'in no way'}")
-    for period in rule.periods:
-        parts.append(f"in force {_span(period, zone)}")
-    return " ".join(parts)
+        labels = [each.code for each in rule.labels]
+        parts.append(worded("labelled %(labels)s", labels=labels or worded("in no way")))
+    parts += [worded("in force %(when)s", when=_span(period, zone)) for period in rule.periods]
+    return joined(parts, " ")
 
 
 def _purposes(rule: Rule, *, permits: bool) -> str:
-    if rule.purposes is None:
-        return "TREAT (no purpose is named)" if permits else "every purpose but duties, emergency and her own view"
-    return _any(sorted(rule.purposes)) if rule.purposes else "nothing (the purpose that it names is not known)"
+    if rule.purposes is not None:
+        if not rule.purposes:
+            return worded("nothing (the purpose that it names is not known)")
+        return _any(map(named, sorted(rule.purposes)))
+    if permits:
+        return worded("%(purpose)s (no purpose is named)", purpose=named(TREAT))
+    return worded("every purpose but duties, emergency and her own view")
 
 
-def _actors(actors: Actors) -> str:
-    parts = []
+def _actors(actors: Actors) -> Iterable[str]:
     if actors.persons:
-        parts.append("by " + _any(sorted(actors.persons)))
+        yield worded("by %(persons)s", persons=_any(sorted(actors.persons)))
     if actors.channels:
-        parts.append("in the channel " + _any(sorted(actors.channels)))
+        yield worded("in the channel %(channels)s", channels=_any(sorted(actors.channels)))
     if actors.projects:
-        parts.append("in the project " + _any(sorted(actors.projects)))
-    return " ".join(parts)
+        yield worded("in the project %(projects)s", projects=_any(sorted(actors.projects)))
 
 
 def _data(data: Data) -> str:
-    return _DATA[data.reach].format(data.reference)
+    reference = data.reference
+    return {
+        Reach.PHOTO: worded("the photo %(reference)s", reference=reference),
+        Reach.VISIT: worded("the photos of the visit %(reference)s", reference=reference),
+        Reach.LINKED: worded("the photos linked to %(reference)s", reference=reference),
+        Reach.AUTHOR: worded("the photos made by %(reference)s", reference=reference),
+        Reach.NOTHING: worded("no photo (%(reference)s names none)", reference=reference),
+    }[data.reach]
 
 
 def _region(region: Region) -> str:
     known = regions().by_code(region.code)
-    return (region.code if known is None else known.display) + _SIDES[region.laterality]
-
-
-def _label(label: Label) -> str:
-    return label.code
+    name = region.code if known is None else coded(known.display, known.name.replace("-", " ").capitalize())
+    if region.laterality is Laterality.BOTH:
+        return name
+    if region.laterality is Laterality.RIGHT:
+        return worded("%(region)s (right)", region=name)
+    return worded("%(region)s (left)", region=name)
 
 
 def _span(span: Span, zone: ZoneInfo) -> str:
-    start = "" if span.start is None else f"{span.start.astimezone(zone):%Y-%m-%d %H:%M}"
     if span.start is not None and span.end is not None and span.end - span.start <= timedelta(minutes=1):
-        return f"on {start}"
-    end = "" if span.end is None else f"{(span.end - _INSTANT).astimezone(zone):%Y-%m-%d %H:%M}"
-    return " ".join(part for part in (f"from {start}" if start else "", f"to {end}" if end else "") if part) or "always"
+        return worded("on %(start)s", start=_moment(span.start, zone))
+    parts = []
+    if span.start is not None:
+        parts.append(worded("from %(start)s", start=_moment(span.start, zone)))
+    if span.end is not None:
+        parts.append(worded("to %(end)s", end=_moment(span.end - _INSTANT, zone)))
+    return joined(parts, " ") if parts else worded("always")
 
 
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    return worded("%(day)s %(hour)s", day=local.date(), hour=local.strftime("%H:%M"))
 
 
 def _any(words: Iterable[str]) -> str:
-    listed = list(words)
-    return " or ".join(filter(None, [", ".join(listed[:-1]), listed[-1]])) if listed else "nothing"
+    *more, last = [*words] or [worded("nothing")]
+    return worded("%(more)s or %(last)s", more=more, last=last) if more else last

@@ -14,6 +14,7 @@ from functools import lru_cache
 from consent.errors import ConsentError
 from consent.site import PortalDefault, Site, TreatmentDefault
 from consent.types import Effect, Obligation
+from consent.wording import coded, worded
 
 V3_ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 OWN_PURPOSES = "urn:photospine:purpose"
@@ -34,6 +35,30 @@ HCOMPL = "HCOMPL"
 PATSFTY = "PATSFTY"
 HMARKT = "HMARKT"
 TRAIN = "TRAIN"
+
+_NAMES = {
+    TREAT: worded("Treatment in this clinic"),
+    BTG: worded("Emergency"),
+    PATRQT: worded("Own view"),
+    HMARKT: worded("Marketing"),
+    PORTFOLIO: worded("Album in the clinic"),
+    WEB: worded("Website"),
+    SOCIAL: worded("Social media"),
+    TRAIN: worded("Training"),
+    CONF: worded("Conferences and journals"),
+    TEACH: worded("Teaching in the clinic"),
+    HRESCH: worded("Research"),
+    HPAYMT: worded("Billing"),
+    HOPERAT: worded("Running of the clinic"),
+    HLEGAL: worded("Legal claims"),
+    HCOMPL: worded("Review of compliance"),
+    PATSFTY: worded("Patient safety"),
+}
+
+
+def named(code: str) -> str:
+    """A purpose's code, which pages call by its name; one that a site has added as it is."""
+    return coded(code, _NAMES[code]) if code in _NAMES else code
 
 
 class PurposeRefused(ConsentError):

@@ -21,6 +21,12 @@ _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 _NAME = re.compile(r"%\((\w+)\)s")
 
 
+class PartialDate(str):
+    """A day, a month or a year as FHIR writes it (R4 date), among the values of a text."""
+
+    __slots__ = ()
+
+
 class Wording(str):
     """A text. It is the English one wherever nothing else is asked of it."""
 
@@ -37,10 +43,18 @@ class Wording(str):
 
     number: int
 
-    def __new__(cls, message: str, values: Mapping[str, Value], many: str | None = None, number: int = 1) -> Wording:
-        """Made by :func:`worded` and :func:`worded_by`."""
+    def __new__(
+        cls,
+        message: str,
+        values: Mapping[str, Value],
+        many: str | None = None,
+        number: int = 1,
+        code: str | None = None,
+    ) -> Wording:
+        """Made by :func:`worded`, :func:`worded_by` and :func:`coded`."""
         text = message if many is None or number == 1 else many
-        made = super().__new__(cls, text % {name: plain(each) for name, each in values.items()} if values else text)
+        text = text % {name: plain(each) for name, each in values.items()} if values else text
+        made = super().__new__(cls, text if code is None else code)
         made.message, made.values, made.many, made.number = message, MappingProxyType(dict(values)), many, number
         return made
 
@@ -48,9 +62,9 @@ class Wording(str):
         """The same text with values, where it stands in a table without them."""
         return Wording(self.message, values) if values else self
 
-    def __reduce__(self) -> tuple[type[Wording], tuple[str, dict[str, Value], str | None, int]]:
+    def __reduce__(self) -> tuple[type[Wording], tuple[str, dict[str, Value], str | None, int, str]]:
         """For copies, and for other processes."""
-        return Wording, (self.message, dict(self.values), self.many, self.number)
+        return Wording, (self.message, dict(self.values), self.many, self.number, str(self))
 
 
 def worded(message: str, /, **values: Value) -> Wording:
@@ -69,6 +83,17 @@ def joined(texts: Iterable[str], between: str = ", ") -> Wording:
     """Several texts as one: ``Cheek, right lateral``."""
     values = {f"text{place}": each for place, each in enumerate(texts)}
     return Wording(between.join(f"%({name})s" for name in values), values)
+
+
+def coded(code: str, name: str) -> Wording:
+    """A code, or a term of a vocabulary, that pages call otherwise than records do.
+
+    Parameters
+    ----------
+    name
+        A message; see :func:`worded`.
+    """
+    return Wording(name, {}, code=code)
 
 
 def plain(value: Value) -> str:

@@ -19,6 +19,7 @@ from consent.store import photos
 from consent.store.engine import reading, rehearsal, transaction
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.store.versions import lock
+from consent.wording import worded
 from dicom_bridge import ledger
 from dicom_bridge.announcing import announce
 from dicom_bridge.belonging import series_of, study_of
@@ -153,7 +154,7 @@ class Corrections:
         """What was proposed is about the photo as it is, and nobody is correcting it."""
         announced = ledger.entry(connection, uids.rejection_uid(self._key, photo.sop_uid)) is not None
         if announced or photos.by_sop(connection, photo.sop_uid) != photo:
-            raise RecordRefused("the photo is corrected already, or about to be; look again what is said of it")
+            raise RecordRefused(worded("the photo is corrected already, or about to be; look again what is said of it"))
 
     def _require_still(self, connection: Connection, proposal: Proposal) -> None:
         """What was asked of the record before the objects were made holds still."""

@@ -14,6 +14,7 @@ from consent.regions import BodyRegion
 from consent.store import clock, jobs, photos
 from consent.store.photos import PhotoRow, PhotoState
 from consent.types import Laterality
+from consent.wording import worded
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import expression_of, region_of, side_of, taken_of, view_of
 from dicom_bridge.gaps.requests import shot_of
@@ -301,9 +302,9 @@ class Linker:
         except NotFound:
             former = None
         if former is not None and instances[0].encounter not in references.of(former, "encounter"):
-            raise RecordRefused("the object's study is another visit's; one visit's photos are one study")
+            raise RecordRefused(worded("the object's study is another visit's; one visit's photos are one study"))
         if former is not None and instances[0].patient not in references.local_of(former, self.store.base, "subject"):
-            raise RecordRefused("the object's study is another patient's; one study's photos are one patient's")
+            raise RecordRefused(worded("the object's study is another patient's; one study's photos are one patient's"))
         return with_instances(without_meta(former), instances)
 
     def place(self, connection: Connection, attributes: Mapping[str, Any]) -> Place | Waits:

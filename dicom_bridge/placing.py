@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 
 from consent.store.versions import group
 from consent.store.write import among
+from consent.wording import worded
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.gaps.requests import is_request_id, request_id
 from dicom_bridge.query.index import text_of
@@ -57,14 +58,28 @@ class Waits:
 
 
 _UNNAMED = Waits(
-    "No visit and no treatment of the record has the accession number, admission or request that it names."
+    worded("No visit and no treatment of the record has the accession number, admission or request that it names.")
 )
-_UNTOLD = Waits("It names no visit, and not one patient of the record and a day.")
-_NO_DAY = Waits("It names no visit, and the record has none of its patient on its day.")
-_SEVERAL_DAY = Waits("It names no visit, and the record has several of its patient on its day.")
-_SEVERAL = Waits("The accession number, admission and request that it names lead to more than one visit.")
-_NOBODY = Waits("The visit that it names has no patient.")
-_ANOTHER = Waits("Its Patient ID is not an identifier of the patient whose visit it names.")
+_UNTOLD = Waits(worded("It names no visit, and not one patient of the record and a day."))
+_NO_DAY = Waits(worded("It names no visit, and the record has none of its patient on its day."))
+_SEVERAL_DAY = Waits(worded("It names no visit, and the record has several of its patient on its day."))
+_SEVERAL = Waits(worded("The accession number, admission and request that it names lead to more than one visit."))
+_NOBODY = Waits(worded("The visit that it names has no patient."))
+_ANOTHER = Waits(worded("Its Patient ID is not an identifier of the patient whose visit it names."))
+_NOT_LINKED = "It cannot be linked: "
+NO_VALUE = Waits(_NOT_LINKED + worded("a value of it is none."))
+
+
+def not_linked(error: Exception) -> Waits:
+    """It has a place, and cannot be linked there."""
+    return Waits(f"{_NOT_LINKED}{error}")
+
+
+def why_again(text: str) -> str:
+    """Why an object waits, of what a Task kept of it: pages say it in their language."""
+    if not text.startswith(_NOT_LINKED):
+        return worded(text)
+    return worded("It cannot be linked: %(why)s", why=worded(text.removeprefix(_NOT_LINKED)))
 
 
 def place_of(connection: Connection, store: RecordStore, attributes: Mapping[str, Any]) -> Place | Waits:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.store.versions import group
+from consent.wording import worded
 from dicom_bridge import ledger
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.objects import uids
@@ -87,13 +88,15 @@ class Proposals:
         )
         linked = photo.state is PhotoState.LINKED
         if linked and not changes:
-            raise RecordRefused("nothing would be changed: all of this is said of the photo already")
+            raise RecordRefused(worded("nothing would be changed: all of this is said of the photo already"))
         if linked and not (by.reason or "").strip():
-            raise RecordRefused("--reason: say why, in one sentence; it is kept with the correction")
+            raise RecordRefused(worded("--reason: say why, in one sentence; it is kept with the correction"))
         if linked and after.laterality is not None and after.region is None:
-            raise RecordRefused("--region: say which region is shown; a side alone says nothing of several or none")
+            raise RecordRefused(
+                worded("--region: say which region is shown; a side alone says nothing of several or none")
+            )
         if after.also and after.region is None:
-            raise RecordRefused("--region: say which region is shown; further regions stand beside it")
+            raise RecordRefused(worded("--region: say which region is shown; further regions stand beside it"))
         changed = {each.what for each in changes}
         anew = bool(changed - {"procedure"}) if linked else not self._fits(connection, photo, after, changed)
         plan = self._plan(connection, photo, after, changed, by, anew=anew)
@@ -111,7 +114,7 @@ class Proposals:
         given = {each.name: value for each in fields(Said) if (value := getattr(wanted, each.name)) is not None}
         after = replace(before, **given)
         if after.visit is None:
-            raise RecordRefused("--visit: say which visit it is of")
+            raise RecordRefused(worded("--visit: say which visit it is of"))
         encounter = self._store.read(connection, "Encounter", after.visit).json()
         subjects = [
             references.id_of(each)
@@ -119,12 +122,23 @@ class Proposals:
             if each.startswith("Patient/")
         ]
         if len(subjects) != 1:
-            raise RecordRefused(f"--visit: Encounter/{after.visit} has no patient in the record")
+            raise RecordRefused(worded("--visit: Encounter/%(visit)s has no patient in the record", visit=after.visit))
         (hers,) = subjects
         if wanted.patient is None and before.patient is not None and hers not in group(connection, [before.patient]):
-            raise RecordRefused(f"--visit: Encounter/{after.visit} is another patient's; say --patient too if so it is")
+            raise RecordRefused(
+                worded(
+                    "--visit: Encounter/%(visit)s is another patient's; say --patient too if so it is",
+                    visit=after.visit,
+                )
+            )
         if wanted.patient is not None and hers not in group(connection, [wanted.patient]):
-            raise RecordRefused(f"--visit: say a visit of Patient/{wanted.patient}; Encounter/{after.visit} is none")
+            raise RecordRefused(
+                worded(
+                    "--visit: say a visit of Patient/%(patient)s; Encounter/%(visit)s is none",
+                    patient=wanted.patient,
+                    visit=after.visit,
+                )
+            )
         if before.visit not in (None, after.visit):
             # What was done at the one visit was not done at the other; its course goes on elsewhere, too.
             after = replace(after, procedure=wanted.procedure, session=None)

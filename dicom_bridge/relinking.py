@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from consent.store import clock, jobs, photos
 from consent.store.photos import PhotoState, StoredPhoto
+from consent.wording import worded
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.depiction import taken_of
 from dicom_bridge.held import Held, keep_rejected
@@ -64,7 +65,7 @@ class Relinker:
         """
         former = photos.by_sop(connection, plan.corrects or "")
         if former is None or former.state not in (PhotoState.LINKED, PhotoState.EXAMINED):
-            raise RecordRefused("the photo is not there any more as it was; somebody corrected it meanwhile")
+            raise RecordRefused(worded("the photo is not there any more as it was; somebody corrected it meanwhile"))
         now = clock.now(connection)
         if former.facts.document is None and photo.taken is None:
             photo = dataclasses.replace(photo, taken=taken_of(photo.attributes, self._store.site.zone))

@@ -19,6 +19,7 @@ from consent.store.clock import now
 from consent.store.engine import reading, transaction
 from consent.store.photos import StoredPhoto
 from consent.types import Laterality
+from consent.wording import worded
 from dicom_bridge import ledger
 from dicom_bridge.archive import ArchiveUnavailable, OriginalDiffers
 from dicom_bridge.brought import RecordRefused
@@ -67,7 +68,7 @@ class Replacing:
         """
         former = photos.by_sop(connection, plan.corrects or "")
         if former is None:
-            raise RecordRefused("the photo is not there any more as it was; somebody corrected it meanwhile")
+            raise RecordRefused(worded("the photo is not there any more as it was; somebody corrected it meanwhile"))
         patient, visit = self._way.treatments.read(connection, plan)
         return Facts(former, patient, visit, now(connection))
 

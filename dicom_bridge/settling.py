@@ -21,7 +21,7 @@ from dicom_bridge.errors import BridgeError, DescriptionRefused, ObjectRefused
 from dicom_bridge.held import Held, keep_unseen
 from dicom_bridge.linking import Linker
 from dicom_bridge.objects.inside import tells
-from dicom_bridge.placing import Place, Waits
+from dicom_bridge.placing import NO_VALUE, Place, Waits, not_linked
 from dicom_bridge.tasks import Tasks
 from fhir_mapping.errors import MappingError
 
@@ -110,7 +110,7 @@ class Settling:
             self._keep(held)
             return self._place_clean(place, held.sop_uid)
         except (ObjectRefused, DescriptionRefused, RecordRefused) as error:
-            waits = Waits(f"It cannot be linked: {error}")
+            waits = not_linked(error)
             return waits if self._wait(held, waits) else False
 
     def _keep(self, held: Held) -> None:
@@ -141,10 +141,10 @@ class Settling:
                 if not _linked(connection, held.sop_uid):
                     self._linker.link_arrived(connection, place, held, "0" * 64)
         except (BridgeError, MappingError) as error:
-            return Waits(f"It cannot be linked: {error}")
+            return not_linked(error)
         except FAULTS as error:
             _LOG.warning("an object could not be linked: %s", type(error).__name__)
-            return Waits("It cannot be linked: a value of it is none.")
+            return NO_VALUE
         return place
 
     def _link(self, place: Place, held: Held, digest: str, *, stated: bool = False) -> bool:

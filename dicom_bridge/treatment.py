@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from consent.store.versions import group
+from consent.wording import worded
 from dicom_bridge import brought
 from dicom_bridge.brought import RecordRefused
 from dicom_bridge.plan import Plan
@@ -64,7 +65,13 @@ class Treatments:
         patient = self._store.read(connection, "Patient", plan.patient).json()
         encounter = self._store.read(connection, "Encounter", plan.visit).json()
         if f"Patient/{plan.patient}" not in references.local_of(encounter, self._store.base, "subject"):
-            raise RecordRefused(f"--visit: Encounter/{plan.visit} is not a visit of Patient/{plan.patient}")
+            raise RecordRefused(
+                worded(
+                    "--visit: Encounter/%(visit)s is not a visit of Patient/%(patient)s",
+                    visit=plan.visit,
+                    patient=plan.patient,
+                )
+            )
         return patient_facts(patient), visit_facts(encounter, self._store.site.zone)
 
     def prepare(self, plan: Plan) -> tuple[RecordEntry, ...]:
@@ -104,10 +111,16 @@ class Treatments:
             resource = self._store.read(connection, "Procedure", references.id_of(procedure)).json()
             done_to = {references.id_of(each) for each in references.local_of(resource, self._store.base, "subject")}
             if plan.patient not in done_to and not done_to & group(connection, [plan.patient]):
-                raise RecordRefused(f"--procedure: it was not done to Patient/{plan.patient}")
+                raise RecordRefused(worded("--procedure: it was not done to Patient/%(patient)s", patient=plan.patient))
             stated = session_of(resource)
             if stated is not None and session is not None and stated != session:
-                raise RecordRefused(f"--session: the Procedure says session {stated}, not {session}")
+                raise RecordRefused(
+                    worded(
+                        "--session: the Procedure says session %(stated)s, not %(session)s",
+                        stated=stated,
+                        session=session,
+                    )
+                )
             session = None if stated is not None else session
         return Link(visit, procedure, session)
 
@@ -117,9 +130,9 @@ class Treatments:
         if plan.procedure is not None:
             named = urls.get(plan.procedure, f"Procedure/{plan.procedure}")
             if not named.startswith("Procedure/") or not self._store.exists(connection, named):
-                raise RecordRefused("--procedure: neither the record nor --record holds a Procedure named so")
+                raise RecordRefused(worded("--procedure: neither the record nor --record holds a Procedure named so"))
             return named
         came = [each.reference for each in written if each.type == "Procedure"]
         if len(came) > 1:
-            raise RecordRefused("--procedure: the record holds several; name the one that the photos belong to")
+            raise RecordRefused(worded("--procedure: the record holds several; name the one that the photos belong to"))
         return came[0] if came else None

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, func, select
 
 from consent.store.photos import PhotoState
 from consent.store.tables import photo
+from consent.wording import worded
 from dicom_bridge import ledger
 from dicom_bridge.depiction import region_of, side_of, view_of
-from dicom_bridge.placing import ACCESSION, ADMISSION, PATIENT_ID, days_of, named_patients, visits_of_days
+from dicom_bridge.placing import ACCESSION, ADMISSION, PATIENT_ID, days_of, named_patients, visits_of_days, why_again
 from dicom_bridge.plan import Plan
 from dicom_bridge.query.index import text_of
 from dicom_bridge.query.tables import dicom_attributes
@@ -30,16 +31,16 @@ _NAMING = ("00100010", "00081030")
 
 _BETWEEN = re.compile(r"[\W\d_]+")
 _SHORTEST, _MOST_WORDS = 3, 8
-_SAYS = {
-    "Patient ID": PATIENT_ID,
-    "Patient's Name": "00100010",
-    "Patient's Birth Date": "00100030",
-    "Study Date": "00080020",
-    "Accession Number": ACCESSION,
-    "Admission ID": ADMISSION,
-    "Study Description": "00081030",
-    "Series Description": "0008103E",
-    "Manufacturer": "00080070",
+_SAYS: Mapping[str, str] = {
+    worded("Patient ID"): PATIENT_ID,
+    worded("Patient's Name"): "00100010",
+    worded("Patient's Birth Date"): "00100030",
+    worded("Study Date"): "00080020",
+    worded("Accession Number"): ACCESSION,
+    worded("Admission ID"): ADMISSION,
+    worded("Study Description"): "00081030",
+    worded("Series Description"): "0008103E",
+    worded("Manufacturer"): "00080070",
 }
 
 
@@ -87,7 +88,7 @@ def waiting(connection: Connection, store: RecordStore, *, most: int = MOST, onl
         else:
             plan = Plan.loads(sent[0])
             suggestions = [{"patient": plan.patient, "visit": plan.visit}]
-        why = tasks.why_waiting(connection, row.sop_uid)
+        why = why_again(tasks.why_waiting(connection, row.sop_uid))
         found.append(Waiting(row.sop_uid, row.orthanc_id, why, says, suggestions))
     return found
 

@@ -20,6 +20,9 @@ from consent.store.tables import emergency_grant
 from consent.store.versions import group
 from consent.types import Request, Requester
 
+LONGEST_REASON = 500
+"""Characters."""
+
 
 class GrantRefused(ConsentError):
     """Emergency access is not open to this requester, or no reason was given."""
@@ -62,7 +65,7 @@ def open_grant(
         The requester does not hold BTG, or the reason is empty.
     """
     reason = reason.strip()
-    if BTG not in requester.purposes or not reason or len(reason) > 500:
+    if BTG not in requester.purposes or not reason or len(reason) > LONGEST_REASON:
         raise GrantRefused("emergency access needs an account that holds it, and a reason of up to 500 characters")
     until = now(connection) + timedelta(minutes=load_site(connection).break_glass_minutes)
     grant = Grant(identity(), requester.account, patient, reason, until)

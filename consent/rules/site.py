@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 
+from consent.wording import worded
+
 
 class SiteRuleId(StrEnum):
     """Ids of the rules that a decision may name."""
@@ -35,7 +37,7 @@ def site_rules() -> dict[SiteRuleId, SiteRule]:
     """All rules by id, read once."""
     text = resources.files("consent.rules").joinpath("site.toml").read_text("utf-8")
     rules = (
-        SiteRule(SiteRuleId(entry["id"]), entry["on"], entry["sentence"], entry["source"])
+        SiteRule(SiteRuleId(entry["id"]), entry["on"], worded(entry["sentence"]), worded(entry["source"]))
         for entry in tomllib.loads(text)["rule"]
     )
     return {rule.id: rule for rule in rules}

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 
 from consent.store.engine import transaction
 from consent.store.versions import group, lock
+from consent.wording import worded
 from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.kinds import SOURCE
 from fhir_mapping.store.reader import existing
@@ -26,6 +27,9 @@ from fhir_mapping.store.record import Made, RecordStore
 
 HISTORICAL = "urn:photospine:historical-visit"
 """System of the identifier that a historical visit has."""
+
+KNOWN_BY_PHOTOS = worded("Visit known by its photographs alone")
+"""What a historical visit is called."""
 
 _NEVER_WAS = frozenset({"cancelled", "entered-in-error", "planned"})
 
@@ -104,7 +108,7 @@ class Visits:
             "identifier": [{"system": HISTORICAL, "value": name}],
             "status": "finished",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-            "type": [{"text": "Visit known by its photographs alone"}],
+            "type": [{"text": KNOWN_BY_PHOTOS}],
             "subject": {"reference": f"Patient/{patient}"},
             "serviceProvider": {"reference": f"Organization/{self.store.site.organization}"},
         }

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydicom.filereader import read_dataset
 
+from consent.wording import worded
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.objects.attributes import ODD, attributes_json
 from dicom_bridge.objects.structure import measure
@@ -49,7 +50,7 @@ def read_object(data: bytes) -> ReadObject:
             dataset = read_dataset(io.BytesIO(measured.header), measured.implicit, measured.little)
             attributes = attributes_json(dataset)
         except ODD as error:
-            raise ObjectRefused("the object cannot be read") from error
+            raise ObjectRefused(worded("the object cannot be read")) from error
     found = ReadObject(
         sop_class_uid=_text(attributes, "00080016"),
         sop_instance_uid=_text(attributes, "00080018"),
@@ -60,7 +61,7 @@ def read_object(data: bytes) -> ReadObject:
     )
     uids = (found.sop_class_uid, found.sop_instance_uid, found.series_instance_uid, found.study_instance_uid)
     if not all(_UID.fullmatch(uid) for uid in uids):
-        raise ObjectRefused("the object lacks a UID")
+        raise ObjectRefused(worded("the object lacks a UID"))
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
+from consent.wording import worded
 from dicom_bridge.errors import ObjectRefused
 from dicom_bridge.query.nesting import BIG_ENDIAN, DEFLATED, IMPLICIT, MAX_DEPTH
 
@@ -55,7 +56,7 @@ def measure(data: bytes) -> Measured:
         It is no DICOM file, is damaged before its pixel data, or exceeds a limit.
     """
     if data[128:132] != b"DICM":
-        raise ObjectRefused("the object is no DICOM file")
+        raise ObjectRefused(worded("the object is no DICOM file"))
     try:
         syntax, start = _syntax(data)
         body = data[start:]
@@ -66,7 +67,7 @@ def measure(data: bytes) -> Measured:
         end = walk.data_set(0, len(body), coding, 1)
         pixels = end < len(body) and walk.tag(end, coding) in _PIXELS and not walk.is_empty(end, coding)
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
-        raise ObjectRefused("the object is damaged") from error
+        raise ObjectRefused(worded("the object is damaged")) from error
     return Measured(body[:end], implicit, little, pixels)
 
 
@@ -117,7 +118,7 @@ class _Walk:
     def data_set(self, at: int, end: int, coding: _Coding, depth: int) -> int:
         """Pass over elements up to ``end``, an item's end, or the pixel data of the outermost; the offset there."""
         if depth > MAX_DEPTH:
-            raise ObjectRefused(f"the object nests deeper than {MAX_DEPTH} sequences")
+            raise ObjectRefused(worded("the object nests deeper than %(most)s sequences", most=MAX_DEPTH))
         while at < end:
             tag = self.tag(at, coding)
             if tag == _ITEM_END:
@@ -126,7 +127,7 @@ class _Walk:
                 return at
             self._elements += 1
             if self._elements > MAX_ELEMENTS:
-                raise ObjectRefused(f"the object has more than {MAX_ELEMENTS} elements")
+                raise ObjectRefused(worded("the object has more than %(most)s elements", most=MAX_ELEMENTS))
             at = self._element(at, end, tag, coding, depth)
         return at
 
@@ -191,7 +192,7 @@ class _Walk:
             else:
                 at += length
             if self._elements > MAX_ELEMENTS:
-                raise ObjectRefused(f"the object has more than {MAX_ELEMENTS} elements")
+                raise ObjectRefused(worded("the object has more than %(most)s elements", most=MAX_ELEMENTS))
         return at
 
     def _fragments(self, at: int, end: int, coding: _Coding) -> int:
@@ -217,7 +218,7 @@ class _Walk:
     def _count(self, length: int) -> None:
         self._text += length
         if self._text > MAX_TEXT:
-            raise ObjectRefused(f"the object has more than {MAX_TEXT} bytes of text and numbers")
+            raise ObjectRefused(worded("the object has more than %(most)s bytes of text and numbers", most=MAX_TEXT))
 
 
 def _known(tag: int) -> str:

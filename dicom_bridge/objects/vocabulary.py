@@ -9,12 +9,15 @@ from functools import lru_cache
 from importlib import resources
 
 from consent.regions import SNOMED, BodyRegion, regions
+from consent.wording import worded
 from dicom_bridge.errors import UnknownCode
 
 OWN_SCHEME = "99PHOTOSPINE"
 """Coding Scheme Designator (0008,0102) of our codes; 99 marks private schemes."""
 
 _OWN = {"view": "urn:photospine:view", "expression": "urn:photospine:expression"}
+
+_KINDS = {"region": worded("region"), "view": worded("view"), "expression": worded("expression")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def find_region(word: str) -> BodyRegion:
     tree = regions()
     found = tree.by_code(word) if "|" in word else tree.by_name(word)
     if found is None:
-        raise UnknownCode(f"unknown region {word!r}; known are {_listed(entry.name for entry in tree)}")
+        raise _unknown("region", word, (entry.name for entry in tree))
     return found
 
 
@@ -83,7 +86,7 @@ def _find(kind: str, word: str) -> Term:
     if found is None and "|" in word:
         found = next((term for term in known.values() if term.code == word), None)
     if found is None:
-        raise UnknownCode(f"unknown {kind} {word!r}; known are {_listed(known)}")
+        raise _unknown(kind, word, known)
     return found
 
 
@@ -109,5 +112,9 @@ def _read() -> dict[str, dict[str, Term]]:
     }
 
 
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(sorted(words))
+def _unknown(kind: str, word: str, known: Iterable[str]) -> UnknownCode:
+    return UnknownCode(
+        worded(
+            "unknown %(kind)s %(word)s; known are %(names)s", kind=_KINDS[kind], word=repr(word), names=sorted(known)
+        )
+    )

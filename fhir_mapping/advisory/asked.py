@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from consent.wording import PartialDate, joined, worded
 from fhir_mapping import dates
 from fhir_mapping.advisory import printed, words
 from fhir_mapping.errors import Invalid, Issue
@@ -66,31 +67,37 @@ class Question:
     @property
     def words(self) -> tuple[str, ...]:
         """What is asked, a lot each, and what narrows them."""
-        parts = [
-            " ".join(
-                filter(
-                    None,
-                    (
-                        f"lot {each.lot}" if each.lot else f"serial number {each.serial}",
-                        f"expiry {each.expiry}" if each.expiry else "",
-                        f"of device {each.device}" if each.device else "",
-                    ),
-                )
-            )
-            for each in self.lots
-        ]
+        parts = [_of_lot(each) for each in self.lots]
         parts += [self.product] if self.product else []
-        parts += [f"from {self.since}"] if self.since else []
-        parts += [f"to {self.until}"] if self.until else []
+        parts += [worded("from %(since)s", since=PartialDate(self.since))] if self.since else []
+        parts += [worded("to %(until)s", until=PartialDate(self.until))] if self.until else []
         return tuple(parts)
+
+    @property
+    def short(self) -> tuple[str, ...]:
+        """The same, without most of the lots where these are many."""
+        more, words = len(self.lots) - _TITLED, self.words
+        if more <= 1:
+            return words
+        return (*words[:_TITLED], worded("%(number)s more lots", number=more), *words[len(self.lots) :])
 
     @property
     def title(self) -> str:
         """In a few words."""
-        more = len(self.lots) - _TITLED
-        if more <= 1:
-            return ", ".join(self.words)
-        return ", ".join((*self.words[:_TITLED], f"{more} more lots", *self.words[len(self.lots) :]))
+        return ", ".join(self.short)
+
+
+def _of_lot(wanted: Wanted) -> str:
+    said = [
+        worded("lot %(lot)s", lot=wanted.lot)
+        if wanted.lot
+        else worded("serial number %(serial)s", serial=wanted.serial or "")
+    ]
+    if wanted.expiry:
+        said.append(worded("expiry %(expiry)s", expiry=PartialDate(wanted.expiry)))
+    if wanted.device:
+        said.append(worded("of device %(device)s", device=wanted.device))
+    return joined(said, " ")
 
 
 def question(
@@ -146,27 +153,34 @@ def is_text(text: str) -> bool:
 
 def _check(made: Question) -> None:
     if not made.lots and made.product is None:
-        raise Invalid(Issue("value", "A batch question names a lot, a UDI or a product."))
+        raise Invalid(Issue("value", worded("A batch question names a lot, a UDI or a product.")))
     if len(made.lots) > _MOST:
-        raise Invalid(Issue("too-costly", f"A batch question names {_MOST} lots at most."))
+        raise Invalid(Issue("too-costly", worded("A batch question names %(most)s lots at most.", most=_MOST)))
     for each in made.lots:
         if not any(character.isalnum() for character in each.lot or each.serial or "") or len(each.lot) > _LONGEST:
             raise Invalid(
-                Issue("value", "A batch question names lots with a letter or a digit, of 200 characters at most.")
+                Issue(
+                    "value",
+                    worded("A batch question names lots with a letter or a digit, of 200 characters at most."),
+                )
             )
         if each.expiry is not None:
-            _date(each.expiry, "expiry")
+            _date(each.expiry, worded("The expiry is a date: YYYY-MM or YYYY-MM-DD."))
     for said in (made.product, *(each.lot for each in made.lots), *(each.serial for each in made.lots)):
         if said is not None and not is_text(said):
-            raise Invalid(Issue("value", "A batch question holds a character that FHIR does not allow."))
+            raise Invalid(Issue("value", worded("A batch question holds a character that FHIR does not allow.")))
     if made.product is not None and not (folded(made.product) and len(made.product) <= _LONGEST):
-        raise Invalid(Issue("value", "A product is named by 1 to 200 characters."))
-    ends = [_date(each, name) for each, name in ((made.since, "beginning"), (made.until, "end")) if each is not None]
+        raise Invalid(Issue("value", worded("A product is named by 1 to 200 characters.")))
+    said_of = (
+        (made.since, worded("The beginning is a date: YYYY-MM or YYYY-MM-DD.")),
+        (made.until, worded("The end is a date: YYYY-MM or YYYY-MM-DD.")),
+    )
+    ends = [_date(each, otherwise) for each, otherwise in said_of if each is not None]
     if len(ends) == 2 and ends[0] > ends[1]:
-        raise Invalid(Issue("value", "The time ends before it begins."))
+        raise Invalid(Issue("value", worded("The time ends before it begins.")))
 
 
-def _date(text: str, name: str) -> date:
+def _date(text: str, otherwise: str) -> date:
     try:
         if "T" in text:
             raise ValueError(text)
@@ -174,7 +188,7 @@ def _date(text: str, name: str) -> date:
     except ValueError:
         start = None
     if start is None:
-        raise Invalid(Issue("value", f"The {name} is a date: YYYY-MM or YYYY-MM-DD."))
+        raise Invalid(Issue("value", otherwise))
     return start.date()
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fhir_mapping.advisory.asked import Question
+from fhir_mapping.treatment.session import Place
 
 
 class Fit(StrEnum):
@@ -85,6 +86,9 @@ class Treatment:
     """The administrations, dispenses and uses that lead from the product to it."""
 
     sites: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    """The same, for pages to name them."""
+
     doses: tuple[str, ...] = ()
     why: str = ""
     """Why it is not certain that the product was used in it: an earlier version names it, a part of it is named."""

@@ -16,6 +16,7 @@ from consent.store.engine import reading, transaction
 from consent.store.versions import lock
 from consent.store.write import among
 from consent.types import Request
+from consent.wording import worded
 from fhir_mapping.advisory.asked import Question, is_text
 from fhir_mapping.advisory.batch import Advisory
 from fhir_mapping.advisory.opened import Changes, Opened, in_order, items_of, what
@@ -34,6 +35,7 @@ from fhir_mapping.tables import fhir_reference, fhir_resource, fhir_token
 _LONGEST_NOTE = 4000
 _LONGEST_NOTICE = 100_000
 _BREAKS = "\f\v\x1c\x1d\x1e\x85"  # of pages and lines in what is pasted
+MORE_FOUND = worded("more of the batch was found about her")
 _STEP = 20  # Tasks that are written in one transaction
 
 
@@ -84,7 +86,9 @@ class Advisories:
         require(request)
         notice = "".join("\n" if each in _BREAKS else each for each in notice if each in _BREAKS or is_text(each))
         if len(notice) > _LONGEST_NOTICE:
-            raise Invalid(Issue("too-long", f"A notice is a text of {_LONGEST_NOTICE} characters at most."))
+            raise Invalid(
+                Issue("too-long", worded("A notice is a text of %(most)s characters at most.", most=_LONGEST_NOTICE))
+            )
         answer = self.ask(request, question)
         identity = resources.advisory_id(question)
         items = items_of(answer)
@@ -158,11 +162,11 @@ class Advisories:
         require(request)
         said = said.strip()
         if step not in resources.WORK:
-            raise Invalid(Issue("value", "What is done is contacted, reviewed or attested."))
+            raise Invalid(Issue("value", worded("What is done is contacted, reviewed or attested.")))
         if not is_text(said) or not is_text(medium):
-            raise Invalid(Issue("value", "The note holds a character that FHIR does not allow."))
+            raise Invalid(Issue("value", worded("The note holds a character that FHIR does not allow.")))
         if len(said) > _LONGEST_NOTE or len(medium) > 200:
-            raise Invalid(Issue("too-long", f"A note has {_LONGEST_NOTE} characters at most."))
+            raise Invalid(Issue("too-long", worded("A note has %(most)s characters at most.", most=_LONGEST_NOTE)))
         details = {"patient": patient, "step": step.value}
         with self._written(request, "advisory done", identity, details) as connection:
             advisory, tasks = self._read(connection, identity), self._tasks(connection, identity)
@@ -172,13 +176,13 @@ class Advisories:
             if advisory is None or not group:
                 raise NotFound
             if advisory.closed:
-                raise Invalid(Issue("business-rule", "The advisory is closed. Open it again to go on."))
+                raise Invalid(Issue("business-rule", worded("The advisory is closed. Open it again to go on.")))
             before = in_order(one for each in group for one in resources.steps_of(tasks[each].resource))
             if seen is not None and seen != sum(tasks[each].version for each in group):
                 raise VersionMismatch(Issue("conflict", _meanwhile(before)))
             since = before[1 + max((at for at, each in enumerate(before) if each.step is Step.FOUND), default=-1) :]
             if step is Step.ATTESTED and not any(each.step is Step.REVIEWED for each in since):
-                raise Invalid(Issue("business-rule", "What is attested has been reviewed before."))
+                raise Invalid(Issue("business-rule", worded("What is attested has been reviewed before.")))
             task_id, task = tasks[group[0]].id, tasks[group[0]].resource
             record, now, who = self._node.record, clock.now(connection), request.requester
             told = None
@@ -210,14 +214,19 @@ class Advisories:
         whole = self.show(request, identity)
         left = whole.left()
         if left:
-            raise Invalid(Issue("business-rule", f"{len(left)} of {len(whole.answer.patients)} patients are left."))
+            every = len(whole.answer.patients)
+            told = worded("%(left)s of %(every)s patients are left.", left=len(left), every=every)
+            raise Invalid(Issue("business-rule", told))
         if whole.changes.added:
-            text = f"{len(whole.changes.added)} treatments were found since it was opened: take them in first."
-            raise Invalid(Issue("business-rule", text))
+            told = worded(
+                "%(number)s treatments were found since it was opened: take them in first.",
+                number=len(whole.changes.added),
+            )
+            raise Invalid(Issue("business-rule", told))
         with self._written(request, "advisory close", identity, {}) as connection:
             now, was = clock.now(connection), whole.kept
             if self._read(connection, identity) != was:
-                raise VersionMismatch(Issue("conflict", "Somebody has changed it meanwhile: look at it again."))
+                raise VersionMismatch(Issue("conflict", worded("Somebody has changed it meanwhile: look at it again.")))
             task = resources.advisory_task(was.question, was.notice, was.found, was.opened, now, closed=True)
             ready = self._node.record.own("Task", task)
             self._node.record.update(connection, "Task", identity, ready, source=SOURCE)
@@ -264,7 +273,7 @@ class Advisories:
                 if known is None:
                     written.append(Made(record.own("Task", task), task["id"]))
                 elif patient in more and resources.state_of(resources.steps_of(known.resource)) is not None:
-                    found = Taken(Step.FOUND, request.requester.account, now, "more of the batch was found about her")
+                    found = Taken(Step.FOUND, request.requester.account, now, str(MORE_FOUND))
                     after = resources.with_step(dict(known.resource) | {"id": task["id"]}, found, None)
                     written.append(Made(record.prepare("Task", after), task["id"], new=False))
             if written:
@@ -342,8 +351,13 @@ class Advisories:
 
 
 def _meanwhile(taken: Sequence[Taken]) -> str:
-    last = f": {taken[-1].step.value}, by {taken[-1].by}" if taken else ""
-    return f"Somebody was faster{last}. Nothing was written; look at it and say it again."
+    if not taken:
+        return worded("Somebody was faster. Nothing was written; look at it and say it again.")
+    return worded(
+        "Somebody was faster: %(step)s, by %(by)s. Nothing was written; look at it and say it again.",
+        step=taken[-1].step.words,
+        by=taken[-1].by,
+    )
 
 
 def _is(task: Mapping[str, Any], code: str) -> bool:

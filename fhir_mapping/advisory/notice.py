@@ -15,6 +15,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select
 
 from consent.store.write import among, each_value
+from consent.wording import worded
 from fhir_mapping.advisory import labelled, printed, spelling, words
 from fhir_mapping.advisory.tables import advisory_lot, advisory_name, advisory_spelling
 from fhir_mapping.errors import Invalid, Issue
@@ -46,7 +47,8 @@ _DIGIT = re.compile(r"[0-9]")
 _SHORTEST_NAME = 4
 
 _TOO_MANY = Issue(
-    "too-costly", f"The notice names more than {_MOST_MARKS} lots, dates and products: paste it in parts."
+    "too-costly",
+    worded("The notice names more than %(most)s lots, dates and products: paste it in parts.", most=_MOST_MARKS),
 )
 
 
@@ -94,7 +96,7 @@ def recognise(connection: Connection, text: str) -> list[Recognised]:
         The text is too long, or names more than anybody could confirm.
     """
     if len(text) > LONGEST:
-        raise Invalid(Issue("too-long", f"A notice has {LONGEST} characters at most."))
+        raise Invalid(Issue("too-long", worded("A notice has %(most)s characters at most.", most=LONGEST)))
     plain = words.level(text)
     rows = list(labelled.tabled(plain))
     dates = {each.start: each for each in (*_dates(plain), *(row.expiry for row in rows if row.expiry is not None))}

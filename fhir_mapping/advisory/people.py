@@ -14,10 +14,22 @@ from consent.site import Site
 from consent.store import clock
 from consent.store.tables import patient as people
 from consent.store.write import among
+from consent.wording import PartialDate, joined, worded
 from fhir_mapping import dates
 from fhir_mapping.advisory.batch import Contact
 from fhir_mapping.advisory.treatments import kept
 from fhir_mapping.tables import fhir_reference
+
+#: Kinds of contact (R4 ContactPoint.system).
+_SYSTEMS = {
+    "phone": worded("phone"),
+    "fax": worded("fax"),
+    "email": worded("email"),
+    "pager": worded("pager"),
+    "url": worded("url"),
+    "sms": worded("sms"),
+    "other": worded("other"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +111,8 @@ def death_of(resource: Mapping[str, Any]) -> str:
     """``died``, with the date on record; empty: nothing says so."""
     when = resource.get("deceasedDateTime")
     if isinstance(when, str):
-        return f"died {when[:10]}"
-    return "died" if resource.get("deceasedBoolean") is True else ""
+        return worded("died %(day)s", day=PartialDate(when[:10]))
+    return worded("died") if resource.get("deceasedBoolean") is True else ""
 
 
 def name_of(resource: Mapping[str, Any]) -> str:
@@ -123,12 +135,16 @@ def _titled(person: Mapping[str, Any]) -> str:
         str(each.get("text") or next((str(c.get("display") or c.get("code")) for c in each.get("coding") or ()), ""))
         for each in concepts
     ]
-    return ", ".join(filter(None, (name_of(person), *texts))) or "contact"
+    return ", ".join(filter(None, (name_of(person), *texts))) or worded("contact")
+
+
+def _telecom(system: str, value: str) -> str:
+    return joined([_SYSTEMS.get(system, system), value], " ") if system else value.strip()
 
 
 def _contact(who: str, person: Mapping[str, Any]) -> Contact:
     telecom = [
-        f"{each.get('system', '')} {each['value']}".strip()
+        _telecom(str(each.get("system", "")), str(each["value"]))
         for each in person.get("telecom") or ()
         if each.get("value") and each.get("use") != "old"
     ]

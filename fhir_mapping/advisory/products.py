@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from consent.store.write import among, each_value
+from consent.wording import worded
 from fhir_mapping.advisory import spelling
 from fhir_mapping.advisory.asked import Question, Wanted
 from fhir_mapping.advisory.batch import BEST, Fit, Product
@@ -20,16 +21,16 @@ _LOT = advisory_lot.c
 _WORD = re.compile(r"[^\W_]+")
 _DONATION = re.compile(r"[A-NP-Z1-9][A-Z0-9]{4}[0-9]{8}")  # ISBT 128: a donation, whose pieces are numbered
 
-ILLEGIBLE = "illegible in places"
-NOTED = "a note, a name or an extension says so"
-VOID = "entered in error"
-DOUBTED = "a UDI says so whose check character does not fit"
-SERIAL = "a part of the serial number"
-NO_LOT = "no lot on record"
-FORMER = "an earlier version says so"
-OTHER_DEVICE = "the lot of another device identifier"
-OTHER_PRODUCT = "the lot of another product"
-LIKE_NAMED = "a product of a similar name"
+ILLEGIBLE = worded("illegible in places")
+NOTED = worded("a note, a name or an extension says so")
+VOID = worded("entered in error")
+DOUBTED = worded("a UDI says so whose check character does not fit")
+SERIAL = worded("a part of the serial number")
+NO_LOT = worded("no lot on record")
+FORMER = worded("an earlier version says so")
+OTHER_DEVICE = worded("the lot of another device identifier")
+OTHER_PRODUCT = worded("the lot of another product")
+LIKE_NAMED = worded("a product of a similar name")
 
 #: Why something does not fit exactly; the closest first.
 CLOSENESS = (
@@ -42,11 +43,11 @@ CLOSENESS = (
     OTHER_DEVICE,
     OTHER_PRODUCT,
     LIKE_NAMED,
-    spelling.Near.ALIKE.value,
+    spelling.Near.ALIKE.words,
     ILLEGIBLE,
     NO_LOT,
-    spelling.Near.EXCHANGED.value,
-    spelling.Near.ONE.value,
+    spelling.Near.EXCHANGED.words,
+    spelling.Near.ONE.words,
 )
 
 _DOUBTS = {State.NOTED.value: NOTED, State.DOUBTED.value: DOUBTED, State.VOID.value: VOID}
@@ -133,7 +134,7 @@ def _near(connection: Connection, asked: str) -> dict[str, str]:
     for lot in connection.execute(query).scalars():
         near = spelling.near(lot, mine)
         if near is not None:
-            found[lot] = near.value
+            found[lot] = near.words
     wild = select(_LOT.lot).where(_LOT.state == State.WILD.value).distinct()
     found |= {lot: ILLEGIBLE for lot in connection.execute(wild).scalars() if spelling.fits(lot, mine)}
     return found
@@ -164,7 +165,7 @@ def _fit(row: Any, wanted: Wanted, near: Mapping[str, str], called: Mapping[Key,
         return Fit.UNREADABLE, SERIAL if row.serial in _parts(wanted) else near.get(row.serial, "")
     doubt = _DOUBTS.get(row.state)
     if row.former or doubt:
-        return Fit.UNREADABLE, FORMER if row.former else str(doubt)
+        return Fit.UNREADABLE, FORMER if row.former or doubt is None else doubt
     if wanted.device and row.device and not device_names(row.device) & device_names(wanted.device):
         return Fit.UNREADABLE, OTHER_DEVICE
     if called is not None and not called.get((row.type, row.id, row.part)) and row.name:

@@ -6,32 +6,41 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from consent.wording import worded
 from fhir_mapping.advisory.batch import Astray, Fit, Patient, Photo, When
 
 #: Of each set its title, and what it means.
 SETS = {
     Fit.EXACT: (
-        "Exactly this batch",
-        "The record says this lot, and this expiry where one was asked for.",
+        worded("Exactly this batch"),
+        worded("The record says this lot, and this expiry where one was asked for."),
     ),
     Fit.OTHER_EXPIRY: (
-        "The same lot with another expiry",
-        "A misprint, a counterfeit, or an expiry that nobody wrote down: compare with the box.",
+        worded("The same lot with another expiry"),
+        worded("A misprint, a counterfeit, or an expiry that nobody wrote down: compare with the box."),
     ),
     Fit.UNREADABLE: (
-        "To be looked at",
-        "Lots that read alike, cannot be read, are missing or were corrected. Each says why it is here.",
+        worded("To be looked at"),
+        worded("Lots that read alike, cannot be read, are missing or were corrected. Each says why it is here."),
     ),
 }
 
 
-ASTRAY = "Photos that name these treatments and show somebody else"
-UNPLACED = "Used, but no patient on record"
+ASTRAY = worded("Photos that name these treatments and show somebody else")
+UNPLACED = worded("Used, but no patient on record")
 
 
 def astray_lines(astray: Iterable[Astray]) -> list[str]:
     """Of each such photo what it names and whom it shows."""
-    return [f"{each.document} names {each.treatment} and shows Patient/{each.patient}" for each in astray]
+    return [
+        worded(
+            "%(document)s names %(treatment)s and shows Patient/%(patient)s",
+            document=each.document,
+            treatment=each.treatment,
+            patient=each.patient,
+        )
+        for each in astray
+    ]
 
 
 def contact_lines(patient: Patient) -> list[str]:

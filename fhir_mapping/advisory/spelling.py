@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from consent.wording import worded
 from fhir_mapping.advisory import words
 from fhir_mapping.search.values import folded
 
@@ -36,6 +37,18 @@ class Near(StrEnum):
     ALIKE = "reads alike"
     EXCHANGED = "two characters exchanged"
     ONE = "one character differs"
+
+    @property
+    def words(self) -> str:
+        """The same, for pages to say in their language."""
+        return _NEAR[self]
+
+
+_NEAR = {
+    Near.ALIKE: worded("reads alike"),
+    Near.EXCHANGED: worded("two characters exchanged"),
+    Near.ONE: worded("one character differs"),
+}
 
 
 def reading(text: str) -> set[str]:

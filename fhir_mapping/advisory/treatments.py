@@ -20,7 +20,7 @@ from fhir_mapping.advisory.batch import Fit, Product, Treatment
 from fhir_mapping.advisory.tables import advisory_dropped
 from fhir_mapping.advisory.uses import by_kind, procedures_of
 from fhir_mapping.tables import CURRENT, fhir_reference, fhir_resource, fhir_version
-from fhir_mapping.treatment.elements import VOID
+from fhir_mapping.treatment.elements import VOID, place
 
 #: Where the time of a use stands (R4), an instant or a period.
 _MOMENTS = (
@@ -200,9 +200,9 @@ def _treatment(
     given = resource.get("resourceType") == "MedicationAdministration"
     times = [_time(each, site) for each in ((resource, about) if given else (about, resource))]
     time = next((each for each in times if each is not None), Span())
-    sites = _names(about.get("bodySite")) + _names(resource.get("bodySite"))
+    concepts = _listed(about.get("bodySite")) + _listed(resource.get("bodySite"))
     for dosage in _dosages(resource):
-        sites += _names(dosage.get("site"))
+        concepts += _listed(dosage.get("site"))
     return Treatment(
         reference=reference,
         patient=patient,
@@ -213,7 +213,8 @@ def _treatment(
         over=_over(resource if given or not about else about, site),
         void=next((str(each["status"]) for each in (about, resource) if each.get("status") in VOID), None),
         through=(use,) if use != reference else (),
-        sites=tuple(dict.fromkeys(sites)),
+        sites=tuple(dict.fromkeys(_names(concepts))),
+        places=tuple(dict.fromkeys(filter(None, map(place, concepts)))),
         doses=_doses(resource),
     )
 
@@ -237,6 +238,7 @@ def _joined(one: Treatment, other: Treatment) -> Treatment:
         void=first.void,
         through=tuple(sorted({*one.through, *other.through})),
         sites=tuple(dict.fromkeys((*one.sites, *other.sites))),
+        places=tuple(dict.fromkeys((*one.places, *other.places))),
         doses=(*one.doses, *other.doses),
         why=now.why,
     )

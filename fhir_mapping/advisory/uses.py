@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, func, or_, select
 
 from consent.store.write import among
+from consent.wording import worded
 from fhir_mapping.advisory.batch import Product
 from fhir_mapping.advisory.stated import PRODUCTS, USES, State
 from fhir_mapping.advisory.tables import advisory_dropped, advisory_lot
@@ -33,8 +34,8 @@ TOLD_BY = ("supportingInformation", "derivedFrom", "partOf", "reasonReference")
 _IMPLANTING = ("Procedure", "DeviceUseStatement")
 
 #: Why a use is not one of the product for certain.
-FORMER = "an earlier version names the product"
-KIT = "a part of it, or what it is a part of, is named"
+FORMER = worded("an earlier version names the product")
+KIT = worded("a part of it, or what it is a part of, is named")
 
 Uses = dict[str, dict[str, str]]
 """Use -> products used in it, by their references -> why that is not certain; empty: it is."""

@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from consent.wording import worded
 from fhir_mapping import dates
 from fhir_mapping.advisory.asked import Question, of_plain
 from fhir_mapping.resources.task import TASK_SYSTEM
@@ -39,6 +40,19 @@ class Step(StrEnum):
     CONTACTED = "contacted"
     REVIEWED = "reviewed"
     ATTESTED = "attested"
+
+    @property
+    def words(self) -> str:
+        """The same, for pages to say in their language."""
+        return _STEPS[self]
+
+
+_STEPS = {
+    Step.FOUND: worded("found"),
+    Step.CONTACTED: worded("contacted"),
+    Step.REVIEWED: worded("reviewed"),
+    Step.ATTESTED: worded("attested"),
+}
 
 
 #: What people do.

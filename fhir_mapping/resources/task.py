@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from consent.wording import worded
 from fhir_mapping import dates
 from fhir_mapping.errors import Issue
 from fhir_mapping.resources.document_reference import DICOM_UID
@@ -59,7 +60,7 @@ def photo_of_another_patient(sop_uid: str, patient: str, now: datetime) -> dict[
     """
     return _task(
         PHOTO_OF_ANOTHER,
-        "A file is known as another patient's photo",
+        worded("A file is known as another patient's photo"),
         "Find out whose photo it is. The photo that was known before is not touched; this one is not shown to anybody.",
         _photos("The photo that was kept", [sop_uid]),
         now,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from consent.wording import worded
 from fhir_mapping.udi.identifier import Issuer, Udi, UdiError, day_of
 
 SEPARATOR = "\x1d"
@@ -42,21 +43,21 @@ def read(text: str) -> Udi:
     found: dict[str, str] = {}
     for name, value in _elements(text.strip()):
         if found.setdefault(name, value) != value:
-            raise UdiError(f"({name}) stands twice, with two values.")
+            raise UdiError(worded("(%(name)s) stands twice, with two values.", name=name))
     if not found:
-        raise UdiError("there is no application identifier in it, such as (01).")
+        raise UdiError(worded("there is no application identifier in it, such as (01)."))
     device = found.get(_DEVICE)
     if device is not None:
         _check_gtin(device)
     for name in (_LOT, _SERIAL):
         if name in found and not _TEXT.fullmatch(found[name]):
-            raise UdiError(f"({name}) is 1 to 20 characters of the GS1 set.")
+            raise UdiError(worded("(%(name)s) is 1 to 20 characters of the GS1 set.", name=name))
     return Udi(
         Issuer.GS1,
         device,
         lot=found.get(_LOT),
-        expiry=None if _EXPIRY not in found else day_of(found[_EXPIRY], "ymd", "expiry (17)", last=True),
-        manufactured=None if _MADE not in found else day_of(found[_MADE], "ymd", "manufacture date (11)"),
+        expiry=None if _EXPIRY not in found else day_of(found[_EXPIRY], "ymd", worded("expiry (17)"), last=True),
+        manufactured=None if _MADE not in found else day_of(found[_MADE], "ymd", worded("manufacture date (11)")),
         serial=found.get(_SERIAL),
     )
 
@@ -114,7 +115,7 @@ def _linked(text: str) -> list[tuple[str, str]]:
     steps = [unquote(each) for each in parts.path.split("/") if each]
     first = next((at for at, each in enumerate(steps) if each == _DEVICE), None)
     if first is None:
-        raise UdiError("a web address holds /01/ and a GTIN, where it is a GS1 Digital Link.")
+        raise UdiError(worded("a web address holds /01/ and a GTIN, where it is a GS1 Digital Link."))
     found = list(zip(steps[first::2], steps[first + 1 :: 2], strict=False))
     found += [(name, value) for name, value in parse_qsl(parts.query) if _is_name(name)]
     for name, value in found:
@@ -125,7 +126,7 @@ def _linked(text: str) -> list[tuple[str, str]]:
 def _labelled(text: str) -> list[tuple[str, str]]:
     marks = [each for each in _BRACKET.finditer(text) if _is_name(each.group(1))]
     if not marks or marks[0].start() != 0:
-        raise UdiError("an identifier in brackets is expected first, such as (01).")
+        raise UdiError(worded("an identifier in brackets is expected first, such as (01)."))
     ends = [*(each.start() for each in marks[1:]), len(text)]
     found = []
     for mark, end in zip(marks, ends, strict=True):
@@ -142,7 +143,7 @@ def _scanned(text: str) -> list[tuple[str, str]]:
         length = _NAME_LENGTH.get(rest[:2], 2)
         name, rest = rest[:length], rest[length:]
         if not _is_name(name):
-            raise _Partly(f"{name!r} is no application identifier.", found)
+            raise _Partly(worded("%(name)s is no application identifier.", name=repr(name)), found)
         fixed = _PREDEFINED.get(name[:2])
         if fixed is not None:
             value, rest = rest[:fixed], rest[fixed:].removeprefix(SEPARATOR)
@@ -151,7 +152,7 @@ def _scanned(text: str) -> list[tuple[str, str]]:
         try:
             _check_value(name, value)
         except UdiError as error:
-            raise _Partly(str(error), found) from None
+            raise _Partly(error.why, found) from None
         found.append((name, value))
     return found
 
@@ -171,15 +172,19 @@ def _is_name(name: str) -> bool:
 def _check_value(name: str, value: str) -> None:
     fixed = _PREDEFINED.get(name[:2])
     if fixed is not None and not (len(value) == fixed and value.isascii() and value.isdigit()):
-        raise UdiError(f"({name}) has {fixed} digits.")
+        raise UdiError(worded("(%(name)s) has %(fixed)s digits.", name=name, fixed=fixed))
     if not value:
-        raise UdiError(f"({name}) is empty.")
+        raise UdiError(worded("(%(name)s) is empty.", name=name))
 
 
 def _check_gtin(digits: str) -> None:
     expected = _check_digit(digits[:-1])
     if digits[-1] != expected:
-        raise UdiError(f"(01) ends in {digits[-1]}, and its check digit would be {expected}.")
+        raise UdiError(
+            worded(
+                "(01) ends in %(last)s, and its check digit would be %(expected)s.", last=digits[-1], expected=expected
+            )
+        )
 
 
 def _check_digit(digits: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from consent.wording import joined, worded
 from fhir_mapping.udi.identifier import Issuer, Udi, UdiError, day_of, ordinal
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-. $/+%"
@@ -40,26 +41,30 @@ def read(text: str, *, strict: bool = True) -> Udi:
     """
     parts = _parts(text.lstrip().rstrip("\r\n\t").upper())
     if len(parts) > 2:
-        raise UdiError("a label has a primary and a secondary part at most.")
+        raise UdiError(worded("a label has a primary and a secondary part at most."))
     if not parts:
-        raise UdiError("there is no label in it.")
+        raise UdiError(worded("there is no label in it."))
     primary, check = _checked(parts[0], strict)
     if len(parts) == 1 and (primary.startswith("+$") or _is_dated(primary)):
         return _secondary(primary[:-1], Udi(Issuer.HIBCC))
     head, mark, rest = primary.partition("/")
     match = _PRIMARY.fullmatch(head)
     if match is None:
-        raise UdiError("'+' is followed by a labeler code, a product of 1 to 18 characters, and a digit for the unit.")
+        raise UdiError(
+            worded("'+' is followed by a labeler code, a product of 1 to 18 characters, and a digit for the unit.")
+        )
     found = Udi(Issuer.HIBCC, match.group(1))
     if mark:
         if len(parts) == 2:
-            raise UdiError("the first part holds a secondary part already.")
+            raise UdiError(worded("the first part holds a secondary part already."))
         return _secondary(f"+{rest}", found)
     if len(parts) == 1:
         return found
     secondary, _ = _checked(parts[1], strict)
     if strict and secondary[-1:] != check:
-        raise UdiError(f"the second part belongs to another label: its link character is not {check!r}.")
+        raise UdiError(
+            worded("the second part belongs to another label: its link character is not %(check)s.", check=repr(check))
+        )
     return _secondary(secondary[:-1], found)
 
 
@@ -74,7 +79,7 @@ def check_character(text: str) -> str:
     try:
         return ALPHABET[sum(ALPHABET.index(each) for each in text) % 43]
     except ValueError:
-        raise UdiError("a label has capital letters, digits and -. $/+% alone.") from None
+        raise UdiError(worded("a label has capital letters, digits and %(marks)s alone.", marks="-. $/+%")) from None
 
 
 def _parts(text: str) -> list[str]:
@@ -98,15 +103,16 @@ def _checked(label: str, strict: bool) -> tuple[str, str]:
     if label.endswith("_"):
         label = f"{label[:-1]} "
     if len(label) < 3:
-        raise UdiError("a label has more characters.")
+        raise UdiError(worded("a label has more characters."))
     if not strict or check_character(label[:-1]) == label[-1]:
         return label[:-1], label[-1]
-    expected, remedy = check_character(label[:-1]), ""
+    expected = repr(check_character(label[:-1]))
+    said = [worded("the check character would be %(expected)s; a character was misread.", expected=expected)]
     if check_character(label) == " ":
-        remedy = " Where a space ends the label, write _ for it."
+        said.append(worded("Where a space ends the label, write _ for it."))
     elif label.endswith(" ") and check_character(label.rstrip()[:-1]) == label.rstrip()[-1]:
-        remedy = " Take the space at its end away."
-    raise UdiError(f"the check character would be {expected!r}; a character was misread.{remedy}")
+        said.append(worded("Take the space at its end away."))
+    raise UdiError(joined(said, " "))
 
 
 def _is_dated(label: str) -> bool:
@@ -130,11 +136,11 @@ def _secondary(label: str, found: Udi) -> Udi:
         serial = body[1:].startswith("+")
         body = body[1:].removeprefix("+")
     elif body[:5].isdigit() and len(body) >= 5:
-        made["expiry"], body = ordinal(2000 + int(body[:2]), int(body[2:5]), "expiry"), body[5:]
+        made["expiry"], body = ordinal(2000 + int(body[:2]), int(body[2:5]), worded("expiry")), body[5:]
     elif body:
-        raise UdiError("a secondary part begins with $, $$ or a date of five digits.")
+        raise UdiError(worded("a secondary part begins with $, $$ or a date of five digits."))
     if not _LOT.fullmatch(body):
-        raise UdiError("a lot or serial number has at most 18 letters and digits.")
+        raise UdiError(worded("a lot or serial number has at most 18 letters and digits."))
     made["serial" if serial else "lot"] = body or None
     return _further(f"/{tail}" if tail else "", found, made)
 
@@ -150,11 +156,11 @@ def _further(tail: str, found: Udi, made: dict[str, str | None]) -> Udi:
             made["serial"] = value
         elif name in ("14D", "16D"):
             if not re.fullmatch(r"20[0-9]{6}", value):
-                raise UdiError(f"/{name} is followed by a date, YYYYMMDD.")
+                raise UdiError(worded("/%(name)s is followed by a date, YYYYMMDD.", name=name))
             member = "expiry" if name == "14D" else "manufactured"
-            made[member] = day_of(value[2:], "ymd", f"date /{name}")
+            made[member] = day_of(value[2:], "ymd", worded("date /%(name)s", name=name))
     if at != len(tail):
-        raise UdiError(f"{tail[at : at + 4]!r} is none of /S, /14D, /16D and /Q.")
+        raise UdiError(worded("%(text)s is none of /S, /14D, /16D and /Q.", text=repr(tail[at : at + 4])))
     return Udi(found.issuer, found.device, made.get("lot"), made.get("expiry"), made.get("manufactured"),
                made.get("serial"))  # fmt: skip
 
@@ -170,15 +176,15 @@ def _dated(body: str) -> tuple[str | None, str]:
     elif not body:
         return None, ""
     else:
-        raise UdiError(f"{flag!r} is no format of a date.")
+        raise UdiError(worded("%(flag)s is no format of a date.", flag=repr(flag)))
     if len(digits) != length or (digits and not digits.isdigit()):
-        raise UdiError(f"the expiry has {length} digits here.")
+        raise UdiError(worded("the expiry has %(length)s digits here.", length=length))
     if flag == "7":
         return None, rest
     if flag == "2":
-        return day_of(digits, "mdy", "expiry"), rest
+        return day_of(digits, "mdy", worded("expiry")), rest
     if flag in ("3", "4"):
-        return day_of(digits[:6], "ymd", "expiry"), rest
+        return day_of(digits[:6], "ymd", worded("expiry")), rest
     if flag in ("5", "6"):
-        return ordinal(2000 + int(digits[:2]), int(digits[2:5]), "expiry"), rest
-    return day_of(f"{digits[2:]}{digits[:2]}00", "ymd", "expiry"), rest
+        return ordinal(2000 + int(digits[:2]), int(digits[2:5]), worded("expiry")), rest
+    return day_of(f"{digits[2:]}{digits[:2]}00", "ymd", worded("expiry")), rest

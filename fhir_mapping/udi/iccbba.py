@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from consent.wording import worded
 from fhir_mapping.udi.identifier import Issuer, Udi, UdiError, ordinal
 
 #: Data identifier -> what its value looks like. A donation number has no second character of its own, so it is last.
@@ -22,6 +23,15 @@ _STRUCTURES: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("lot", "&,1", re.compile(r"[A-Z0-9\-]{18}")),
     ("donation", "=", re.compile(r"[A-NP-Z1-9][A-Z0-9]{4}[0-9]{8}[A-Z0-9]{2}")),
 )
+_NAMES = {
+    "compound": worded("compound"),
+    "product": worded("product"),
+    "serial": worded("serial"),
+    "expiry": worded("expiry"),
+    "made": worded("made"),
+    "lot": worded("lot"),
+    "donation": worded("donation"),
+}
 
 
 def read(text: str) -> Udi:
@@ -37,17 +47,17 @@ def read(text: str) -> Udi:
     while rest:
         name, value, rest = _first(rest)
         if name in found:
-            raise UdiError(f"the {name} stands twice.")
+            raise UdiError(worded("the %(name)s stands twice.", name=_NAMES[name]))
         found[name] = value
         rest = rest.lstrip()
     if not found:
-        raise UdiError("there is no data structure in it.")
+        raise UdiError(worded("there is no data structure in it."))
     return Udi(
         Issuer.ICCBBA,
         found.get("product"),
         lot=(found["lot"].lstrip("0") or None) if "lot" in found else None,  # padded with zeros to 18
-        expiry=_day(found["expiry"], "expiry") if "expiry" in found else None,
-        manufactured=_day(found["made"], "production date") if "made" in found else None,
+        expiry=_day(found["expiry"], worded("expiry")) if "expiry" in found else None,
+        manufactured=_day(found["made"], worded("production date")) if "made" in found else None,
         serial=found.get("serial"),
         donation=found["donation"][:13] if "donation" in found else None,  # without its two flag characters
     )
@@ -60,8 +70,10 @@ def _first(text: str) -> tuple[str, str, str]:
             if match is not None:
                 return name, match.group(), text[match.end() :]
             if name != "donation":
-                raise UdiError(f"{mark!r} is followed by a {name} of another form.")
-    raise UdiError(f"{text[:2]!r} begins no data structure that is read here.")
+                raise UdiError(
+                    worded("%(mark)s is followed by a %(name)s of another form.", mark=repr(mark), name=_NAMES[name])
+                )
+    raise UdiError(worded("%(text)s begins no data structure that is read here.", text=repr(text[:2])))
 
 
 def _day(digits: str, name: str) -> str:

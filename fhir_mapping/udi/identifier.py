@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from consent.wording import worded
 from fhir_mapping.errors import Invalid, Issue
 
 
@@ -42,7 +43,8 @@ class UdiError(Invalid):
     """What was given is no such identifier; the text says where, and what would be."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(Issue("value", f"The UDI cannot be read: {text}"))
+        super().__init__(Issue("value", worded("The UDI cannot be read: %(why)s", why=text)))
+        self.why = text
 
 
 def day_of(digits: str, order: str, name: str, *, last: bool = False) -> str:
@@ -64,7 +66,7 @@ def day_of(digits: str, order: str, name: str, *, last: bool = False) -> str:
             return date(year, month, day).isoformat()
         first = date(year, month, 1)
     except ValueError:
-        raise UdiError(f"the {name} {digits} is no date.") from None
+        raise UdiError(worded("the %(name)s %(digits)s is no date.", name=name, digits=digits)) from None
     if not last:
         return f"{first:%Y-%m}"
     return (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).isoformat()
@@ -79,5 +81,5 @@ def ordinal(year: int, day: int, name: str) -> str:
     """
     found = date(year, 1, 1) + timedelta(days=day - 1)
     if day < 1 or found.year != year:
-        raise UdiError(f"the {name} is day {day} of a year.")
+        raise UdiError(worded("the %(name)s is day %(day)s of a year.", name=name, day=day))
     return found.isoformat()

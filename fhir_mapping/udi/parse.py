@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from consent.wording import worded
 from fhir_mapping.udi import gs1, hibc, iccbba
 from fhir_mapping.udi.identifier import Issuer, Udi, UdiError
 
@@ -30,20 +31,20 @@ def parse(text: str) -> Udi:
     kept = unicodedata.normalize("NFKC", text).lstrip().rstrip("\r\n\t")
     whole = kept.rstrip()
     if not whole or len(whole) > _LONGEST:
-        raise UdiError(f"it has 1 to {_LONGEST} characters.")
+        raise UdiError(worded("it has 1 to %(longest)s characters.", longest=_LONGEST))
     prefix = _SYMBOLOGY.match(whole)
     rest = whole[prefix.end() :] if prefix else whole
     if gs1.is_gtin(rest):
         return Udi(Issuer.GS1, rest.zfill(14))
     if prefix is not None and prefix.group("kind") == _EAN:
-        raise UdiError("an EAN holds the digits of a GTIN alone.")
+        raise UdiError(worded("an EAN holds the digits of a GTIN alone."))
     if rest.lstrip("*").startswith("+"):
         return hibc.read(kept[len(whole) - len(rest) :])  # a space at its end is a character of it
     if rest[:1] in ("=", "&"):
         return iccbba.read(rest)
     if rest[:1] in ("(", gs1.SEPARATOR) or rest[:1].isdigit() or gs1.is_link(rest):
         return gs1.read(rest)
-    raise UdiError("it begins as none of GS1 '(01)', HIBCC '+' and ICCBBA '='.")
+    raise UdiError(worded("it begins as none of GS1 '(01)', HIBCC '+' and ICCBBA '='."))
 
 
 def texts_of(carrier: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from consent.regions import regions
 from consent.store.engine import reading
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, question
@@ -30,10 +31,17 @@ from fhir_mapping.advisory.said import ASTRAY, SETS, UNPLACED, astray_lines, in_
 from fhir_mapping.errors import Invalid, NotFound, Refused, VersionMismatch
 from fhir_mapping.references import ID
 from fhir_mapping.resources.advisory import WORK, Step
+from fhir_mapping.treatment import elements
+from fhir_mapping.treatment.session import Place
+from orthanc_plugin.workspace import language
 from orthanc_plugin.workspace.chart import picture
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages, refused_picture
+from orthanc_plugin.workspace.purpose_names import purpose_name
+from orthanc_plugin.workspace.shown_names import region_name
 from orthanc_plugin.workspace.visitor import Visitor, read_fields, same_origin, same_token
+from orthanc_plugin.workspace.words import fault as told
 
 BASE = "/advisory"
 PURPOSE = "PATSFTY"
@@ -41,6 +49,22 @@ _LARGEST = 4 * LONGEST + 16 * 1024  # bytes of a form: a notice, percent-encoded
 _FIELDS = 600
 _WORDS = ("udi", "product", "since", "until")
 
+_STEPS: Mapping[Step, str] = MappingProxyType(
+    {
+        Step.CONTACTED: noted("Contacted"),
+        Step.REVIEWED: noted("Reviewed"),
+        Step.ATTESTED: noted("Attested"),
+    }
+)
+_VOID: Mapping[str, str] = MappingProxyType(
+    {
+        "entered-in-error": noted("entered in error"),
+        "not-done": noted("not done"),
+        "cancelled": noted("cancelled"),
+        "declined": noted("declined"),
+        "not-taken": noted("not taken"),
+    }
+)
 _UNSAID: Mapping[str, str] = MappingProxyType({"patient": "", "note": ""})
 
 Fields = Sequence[tuple[str, str]]
@@ -139,7 +163,7 @@ class BatchPages:
         try:
             wanted = question_of(fields)
         except Invalid as fault:
-            return self._begin(http, visitor, asked, fault=str(fault), fields=fields, status=400)
+            return self._begin(http, visitor, asked, fault=told(fault), fields=fields, status=400)
         answer = self._batches.advisories.ask(asked, wanted)
         return self._answer(http, visitor, answer, None, fields)
 
@@ -169,11 +193,16 @@ class BatchPages:
             When=When,
             changed=_changed(opened),
             steps=WORK,
+            step_names=_STEPS,
             found=Step.FOUND,
+            void_names=_VOID,
+            purpose_name=purpose_name,
+            places=lambda treatment: map(_site_name, treatment.places),
+            doses=lambda treatment: map(_dose, treatment.doses),
             others=((UNPLACED, answer.unplaced), (ASTRAY, astray_lines(answer.astray))),
             fields=[(name, value) for name, value in fields if value],
             photos=sum(len(each.photos) for each in answer.patients),
-            fault=fault,
+            fault=told(fault) if fault is not None else "",
             said={**_UNSAID, **said},
             nameless=not any(each.fit is not Fit.UNREADABLE for each in answer.products),
         )
@@ -194,7 +223,7 @@ class BatchPages:
             with reading(self._batches.engine) as connection:
                 found = recognise(connection, text)
         except Invalid as refused:
-            return self._begin(http, visitor, asked, fault=str(refused), fields=fields, status=400)
+            return self._begin(http, visitor, asked, fault=told(refused), fields=fields, status=400)
         lots = {(each.value, each.expiry): each for each in reversed(found) if each.mark is Mark.LOT}
         ranges = {each.value: each for each in found if each.mark is Mark.RANGE}
         picked = {value for name, value in fields if name in ("pick", "range")}
@@ -205,7 +234,7 @@ class BatchPages:
             visitor,
             status=_status(fault),
             section="advisory",
-            fault=fault,
+            fault=told(fault) if fault is not None else "",
             text=text,
             pieces=pieces(text, found),
             lots=[lots[key] for key in sorted(lots, key=lambda key: lots[key].start)],
@@ -226,7 +255,7 @@ class BatchPages:
         except Invalid as fault:
             if notice.strip():
                 return self._confirm(http, visitor, asked, fields, fault)
-            return self._begin(http, visitor, asked, fault=str(fault), fields=fields, status=400)
+            return self._begin(http, visitor, asked, fault=told(fault), fields=fields, status=400)
         return RedirectResponse(f"{BASE}/{opened.kept.id}", status_code=303)
 
     def _show(self, http: HttpRequest, visitor: Visitor, asked: Request) -> Response:
@@ -323,7 +352,7 @@ class BatchPages:
         except NotFound:
             return self._pages.refuse(http, visitor)
         except Invalid as fault:
-            return self._begin(http, visitor, asked, fault=str(fault), status=400)
+            return self._begin(http, visitor, asked, fault=told(fault), status=400)
 
 
 def question_of(fields: Fields) -> Question:
@@ -363,6 +392,27 @@ def _status(fault: Refused | None) -> int:
     if fault is None:
         return 200
     return 400 if isinstance(fault, Invalid) else fault.status
+
+
+def _site_name(where: Place) -> str:
+    """An area by its name, and as it was written where that tells more."""
+    name, text = region_name(where), where.region.text
+    known = regions().by_code(where.region.code or "")
+    if known is None or not text:
+        return name
+    same = {known.display.lower(), known.name.replace("-", " "), elements.region_name(where).lower()}
+    return name if text.lower() in same else f"{name} ({text})"
+
+
+def _dose(text: str) -> str:
+    """``0.5 mL``, ``0,5 mL``."""
+    amount, _space, unit = text.partition(" ")
+    try:
+        decimals = len(amount.partition(".")[2])
+        said = language.number(float(amount), "0." + "0" * decimals if decimals else "0")
+    except ValueError:
+        return text
+    return f"{said} {unit}".strip()
 
 
 def _notice_of(fields: Fields) -> str:

@@ -13,9 +13,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from consent.identity.emergency import Grant, GrantRefused
+from consent.identity.emergency import LONGEST_REASON, Grant, GrantRefused
 from consent.purposes import BTG, TREAT
 from consent.types import Request
+from orthanc_plugin.workspace import language
 from orthanc_plugin.workspace.chart import Courses
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
@@ -27,6 +28,9 @@ Sent = Callable[[HttpRequest], Awaitable[Response]]
 
 _BASE = "/emergency"
 _NO_REASON = noted("Please type the reason, in up to 500 characters.")
+_TOO_LONG = noted("The reason has %(length)s characters, and at most %(most)s are kept. Please shorten it.")
+_LARGEST = 512 * 1024  # bytes of a form: far more than a reason may have, so that it can be said and given back
+_GIVEN_BACK = 20_000  # characters
 
 
 class Emergencies(Protocol):
@@ -129,7 +133,7 @@ class Emergency(Courses):
 
     def _send(self, handle: Handle) -> Sent:
         async def answer(http: HttpRequest) -> Response:
-            form = await read_form(http)
+            form = await read_form(http, most=_LARGEST)
             return await run_in_threadpool(self._proved, http, dict(form or {}), handle)
 
         return answer
@@ -150,7 +154,10 @@ class Emergency(Courses):
         try:
             self._emergencies.open(question, person.id, reason)
         except GrantRefused:
-            return self._form(http, reason=reason, error=_(_NO_REASON))
+            length = len(reason.strip())
+            told = {"length": language.number(length), "most": language.number(LONGEST_REASON)}
+            error = _(_TOO_LONG) % told if length > LONGEST_REASON else _(_NO_REASON)
+            return self._form(http, reason=reason[:_GIVEN_BACK], error=error)
         return RedirectResponse(f"{_BASE}/patient/{person.id}", status_code=303)
 
     def _end(self, http: HttpRequest, visitor: Visitor, _: dict[str, str]) -> Response:

@@ -27,12 +27,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent.wording import Value, Wording
+from consent.wording import PartialDate, Value, Wording
 from orthanc_plugin.workspace.vocabularies import called
 
 FOLDER = Path(__file__).parent / "locale"
 SCRIPTS = Path(__file__).parent / "static"
 COOKIE = "photospine-language"
+_FULL_DATE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def said(text: str) -> str:
 
 
 def _value(value: Value) -> str:
+    if isinstance(value, PartialDate):
+        return partial_date(value)
     if isinstance(value, str):
         return said(value)
     if isinstance(value, Decimal):
@@ -142,6 +145,20 @@ def _value(value: Value) -> str:
 def day(value: date | datetime) -> str:
     """``12 May 2026``, ``12. Mai 2026``."""
     return str(format_date(value, spoken().day, locale=spoken().locale))
+
+
+def partial_date(value: str) -> str:
+    """A FHIR date as people write it: ``1981``, ``Mar 1981``, ``14 Mar 1981``; other text unchanged."""
+    parts = value.split("T")[0].split("-")
+    try:
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 1:
+            return f"{numbers[0]}"
+        if len(numbers) < _FULL_DATE:
+            return month_in_year(date(numbers[0], numbers[1], 1))
+        return day(date(*numbers[:_FULL_DATE]))
+    except (ValueError, IndexError):
+        return str(value)
 
 
 def month(value: date) -> str:

@@ -9,7 +9,7 @@ encoded anew, and is a record each time.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
@@ -28,11 +28,12 @@ from consent.store import photos
 from consent.store.engine import reading
 from consent.store.photos import PhotoState, StoredPhoto
 from consent.types import Laterality, Requester, Right
+from consent.wording import worded
 from dicom_bridge.archive import Archive
 from dicom_bridge.compare.renditions import render, shown_picture
 from dicom_bridge.corrections import Corrections
 from dicom_bridge.errors import BridgeError, UnknownCode
-from dicom_bridge.legacy.visits import Visits
+from dicom_bridge.legacy.visits import KNOWN_BY_PHOTOS, Visits
 from dicom_bridge.objects.vocabulary import find_expression, find_region, find_view, terms
 from dicom_bridge.placing import days_of
 from dicom_bridge.proposing import By, Proposal
@@ -42,10 +43,17 @@ from fhir_mapping.errors import MappingError
 from fhir_mapping.resources.people import visit_facts
 from fhir_mapping.store.record import RecordStore
 from fhir_mapping.treatment.people import person_name
+from orthanc_plugin.workspace import language
 from orthanc_plugin.workspace.chart import WIDTHS
 from orthanc_plugin.workspace.language import gettext as _
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages, may_link, refused_picture
+from orthanc_plugin.workspace.record import within_sentence
+from orthanc_plugin.workspace.shown_names import tree_name
 from orthanc_plugin.workspace.visitor import Visitor, read_form, same_origin, same_token
+from orthanc_plugin.workspace.vocabularies import title
+from orthanc_plugin.workspace.vocabularies import words as in_words
+from orthanc_plugin.workspace.words import fault as told
 from orthanc_plugin.workspace.words import partial_date
 
 BASE = "/waiting"
@@ -56,6 +64,21 @@ _FOUND = 8
 _VISITS = 40
 _WORDS = ("patient", "visit", "region", "laterality", "view", "expression")
 _DOOR = "serve"
+_FACTS = {
+    "region": noted("Region"),
+    "laterality": noted("Side"),
+    "view": noted("View"),
+    "expression": noted("Expression"),
+    "also": noted("Also shown"),
+    "session": noted("Session"),
+    "procedure": noted("Treatment"),
+    "taken": noted("Taken"),
+}
+_SIDES = {
+    Laterality.RIGHT: noted("right"),
+    Laterality.LEFT: noted("left"),
+    Laterality.BOTH: noted("both sides"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +160,8 @@ class QueuePage:
         return [self._suggestion(connection, each) for each in one.suggestions]
 
     def _suggestion(self, connection: Connection, words: Mapping[str, str]) -> Suggestion:
-        rest = [words[name].replace("-", " ") for name in ("region", "view") if name in words]
+        area = within_sentence(_(title(words.get("region", ""))))
+        rest = filter(None, (area, _(in_words(words.get("view", "")))))
         return Suggestion(
             self._patient_name(connection, words.get("patient", "")),
             self._visit_name(connection, words["visit"]) if "visit" in words else "",
@@ -201,9 +225,9 @@ class QueuePage:
             proposal=proposal,
             changes=_changes(proposal),
             fault=fault,
-            regions=_options(each.name for each in regions()),
-            views=_options(each.name for each in terms("view")),
-            expressions=_options(each.name for each in terms("expression")),
+            regions=[(each.name, _(title(each.name))) for each in regions()],
+            views=_options("view"),
+            expressions=_options("expression"),
             pictures=Right.RECONCILE in visitor.requester.rights,
         )
 
@@ -347,6 +371,7 @@ def _visit_text(encounter: Mapping[str, object]) -> str:
     start = period.get("start") if isinstance(period, Mapping) else None
     day = partial_date(str(start)[: len("2026-05-03")]) if start else _("Day not known")
     kind = kinds[0].get("text") if isinstance(kinds, list) and kinds and isinstance(kinds[0], Mapping) else None
+    kind = language.said(KNOWN_BY_PHOTOS) if kind == KNOWN_BY_PHOTOS else kind
     return f"{day}, {kind}" if kind else day
 
 
@@ -371,7 +396,7 @@ def _wanted(words: Mapping[str, str]) -> Said:
 
     region, side, view, expression = (said(name) for name in ("region", "laterality", "view", "expression"))
     if side is not None and side not in set(Laterality):
-        raise UnknownCode(f"Side: {side[:20]!r} is none of R, L, B")
+        raise UnknownCode(worded("Side: %(side)s is none of R, L, B", side=repr(side[:20])))
     return Said(
         patient=said("patient"),
         visit=said("visit"),
@@ -382,9 +407,10 @@ def _wanted(words: Mapping[str, str]) -> Said:
     )
 
 
-def _options(names: Iterable[str]) -> list[tuple[str, str]]:
+def _options(kind: str) -> list[tuple[str, str]]:
     """Names of the vocabulary with what they are called, for a list to choose from."""
-    return [(name, name.replace("-", " ").capitalize()) for name in names]
+    called = [(each.name, _(in_words(each.name))) for each in terms(kind)]
+    return [(name, text[:1].upper() + text[1:]) for name, text in called]
 
 
 def _by(who: Requester) -> By:
@@ -411,15 +437,29 @@ def _changes(proposal: Proposal | None) -> list[tuple[str, str]]:
     """What would be said of a photo, in words; patient and visit stand beside it."""
     if proposal is None:
         return []
-    names = _called() | {"R": "right", "L": "left", "B": "both sides"}
     return [
-        (each.what.replace("laterality", "side"), names.get(each.after or "", each.after or ""))
+        (_(_FACTS.get(each.what, each.what)), _after(each.what, each.after or ""))
         for each in proposal.changes
         if each.what not in ("patient", "visit")
     ]
 
 
+def _after(what: str, value: str) -> str:
+    if not value:
+        return _("not known")
+    if what in ("region", "also"):
+        named = (each.partition("#") for each in value.split(", "))
+        return ", ".join(
+            within_sentence(tree_name(code, Laterality(side) if side else None) or code) for code, _mark, side in named
+        )
+    if what == "laterality":
+        return _(_SIDES[Laterality(value)])
+    if what == "taken":
+        return partial_date(value)
+    return _(in_words(_called()[value])) if value in _called() else value
+
+
 def _plain(error: Exception) -> str:
     """An error in the words of the page: what commands call an option is a field here."""
-    text = str(error).replace("--visit: ", "Visit: ").replace("--patient: ", "Patient: ")
+    text = told(error).replace("--visit: ", "Visit: ").replace("--patient: ", "Patient: ")
     return text.replace("--region: ", "Region: ").replace("; say --patient too if so it is", "")

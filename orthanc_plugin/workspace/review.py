@@ -10,8 +10,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from consent.purposes import HCOMPL, Catalog
+from consent.reasons import Reason
 from orthanc_plugin.workspace.history_book import Asked, HistoryBook
 from orthanc_plugin.workspace.pages import Pages, may_review
+from orthanc_plugin.workspace.purpose_names import purpose_name
 
 _WORD = 200  # characters
 
@@ -51,9 +53,16 @@ class Review:
             explained=explained,
             accounts=self._book.accounts(),
             purposes=Catalog.of(self._pages.parts.site).codes(),
+            purpose_name=purpose_name,
+            why=_why,
             channels=sorted(self._pages.parts.site.channels),
             emergencies=self._book.emergencies(),
         )
+
+
+def _why(reason: str) -> str:
+    """What the reason of a recorded answer says; one that is not known here, as it stands."""
+    return Reason(reason).sentence if reason in set(Reason) else reason
 
 
 def _asked(http: HttpRequest) -> Asked | None:

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from datetime import date, datetime, tzinfo
 
+from fhir_mapping.errors import Refused
 from orthanc_plugin.workspace import language
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import ngettext
 
 _WEEK = 7
-_FULL_DATE = 3
+
+partial_date = language.partial_date
 
 
 def day(value: datetime | date, zone: tzinfo | None = None) -> str:
     """``12 May 2026``, in the site's time zone."""
     local = value.astimezone(zone) if isinstance(value, datetime) and zone is not None else value
     return language.day(local)
-
-
-def partial_date(value: str) -> str:
-    """A FHIR date as people write it: ``1981``, ``Mar 1981``, ``14 Mar 1981``; other text unchanged."""
-    parts = value.split("T")[0].split("-")
-    try:
-        numbers = [int(part) for part in parts]
-        if len(numbers) == 1:
-            return f"{numbers[0]}"
-        if len(numbers) < _FULL_DATE:
-            return language.month_in_year(date(numbers[0], numbers[1], 1))
-        return language.day(date(*numbers[:_FULL_DATE]))
-    except (ValueError, IndexError):
-        return value
 
 
 def age(birth: str, today: date) -> str:
@@ -58,6 +46,15 @@ def interval(earlier: datetime, later: datetime) -> str:
     if months < 24:
         return ngettext("%d month", "%d months", months) % months
     return _("%s years") % language.number(days / 365.25, "0.0")
+
+
+def fault(error: Exception) -> str:
+    """What an error says, in the language that is spoken."""
+    if isinstance(error, Refused):
+        told = ((each.element, language.said(each.text)) for each in error.issues)
+        return "; ".join(f"{element}: {text}" if element else text for element, text in told)
+    said = error.args[0] if error.args else ""
+    return language.said(said) if isinstance(said, str) else str(error)
 
 
 def too_many(wait: int) -> str:

@@ -108,6 +108,24 @@ def test_what_does_not_fit_is_said_and_nothing_is_linked(clinic: Links, app: Sta
     assert "Link it" not in answer.text
 
 
+def test_it_is_said_in_german(clinic: Links, app: Starlette) -> None:
+    made = clinic.sent(8350)
+    client, german = _enter(app, "both"), {"accept-language": "de"}
+    page = client.get("/waiting", headers=german).text
+    card = page[page.index(f"photo-{made.sop}") :]
+    assert "Kein Besuch und keine Behandlung der Akte hat die Auftragsnummer" in card
+    assert "<dt>Auftragsnummer (Accession Number)</dt>" in card
+    visits = [clinic.visit("ben").encounter, clinic.visit("anna").encounter]
+    looked = [
+        client.get(f"/waiting/{made.sop}?patient=anna&visit={visit}&region=lower-eyelid&laterality=R", headers=german)
+        for visit in visits
+    ]
+    assert f"Besuch: Wählen Sie einen Besuch von Patient/anna; Encounter/{visits[0]} ist keiner." in looked[0].text
+    assert '<option value="lower-eyelid" selected>Unterlid</option>' in looked[1].text
+    assert "<dd>Unterlid</dd>" in looked[1].text
+    assert "<dd>rechts</dd>" in looked[1].text
+
+
 def test_nobody_else_sees_that_anything_waits(clinic: Links, app: Starlette) -> None:
     made = clinic.sent(8400)
     visit = clinic.visit("anna")

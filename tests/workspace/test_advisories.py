@@ -70,6 +70,63 @@ def test_a_question_that_cannot_be_read_comes_back_with_its_fault(client: Client
 
 
 @pytest.mark.fast
+def test_a_udi_that_is_far_too_long_is_said_to_be_so(client: Client) -> None:
+    answer = client.get("/advisory/found", params={"udi": "7" * 20_000})
+    assert (answer.status_code, "it has 1 to 400 characters" in answer.text) == (400, True)
+
+
+_GERMAN = {"accept-language": "de"}
+
+
+@pytest.mark.fast
+def test_it_is_said_in_german_and_the_report_stays_english(clinic: Clinic, client: Client) -> None:
+    clinic.put(
+        {"resourceType": "MedicationAdministration", "id": "far", "status": "not-done",
+         "subject": {"reference": "Patient/ben"}, "medicationReference": {"reference": "Medication/near"},
+         "effectiveDateTime": "2026-05-03",
+         "dosage": {"dose": {"value": 0.5, "unit": "mL"}, "site": {"text": "right cheek"}}}
+    )  # fmt: skip
+    place = _post(client, "/advisory/open", {"lot": "LOT-0071", "expiry": "2027-01", "since": "2026-02-01"})
+    page = client.get(place, headers=_GERMAN).text
+    for text in (
+        "Charge LOT-0071 Verfallsdatum Jan. 2027, ab 1. Feb. 2026",
+        "Genau diese Charge",
+        "liest sich gleich",
+        "nicht durchgeführt: nicht gezählt",
+        "verwendbar bis 31. Jan. 2027",
+        "Telefon +30 210 000 0001",
+        "0,5 mL",
+        "Wange rechts",
+        "Behandlung in dieser Klinik",
+        "Kontaktiert",
+    ):
+        assert text in page, text
+    for text in ("TREAT", "2027-01-31", "reads alike", "phone +30", "Contacted"):
+        assert text not in page, text
+    report = client.get(f"{place}/report.csv", headers=_GERMAN).text
+    assert "reads alike" in report
+    assert "phone +30 210 000 0001" in report
+    assert "right cheek" in report
+    assert '"valueString": "reads alike"' in client.get(f"{place}/report.json", headers=_GERMAN).text
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("lot=--", "Eine Charge enthält einen Buchstaben"),
+        ("lot=A&expiry=soon", "Das Verfallsdatum ist ein Datum: JJJJ-MM oder JJJJ-MM-TT."),
+        ("udi=(01)09504000059119", "Die UDI ist nicht lesbar: (01) endet auf 9, die Prüfziffer wäre 8."),
+        ("udi=(01)123", "Die UDI ist nicht lesbar: (01) hat 14 Ziffern."),
+        ("udi=%2BA123", "Das Prüfzeichen wäre"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_in_german(client: Client, query: str, said: str) -> None:
+    answer = client.get(f"/advisory/found?{query}", headers=_GERMAN)
+    assert (answer.status_code, said in answer.text) == (400, True)
+
+
+@pytest.mark.fast
 def test_a_notice_is_asked_only_once_it_is_confirmed(clinic: Clinic, client: Client) -> None:
     text = _post(client, "/advisory/notice", {"notice": _NOTICE}, status=200)
     assert '<mark class="lot">LOT-0071</mark>' in text
@@ -79,7 +136,7 @@ def test_a_notice_is_asked_only_once_it_is_confirmed(clinic: Clinic, client: Cli
     form = {"pick": ["LOT-0071\t2027-01"], "lot": "L0T-9\n", "notice": _NOTICE}
     place = _post(client, "/advisory/open", form)
     shown = client.get(place).text
-    assert "lot LOT-0071 expiry 2027-01, lot L0T-9" in shown
+    assert "lot LOT-0071 expiry Jan 2027, lot L0T-9" in shown
     assert "0 of 2 attested" in shown
 
 
@@ -126,7 +183,7 @@ def test_a_range_and_a_product_are_confirmed_with_the_lots(client: Client) -> No
     assert "<option>Toxin A</option>" in text
     place = _post(client, "/advisory/open", {"range": picked, "product": "Toxin A", **notice})
     shown = client.get(place).text
-    assert "LOT-0072 expiry 2027-01, Toxin A" in shown
+    assert "LOT-0072 expiry Jan 2027, Toxin A" in shown
     assert "Anna \u0100nderson" in shown
 
 
@@ -199,7 +256,7 @@ def test_it_works_in_a_browser_and_can_be_read_by_all(clinic: Clinic, browser: B
         assert page.evaluate("axe.run().then(r => r.violations.map(v => v.id))") == []
         page.get_by_role("checkbox").nth(1).uncheck()
         page.get_by_role("button", name="Confirm").click()
-        page.get_by_role("heading", name="lot LOT-0071 expiry 2027-01").wait_for()
+        page.get_by_role("heading", name="lot LOT-0071 expiry Jan 2027").wait_for()
         case = page.get_by_role("article").filter(has_text="Anna")
         case.get_by_label("What was said").fill("Called; she is well")
         case.get_by_role("button", name="Contacted").click()

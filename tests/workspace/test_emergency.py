@@ -89,6 +89,24 @@ def test_without_a_reason_nothing_opens(place: Consenting, reason: str) -> None:
     assert client.get("/emergency/patient/anna").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "The reason has 20,000 characters, and at most 500 are kept."),
+        ("de", "Der Grund hat 20.000 Zeichen, aufbewahrt werden höchstens 500."),
+    ],
+)
+def test_a_reason_that_is_far_too_long_is_said_to_be_so_and_given_back(
+    place: Consenting, language: str, said: str
+) -> None:
+    client = place.signed_in()
+    form = {"csrf": csrf(client.get(_PAGE).text), "reason": "ü" * 20_000}
+    answer = client.post(_PAGE, data=form, headers={"accept-language": language})
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert form["reason"] in answer.text
+
+
 def test_the_offer_is_the_same_for_every_patient_and_for_whoever_holds_it_alone(place: Consenting) -> None:
     client = place.signed_in()
     for patient in ("anna", "ben"):

@@ -110,6 +110,24 @@ def test_compliance_reads_who_saw_a_photo_and_why(place: Consenting) -> None:
     assert ("/review/why", "explanation of g1") in told
 
 
+def test_compliance_reads_it_in_german(place: Consenting) -> None:
+    place.clinic.put(consent_of("no", "deny", "WEB"))
+    place.signed_in().get("/chart/photo/g1")
+    client = place.signed_in("compliance")
+    asked = {"photo": "g1", "account": "marketing", "purpose": "WEB"}
+    page = client.get("/review", params=asked, headers={"accept-language": "de"}).text
+    for text in (
+        "<td>Behandlung in dieser Klinik</td>",
+        '<option value="WEB" selected>Website</option>',
+        "Die Angaben waren vollständig",
+        "Eine Einwilligung der Patientin verbietet es.",
+        "Sie verbietet Website",
+        "Unterschrieben von ",
+        "Die Angaben sind die dieses Augenblicks.",
+    ):
+        assert text in page, text
+
+
 def test_compliance_is_told_of_emergencies(place: Consenting) -> None:
     doctor = place.signed_in()
     form = "/chart/patient/anna/emergency"
