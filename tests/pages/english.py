@@ -30,13 +30,14 @@ _TEXTS = """() => {
 CALLED = (
     "Anna Demou demo-anna Maria Demou demo-maria Eleni Papadopoulou-Demo demo-eleni Nikos Demopoulos demo-nikos",
     "Dimitra Paradeigma demo-dimitra Katerina Demou demo-katerina Demo Clinician Demo Doctor",
-    "clinician doctor integrator; a search for nobody",
+    "clinician doctor integrator marketing; a search for nobody; Procedure/demo-maria-p1",
+    "MedicationDispense/demo-handed-over",
     "Laser of facial pigment; Laser of pigment, both hands; Microneedling of acne scars; Botulinum toxin, forehead",
     "Botulinum toxin, glabella; Botulinum toxin type A, 100 U; Platelet-rich plasma, scalp; Lidocaine cream 4 %",
     "Q-switched Nd:YAG laser; Microneedling pen; Even tone on both cheeks; No visible spots in daylight",
     "Smooth forehead, brows that move; Swelling after a treatment elsewhere; Faces of this year",
 )
-"""What the people of the demo clinic called patients, accounts, treatments, products, machines and aims, in English."""
+"""What the people of the demo clinic called patients, accounts, treatments, products, machines and aims, in English; and references."""
 
 
 @cache
