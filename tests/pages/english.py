@@ -37,7 +37,8 @@ CALLED = (
     "Q-switched Nd:YAG laser; Microneedling pen; Even tone on both cheeks; No visible spots in daylight",
     "Smooth forehead, brows that move; Swelling after a treatment elsewhere; Faces of this year",
 )
-"""What the people of the demo clinic called patients, accounts, treatments, products, machines and aims, in English; and references."""
+"""What the people of the demo clinic called patients, accounts, treatments, products, machines and aims, in English;
+and references."""
 
 
 @cache
