@@ -13,6 +13,7 @@
     - Conflict              409
     - Gone                  410  it was deleted; its former versions are there
     - VersionMismatch       412  If-Match names another version
+    - TreatedMeanwhile      409  another treatment of the patient came on record since the sender looked
     - TooLarge              413
     - UnsupportedMediaType  415
     - Invalid               422  FHIR that this record cannot take, with the element that is at fault
@@ -130,6 +131,12 @@ class VersionMismatch(Refused):
     """If-Match names another version than the current one. Read again, then decide anew."""
 
     status = 412
+
+
+class TreatedMeanwhile(Refused):
+    """Another treatment of the patient came on record since whoever sends this one looked. Look again, then decide."""
+
+    status = 409
 
 
 class TooLarge(Refused):

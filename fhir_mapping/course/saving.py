@@ -15,7 +15,8 @@ from consent.wording import worded
 from fhir_mapping import references
 from fhir_mapping.course.looked_at import Shown, provenance
 from fhir_mapping.course.plan import with_session
-from fhir_mapping.errors import Invalid, Issue, NotFound
+from fhir_mapping.course.upcoming import treatments_of
+from fhir_mapping.errors import Invalid, Issue, NotFound, TreatedMeanwhile
 from fhir_mapping.outcome.outcome import Outcome, observation
 from fhir_mapping.store.kinds import CLINICAL, SOURCE
 from fhir_mapping.store.prepared import Entry
@@ -129,19 +130,35 @@ def prepare(
 
 
 def write(
-    connection: Connection, store: RecordStore, session: Session, entries: tuple[Entry, ...], *, source: str
+    connection: Connection,
+    store: RecordStore,
+    session: Session,
+    entries: tuple[Entry, ...],
+    *,
+    source: str,
+    known: int | None = None,
 ) -> str:
     """Write it; gives ``Procedure/…``, the one that is there already where the same session was sent before.
+
+    Parameters
+    ----------
+    known
+        How many treatments of hers whoever sends it knew of; None: that is not asked.
 
     Raises
     ------
     fhir_mapping.errors.Refused
-        ``VersionMismatch`` where the plan was changed meanwhile; nothing may be committed then.
+        ``VersionMismatch`` where the plan was changed meanwhile, ``TreatedMeanwhile`` where another treatment of hers
+        came; nothing may be committed then.
     """
     if session.key:
         there = store.unless_there(connection, "Procedure", f"identifier={quote(f'{KEYS}|{session.key}', safe='')}")
         if there is not None:
             return there.reference
+    if known is not None and treatments_of(connection, group(connection, [session.patient])) != known:
+        raise TreatedMeanwhile(
+            Issue("conflict", "Another treatment of hers is on record now: look again.", "Procedure")
+        )
     return store.transaction(connection, entries, source=source)[0].reference
 
 

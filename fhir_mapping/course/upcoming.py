@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from consent.service import DecisionPoint, for_one_patient
 from consent.sets import Permitted
@@ -64,6 +64,9 @@ class Upcoming:
 
     sessions: tuple[Treated, ...] = ()
     """Of the course, in order; those that did not take place are left out. Of photos they name those in ``shown``."""
+
+    known: int = 0
+    """Treatments of hers on record, whichever they are."""
 
     due: date | None = None
     """When the plan's rhythm wants the next one."""
@@ -138,7 +141,7 @@ def upcoming(
     plan
         Id of a CarePlan of hers; None: the newest that is open. One that is not hers is as if absent.
     brief
-        Without outcomes and machines, which only the form of the next session needs.
+        Without outcomes, machines and ``known``, which only the form of the next session needs.
     may
         As :func:`fhir_mapping.course.shots.seen` takes it.
 
@@ -188,6 +191,7 @@ def upcoming(
         plan=chosen,
         plans=tuple(known),
         sessions=tuple(within(each, found) for each in sessions),
+        known=0 if brief else treatments_of(connection, everyone),
         due=_due(chosen, last, len(sessions), reader),
         baseline=tuple(baseline),
         latest=tuple(latest),
@@ -209,6 +213,12 @@ def upcoming(
         details={"subject": f"Patient/{patient}", "plan": chosen.reference if chosen is not None else ""},
     )
     return replace(made, record=record)
+
+
+def treatments_of(connection: Connection, everyone: Collection[str]) -> int:
+    """How many Procedures of a patient are on record."""
+    hers = (fhir_resource.c.type == "Procedure", among(connection, fhir_resource.c.patient, everyone))
+    return connection.execute(select(func.count()).select_from(fhir_resource).where(*hers)).scalar_one()
 
 
 def _plans(connection: Connection, reader: RecordReader, everyone: Collection[str], more: set[LeftOut]) -> list[Plan]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from consent.types import Request
 from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
-from fhir_mapping.errors import Invalid, Refused, VersionMismatch
+from fhir_mapping.errors import Invalid, Refused, TreatedMeanwhile, VersionMismatch
 from fhir_mapping.udi.parse import parse
 from orthanc_plugin.workspace import done, language, photographs, words
 from orthanc_plugin.workspace.due import Wanted, wanted
@@ -40,6 +41,11 @@ _STATE = "today's session"
 _FIELDS = 3_000
 _EXPIRED = noted("This page was open for a long time, or came from elsewhere. Look at it once more and send it again.")
 _CHANGED = noted("The plan was changed while this page was open. Look at it once more and send it again.")
+
+_TREATED = noted(
+    "Another treatment of hers was put on record while this page was open: nothing is saved yet. "
+    "If today's is one more, send it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,8 @@ class NextSession:
             return self._show(http, visitor, question, person, typed=typed, status=422)
         try:
             procedure = self._book.save(question, sent, ROUTE)
+        except TreatedMeanwhile:
+            return self._show(http, visitor, question, person, typed=typed, told=_(_TREATED), status=409)
         except VersionMismatch:
             return self._show(http, visitor, question, person, typed=typed, told=_(_CHANGED), status=409)
         except Refused as refusal:
@@ -174,7 +182,10 @@ class NextSession:
         found = self._book.upcoming(question, person.id, http.query_params.get("plan") or None, ROUTE)
         now, zone = self._pages.today(), self._pages.parts.site.zone
         state = beginning.state_of(found, self._token(), lambda moment: words.day(moment, zone))
-        state = typed.state.shown_anew(state) if typed is not None else state
+        if typed is not None:  # what came meanwhile is known once it was told
+            state = replace(
+                typed.state.shown_anew(state), known=state.known if status == HTTPStatus.CONFLICT else typed.state.known
+            )
         fields = typed.fields if typed is not None else beginning.fields_of(found)
         errors = typed.errors if typed is not None else {}
         last = found.last

@@ -121,7 +121,9 @@ class StoredSessions:
             entries = saving.prepare(node.record, session, entry, decided, moment, sent.outcomes)
 
             def work(connection: Connection) -> str:
-                made = saving.write(connection, node.record, session, entries, source=requester.account)
+                made = saving.write(
+                    connection, node.record, session, entries, source=requester.account, known=sent.state.known
+                )
                 ask(connection, [session.patient])  # her photos are held against the protocols of what was done
                 return made
 

@@ -197,6 +197,27 @@ def test_a_plan_that_was_changed_meanwhile_is_told(client: Client, clinic: FhirC
     assert send(client, again).status_code == 303
 
 
+def _procedures(clinic: FhirClinic) -> int:
+    with reading(clinic.engine) as connection:
+        return len(clinic.record.search(connection, "Procedure", {}))
+
+
+def test_a_session_that_was_saved_in_another_tab_is_told_before_one_more_is_saved(
+    client: Client, clinic: FhirClinic
+) -> None:
+    clinic.put(care_plan(PLAN) | {"id": "plan", "status": "completed"})  # no version of a plan tells of it
+    one, other = (fields_of(client.get(PAGE).text) | {"checked-0": "on"} for _ in range(2))
+    before = _procedures(clinic)
+    assert send(client, one).status_code == 303
+    step = send(client, other | {"step": "product"})  # a row is added: that tells nobody
+    answer = send(client, fields_of(step.text) | {"checked-0": "on"})
+    assert answer.status_code == 409
+    assert "Another treatment of hers was put on record" in answer.text
+    assert _procedures(clinic) == before + 1
+    assert send(client, fields_of(answer.text) | {"checked-0": "on"}).status_code == 303
+    assert _procedures(clinic) == before + 2
+
+
 def test_a_refused_photo_is_not_on_the_page(client: Client, clinic: FhirClinic) -> None:
     provision = {"data": [{"meaning": "instance", "reference": {"reference": "DocumentReference/t1"}}]}
     clinic.put(consent_of("c", "deny", "TREAT", provision=provision))

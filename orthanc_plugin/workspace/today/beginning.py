@@ -45,6 +45,7 @@ def state_of(found: Upcoming, key: str, day: Callable[[datetime], str]) -> State
         plan_version=found.plan.version if found.plan is not None else None,
         visit=found.visit,
         last=found.last.reference if found.last and found.last.reference.startswith("Procedure/") else None,
+        known=found.known,
         record=found.record,
         title=form.title,
         places=form.places,

@@ -96,6 +96,9 @@ class State:
     last: str | None
     """``Procedure/…``: the session that an outcome judges."""
 
+    known: int
+    """Treatments of hers that were on record when the page was made."""
+
     record: str
     title: Named
     places: tuple[Place, ...]
@@ -135,6 +138,7 @@ def pack(state: State) -> dict[str, Any]:
         "version": state.plan_version,
         "visit": state.visit,
         "last": state.last,
+        "known": state.known,
         "record": state.record,
         "title": _named(state.title),
         "places": [_place(each) for each in state.places],
@@ -162,6 +166,7 @@ def unpack(stored: Mapping[str, Any]) -> State:
         plan_version=stored["version"],
         visit=stored["visit"],
         last=stored["last"],
+        known=stored["known"],
         record=stored["record"],
         title=Named(*stored["title"]),
         places=tuple(where for each in stored["places"] if (where := _place_of(each)) is not None),
