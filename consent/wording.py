@@ -17,7 +17,10 @@ from types import MappingProxyType
 Value = str | int | float | Decimal | date | Sequence[str]
 """Of a Decimal its places are kept."""
 
-_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+_LONGEST = 500
+"""Characters of a text that is taken apart again."""
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,11})(\.\d{1,6})?")
 _NAME = re.compile(r"%\((\w+)\)s")
 
 
@@ -120,6 +123,8 @@ def recognised(text: str, known: tuple[Wording, ...]) -> str:
         Wordings without values; what stands between their words is looked for among them again.
     """
     first: Wording | None = None
+    if len(text) > _LONGEST:
+        return text
     for each, pattern in _patterns(known):
         found = pattern.fullmatch(text)
         if found is None:
@@ -135,10 +140,9 @@ def recognised(text: str, known: tuple[Wording, ...]) -> str:
 def _recognised_value(text: str, known: tuple[Wording, ...]) -> Value:
     if _NUMBER.fullmatch(text):
         return Decimal(text)
+    whole = recognised(text, known)
     parts = [recognised(each, known) for each in text.split(", ")]
-    if not all(isinstance(each, Wording) for each in parts):
-        return text
-    return parts if len(parts) > 1 else parts[0]
+    return parts if len(parts) > 1 and all(isinstance(each, Wording) for each in parts) else whole
 
 
 @lru_cache(maxsize=16)

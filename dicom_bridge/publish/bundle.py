@@ -13,14 +13,13 @@ import hmac
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from consent.types import DirectiveRef, Request
-from consent.wording import Wording
 from dicom_bridge.compare.renditions import Rendition
-from dicom_bridge.publish.pair import Half, Pair
+from dicom_bridge.publish.pair import Half, Pair, Shown
 from dicom_bridge.publish.sheet import Row, sheet
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # when a file was put in is nobody's business, and equal items give equal bytes
@@ -106,17 +105,15 @@ def manifest(entries: Sequence[Entry], names: Names, request: Request) -> list[d
     ]
 
 
-def bundle(
-    entries: Sequence[Entry], names: Names, request: Request, title: str, say: Callable[[Wording], str] = str
-) -> bytes:
+def bundle(entries: Sequence[Entry], names: Names, request: Request, title: str, shown: Shown) -> bytes:
     """The ZIP.
 
     Parameters
     ----------
     title
         What the purpose is called.
-    say
-        Says a text in the language that the rest is in.
+    shown
+        The pairs as people read them.
     """
     rows = manifest(entries, names, request)
     pictures = {
@@ -124,7 +121,10 @@ def bundle(
         for place, entry in enumerate(entries, 1)
         for side, item in entry.items
     }
-    page = sheet([Row(entry.pair, entry.before.page, entry.after.page) for entry in entries], title, say)
+    rows_shown = [
+        Row(shown.pairs.get(entry.pair.numbers, entry.pair), entry.before.page, entry.after.page) for entry in entries
+    ]
+    page = sheet(rows_shown, title, shown.say)
     told = {"purpose": request.purpose, "channel": request.channel or "", "pairs": len(entries), "pictures": rows}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

@@ -20,10 +20,9 @@ from consent.service import Answer, DecisionPoint
 from consent.store import clock
 from consent.store.engine import transaction
 from consent.types import Obligation, Request
-from consent.wording import Wording
 from dicom_bridge.compare.renditions import NotRendered, render
 from dicom_bridge.publish.bundle import Entry, Item, Names, bundle
-from dicom_bridge.publish.pair import Half, Pair
+from dicom_bridge.publish.pair import Half, Pair, Shown
 from dicom_bridge.publish.sheet import on_page
 from dicom_bridge.publish.tables import export as exports
 from dicom_bridge.publish.tables import export_item
@@ -87,7 +86,7 @@ class Exporter:
         *,
         question: str,
         saved: str,
-        say: Callable[[Wording], str] = str,
+        shown: Shown | None = None,
     ) -> Export:
         """Make the file. It is recorded, as an export of the photos that it holds, when this returns.
 
@@ -97,8 +96,8 @@ class Exporter:
             What the purpose is called.
         question, saved
             What was asked, as text, and the id of the saved question.
-        say
-            Says a text in the language of the pairs' words.
+        shown
+            The pairs as people read them.
 
         Raises
         ------
@@ -114,7 +113,7 @@ class Exporter:
             if (before := items.get(pair.before.number)) and (after := items.get(pair.after.number))
         ]
         while True:
-            body = bundle(entries, names, request, title, say)
+            body = bundle(entries, names, request, title, shown or Shown())
             late = {half.number for entry in entries for half in entry.pair.halves if not self._still(request, half)}
             if not late:
                 break

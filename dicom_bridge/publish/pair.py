@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from consent.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,13 @@ class Pair:
     def numbers(self) -> tuple[int, int]:
         """Both photos' numbers."""
         return self.before.number, self.after.number
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How people read pairs: in their language, where a manifest has English for machines."""
+
+    pairs: Mapping[tuple[int, int], Pair] = field(default_factory=dict)
+    """By the photos' numbers; of those that are not there, the pair itself."""
+
+    say: Callable[[Wording], str] = str

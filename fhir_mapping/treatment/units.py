@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from consent.wording import Value, Wording, worded, worded_by
@@ -21,6 +22,7 @@ DOSES = {
 
 _SHOWN = {code: name for name, code in DOSES.items()}
 _SHOWN |= {"1": "", "us": "µs", "Cel": "°C", "[g]": "× g", "[pH]": ""}
+_SQUARE = re.compile(r"(?<![A-Za-z])([cm]?)m2(?![A-Za-z0-9])")
 _COUNTED = {
     "piece": worded("piece"),
     "tube": worded("tube"),
@@ -31,7 +33,7 @@ _COUNTED = {
 
 def shown(code: str) -> str:
     """A UCUM unit as people read it; one that is written otherwise, as it stands."""
-    said = _SHOWN.get(code, code.replace("m2", "m²"))
+    said = _SHOWN.get(code, _SQUARE.sub(r"\1m²", code))
     return _COUNTED.get(said, said)
 
 

@@ -23,7 +23,7 @@ from consent.store.engine import reading
 from consent.types import Request
 from fhir_mapping.advisory.asked import Question, question
 from fhir_mapping.advisory.batch import Advisory, Fit, When
-from fhir_mapping.advisory.keeping import Advisories
+from fhir_mapping.advisory.keeping import MORE_FOUND, Advisories
 from fhir_mapping.advisory.notice import LONGEST, Mark, Recognised, recognise
 from fhir_mapping.advisory.opened import Opened
 from fhir_mapping.advisory.report import MEDIA_TYPES, Form, report
@@ -47,6 +47,7 @@ BASE = "/advisory"
 PURPOSE = "PATSFTY"
 _LARGEST = 4 * LONGEST + 16 * 1024  # bytes of a form: a notice, percent-encoded
 _FIELDS = 600
+_AMOUNT = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _WORDS = ("udi", "product", "since", "until")
 
 _STEPS: Mapping[Step, str] = MappingProxyType(
@@ -193,6 +194,7 @@ class BatchPages:
             When=When,
             changed=_changed(opened),
             steps=WORK,
+            more_found=MORE_FOUND,
             step_names=_STEPS,
             found=Step.FOUND,
             void_names=_VOID,
@@ -407,12 +409,7 @@ def _site_name(where: Place) -> str:
 def _dose(text: str) -> str:
     """``0.5 mL``, ``0,5 mL``."""
     amount, _space, unit = text.partition(" ")
-    try:
-        decimals = len(amount.partition(".")[2])
-        said = language.number(float(amount), "0." + "0" * decimals if decimals else "0")
-    except ValueError:
-        return text
-    return f"{said} {unit}".strip()
+    return f"{language.digits(amount)} {unit}".strip() if _AMOUNT.fullmatch(amount) else text
 
 
 def _notice_of(fields: Fields) -> str:

@@ -15,7 +15,7 @@ from dicom_bridge.compare.held import Held, Mode
 from dicom_bridge.compare.kept import KeptComparison
 from fhir_mapping.resources.appraisal import Finding
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import noted, said
+from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.record import Course, Photo, Record, Treatment, view_name, within_sentence
 from orthanc_plugin.workspace.timeline import earlier_ones
 from orthanc_plugin.workspace.viewer import COMPARE
@@ -301,7 +301,7 @@ class ComparableLine:
 
     def named(self, state: str) -> str:
         """Causes in that state, as a sentence has them."""
-        return ", ".join(within_sentence(said(each.name)) for each in self.causes if each.state == state)
+        return ", ".join(within_sentence(each.name) for each in self.causes if each.state == state)
 
 
 def comparable(found: Comparability) -> ComparableLine:

@@ -139,7 +139,7 @@ class ExportPage:
         session = photo.session or (treatment.session if treatment is not None else None)
         numbered = _("Session %(number)s") % {"number": session} if session else ""
         heading = " · ".join(filter(None, (day, numbered)))
-        return tuple(each for each in (heading, view_name(photo), treatment.title if treatment else "") if each)
+        return tuple(each for each in (heading, view_name(photo), said(treatment.title) if treatment else "") if each)
 
     def _sheet(self, question: Request, purpose: Choice, leaving: Sequence[_Leaving]) -> Sheet | None:
         """Each photo is decided, and recorded, as its pixels are taken."""
@@ -152,7 +152,7 @@ class ExportPage:
             if found is None:
                 return None
             panels.append(Panel(found.jpeg, each.lines))
-        return Sheet(place_name(leaving[0].photo), tuple(panels), _("For: %s") % within_sentence(said(purpose.name)))
+        return Sheet(place_name(leaving[0].photo), tuple(panels), _("For: %s") % within_sentence(purpose.name))
 
 
 def _undated(photo: Photo, both: Sequence[Photo]) -> tuple[str, ...]:

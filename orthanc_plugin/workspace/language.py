@@ -6,7 +6,8 @@ starts. What a catalogue lacks is shown in English.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -91,6 +92,16 @@ _spoken: ContextVar[Language | None] = ContextVar("language", default=None)
 def spoken() -> Language:
     """The language of the answer that is being made."""
     return _spoken.get() or languages()["en"]
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak another language for a while."""
+    token = _spoken.set(languages()[code])
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 def gettext(message: str) -> str:

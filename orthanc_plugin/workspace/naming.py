@@ -65,7 +65,10 @@ def names_of(
 def value_name(facet: Facet, value: str) -> str:
     """What a value is called by its code alone."""
     if facet is Facet.AREA:
-        return _("Other") if value.removeprefix("|") == UNPLACED.code else _(area_of(value).name)
+        if value.removeprefix("|") == UNPLACED.code:
+            return _("Other")
+        named = regions().by_name(value)
+        return said(area_of(value if named is None else named.code).name)
     if facet is Facet.SIDE:
         return _(_SIDES.get(value, value))
     if facet is Facet.OUTCOME:
@@ -74,7 +77,10 @@ def value_name(facet: Facet, value: str) -> str:
         setting, amount, unit = parts(value, "$")
         system, code = token(setting)
         name = said(setting_name(Named("", f"{system or ''}|{code}")))
-        return " ".join(filter(None, (name, digits(amount), said(shown(plain(unit))))))
+        first, dots, last = amount.partition("..")
+        return " ".join(
+            filter(None, (name, ranged(digits(first), digits(last) if dots else None), said(shown(plain(unit)))))
+        )
     if facet in (Facet.VIEW, Facet.EXPRESSION):
         known = {term.code: term.name for term in terms(facet.value)}
         system, code = token(value)
@@ -90,10 +96,24 @@ def _judged(value: str) -> str:
     what, grade, rater = (plain(part).removeprefix("-") for part in [*parts(value, "$"), "", ""][:3])
     system, code = token(what)
     name = known.characteristics.get(code) if system == SYSTEM else None
-    graded = known.grades.get(grade)
-    change = (said(graded.name) if graded is not None else words(grade)).lower()
+    first, dots, last = (_graded(each) for each in grade.partition(".."))
+    change = ranged(first, last if dots else None)
     about = said(name) if name is not None else title(code)
     return ", ".join(filter(None, (f"{about}: {change}" if change else about, _(_RATERS.get(rater, "")))))
+
+
+def _graded(grade: str) -> str:
+    known = vocabulary().grades.get(grade)
+    return (said(known.name) if known is not None else words(grade)).lower()
+
+
+def ranged(first: str, last: str | None) -> str:
+    """``2 to 5``, ``from 2``, ``to 5``, of which either end may be open; None: there is one value alone."""
+    if last is None:
+        return first
+    if first and last:
+        return _("%(first)s to %(last)s") % {"first": first, "last": last}
+    return _("from %s") % first if first else _("to %s") % last
 
 
 def _capital(said: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from consent.types import Request
 from dicom_bridge.publish.exporting import Export, Exporter
-from dicom_bridge.publish.pair import Half, Pair
+from dicom_bridge.publish.pair import Half, Pair, Shown
 from dicom_bridge.publish.saved import USUAL, Saved, SavedQuestions
 from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
@@ -17,7 +17,7 @@ from fhir_mapping.question.text import Names
 from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.found import Coupled, PairPage, PhotoPage
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import said
+from orthanc_plugin.workspace.language import said, speaking
 from orthanc_plugin.workspace.record import Photo, place_name, posed
 from orthanc_plugin.workspace.stored_pairs import StoredPairs
 
@@ -109,22 +109,30 @@ class PortfolioBook:
         if self._exporter is None:
             raise RuntimeError("nothing is exported from here")
         opened = self.take_in(request, word, route)
-        pairs = described(self._record, opened.page.pairs)
+        uids = self._record.sop_uids({number for pair in numbers(opened.page.pairs) for number in pair})
+        shown = Shown({each.numbers: each for each in described(uids, opened.page.pairs)}, said)
+        with speaking("en"):  # what a machine reads is the same whoever exports it
+            pairs = described(uids, opened.page.pairs)
         return self._exporter.export(
-            request, pairs, title, question=opened.saved.question, saved=opened.saved.id, say=said
+            request, pairs, title, question=opened.saved.question, saved=opened.saved.id, shown=shown
         )
 
 
-def described(record: StoredPairs, pairs: Sequence[Coupled]) -> list[Pair]:
-    """Pairs as they are published."""
-    uids = record.sop_uids({number for pair in numbers(pairs) for number in pair})
+def described(uids: Mapping[int, str], pairs: Sequence[Coupled]) -> list[Pair]:
+    """Pairs as they are published, in the language that is spoken.
+
+    Parameters
+    ----------
+    uids
+        SOP Instance UIDs by number of the photo; without them a pair is left out.
+    """
     return [
         Pair(
             Half(each.before.number, uids[each.before.number], _("Before"), each.before.session),
             Half(each.after.number, uids[each.after.number], _when(each.before, each.after), each.after.session),
             place_name(each.after),
             posed(each.after),
-            each.title,
+            said(each.title),
         )
         for each in pairs
         if {each.before.number, each.after.number} <= set(uids)

@@ -21,7 +21,7 @@ from orthanc_plugin.workspace.forms import Fields, posted
 from orthanc_plugin.workspace.found import Coupled
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import ngettext
-from orthanc_plugin.workspace.naming import value_name
+from orthanc_plugin.workspace.naming import ranged, value_name
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.portfolio import ASKED, Card
 from orthanc_plugin.workspace.portfolio_book import Opened, PortfolioBook
@@ -156,10 +156,10 @@ class Portfolios:
 def _spoken(facet: str, value: str) -> str:
     """A value of a question in words; references name nobody here."""
     if facet == Facet.TAKEN:
-        first, _dots, last = value.partition("..")
-        return _("%(first)s to %(last)s") % {"first": words.partial_date(first), "last": words.partial_date(last)}
+        first, dots, last = value.partition("..")
+        return ranged(words.partial_date(first), words.partial_date(last) if dots else None)
     named = "/" in token(parts(value, "$")[0])[1]
-    return within_sentence(_(NAMES[Facet(facet)]) if named else value_name(Facet(facet), value))
+    return within_sentence(_(NAMES[Facet(facet)])) if named else value_name(Facet(facet), value)
 
 
 def said(changes: Changes) -> list[str]:

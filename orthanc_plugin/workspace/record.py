@@ -17,7 +17,7 @@ from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.question.facets import Facet
 from fhir_mapping.question.question import Question
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import spoken
+from orthanc_plugin.workspace.language import said, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,8 @@ def sided(area: str, side: str | None) -> str:
 
 def within_sentence(name: str) -> str:
     """As within a sentence: English writes nouns small there."""
-    return name.lower() if spoken().code == "en" else name
+    text = said(name)
+    return text.lower() if spoken().code == "en" else text
 
 
 def view_name(photo: Photo) -> str:

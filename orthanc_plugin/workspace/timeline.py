@@ -121,7 +121,7 @@ def days(course: Course, whole: Course, zone: tzinfo) -> list[Day]:
     dates |= {(_day(photo.at, zone), "") for photo in course.photos}
     made = []
     for day, stated in sorted(
-        dates, key=lambda each: (each[0] is not None, each[0] or date.min, not each[1]), reverse=True
+        dates, key=lambda each: (each[0] is not None, each[0] or date.min, not each[1], each[1]), reverse=True
     ):
         treatments = [each for each in course.treatments if (_day(each.at, zone), each.stated) == (day, stated)]
         photos = [photo for photo in course.photos if _day(photo.at, zone) == day and not stated]

@@ -8,7 +8,7 @@ from fhir_mapping.treatment.elements import system_and_code
 from fhir_mapping.treatment.points import MAP, POINT
 from fhir_mapping.treatment.session import Named
 from fhir_mapping.treatment.settings import AMOUNT_USED, DEVICE_SETTINGS, SETTINGS, known_settings
-from orthanc_plugin.workspace.vocabularies import title
+from orthanc_plugin.workspace.vocabularies import own_title, title
 
 OWN_TREATMENTS = "urn:photospine:treatment"
 
@@ -44,7 +44,8 @@ def setting_name(name: Named) -> str:
             return known.name
     if name.code in _PARTS:
         return _PARTS[name.code]
-    return name.text or (worded(title(name.code)) if name.code else worded("Setting"))
+    own = own_title(name.code or "")
+    return name.text or (worded(own) if own else worded("Setting"))
 
 
 def part_name(name: Named) -> str:

@@ -28,6 +28,20 @@ def test_each_is_read_back_as_itself(saying: Wording) -> None:
     assert (back, back.message) == (made, saying.message)
 
 
+@pytest.mark.parametrize("inner", [each for each in _all() if not _NAMES.search(each.message)], ids=str)
+@pytest.mark.parametrize("outer", [sayings.UNKNOWN, sayings.NO_TARGET_WHY, sayings.OF_REFERENCE], ids=str)
+def test_what_stands_within_another_is_read_back_whole(outer: Wording, inner: Wording) -> None:
+    back = sayings.read_back(str(outer.of(why=inner)))
+    assert isinstance(back, Wording)
+    assert (back.message, back.values["why"]) == (outer.message, str(inner))
+    assert isinstance(back.values["why"], Wording)
+
+
+@pytest.mark.parametrize("words", ["unknown: " * 400 + "x", "x" * 100_000, ", " * 20_000])
+def test_what_is_longer_than_any_saying_is_left_alone(words: str) -> None:
+    assert sayings.read_back(words) is words
+
+
 @pytest.mark.parametrize(
     ("words", "german"),
     [

@@ -16,6 +16,7 @@ from fhir_mapping.outcome.vocabulary import Rater
 from fhir_mapping.treatment.session import Amount, Named
 from fhir_mapping.treatment.settings import SETTINGS
 from orthanc_plugin.workspace import done, language
+from orthanc_plugin.workspace.portfolios import _spoken
 from orthanc_plugin.workspace.record import Course, Treatment
 from orthanc_plugin.workspace.timeline import days
 from orthanc_plugin.workspace.today import machines
@@ -78,7 +79,22 @@ SAID: list[tuple[Callable[[], str], str, str]] = [
     (lambda: Plan("anna").rhythm, "", ""),
     (lambda: Plan("anna", status="completed").stands, "completed", "abgeschlossen"),
     (lambda: as_typed(Decimal("0.8")), "0.8", "0,8"),
-    (lambda: as_typed(Decimal("1.064")), "1.064", "1.064"),  # a comma might part thousands
+    (lambda: _spoken("taken", "2026-01"), "Jan 2026", "Jan. 2026"),
+    (lambda: _spoken("taken", "2025-02..2026-01"), "Feb 2025 to Jan 2026", "Feb. 2025 bis Jan. 2026"),
+    (lambda: _spoken("taken", "2026-01.."), "from Jan 2026", "ab Jan. 2026"),
+    (lambda: _spoken("taken", "..2026"), "to 2026", "bis 2026"),
+    (lambda: _spoken("area", "lower-eyelid"), "Lower eyelid", "Unterlid"),
+    (lambda: _spoken("view", "urn:photospine:view|basal"), "Basal", "Basal"),
+    (lambda: _spoken("setting", f"{SETTINGS}|wavelength$532..1064$nm"),
+     "Wavelength 532 to 1064 nm", "Wellenlänge 532 bis 1064 nm"),
+    (lambda: _spoken("setting", f"{SETTINGS}|power$2.5..$W"),
+     "Power from 2.5 W", "Leistung ab 2,5 W"),
+    (lambda: _spoken("setting", "http://other|back$2$mm"), "Setting 2 mm", "Einstellung 2 mm"),
+    (lambda: _spoken("treatment", "urn:photospine:treatment|prp"), "PRP", "PRP"),
+    (lambda: _spoken("clinician", "Practitioner/x"), "clinician", "Behandelnde"),
+    (lambda: _spoken("outcome", "urn:photospine:outcome|redness$improved..$patient"),
+     "Redness: from improved, says the patient", "Rötung: ab gebessert, sagt die Patientin"),
+    (lambda: as_typed(Decimal("1.064")), "1.064", "1,0640"),  # a comma might part thousands
     (lambda: when("2026", datetime(2026, 1, 1, tzinfo=ZONE), ZONE), "2026", "2026"),
     (lambda: when("2026-03", datetime(2026, 3, 1, tzinfo=ZONE), ZONE), "Mar 2026", "März 2026"),
     (lambda: when("", datetime(2026, 3, 1, tzinfo=ZONE), ZONE), "1 Mar 2026", "1. März 2026"),

@@ -91,8 +91,8 @@ def test_a_provision_is_said_in_german() -> None:
     assert said(_provision(_rule())) == (
         "Sie erlaubt Ausbildung in der Klinik oder Website durch Practitioner/d im Kanal instagram für die Fotos des "
         "Besuchs Encounter/v (aufgenommen ab 4. Mai 2026, 10:00) (nichts anderes zu sehen als: Gesicht (links)) "
-        "(gekennzeichnet: R) (in Kraft bis 4. Mai 2026, 09:59). Unterschrieben von Patient/P, am 4. Mai 2026, 10:00, "
-        "für Organization/o; sie ersetzt Consent/c0."
+        "(gekennzeichnet: R) (in Kraft bis 4. Mai 2026, 09:59). Unterschrieben von: Patient/P, am 4. Mai 2026, 10:00; "
+        "für: Organization/o; sie ersetzt Consent/c0."
     )
 
 
@@ -167,7 +167,7 @@ def test_an_error_is_said_in_the_language_of_the_page() -> None:
     assert fault(unknown.value) == str(unknown.value)
     token = language._spoken.set(language.languages()["de"])
     try:
-        assert fault(refused) == "Die Zeit endet, bevor sie beginnt.; a.b: As it is."
+        assert fault(refused) == "Der Zeitraum endet, bevor er beginnt.; a.b: As it is."
         assert fault(NotFound()) == "Das gibt es in der Akte nicht."
         assert fault(unknown.value).startswith("Region 'moon' ist nicht bekannt; bekannt sind abdomen, ")
         assert fault(ValueError()) == ""

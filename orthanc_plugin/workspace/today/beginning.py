@@ -10,7 +10,6 @@ from fhir_mapping.course.upcoming import Upcoming
 from fhir_mapping.course.views import Shot
 from fhir_mapping.treatment.session import Amount, Given, Implant, Setting, Use
 from orthanc_plugin.workspace.language import gettext as _
-from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.shown_names import view_name
 from orthanc_plugin.workspace.today.fields import as_typed
 from orthanc_plugin.workspace.today.state import (
@@ -76,7 +75,7 @@ def fields_of(found: Upcoming) -> dict[str, str]:
         made[f"used-{machine}"] = "on"
         for number, setting in enumerate(each.settings):
             value = setting.value
-            made[f"setting-{machine}-{number}"] = as_typed(value.value) if isinstance(value, Amount) else said(value)
+            made[f"setting-{machine}-{number}"] = as_typed(value.value) if isinstance(value, Amount) else str(value)
     if not form.machines and not rows:
         made["machines"] = "1"
     return made

@@ -21,7 +21,7 @@ LONGEST = 200
 
 _EXPIRY = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?", re.ASCII)
-_OF_TWO_READINGS = re.compile(r"[+-]?0*[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+_THOUSANDS = {sign: re.compile(rf"[+-]?0*[1-9]\d{{0,2}}({re.escape(sign)}\d{{3}})+", re.ASCII) for sign in ",."}
 """The comma parts thousands, or what is less than one."""
 
 _SIDES = {"": None, "R": Laterality.RIGHT, "L": Laterality.LEFT, "B": Laterality.BOTH}
@@ -62,12 +62,12 @@ class Fields:
         said = self.text(name, 20)
         if not said:
             return None
-        if _OF_TWO_READINGS.fullmatch(said):
+        if _of_two_readings(said):
             self.wrong(
                 name,
-                "%(said)s can be read in two ways: write %(whole)s, or the decimal with a point.",
+                "%(said)s can be read in two ways: write %(whole)s, or the decimal with one more zero.",
                 said=said,
-                whole=said.replace(",", ""),
+                whole=said.replace(",", "").replace(".", ""),
             )
             return None
         said = said.replace(",", ".")
@@ -120,9 +120,15 @@ def areas() -> list[tuple[str, str]]:
 
 
 def as_typed(value: Decimal) -> str:
-    """A number of the record as a field holds it: with the reader's decimal sign, unless that could be misread."""
+    """A number of the record as a field holds it: with the reader's decimal sign; with one more zero where it could
+    be misread."""
     typed = digits(plain(value))
-    return plain(value) if _OF_TWO_READINGS.fullmatch(typed) else typed
+    return f"{typed}0" if _of_two_readings(typed) else typed
+
+
+def _of_two_readings(typed: str) -> bool:
+    """Whether thousands may be meant: by a comma, and by a point where the reader's decimals have a comma."""
+    return any(_THOUSANDS[sign].fullmatch(typed) for sign in {",", *({"."} if digits(".") == "," else ())})
 
 
 def _is_day(said: str) -> bool:
