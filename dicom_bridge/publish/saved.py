@@ -21,6 +21,7 @@ from consent.store import clock
 from consent.store.clock import instant
 from consent.store.engine import reading, transaction
 from consent.types import Request
+from consent.wording import worded
 from dicom_bridge.errors import BridgeError
 from dicom_bridge.publish.tables import saved_pair, saved_question
 from fhir_mapping.errors import NotFound
@@ -115,22 +116,24 @@ class SavedQuestions:
         """
         name = " ".join(name.split())
         if not name or len(name) > _LONGEST or not name.isprintable():
-            raise NotSaved(f"name: give it one of 1 to {_LONGEST} characters")
+            raise NotSaved(worded("name: give it one of 1 to %(most)s characters", most=_LONGEST))
         if not 1 <= most <= MOST:
-            raise NotSaved(f"most: a portfolio has 1 to {MOST} pairs")
+            raise NotSaved(worded("most: a portfolio has 1 to %(most)s pairs", most=MOST))
         if not 0 <= least <= _ALIKE:
-            raise NotSaved(f"comparability: 0 to {_ALIKE} percent")
+            raise NotSaved(worded("comparability: 0 to %(most)s percent", most=_ALIKE))
         if len(question) > MAX_TEXT:
-            raise NotSaved(f"question: it has more than {MAX_TEXT} characters; ask for less")
+            raise NotSaved(worded("question: it has more than %(most)s characters; ask for less", most=MAX_TEXT))
         if not _may(request):
             raise NotFound
         identity = str(uuid.uuid4())
         with self._written(request, "question save", identity, {"question": question}) as connection:
             names = connection.execute(select(saved_question.c.name).where(*_of(request))).scalars().all()
             if name in names:
-                raise NotSaved("name: another question is called so; give it another name, or remove that one first")
+                raise NotSaved(
+                    worded("name: another question is called so; give it another name, or remove that one first")
+                )
             if len(names) >= _KEPT:
-                raise NotSaved(f"{_KEPT} questions are kept for this purpose: remove some first")
+                raise NotSaved(worded("%(most)s questions are kept for this purpose: remove some first", most=_KEPT))
             now = clock.now(connection)
             connection.execute(
                 insert(saved_question),

@@ -16,6 +16,7 @@ from dicom_bridge.publish.saved import NotSaved
 from fhir_mapping.errors import NotFound
 from fhir_mapping.question import text
 from fhir_mapping.question.facets import Facet
+from orthanc_plugin.workspace import words
 from orthanc_plugin.workspace.filters import CHART_FACETS, Asked, asked, dated, filters, period
 from orthanc_plugin.workspace.forms import Fields, posted
 from orthanc_plugin.workspace.pages import Pages
@@ -106,7 +107,7 @@ class GalleryPage:
                 raise NotSaved(wanted.fault)
             saved = self._book.saved.save(request, name, text.text(wanted.question))
         except NotSaved as fault:
-            return self._page(http, visitor, request, wanted, fault=str(fault))
+            return self._page(http, visitor, request, wanted, fault=words.fault(fault))
         return RedirectResponse(_address(saved.question), status_code=303)
 
     def _remove(self, http: HttpRequest, visitor: Visitor, _: Fields) -> Response:

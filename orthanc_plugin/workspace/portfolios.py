@@ -9,6 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from consent.wording import worded
 from dicom_bridge.publish.fallen import Changes, Fate
 from dicom_bridge.publish.saved import NotSaved
 from fhir_mapping.errors import MappingError, NotFound
@@ -127,12 +128,12 @@ class Portfolios:
                 raise NotSaved(wanted.fault)
             least = next((value for field, value in fields if field == "alike"), "0")
             if not (least.isascii() and least.isdigit() and len(least) <= 3):
-                raise NotSaved("comparability: a whole number of percent")
+                raise NotSaved(worded("comparability: a whole number of percent"))
             saved = self._book.save(here.question, name, wanted.question, least=int(least), route=f"{here.base}/saved")
         except (NotSaved, MappingError) as fault:
             return pages.show(
                 http, "portfolio_fault.html", here.visitor, status=400, section=here.page.code, page=here.page,
-                fault=str(fault), back=here.address("", *wanted.pairs()),
+                fault=words.fault(fault), back=here.address("", *wanted.pairs()),
             )  # fmt: skip
         return RedirectResponse(here.address(f"/saved/{saved.id}"), status_code=303)
 

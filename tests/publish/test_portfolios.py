@@ -8,7 +8,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from consent.audit.shelf import AuditUnavailable
 from consent.store.engine import reading, transaction
 from consent.store.photos import by_sop, reject
 from consent.types import Request
-from dicom_bridge.publish import exporting, fallen
+from consent.wording import Wording, worded
+from dicom_bridge.publish import exporting, fallen, sheet
 from dicom_bridge.publish.bundle import bundle
 from dicom_bridge.publish.fallen import Fate
 from dicom_bridge.publish.tracing import trace
 from fhir_mapping.errors import NotFound
 from fhir_mapping.question.question import Question, Token
+from orthanc_plugin.workspace.language import COOKIE
 from orthanc_plugin.workspace.portfolio_book import PortfolioBook
 from tests.fhir.clinic import Clinic, requesters, uid_of
 from tests.publish.pages import application, book_of
@@ -58,6 +60,9 @@ def _request(account: str = MARKETING) -> Request:
     return Request(requesters()[account], "PORTFOLIO")
 
 
+_NUMBERED = worded("Session %(number)s", number=2)
+
+
 def _signed_in(clinic: Clinic, name: str) -> Client:
     client = Client(application(clinic))
     _post(client, "/login", {"name": name, "password": f"{name}-demo", "next": "/"}, token_of="/login")
@@ -69,6 +74,33 @@ def _post(client: Client, path: str, form: Mapping[str, object], *, token_of: st
     answer = client.post(path, data={"csrf": token, **form})
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
+
+
+def test_an_export_is_read_by_people_in_their_language_and_by_machines_in_one(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[str], str]] = []
+
+    def spy(rows: Sequence[sheet.Row], title: str, say: Callable[[Wording], str]) -> bytes:
+        (pair, *_) = [row.pair for row in rows]
+        drawn.append(([pair.before.when, pair.after.when, pair.area, pair.view, pair.title], say(_NUMBERED)))
+        return sheet.sheet(rows, title, say)
+
+    monkeypatch.setattr("dicom_bridge.publish.bundle.sheet", spy)
+    client = _signed_in(clinic, MARKETING)
+    place = _post(client, "/portfolio/PORTFOLIO/saved", {"name": "Faces", "treatment": "toxin"})
+    manifests = []
+    for code in ("en", "de"):
+        client.cookies.set(COOKIE, code)
+        token = re.findall(r'name="csrf" value="([^"]+)"', client.get(place).text)[0]
+        files = zipfile.ZipFile(io.BytesIO(client.post(f"{place}/export", data={"csrf": token}).content))
+        manifests.append((files.read("manifest.csv"), files.read("manifest.json")))
+    assert manifests[0] == manifests[1]
+    assert b"Before" in manifests[0][0]
+    (english, of), (german, von) = drawn
+    assert (english[0], german[0], of, von) == ("Before", "Vorher", "Session 2", "Sitzung 2")
+    assert (english[2], german[2]) == ("Face", "Gesicht")
+    assert all(type(each) is str for each in (*english, *german)), "said, and not to be said by whoever draws"
 
 
 def test_a_portfolio_is_saved_opened_exported_and_removed(clinic: Clinic) -> None:
