@@ -122,7 +122,7 @@ def test_compliance_reads_it_in_german(place: Consenting) -> None:
         "Die Angaben waren vollständig",
         "Eine Einwilligung der Patientin verbietet es.",
         "Sie verbietet Website",
-        "Unterschrieben von ",
+        "Unterschrieben von: ",
         "Die Angaben sind die dieses Augenblicks.",
     ):
         assert text in page, text
