@@ -12,7 +12,8 @@ from fhir_mapping.course.upcoming import Upcoming
 from orthanc_plugin.workspace import photographs
 from orthanc_plugin.workspace.photographs import Still
 from orthanc_plugin.workspace.record import Treatment
-from orthanc_plugin.workspace.shown_names import treatment_name, view_name
+from orthanc_plugin.workspace.shown_names import view_name
+from orthanc_plugin.workspace.treatment_names import told_treatment
 from orthanc_plugin.workspace.treatments import shown
 
 
@@ -43,7 +44,7 @@ def at_hand(found: Upcoming, protocols: Sequence[Protocol], zone: ZoneInfo) -> A
     if plan is None and last is None:
         return None
     return AtHand(
-        title="" if plan is None else plan.title or treatment_name(plan.treatment.text),
+        title="" if plan is None else plan.title or told_treatment(plan.treatment.text),
         goals=() if plan is None else plan.goals,
         done=len(found.sessions),
         planned=None if plan is None else plan.sessions,

@@ -19,7 +19,8 @@ from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.language import noted
 from orthanc_plugin.workspace.pages import Pages
 from orthanc_plugin.workspace.record import Person
-from orthanc_plugin.workspace.shown_names import shot_name, treatment_name
+from orthanc_plugin.workspace.shown_names import shot_name
+from orthanc_plugin.workspace.treatment_names import told_treatment
 
 ROUTE = "/chart/due"
 _LISTED = 100
@@ -118,7 +119,7 @@ def wanted(gaps: Iterable[Gap]) -> tuple[Wanted, ...]:
         grouped.setdefault((each.session, each.time, each.state), []).append(each)
     return tuple(
         Wanted(
-            treatment=treatment_name(some[0].treatment),
+            treatment=told_treatment(some[0].treatment),
             time=time_name(some[0].time),
             state=_WORDS[some[0].state],
             grave=any(each.severity is Severity.HIGH for each in some),

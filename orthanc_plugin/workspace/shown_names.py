@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from consent.regions import BodyRegion, regions
 from consent.types import Laterality
 from dicom_bridge.objects.vocabulary import terms
 from dicom_bridge.protocols.protocol import Shot
-from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.course.views import View
 from fhir_mapping.treatment import elements
 from fhir_mapping.treatment.session import Place
 from orthanc_plugin.workspace.language import gettext as _
 from orthanc_plugin.workspace.record import sided, within_sentence
-from orthanc_plugin.workspace.vocabularies import own_title, title, words
+from orthanc_plugin.workspace.vocabularies import title, words
 
 
 def region_name(where: Place) -> str:
@@ -39,18 +36,6 @@ def shot_name(shot: Shot) -> str:
     """``Right cheek, right lateral, face at rest``: a photo that a protocol asks for."""
     seen = (_(each.meaning) for each in (shot.view, shot.expression) if each is not None)
     return ", ".join([tree_name(shot.region.code, shot.side) or shot.region.display, *seen])
-
-
-def treatment_name(said: str) -> str:
-    """A treatment's name; of one that has none but a code of ours, ``botulinum-toxin``, that of the code."""
-    return _(title(said)) if said in _treatments() else said
-
-
-@cache
-def _treatments() -> frozenset[str]:
-    """Codes of ours for treatments that protocols are for."""
-    codes = (code for each in all_protocols() for code in each.applies.codes if own_title(code))
-    return frozenset(code.rpartition("|")[2] for code in codes)
 
 
 def view_name(view: View) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from consent.wording import worded
+from dicom_bridge.protocols.reading import all_protocols
 from fhir_mapping.outcome.vocabulary import SYSTEM, vocabulary
 from fhir_mapping.treatment.elements import system_and_code
 from fhir_mapping.treatment.points import MAP, POINT
@@ -33,6 +36,18 @@ def treatment_name(name: Named) -> str:
     """``Laser of facial pigment``: as somebody wrote it, else by a code of ours."""
     system, code = system_and_code(name.code or "")
     return worded(title(code)) if system == OWN_TREATMENTS and name.text in ("", code) else name.text
+
+
+def told_treatment(said: str) -> str:
+    """A treatment's name where it was told as text; of one that is a code of ours, ``botulinum-toxin``, its name."""
+    return worded(title(said)) if said in _codes() else said
+
+
+@cache
+def _codes() -> frozenset[str]:
+    """Codes of ours for treatments that protocols are for."""
+    codes = (code for each in all_protocols() for code in each.applies.codes if own_title(code))
+    return frozenset(code.rpartition("|")[2] for code in codes)
 
 
 def setting_name(name: Named) -> str:

@@ -20,7 +20,8 @@ from dicom_bridge.protocols.words import due_words, name_words, scale_words, sho
 from orthanc_plugin.workspace import language
 from orthanc_plugin.workspace.language import said
 from orthanc_plugin.workspace.record import sided
-from orthanc_plugin.workspace.shown_names import area_name, shot_name, treatment_name
+from orthanc_plugin.workspace.shown_names import area_name, shot_name
+from orthanc_plugin.workspace.treatment_names import told_treatment
 from orthanc_plugin.workspace.vocabularies import called, title, words
 from orthanc_plugin.workspace.words import sentence
 from tests.fhir.clinic import Clinic, build, open_clinic
@@ -118,13 +119,13 @@ def test_names_are_read_as_people_say_them_and_typed_as_before() -> None:
 def test_names_of_shots_and_treatments(german: None) -> None:
     assert shot_name(_shot("acne-face", "right-oblique")) == "Gesicht, halbrechts, in Ruhe"
     assert shot_name(_shot("filler-hands", "left-back")) == "Handrücken links, dorsal"
-    assert treatment_name("botulinum-toxin") == "Botulinumtoxin"
-    assert treatment_name("Laser of facial pigment") == "Laser of facial pigment"
+    assert language.said(told_treatment("botulinum-toxin")) == "Botulinumtoxin"
+    assert language.said(told_treatment("Laser of facial pigment")) == "Laser of facial pigment"
 
 
 def test_names_of_shots_and_treatments_in_english() -> None:
     assert shot_name(_shot("filler-hands", "left-back")) == "Left back of the hand, dorsal"
-    assert (treatment_name("prp"), treatment_name("dermal-filler")) == ("PRP", "Dermal filler")
+    assert tuple(language.said(told_treatment(each)) for each in ("prp", "dermal-filler")) == ("PRP", "Dermal filler")
 
 
 @pytest.mark.parametrize("protocol", OURS.values(), ids=lambda each: each.name)
