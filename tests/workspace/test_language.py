@@ -164,6 +164,21 @@ def _visible(text: str) -> list[str]:
     return re.findall(r"(?<![\w=\"/-])[A-Z][a-z]{2,}(?![\w=\"/-])", text)
 
 
+_TABLES = ("entry.state", "step_names[each.step]", "step_names[step]", "void_names[each.void]")
+"""What templates ask gettext for by a name: words of ours, by what they stand for."""
+
+
+def test_no_template_makes_a_message_of_what_somebody_wrote() -> None:
+    """A message is taken for markup of ours, and for a format: what the record holds is inserted, and is neither."""
+    environment = _environment()
+    asked = set()
+    for name in environment.list_templates():
+        assert environment.loader is not None
+        source = environment.loader.get_source(environment, name)[0]
+        asked |= set(re.findall(r"\b_\(\s*([^\"'\s)][^)]*)\)", source))
+    assert asked == set(_TABLES)
+
+
 def test_such_a_text_would_be_seen() -> None:
     tree = _environment().parse("""{{ "Not yet" if x else y }}{{ tick("given", "Given today") }}{{ _("Fine") }}""")
     assert list(_spoken(tree)) == ["Not yet", "Given today"]
