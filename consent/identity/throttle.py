@@ -8,11 +8,12 @@ nobody can lock a clinician out by guessing from elsewhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, select, text, update
@@ -64,6 +65,7 @@ class Throttle:
     def __init__(self, engine: Engine, *, record: Callable[[AuditRecord], object], door: str) -> None:
         self._engine, self._record, self._door = engine, record, door
         self._attempts = 0
+        self._turn = Lock()
 
     def attempt(self, name: str | None, address: str) -> int:
         """Begin an attempt: seconds until one is looked at again, or 0. It counts as failed until it has succeeded, so
@@ -77,10 +79,28 @@ class Throttle:
         keys = _keys(name, address)
         if not keys:
             return 0
-        with glancing(self._engine) as connection:
-            wait = _wait(connection, keys)
+        wait = self._glance(keys)
         if wait:
             return wait
+        with self._in_turn():
+            return self._glance(keys) or self._counted(keys, name, address)
+
+    def _glance(self, keys: list[_Key]) -> int:
+        with glancing(self._engine) as connection:
+            return _wait(connection, keys)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One after the other within this process: a file database serves who waits in no order, and some never. Who
+        has waited long enough here asks the database all the same."""
+        mine = self._turn.acquire(timeout=_WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            if mine:
+                self._turn.release()
+
+    def _counted(self, keys: list[_Key], name: str | None, address: str) -> int:
         locked: list[_Counted] = []
         known = None
         with transaction(self._engine, wait=_WAIT_SECONDS) as connection:
@@ -115,8 +135,7 @@ class Throttle:
         keys = _keys(None, address)
         if not keys:
             return 0
-        with glancing(self._engine) as connection:
-            return _wait(connection, keys)
+        return self._glance(keys)
 
     def succeeded(self, name: str, address: str) -> None:
         """The right password was given: forget the failures of this name from this address, and take back the rest."""
@@ -124,7 +143,7 @@ class Throttle:
             self._take_back(name, address)
 
     def _take_back(self, name: str, address: str) -> None:
-        with transaction(self._engine, wait=_WAIT_SECONDS) as connection:
+        with self._in_turn(), transaction(self._engine, wait=_WAIT_SECONDS) as connection:
             _alone(connection)
             moment = micros(now(connection))
             limits = load(connection).lock_out
