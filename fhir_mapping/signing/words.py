@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consent.purposes import CONF, HRESCH, PATRQT, PORTFOLIO, SOCIAL, TEACH, TREAT, WEB, Catalog
+from consent.purposes import CONF, HRESCH, PATRQT, PORTFOLIO, SOCIAL, TEACH, TREAT, WEB, Catalog, named
 from consent.site import Site
+from consent.wording import Wording
 from fhir_mapping.signing.spoken import ENGLISH, Spoken
 from fhir_mapping.signing.wishes import Answer, Photos, Use, Wishes
 
@@ -25,18 +26,9 @@ class Called:
 
 def title(use: Use, spoken: Spoken = ENGLISH) -> str:
     """``Social media: instagram``."""
-    phrase = spoken.phrase
-    named = {
-        TREAT: phrase("Treatment in this clinic"),
-        PATRQT: phrase("Own view"),
-        PORTFOLIO: phrase("Album in the clinic"),
-        WEB: phrase("Website"),
-        SOCIAL: phrase("Social media"),
-        CONF: phrase("Conferences and journals"),
-        TEACH: phrase("Teaching in the clinic"),
-        HRESCH: phrase("Research"),
-    }.get(use.purpose, use.purpose)
-    return f"{named}: {use.place}" if use.place else named
+    known = named(use.purpose)
+    name = spoken.phrase(known.message) if isinstance(known, Wording) else known
+    return f"{name}: {use.place}" if use.place else name
 
 
 def meaning(use: Use, spoken: Spoken = ENGLISH) -> str:
